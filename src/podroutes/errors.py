@@ -1,0 +1,25 @@
+"""What podroutes says when the user or the host, not the program, is at fault.
+
+Every error is one line: where, what was found, what was wanted, and what to do. The command line prints ``str(error)``
+behind ``podroutes:`` and exits with status 1; nothing here is ever shown as a traceback.
+"""
+
+
+class PodroutesError(Exception):
+    """Base of all errors that are shown to a person."""
+
+
+class InventoryError(PodroutesError):
+    """The inventory as a whole cannot be used: unreadable, not a known format, or broken syntax."""
+
+
+class IdentityError(PodroutesError):
+    """It is not clear which node of the inventory this machine is."""
+
+
+class KernelError(PodroutesError):
+    """The kernel refused a conversation as a whole (missing capability, no memory, no such namespace)."""
+
+
+class LabError(PodroutesError):
+    """The lab cannot be made, found or entered."""

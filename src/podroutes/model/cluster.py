@@ -1,0 +1,33 @@
+"""The cluster as the inventory tells it."""
+
+from typing import NamedTuple
+
+from podroutes.model.address import Address, Prefix
+
+
+class Node(NamedTuple):
+    """One machine. Fields are named after the Kubernetes Node's and keep the source's order.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1/
+    """
+
+    name: str
+    internal_ips: tuple[Address, ...] = ()  # status.addresses of type InternalIP
+    pod_cidrs: tuple[Prefix, ...] = ()  # spec.podCIDRs; empty for a machine that only receives routes
+    interface: str | None = None  # the device towards the other nodes, where the inventory names it
+    hostnames: tuple[str, ...] = ()  # other names of the same machine (FQDN, status.addresses of type Hostname)
+    line: int | None = None  # where in the source it stands, counted from 1
+
+
+class Cluster(NamedTuple):
+    """All machines of one inventory, and the limits on what they may claim (empty: no limit)."""
+
+    nodes: tuple[Node, ...]
+    pod_cidrs: tuple[Prefix, ...] = ()  # cluster.podCIDRs
+    node_cidrs: tuple[Prefix, ...] = ()  # cluster.nodeCIDRs
+    service_cidrs: tuple[Prefix, ...] = ()  # cluster.serviceCIDRs
+    source: str = ""  # what to call the inventory in messages: a path, "standard input", a cluster
+
+    def place(self, node: Node) -> str:
+        """Return where NODE stands, as compilers write it: ``cluster.yaml:14``."""
+        return f"{self.source}:{node.line}" if node.line else self.source

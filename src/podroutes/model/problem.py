@@ -1,0 +1,96 @@
+"""What is wrong, said once and shown alike in the terminal, in JSON and in the logs."""
+
+from typing import Literal, NamedTuple
+
+from podroutes.model.address import Prefix
+
+Severity = Literal["error", "warning"]
+
+# The stable codes: what each means, and what to do about it. docs/problems.md is this table, held to it by a test.
+CODES: dict[str, tuple[str, str]] = {
+    "duplicate-internal-ip": (
+        "Two nodes have the same InternalIP, so a route through it could end at either.",
+        "Give each node its own address.",
+    ),
+    "duplicate-node": (
+        "Two entries have the same name.",
+        "Remove the entry that is out of date, or rename it.",
+    ),
+    "duplicate-pod-cidr": (
+        "Two nodes claim the same podCIDR.",
+        "Give each node its own podCIDR.",
+    ),
+    "family-without-internal-ip": (
+        "A node has a podCIDR of a family (IPv4 or IPv6) in which it has no InternalIP.",
+        "Add an InternalIP of that family, or drop the podCIDR.",
+    ),
+    "foreign-route": (
+        "Someone else already has a route to this podCIDR in the main table; podroutes leaves it alone.",
+        "Remove that route, or let podroutes take over an identical one with `apply --adopt`.",
+    ),
+    "internal-ip-outside-cluster": (
+        "An InternalIP lies outside cluster.nodeCIDRs.",
+        "Correct the address, or widen cluster.nodeCIDRs.",
+    ),
+    "invalid-internal-ip": (
+        "An InternalIP is not an address a next hop can have: not an IP address at all, unspecified, loopback, multicast, "
+        "link-local or IPv4-mapped.",
+        "Write the address that the other nodes reach this one by.",
+    ),
+    "invalid-pod-cidr": (
+        "A podCIDR is not a network that pods can have: not a network, host bits set, default, loopback, multicast or link-local.",
+        "Write the network as ADDRESS/LENGTH with no host bits set.",
+    ),
+    "link-down": (
+        "The device towards this next hop is down or has no carrier.",
+        "Bring the link up (`ip link set DEV up`), or check the cable.",
+    ),
+    "next-hop-is-self": (
+        "The next hop of another node's podCIDR is an address of this machine.",
+        "Check that node's InternalIP, and which node this machine is (`--node`).",
+    ),
+    "next-hop-off-link": (
+        "No interface of this machine has a connected prefix that contains the next hop.",
+        "Give this machine an address in that node's subnet, or route between the subnets elsewhere.",
+    ),
+    "no-internal-ip": (
+        "A node has a podCIDR but no InternalIP, so nothing can be routed to it.",
+        "Add its InternalIP.",
+    ),
+    "overlapping-pod-cidr": (
+        "The podCIDR of one node lies inside that of another.",
+        "Give each node its own podCIDR.",
+    ),
+    "pod-cidr-covers-node": (
+        "A podCIDR contains the InternalIP of some node, which would become unreachable.",
+        "Choose pod addresses outside the nodes' network.",
+    ),
+    "pod-cidr-outside-cluster": (
+        "A podCIDR lies outside cluster.podCIDRs.",
+        "Correct the podCIDR, or widen cluster.podCIDRs.",
+    ),
+    "pod-cidr-overlaps-service": (
+        "A podCIDR overlaps cluster.serviceCIDRs.",
+        "Choose pod addresses outside the service range.",
+    ),
+    "unknown-key": (
+        "The inventory has a key that podroutes does not know.",
+        "Correct its spelling, or remove it.",
+    ),
+}
+
+
+class Problem(NamedTuple):
+    """One finding. ``message`` is one line that names place, value and nodes; ``fix`` says what to do."""
+
+    severity: Severity
+    code: str
+    message: str
+    nodes: tuple[str, ...] = ()
+    dst: Prefix | None = None
+    fix: str = ""
+
+    @property
+    def advice(self) -> str:
+        """What to do: the particular fix where there is one, else the one for every problem of this code."""
+        return self.fix or CODES[self.code][1]

@@ -1,0 +1,40 @@
+"""Routes and what they run over, keyed the way the kernel keys them."""
+
+from typing import NamedTuple
+
+from podroutes.model.address import Address, Prefix
+
+PROTOCOL = 107  # rtm_protocol of every route of ours; no other program is known to use it
+MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
+
+
+class NextHop(NamedTuple):
+    """One way out: through ``via``, or straight to the link where ``via`` is None. ``flags`` are RTNH_F_* of rtnetlink.h."""
+
+    via: Address | None
+    dev: str | None
+    flags: int = 0
+
+
+class Route(NamedTuple):
+    """One FIB entry. In a table the kernel tells routes apart by destination, TOS, metric and, in IPv4, next hop."""
+
+    dst: Prefix
+    next_hops: tuple[NextHop, ...] = ()  # more than one: ECMP; none: blackhole, unreachable, prohibit, throw
+    metric: int = 0
+    protocol: int = PROTOCOL
+    table: int = MAIN
+    kind: str = "unicast"  # rtm_type as ip(8) names it
+    scope: int = 0  # RT_SCOPE_UNIVERSE; 253 is link
+    tos: int = 0
+    prefsrc: Address | None = None
+
+    @property
+    def via(self) -> Address | None:
+        """The gateway of the only next hop, if there is just one and it has one."""
+        return self.next_hops[0].via if len(self.next_hops) == 1 else None
+
+    @property
+    def dev(self) -> str | None:
+        """The device of the only next hop."""
+        return self.next_hops[0].dev if len(self.next_hops) == 1 else None
