@@ -7,6 +7,31 @@ from podroutes.model.address import Address, Prefix
 PROTOCOL = 107  # rtm_protocol of every route of ours; no other program is known to use it
 MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
 
+# /etc/iproute2/rt_protos and, for kube-router (17), Calico (80) and the like, the numbers they are known to use.
+_PROTOCOL_NAMES = {
+    0: "unspec",
+    1: "redirect",
+    2: "kernel",
+    3: "boot",
+    4: "static",
+    9: "ra",
+    11: "zebra",
+    12: "bird",
+    16: "dhcp",
+    42: "babel",
+    PROTOCOL: "podroutes",
+    186: "bgp",
+    187: "isis",
+    188: "ospf",
+    189: "rip",
+    192: "eigrp",
+}
+
+
+def protocol_name(protocol: int) -> str:
+    """Return what ip(8) calls a route protocol, its number where it has no name."""
+    return _PROTOCOL_NAMES.get(protocol, str(protocol))
+
 
 class NextHop(NamedTuple):
     """One way out: through ``via``, or straight to the link where ``via`` is None. ``flags`` are RTNH_F_* of rtnetlink.h."""
@@ -38,3 +63,8 @@ class Route(NamedTuple):
     def dev(self) -> str | None:
         """The device of the only next hop."""
         return self.next_hops[0].dev if len(self.next_hops) == 1 else None
+
+    @property
+    def ours(self) -> bool:
+        """Whether the route carries our protocol number."""
+        return self.protocol == PROTOCOL

@@ -1,0 +1,51 @@
+"""Which node of the inventory this machine is."""
+
+from collections.abc import Iterable
+
+from podroutes.errors import IdentityError
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.address import Address
+from podroutes.model.text import listing, printable
+
+
+def named_node(cluster: Cluster, name: str) -> Node:
+    """Return the node called NAME; ``IdentityError`` names the nearest ones when there is none, or more than one."""
+    found = [node for node in cluster.nodes if node.name == name]
+    if found:
+        return _only(cluster, found, f"is named {printable(name)}")
+    from difflib import get_close_matches  # noqa: PLC0415, only for a typing error
+
+    near = get_close_matches(name, [node.name for node in cluster.nodes]) or [node.name for node in cluster.nodes]
+    raise IdentityError(f"no node is named {printable(name)} in {cluster.source}; it has {_names(near)}")
+
+
+def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> Node:
+    """Return the node that this machine is: the one named like the host, else the one with one of its ADDRESSES.
+
+    HOSTNAME may be short or fully qualified. ``IdentityError`` lists the candidates when there are several or none.
+    """
+    names = {hostname.lower(), hostname.lower().partition(".")[0]} - {"", "localhost"}
+    by_name = [node for node in cluster.nodes if names & {name.lower() for name in (node.name, *node.hostnames)}]
+    if by_name:
+        return _only(cluster, by_name, f"is named like this host ({printable(hostname)})")
+    own = set(addresses)
+    by_address = [node for node in cluster.nodes if not own.isdisjoint(node.internal_ips)]
+    if by_address:
+        return _only(cluster, by_address, "has an address of this host")
+    raise IdentityError(
+        f"this host ({printable(hostname)}) is no node of {cluster.source}: no name and no InternalIP matches; "
+        f"choose with --node from {_names([node.name for node in cluster.nodes])}"
+    )
+
+
+def _only(cluster: Cluster, found: list[Node], why: str) -> Node:
+    distinct = {(node.name, node.internal_ips, node.pod_cidrs): node for node in reversed(found)}
+    if len(distinct) == 1:
+        return found[0]
+    places = listing([f"{printable(node.name)} ({cluster.place(node)})" for node in found])
+    fix = "choose with --node" if len({node.name for node in found}) > 1 else "remove the entry that is out of date"
+    raise IdentityError(f"more than one node {why}: {places}; {fix}")
+
+
+def _names(names: list[str]) -> str:
+    return listing([printable(name) for name in names])

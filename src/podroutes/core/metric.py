@@ -1,0 +1,21 @@
+"""The metric of a new route, which decides how fast the kernel takes a large table.
+
+The kernel finds shared ``fib_info`` objects through a hash over protocol, scope, preferred source, metric and device but
+not the gateway (fib_info_hashfn_1(), net/ipv4/fib_semantics.c), so that N IPv4 routes through distinct gateways of one
+device share one chain and cost O(N²). Different metrics put them on different chains. A metric that follows from the
+destination alone keeps a change of next hop one atomic replace. See docs/design/route-form.md.
+"""
+
+PLAIN_LIMIT = 1000  # up to here the chain costs some 20 ms, and the routes look as if typed by hand
+SPREAD = 4096  # distinct metrics: 100,000 routes make chains of 25
+IPV6_DEFAULT = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h: what the kernel makes of metric 0; no chain in IPv6
+
+
+def metric_for(version: int, dst: int, host_bits: int, *, routes: int) -> int:
+    """Return the metric for a new route to the network DST, of ROUTES wanted in that IP version.
+
+    HOST_BITS is the number of bits right of the prefix; neighbouring podCIDRs get neighbouring metrics.
+    """
+    if version == 6:
+        return IPV6_DEFAULT
+    return 1 + (dst >> host_bits) % SPREAD if routes > PLAIN_LIMIT else 0

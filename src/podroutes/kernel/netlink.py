@@ -1,0 +1,187 @@
+"""The Linux kernel of the network namespace that we are in, over rtnetlink."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import TypeVar
+
+from podroutes.errors import KernelError
+from podroutes.model.fib import Fib, Link
+from podroutes.model.plan import Change, Refusal
+from podroutes.model.route import MAIN, PROTOCOL, Route
+from podroutes.rtnl import constants as nl
+from podroutes.rtnl import links
+from podroutes.rtnl.decode import RouteDump
+from podroutes.rtnl.encode import encode, routes_request
+from podroutes.rtnl.message import MessageDump, answer, messages
+
+BATCH = 128  # an answer takes 832 bytes of receive buffer, of which the default 212,992 hold 256; larger gains nothing
+RECEIVE_BUFFER = 4 << 20  # asked for; more than net.core.rmem_max needs CAP_NET_ADMIN
+_READ = 1 << 16  # a dump comes in pieces of at most 32 KiB (netlink_recvmsg())
+_DUMP_TRIES = 8  # a table that changes under every one of them is not going to hold still
+_Dump = TypeVar("_Dump", MessageDump, RouteDump)
+
+
+class NetlinkKernel:
+    """One rtnetlink socket; use it as a context manager. Counts what it says, for those who want to know what a run costs."""
+
+    def __init__(self) -> None:
+        self.dumps = 0
+        self.batches = 0
+        self.messages = 0
+        self._seq = 0
+        self._indexes: dict[str, int] = {}
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        except OSError as error:
+            raise KernelError(f"cannot open a netlink socket: {error.strerror}") from error
+        with suppress(OSError):  # SO_RCVBUFFORCE
+            self._socket.setsockopt(socket.SOL_SOCKET, 33, RECEIVE_BUFFER)
+        for option in (nl.NETLINK_CAP_ACK, nl.NETLINK_EXT_ACK, nl.NETLINK_GET_STRICT_CHK):
+            with suppress(OSError):  # a kernel before 4.20: more is said than asked for, and left out when reading
+                self._socket.setsockopt(nl.SOL_NETLINK, option, 1)
+        self._socket.bind((0, 0))
+
+    def __enter__(self) -> "NetlinkKernel":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def snapshot(self) -> Fib:
+        """Read links, addresses and the main table, one dump each (routes: one an IP version)."""
+        found = self._links()
+        names = {link.index: link.name for link in found}
+        dump = self._dump(MessageDump(nl.RTM_NEWADDR), links.addresses_request)
+        addresses = [links.address(datagram, said, names) for datagram, said in dump.messages]
+        dumps = self._routes(names, table=MAIN)
+        return Fib(
+            found,
+            tuple(address for address in addresses if address),
+            {version: dump.plain for version, dump in dumps.items()},
+            tuple(route for dump in dumps.values() for route in dump.others if route.table == MAIN),
+        )
+
+    def ours(self) -> tuple[Route, ...]:
+        """Read every route of ours in every table."""
+        dumps = self._routes({link.index: link.name for link in self._links()}, protocol=PROTOCOL).values()
+        plain = (dump.plain.routes() for dump in dumps)
+        others = (route for dump in dumps for route in dump.others if route.ours)
+        return (*chain.from_iterable(plain), *others)
+
+    def apply(self, changes: Sequence[Change]) -> dict[int, Refusal]:
+        """Carry out CHANGES in order; return why, by position, for those that were refused."""
+        if changes and not self._indexes:
+            self._links()
+        refused: dict[int, Refusal] = {}
+        for first in range(0, len(changes), BATCH):
+            batch = changes[first : first + BATCH]
+            refused.update((first + offset, why) for offset, why in self._batch(batch).items())
+        return refused
+
+    def _links(self) -> tuple[Link, ...]:
+        dump = self._dump(MessageDump(nl.RTM_NEWLINK), links.links_request)
+        found = tuple(links.link(datagram, said) for datagram, said in dump.messages)
+        self._indexes = {link.name: link.index for link in found}
+        return found
+
+    def _routes(self, names: dict[int, str], *, table: int = 0, protocol: int = 0) -> dict[int, RouteDump]:
+        def request(version: int) -> Callable[[int], bytes]:
+            return lambda seq: routes_request(seq, version, table=table, protocol=protocol)
+
+        return {version: self._dump(RouteDump(version, names), request(version)) for version in (4, 6)}
+
+    def _dump(self, dump: _Dump, request: Callable[[int], bytes]) -> _Dump:
+        """Ask until the answer is whole: what changes meanwhile may be missing from it (NLM_F_DUMP_INTR)."""
+        for _ in range(_DUMP_TRIES):
+            fresh = dump.fresh()
+            self._send(request(self._next(1)))
+            self.dumps += 1
+            while (end := fresh.feed(self._socket.recv(_READ))) is None:
+                pass
+            if end.errno == errno.ENOENT:  # no such table yet: nothing was ever routed here
+                return fresh
+            if end.errno:
+                raise KernelError(f"the kernel refuses to list its tables: {end.text or os.strerror(end.errno)}")
+            if not fresh.interrupted:
+                return fresh
+        raise KernelError(f"the kernel's tables changed during each of {_DUMP_TRIES} attempts to read them; try again")
+
+    def _batch(self, batch: Sequence[Change]) -> dict[int, Refusal]:
+        present = [
+            offset for offset, change in enumerate(batch) if all(hop.dev in self._indexes for hop in change.route.next_hops if hop.dev)
+        ]
+        refused = {offset: Refusal(errno.ENODEV) for offset in range(len(batch))}
+        if not present:
+            return refused
+        known = [batch[offset] for offset in present]
+        answers = self._converse(known)
+        for offset, number in enumerate(present):
+            why = answers.get(offset)
+            if why is None:
+                del refused[number]
+            else:
+                refused[number] = why
+        return refused
+
+    def _converse(self, batch: Sequence[Change]) -> dict[int, Refusal]:
+        """Send one batch and read answers up to its fence."""
+        seq = self._next(len(batch))
+        last = seq + len(batch) - 1
+        self._send(encode(batch, self._indexes, seq))
+        self.batches += 1
+        self.messages += len(batch)
+        refused: dict[int, Refusal] = {}
+        while True:
+            try:
+                datagram = self._socket.recv(_READ)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise KernelError(f"netlink: {error.strerror}") from error
+                return self._judge(batch)
+            for said in messages(datagram):
+                if said.type != nl.NLMSG_ERROR or not seq <= said.seq <= last:
+                    continue  # an answer to something earlier, after a loss
+                found = answer(datagram, said)
+                if found.errno == errno.EPERM:
+                    raise KernelError(
+                        "changing routes needs the capability CAP_NET_ADMIN: run it with sudo, or in a service with "
+                        "AmbientCapabilities=CAP_NET_ADMIN"
+                    )
+                if found.errno:
+                    refused[said.seq - seq] = Refusal(found.errno, found.text)
+                if said.seq == last:
+                    return refused
+
+    def _judge(self, batch: Sequence[Change]) -> dict[int, Refusal]:
+        """Tell from the tables what became of a batch whose answers the kernel had no room for (ENOBUFS)."""
+        there = {_identity(route) for route in self.ours()}
+        return {
+            offset: Refusal(errno.ENOBUFS, "the kernel's answer was lost")
+            for offset, change in enumerate(batch)
+            if (_identity(change.route) in there) == (change.action == "delete")
+        }
+
+    def _next(self, count: int) -> int:
+        """Reserve COUNT sequence numbers; they wrap long before the 32 bits that they have."""
+        first = self._seq + 1 if self._seq < 1 << 31 else 1
+        self._seq = first + count - 1
+        return first
+
+    def _send(self, data: bytes | bytearray) -> None:
+        try:
+            self._socket.send(data)
+        except OSError as error:
+            raise KernelError(f"cannot speak to the kernel: {error.strerror}") from error
+
+
+def _identity(route: Route) -> tuple[object, ...]:
+    """What the kernel tells routes apart by; flags come and go with the carrier."""
+    return route.table, route.dst, route.tos, route.metric, *((hop.via, hop.dev) for hop in route.next_hops)

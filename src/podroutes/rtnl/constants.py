@@ -1,0 +1,57 @@
+"""Numbers of the kernel's user interface, under the names they have there."""
+
+# linux/netlink.h
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLM_F_REQUEST = 0x01
+NLM_F_ACK = 0x04
+NLM_F_DUMP_INTR = 0x10
+NLM_F_REPLACE = 0x100
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+NLM_F_DUMP = 0x300  # NLM_F_ROOT | NLM_F_MATCH
+NLM_F_CAPPED = 0x100  # in an answer: the request is not quoted in it
+NLM_F_ACK_TLVS = 0x200  # in an answer: extended ACK attributes follow
+NLMSGERR_ATTR_MSG = 1
+SOL_NETLINK = 270
+NETLINK_CAP_ACK = 10
+NETLINK_EXT_ACK = 11
+NETLINK_GET_STRICT_CHK = 12
+
+# linux/rtnetlink.h
+RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_MULTIPATH = 1, 4, 5, 6, 7, 9
+RTA_CACHEINFO, RTA_TABLE, RTA_VIA, RTA_PREF = 12, 15, 18, 20
+RT_TABLE_COMPAT = 252  # stands in rtm_table where the number does not fit
+RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
+RTM_F_CLONED = 0x200  # a cached copy, not a route
+
+# rtm_type, as ip(8) names them
+RTN_UNICAST = 1
+KINDS = {
+    0: "unspec",
+    1: "unicast",
+    2: "local",
+    3: "broadcast",
+    4: "anycast",
+    5: "multicast",
+    6: "blackhole",
+    7: "unreachable",
+    8: "prohibit",
+    9: "throw",
+    10: "nat",
+    11: "xresolve",
+}
+
+# linux/if_link.h, linux/if.h, linux/if_addr.h
+IFLA_IFNAME = 3
+IFLA_EXT_MASK = 29
+RTEXT_FILTER_SKIP_STATS = 1 << 3  # a link's counters are over half of what is told of it
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+IFA_ADDRESS, IFA_LOCAL = 1, 2
+
+AF_INET, AF_INET6 = 2, 10  # linux/socket.h
+FAMILY = {4: AF_INET, 6: AF_INET6}
+VERSION = {AF_INET: 4, AF_INET6: 6}

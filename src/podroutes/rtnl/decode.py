@@ -1,0 +1,235 @@
+"""A dump of routes into values.
+
+Our own routes all have one layout, so a run of them is read by columns: whether the rest is as expected is one comparison
+of bytes. Everything else goes through the general reader, message by message.
+"""
+
+import struct
+import sys
+from array import array
+from typing import NamedTuple
+
+from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.fib import PlainRoutes
+from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route
+from podroutes.rtnl import constants as nl
+from podroutes.rtnl.encode import RTMSG
+from podroutes.rtnl.message import HEADER, Answer, Message, answer, attributes
+
+_RTNEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, interface index
+_WORD = struct.Struct("=I")
+_ATTRIBUTES = HEADER.size + RTMSG.size
+_DST_LENGTH = HEADER.size + 1  # rtm_dst_len
+_NEEDED = {nl.RTA_DST, nl.RTA_GATEWAY, nl.RTA_OIF}
+_EXPECTED = {
+    4: _NEEDED | {nl.RTA_TABLE, nl.RTA_PRIORITY},
+    6: _NEEDED | {nl.RTA_TABLE, nl.RTA_PRIORITY, nl.RTA_CACHEINFO, nl.RTA_PREF},
+}
+_WINDOW = 16  # messages tried first; doubled while they are all alike, so that a mixed table costs little
+
+
+class _Layout(NamedTuple):
+    """Where the varying columns stand in a message of ours (bytes from its header), and all the rest of it."""
+
+    dst: int
+    via: int
+    oif: int
+    metric: int  # 0: there is none, the metric is 0
+    rest: "array[int]"
+
+
+class RouteDump:
+    """Collects the answer to one ``routes_request`` for one IP version; ``feed`` it each datagram."""
+
+    def __init__(self, version: int, names: dict[int, str]) -> None:
+        self.plain = PlainRoutes.empty(version)
+        self.others: list[Route] = []
+        self.interrupted = False  # the table changed meanwhile: something may be missing (NLM_F_DUMP_INTR)
+        self._version = version
+        self._names = names
+        self._layouts: dict[int, _Layout] = {}
+        self._window = _WINDOW
+
+    def fresh(self) -> "RouteDump":
+        """Return an empty collector of the same kind."""
+        return RouteDump(self._version, self._names)
+
+    def feed(self, datagram: bytes) -> Answer | None:
+        """Take one datagram; return what ended the dump, or None when more is to come."""
+        position = 0
+        while position + HEADER.size <= len(datagram):
+            length, kind, flags, seq, _ = HEADER.unpack_from(datagram, position)
+            if length < HEADER.size or position + length > len(datagram):
+                break
+            if flags & nl.NLM_F_DUMP_INTR:
+                self.interrupted = True
+            if kind in (nl.NLMSG_DONE, nl.NLMSG_ERROR):
+                return answer(datagram, Message(kind, flags, seq, position + HEADER.size, position + length))
+            rows = self._run(datagram, position, length) if kind == nl.RTM_NEWROUTE else 0
+            position += rows * length or length + (-length & 3)
+        return None
+
+    def _run(self, datagram: bytes, position: int, length: int) -> int:
+        """Read as many plain routes as follow each other, or one route of any kind; return how many plain ones."""
+        layout = self._layouts.get(length)
+        if layout is None or not self._columns(datagram, position, length, layout, 1):
+            said = Message(nl.RTM_NEWROUTE, 0, 0, position + HEADER.size, position + length)
+            layout = _learn(datagram, position, length, self._version)
+            if layout is None:
+                self._other(datagram, said)
+                return 0
+            self._layouts[length] = layout
+            self._columns(datagram, position, length, layout, 1)
+        rows = 1
+        while most := min(self._window, (len(datagram) - position) // length - rows):
+            got = self._columns(datagram, position + rows * length, length, layout, most)
+            rows += got
+            self._window = min(self._window * 2, 1024) if got == most else _WINDOW
+            if got < most:
+                break
+        return rows
+
+    def _other(self, datagram: bytes, said: Message) -> None:
+        family, _, _, _, _, _, _, _, flags = RTMSG.unpack_from(datagram, said.start)
+        # Where IPv6 is off the kernel answers with the other families' routes (rtnl_dump_all()).
+        if family == nl.FAMILY[self._version] and not flags & nl.RTM_F_CLONED:
+            self.others.append(read_route(datagram, said, self._names))
+
+    def _columns(self, datagram: bytes, position: int, length: int, layout: _Layout, most: int) -> int:
+        """Append up to MOST routes that match LAYOUT; return how many did."""
+        region = bytearray(datagram[position : position + most * length])
+        lengths = list(region[_DST_LENGTH::length])
+        region[_DST_LENGTH::length] = bytes(most)
+        words = array("I", bytes(region))
+        stride = length >> 2
+        zeros = array("I", bytes(4 * most))
+        width = BITS[self._version] >> 5
+        columns = {}
+        for offset, size in ((layout.dst, width), (layout.via, width), (layout.oif, 1), (layout.metric, 1)):
+            for word in range(offset >> 2, (offset >> 2) + size) if offset else ():
+                columns[word] = words[word::stride]
+                words[word::stride] = zeros
+        rows = _alike(words, layout.rest, most)
+        if rows:
+            plain, names = self.plain, self._names
+            plain.dst.extend(_values(columns, layout.dst, width, rows))
+            plain.via.extend(_values(columns, layout.via, width, rows))
+            plain.length.extend(lengths[:rows])
+            plain.dev.extend([names.get(index, f"if{index}") for index in columns[layout.oif >> 2][:rows]])
+            plain.metric.extend(columns[layout.metric >> 2][:rows] if layout.metric else zeros[:rows])
+        return rows
+
+
+def _alike(words: "array[int]", rest: "array[int]", most: int) -> int:
+    """Return how many of the MOST messages in WORDS equal REST before the first that does not."""
+    if words == rest * most:
+        return most
+    low, high, stride = 0, most, len(rest)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if words[low * stride : middle * stride] == rest * (middle - low):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _values(columns: dict[int, "array[int]"], offset: int, width: int, rows: int) -> list[int]:
+    """Return the addresses of WIDTH words that start at byte OFFSET of every message."""
+    parts = [columns[(offset >> 2) + word][:rows] for word in range(width)]
+    if sys.byteorder == "little":
+        for part in parts:
+            part.byteswap()
+    if width == 1:
+        return parts[0].tolist()
+    return [a << 96 | b << 64 | c << 32 | d for a, b, c, d in zip(*parts, strict=True)]
+
+
+def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout | None:
+    """Return the layout of a plain route of ours, or None when the message is something else."""
+    family, dst_length, src_length, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(datagram, position + HEADER.size)
+    ours = family == nl.FAMILY[version] and (table, protocol, kind) == (MAIN, PROTOCOL, nl.RTN_UNICAST)
+    if not ours or src_length or tos or scope or flags or length & 3 or not dst_length:
+        return None
+    offsets = {kind: start - position for kind, start, _ in attributes(datagram, position + _ATTRIBUTES, position + length)}
+    if not _NEEDED <= offsets.keys() <= _EXPECTED[version]:
+        return None
+    if nl.RTA_CACHEINFO in offsets and _expires(datagram, position + offsets[nl.RTA_CACHEINFO]):
+        return None
+    layout = _Layout(
+        offsets[nl.RTA_DST],
+        offsets[nl.RTA_GATEWAY],
+        offsets[nl.RTA_OIF],
+        offsets.get(nl.RTA_PRIORITY, 0),
+        array("I"),
+    )
+    rest = bytearray(datagram[position : position + length])
+    rest[_DST_LENGTH] = 0
+    width = BITS[version] >> 3
+    for offset, size in ((layout.dst, width), (layout.via, width), (layout.oif, 4), (layout.metric, 4)):
+        if offset:
+            rest[offset : offset + size] = bytes(size)
+    return layout._replace(rest=array("I", bytes(rest)))
+
+
+def _expires(datagram: bytes, start: int) -> bool:
+    """Whether the rta_cacheinfo at START gives the route a lifetime (its third word)."""
+    return bool(_WORD.unpack_from(datagram, start + 8)[0])
+
+
+def read_route(datagram: bytes, said: Message, names: dict[int, str]) -> Route:
+    """Read any RTM_NEWROUTE message. NAMES tells the device of an interface index."""
+    family, length, _, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(datagram, said.start)
+    version = nl.VERSION[family]
+    found = {number: (start, end) for number, start, end in attributes(datagram, said.start + RTMSG.size, said.end)}
+
+    def word(number: int, default: int) -> int:
+        return int(_WORD.unpack_from(datagram, found[number][0])[0]) if number in found else default
+
+    def value(number: int) -> int:
+        start, end = found[number]
+        return int.from_bytes(datagram[start:end], "big")
+
+    if nl.RTA_MULTIPATH in found:
+        hops = tuple(_multipath(datagram, *found[nl.RTA_MULTIPATH], names))
+    else:
+        hops = _hop(datagram, found, word(nl.RTA_OIF, 0), flags & 0xFF, names)
+    return Route(
+        Prefix(version, value(nl.RTA_DST) if nl.RTA_DST in found else 0, length),
+        hops,
+        word(nl.RTA_PRIORITY, 0),
+        protocol,
+        word(nl.RTA_TABLE, table),
+        nl.KINDS.get(kind, str(kind)),
+        scope,
+        tos,
+        Address(version, value(nl.RTA_PREFSRC)) if nl.RTA_PREFSRC in found else None,
+    )
+
+
+def _hop(
+    datagram: bytes, found: dict[int, tuple[int, int]], index: int, flags: int, names: dict[int, str]
+) -> tuple[NextHop, ...]:
+    via = None
+    if nl.RTA_GATEWAY in found:
+        start, end = found[nl.RTA_GATEWAY]
+        via = Address(4 if end - start == 4 else 6, int.from_bytes(datagram[start:end], "big"))
+    elif nl.RTA_VIA in found:  # an IPv4 route through an IPv6 next hop: struct rtvia
+        start, end = found[nl.RTA_VIA]
+        family = struct.unpack_from("=H", datagram, start)[0]
+        via = Address(nl.VERSION.get(family, 6), int.from_bytes(datagram[start + 2 : end], "big"))
+    if via is None and not index:
+        return ()
+    return (NextHop(via, names.get(index, f"if{index}") if index else None, flags),)
+
+
+def _multipath(datagram: bytes, start: int, end: int, names: dict[int, str]) -> list[NextHop]:
+    hops: list[NextHop] = []
+    while start + _RTNEXTHOP.size <= end:
+        length, flags, _, index = _RTNEXTHOP.unpack_from(datagram, start)
+        if length < _RTNEXTHOP.size or start + length > end:
+            break
+        found = {kind: (first, last) for kind, first, last in attributes(datagram, start + _RTNEXTHOP.size, start + length)}
+        hops += _hop(datagram, found, index, flags, names)
+        start += length + (-length & 3)
+    return hops

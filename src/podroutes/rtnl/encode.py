@@ -1,0 +1,122 @@
+"""Changes into messages.
+
+A batch of like changes is one message repeated, with the columns that vary filled in by extended slices: a fraction of a
+microsecond a route, where packing message by message takes several.
+"""
+
+import struct
+from array import array
+from collections.abc import Mapping, Sequence
+
+from podroutes.model.address import BITS
+from podroutes.model.plan import Action, Change
+from podroutes.model.route import MAIN, Route
+from podroutes.rtnl import constants as nl
+from podroutes.rtnl.message import HEADER, attribute, message
+
+RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst length, src length, TOS, table, protocol, scope, type, flags
+_KIND_NUMBERS = {name: number for number, name in nl.KINDS.items()}
+_PLAIN_TAIL = Route._field_defaults  # what every field but destination, next hop and metric is in a plain route
+_PLAIN = tuple(_PLAIN_TAIL[field] for field in Route._fields[3:])
+
+# Never create what exists, never replace what is gone: the table is read before it is written, and a surprise is an error.
+_VERBS: dict[Action, tuple[int, int]] = {
+    "add": (nl.RTM_NEWROUTE, nl.NLM_F_REQUEST | nl.NLM_F_CREATE | nl.NLM_F_EXCL),
+    "replace": (nl.RTM_NEWROUTE, nl.NLM_F_REQUEST | nl.NLM_F_REPLACE),
+    "delete": (nl.RTM_DELROUTE, nl.NLM_F_REQUEST),
+}
+
+
+def routes_request(seq: int, version: int, *, table: int = 0, protocol: int = 0) -> bytes:
+    """Ask for all routes of one IP version; with NETLINK_GET_STRICT_CHK only those of TABLE and PROTOCOL (0: any)."""
+    rtmsg = RTMSG.pack(nl.FAMILY[version], 0, 0, 0, table, protocol, 0, 0, 0)
+    return message(nl.RTM_GETROUTE, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, rtmsg)
+
+
+def encode(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> bytearray:
+    """Return the messages of CHANGES, numbered from SEQ; the last one asks for an acknowledgement, as a fence.
+
+    Errors are answered without being asked for, so one acknowledgement a batch tells the fate of every message in it.
+    INDEXES tells the interface index of a device; ``KeyError`` names one that is not there.
+    """
+    encoded = _by_columns(changes, indexes, seq)
+    if encoded is None:
+        parts = [_single(change, indexes, seq + offset) for offset, change in enumerate(changes)]
+        last, encoded = len(parts[-1]), bytearray(b"".join(parts))
+    else:
+        last = len(encoded) // len(changes)
+    fence = len(encoded) - last + 6  # nlmsg_flags
+    struct.pack_into("=H", encoded, fence, struct.unpack_from("=H", encoded, fence)[0] | nl.NLM_F_ACK)
+    return encoded
+
+
+def _by_columns(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> bytearray | None:
+    """Encode plain routes of one action and IP version; None when they are not that alike."""
+    count = len(changes)
+    action, version = changes[0].action, changes[0].route.dst.version
+    routes = [change.route for change in changes]
+    dsts = [route.dst for route in routes]
+    hops = [route.next_hops[0] for route in routes if len(route.next_hops) == 1]
+    if not (
+        len(hops) == count
+        and [change.action for change in changes].count(action) == count
+        and [dst.version for dst in dsts].count(version) == count
+        and [route[3:] for route in routes].count(_PLAIN) == count
+    ):
+        return None
+    if any(hop.via is None or hop.dev is None for hop in hops):
+        return None
+    width = BITS[version] >> 3
+    template = _single(changes[0], indexes, seq)
+    size = len(template)
+    encoded = bytearray(template * count)
+    encoded[17::size] = bytes([dst.length for dst in dsts])  # rtm_dst_len
+    words = memoryview(encoded).cast("I")
+    gateway = 32 + width + 4
+    _fill(words, 8, size, array("I", range(seq, seq + count)))
+    _fill(words, 32, size, _addresses([dst.value for dst in dsts], width))
+    _fill(words, gateway, size, _addresses([hop.via.value for hop in hops if hop.via], width))
+    _fill(words, gateway + width + 4, size, array("I", [indexes[hop.dev] for hop in hops if hop.dev]))
+    _fill(words, gateway + width + 12, size, array("I", [route.metric for route in routes]))
+    return encoded
+
+
+def _fill(words: "memoryview[int]", offset: int, size: int, column: "array[int]") -> None:
+    """Write COLUMN, one or more words a message, at byte OFFSET of every message of SIZE bytes."""
+    each = len(column) * size // (len(words) * 4)
+    for word in range(each):
+        words[(offset >> 2) + word :: size >> 2] = memoryview(column)[word::each]
+
+
+def _addresses(values: list[int], width: int) -> "array[int]":
+    """Return addresses of WIDTH bytes in network byte order as words."""
+    return array("I", b"".join([value.to_bytes(width, "big") for value in values]))
+
+
+def _single(change: Change, indexes: Mapping[str, int], seq: int) -> bytes:
+    """Encode any change. Columns rely on the order of attributes here: destination, gateway, device, metric."""
+    kind, flags = _VERBS[change.action]
+    route = change.route
+    family, width = nl.FAMILY[route.dst.version], BITS[route.dst.version] >> 3
+    body = RTMSG.pack(
+        family,
+        route.dst.length,
+        0,
+        route.tos,
+        route.table if route.table <= MAIN + 1 else nl.RT_TABLE_COMPAT,
+        route.protocol,
+        nl.RT_SCOPE_NOWHERE if change.action == "delete" else route.scope,
+        _KIND_NUMBERS[route.kind],
+        0,
+    )
+    body += attribute(nl.RTA_DST, route.dst.value.to_bytes(width, "big"))
+    if len(route.next_hops) == 1:  # an ECMP route is deleted as a whole: its protocol and metric say which
+        hop = route.next_hops[0]
+        if hop.via and hop.via.version == route.dst.version:
+            body += attribute(nl.RTA_GATEWAY, hop.via.value.to_bytes(width, "big"))
+        if hop.dev:
+            body += attribute(nl.RTA_OIF, struct.pack("=I", indexes[hop.dev]))
+    body += attribute(nl.RTA_PRIORITY, struct.pack("=I", route.metric))
+    if route.table > MAIN + 1:
+        body += attribute(nl.RTA_TABLE, struct.pack("=I", route.table))
+    return message(kind, flags, seq, body)

@@ -1,0 +1,47 @@
+"""Links and addresses: dump requests, and reading the answers."""
+
+import struct
+
+from podroutes.model.address import Address
+from podroutes.model.fib import IfAddress, Link
+from podroutes.rtnl import constants as nl
+from podroutes.rtnl.message import Message, attribute, attributes, message
+
+_IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+
+
+def links_request(seq: int) -> bytes:
+    """Ask for every link, without its counters."""
+    body = _IFINFOMSG.pack(0, 0, 0, 0, 0) + attribute(nl.IFLA_EXT_MASK, struct.pack("=I", nl.RTEXT_FILTER_SKIP_STATS))
+    return message(nl.RTM_GETLINK, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, body)
+
+
+def addresses_request(seq: int) -> bytes:
+    """Ask for every IPv4 and IPv6 address."""
+    return message(nl.RTM_GETADDR, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, _IFADDRMSG.pack(0, 0, 0, 0, 0))
+
+
+def link(datagram: bytes, said: Message) -> Link:
+    """Read an RTM_NEWLINK message."""
+    _, _, index, flags, _ = _IFINFOMSG.unpack_from(datagram, said.start)
+    name = ""
+    for kind, start, end in attributes(datagram, said.start + _IFINFOMSG.size, said.end):
+        if kind == nl.IFLA_IFNAME:
+            name = datagram[start:end].rstrip(b"\0").decode(errors="surrogateescape")
+    return Link(index, name, up=bool(flags & nl.IFF_UP), carrier=bool(flags & nl.IFF_LOWER_UP))
+
+
+def address(datagram: bytes, said: Message, names: dict[int, str]) -> IfAddress | None:
+    """Read an RTM_NEWADDR message; None for what is neither IPv4 nor IPv6. NAMES tells the link of an index.
+
+    On a point-to-point link IFA_LOCAL is our end and IFA_ADDRESS the other, elsewhere both are the same; IPv6 has the latter only.
+    """
+    family, length, _, _, index = _IFADDRMSG.unpack_from(datagram, said.start)
+    if family not in nl.VERSION:
+        return None
+    found = {kind: datagram[start:end] for kind, start, end in attributes(datagram, said.start + _IFADDRMSG.size, said.end)}
+    value = found.get(nl.IFA_LOCAL) or found.get(nl.IFA_ADDRESS)
+    if not value:
+        return None
+    return IfAddress(Address(nl.VERSION[family], int.from_bytes(value, "big")), length, names.get(index, f"if{index}"))
