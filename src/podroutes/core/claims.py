@@ -88,7 +88,9 @@ class _Examination:
             for address in node.internal_ips:
                 if not any(limit.covers(address) for limit in limits):
                     outside.add(address)
-                    message = f"{self._name(node)}: InternalIP {address} is outside cluster.nodeCIDRs ({_listed(limits)})"
+                    message = (
+                        f"{self._name(node)}: InternalIP {address} is outside cluster.nodeCIDRs ({_listed(limits)})"
+                    )
                     self._report("internal-ip-outside-cluster", message, [node])
         return outside
 

@@ -8,6 +8,7 @@ from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Node
 from podroutes.model.fib import PlainRoutes
 from podroutes.model.problem import Problem
+from podroutes.model.route import NextHop, Route
 from podroutes.model.text import printable
 
 
@@ -26,7 +27,10 @@ class Desired(NamedTuple):
     """What a machine should route, what it should leave as it is, and why."""
 
     wanted: dict[int, Wanted]  # by IP version
-    incumbents: dict[Prefix, frozenset[Address]]  # undecided or unreachable claims: a route through one of these stays
+    incumbents: dict[
+        Prefix, dict[Address, str]
+    ]  # undecided or unreachable claims: a route through one of these stays, as that node's
+    out_of_reach: dict[Prefix, Route]  # honoured claims that no interface leads to, as the routes they would be
     problems: tuple[Problem, ...]
 
 
@@ -36,7 +40,8 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
     The next hop is the claim's first address that is on-link, else the problem of its first address is reported.
     """
     wanted = {version: Wanted(PlainRoutes.empty(version), [], []) for version in (4, 6)}
-    incumbents: dict[Prefix, set[Address]] = {}
+    incumbents: dict[Prefix, dict[Address, str]] = {}
+    out_of_reach: dict[Prefix, Route] = {}
     problems = []
     for claim in claims.honoured:
         if claim.node.name == own.name:
@@ -44,9 +49,10 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
         via, dev, obstacle = _next_hop(claim, links)
         if obstacle:
             problems.append(_problem(claim, via, obstacle, dev))
+            out_of_reach[claim.dst] = Route(claim.dst, (NextHop(via, dev or None),))
             if obstacle == "next-hop-is-self":
                 continue  # a route through ourselves leads nowhere: nothing worth keeping
-            incumbents.setdefault(claim.dst, set()).update(claim.vias)
+            incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
             continue
         columns, served, vias = wanted[claim.dst.version]
         columns.dst.append(claim.dst.value)
@@ -57,8 +63,8 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
         vias.append(via)
     for claim in claims.contested:
         if claim.node.name != own.name and not any(cidr.covers(claim.dst) for cidr in own.pod_cidrs):
-            incumbents.setdefault(claim.dst, set()).update(claim.vias)
-    return Desired(wanted, {dst: frozenset(vias) for dst, vias in incumbents.items()}, tuple(problems))
+            incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
+    return Desired(wanted, incumbents, out_of_reach, tuple(problems))
 
 
 def _next_hop(claim: Claim, links: Resolver) -> tuple[Address, str, str]:
@@ -75,6 +81,9 @@ def _problem(claim: Claim, via: Address, code: str, dev: str) -> Problem:
     message, fix = {
         "next-hop-is-self": (f"{where} is an address of this machine ({dev})", ""),
         "next-hop-off-link": (f"{where} is on no network that this machine is connected to", ""),
-        "link-down": (f"{where} is behind {dev}, which is down or has no carrier", f"ip link set {dev} up, or check its cable"),
+        "link-down": (
+            f"{where} is behind {dev}, which is down or has no carrier",
+            f"ip link set {dev} up, or check its cable",
+        ),
     }[code]
     return Problem("error", code, message, (claim.node.name,), claim.dst, fix)

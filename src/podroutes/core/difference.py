@@ -93,14 +93,16 @@ class _Family:
         for row, key in enumerate(zip(plain.dst, plain.length, strict=True)):
             if ours.setdefault(key, row) != row:
                 several[key].append(row)
+        others = {(dst.value, dst.length): routes for dst, routes in self.others.items()}
         wanted = self.wanted.routes
-        rivals = {(dst.value, dst.length): routes for dst, routes in self.others.items()}
-        columns = zip(wanted.dst, wanted.length, wanted.via, wanted.dev, self.wanted.claims, self.wanted.vias, strict=True)
+        columns = zip(
+            wanted.dst, wanted.length, wanted.via, wanted.dev, self.wanted.claims, self.wanted.vias, strict=True
+        )
         for dst, length, via, dev, claim, hop in columns:
             key = dst, length
             row = ours.pop(key, None)
-            if key in rivals or key in several:
-                found = self._found(key, row, several.pop(key, []), rivals.pop(key, []))
+            if key in others or key in several:
+                found = self._found(row, several.get(key, []), others.pop(key, []))
                 self._settle(self._new(claim, hop, dev), claim.node.name, found)
             elif row is None:
                 self.changes.append(Change("add", self._new(claim, hop, dev), claim.node.name))
@@ -109,16 +111,15 @@ class _Family:
             else:
                 new = self._new(claim, hop, dev)._replace(metric=plain.metric[row])
                 self.changes.append(Change("replace", new, claim.node.name, plain.route(row)))
-        for key in dict.fromkeys(chain(ours, rivals)):
-            found = self._found(key, ours.get(key), several.get(key, []), rivals.get(key, []))
-            self._retire([route for route in found if route.ours])
+        for key in dict.fromkeys(chain(ours, others)):
+            self._retire(self._found(ours.get(key), several.get(key, []), others.get(key, [])))
 
     def _new(self, claim: Claim, via: Address, dev: str) -> Route:
         dst = claim.dst
         metric = metric_for(self.version, dst.value, BITS[self.version] - dst.length, routes=len(self.wanted.claims))
         return Route(dst, (NextHop(via, dev or None),), metric)
 
-    def _found(self, key: tuple[int, int], row: int | None, more: list[int], others: list[Route]) -> list[Route]:
+    def _found(self, row: int | None, more: list[int], others: list[Route]) -> list[Route]:
         """Every route to one destination, the one that the kernel uses first."""
         rows = [] if row is None else [row, *more]
         return sorted([*map(self.plain.route, rows), *others], key=lambda route: route.metric)
@@ -142,9 +143,10 @@ class _Family:
             self.changes.append(Change("add", new, node))
         self._delete([route for route in ours if route is not right])
 
-    def _retire(self, ours: list[Route]) -> None:
+    def _retire(self, found: list[Route]) -> None:
         """Delete what no node claims, except where a claim is undecided or out of reach and this is what it had."""
-        keep = [route for route in ours if route.via in self.incumbents.get(route.dst, ())]
+        ours = [route for route in found if route.ours]
+        keep = [route for route in ours if route.via in self.incumbents.get(route.dst, {})]
         self.unchanged += len(keep)
         self._delete([route for route in ours if route not in keep])
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from podroutes.errors import IdentityError
-from podroutes.model.cluster import Cluster, Node
 from podroutes.model.address import Address
+from podroutes.model.cluster import Cluster, Node
 from podroutes.model.text import listing, printable
 
 

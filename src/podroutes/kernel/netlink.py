@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from podroutes.errors import KernelError
 from podroutes.model.fib import Fib, Link
@@ -45,7 +45,7 @@ class NetlinkKernel:
                 self._socket.setsockopt(nl.SOL_NETLINK, option, 1)
         self._socket.bind((0, 0))
 
-    def __enter__(self) -> "NetlinkKernel":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -58,7 +58,7 @@ class NetlinkKernel:
     def snapshot(self) -> Fib:
         """Read links, addresses and the main table, one dump each (routes: one an IP version)."""
         found = self._links()
-        names = {link.index: link.name for link in found}
+        names = {link.ifindex: link.name for link in found}
         dump = self._dump(MessageDump(nl.RTM_NEWADDR), links.addresses_request)
         addresses = [links.address(datagram, said, names) for datagram, said in dump.messages]
         dumps = self._routes(names, table=MAIN)
@@ -71,7 +71,7 @@ class NetlinkKernel:
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""
-        dumps = self._routes({link.index: link.name for link in self._links()}, protocol=PROTOCOL).values()
+        dumps = self._routes({link.ifindex: link.name for link in self._links()}, protocol=PROTOCOL).values()
         plain = (dump.plain.routes() for dump in dumps)
         others = (route for dump in dumps for route in dump.others if route.ours)
         return (*chain.from_iterable(plain), *others)
@@ -89,7 +89,7 @@ class NetlinkKernel:
     def _links(self) -> tuple[Link, ...]:
         dump = self._dump(MessageDump(nl.RTM_NEWLINK), links.links_request)
         found = tuple(links.link(datagram, said) for datagram, said in dump.messages)
-        self._indexes = {link.name: link.index for link in found}
+        self._indexes = {link.name: link.ifindex for link in found}
         return found
 
     def _routes(self, names: dict[int, str], *, table: int = 0, protocol: int = 0) -> dict[int, RouteDump]:
@@ -115,21 +115,17 @@ class NetlinkKernel:
         raise KernelError(f"the kernel's tables changed during each of {_DUMP_TRIES} attempts to read them; try again")
 
     def _batch(self, batch: Sequence[Change]) -> dict[int, Refusal]:
-        present = [
-            offset for offset, change in enumerate(batch) if all(hop.dev in self._indexes for hop in change.route.next_hops if hop.dev)
-        ]
-        refused = {offset: Refusal(errno.ENODEV) for offset in range(len(batch))}
-        if not present:
-            return refused
-        known = [batch[offset] for offset in present]
-        answers = self._converse(known)
-        for offset, number in enumerate(present):
-            why = answers.get(offset)
-            if why is None:
-                del refused[number]
-            else:
-                refused[number] = why
-        return refused
+        """Carry out at most BATCH changes; those over a device that is gone never leave this process."""
+        gone = {
+            offset: Refusal(errno.ENODEV)
+            for offset, change in enumerate(batch)
+            if any(hop.dev and hop.dev not in self._indexes for hop in change.route.next_hops)
+        }
+        if not gone:
+            return self._converse(batch)
+        here = [offset for offset in range(len(batch)) if offset not in gone]
+        refused = self._converse([batch[offset] for offset in here]) if here else {}
+        return gone | {here[offset]: why for offset, why in refused.items()}
 
     def _converse(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Send one batch and read answers up to its fence."""
@@ -183,5 +179,5 @@ class NetlinkKernel:
 
 
 def _identity(route: Route) -> tuple[object, ...]:
-    """What the kernel tells routes apart by; flags come and go with the carrier."""
+    """Return what the kernel tells routes apart by; flags come and go with the carrier."""
     return route.table, route.dst, route.tos, route.metric, *((hop.via, hop.dev) for hop in route.next_hops)

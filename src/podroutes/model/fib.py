@@ -10,7 +10,7 @@ from podroutes.model.route import NextHop, Route
 class Link(NamedTuple):
     """A network device. ``up`` is its administrative state, ``carrier`` whether its lower layer works (IFF_LOWER_UP)."""
 
-    index: int
+    ifindex: int
     name: str
     up: bool
     carrier: bool
@@ -50,16 +50,12 @@ class PlainRoutes(NamedTuple):
 
     def route(self, row: int) -> Route:
         """Return row ROW as a value."""
-        return plain_route(self.version, self.dst[row], self.length[row], self.via[row], self.dev[row], self.metric[row])
+        hop = NextHop(Address(self.version, self.via[row]), self.dev[row] or None)
+        return Route(Prefix(self.version, self.dst[row], self.length[row]), (hop,), self.metric[row])
 
     def routes(self) -> Iterator[Route]:
         """Yield every row as a value."""
         return (self.route(row) for row in range(len(self.dst)))
-
-
-def plain_route(version: int, dst: int, length: int, via: int, dev: str, metric: int) -> Route:
-    """Return the route that one row of PlainRoutes stands for."""
-    return Route(Prefix(version, dst, length), (NextHop(Address(version, via), dev or None),), metric)
 
 
 class Fib(NamedTuple):

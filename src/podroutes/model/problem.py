@@ -33,8 +33,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Correct the address, or widen cluster.nodeCIDRs.",
     ),
     "invalid-internal-ip": (
-        "An InternalIP is not an address a next hop can have: not an IP address at all, unspecified, loopback, multicast, "
-        "link-local or IPv4-mapped.",
+        "An InternalIP is not what a next hop can be: no IP address, unspecified, loopback, multicast, link-local or IPv4-mapped.",
         "Write the address that the other nodes reach this one by.",
     ),
     "invalid-pod-cidr": (

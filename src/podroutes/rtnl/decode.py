@@ -147,11 +147,15 @@ def _values(columns: dict[int, "array[int]"], offset: int, width: int, rows: int
 
 def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout | None:
     """Return the layout of a plain route of ours, or None when the message is something else."""
-    family, dst_length, src_length, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(datagram, position + HEADER.size)
+    family, dst_length, src_length, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(
+        datagram, position + HEADER.size
+    )
     ours = family == nl.FAMILY[version] and (table, protocol, kind) == (MAIN, PROTOCOL, nl.RTN_UNICAST)
     if not ours or src_length or tos or scope or flags or length & 3 or not dst_length:
         return None
-    offsets = {kind: start - position for kind, start, _ in attributes(datagram, position + _ATTRIBUTES, position + length)}
+    offsets = {
+        kind: start - position for kind, start, _ in attributes(datagram, position + _ATTRIBUTES, position + length)
+    }
     if not _NEEDED <= offsets.keys() <= _EXPECTED[version]:
         return None
     if nl.RTA_CACHEINFO in offsets and _expires(datagram, position + offsets[nl.RTA_CACHEINFO]):
@@ -229,7 +233,9 @@ def _multipath(datagram: bytes, start: int, end: int, names: dict[int, str]) -> 
         length, flags, _, index = _RTNEXTHOP.unpack_from(datagram, start)
         if length < _RTNEXTHOP.size or start + length > end:
             break
-        found = {kind: (first, last) for kind, first, last in attributes(datagram, start + _RTNEXTHOP.size, start + length)}
+        found = {
+            kind: (first, last) for kind, first, last in attributes(datagram, start + _RTNEXTHOP.size, start + length)
+        }
         hops += _hop(datagram, found, index, flags, names)
         start += length + (-length & 3)
     return hops

@@ -12,7 +12,7 @@ from podroutes.model.address import BITS
 from podroutes.model.plan import Action, Change
 from podroutes.model.route import MAIN, Route
 from podroutes.rtnl import constants as nl
-from podroutes.rtnl.message import HEADER, attribute, message
+from podroutes.rtnl.message import attribute, message
 
 RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst length, src length, TOS, table, protocol, scope, type, flags
 _KIND_NUMBERS = {name: number for number, name in nl.KINDS.items()}

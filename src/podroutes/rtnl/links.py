@@ -40,7 +40,9 @@ def address(datagram: bytes, said: Message, names: dict[int, str]) -> IfAddress 
     family, length, _, _, index = _IFADDRMSG.unpack_from(datagram, said.start)
     if family not in nl.VERSION:
         return None
-    found = {kind: datagram[start:end] for kind, start, end in attributes(datagram, said.start + _IFADDRMSG.size, said.end)}
+    found = {
+        kind: datagram[start:end] for kind, start, end in attributes(datagram, said.start + _IFADDRMSG.size, said.end)
+    }
     value = found.get(nl.IFA_LOCAL) or found.get(nl.IFA_ADDRESS)
     if not value:
         return None

@@ -1,0 +1,32 @@
+"""The command line: parse, call, print, exit."""
+
+import sys
+from collections.abc import Sequence
+
+from podroutes.errors import PodroutesError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status. Whatever the user or the host did is one line on standard error."""
+    from podroutes.cli.parser import build_parser  # noqa: PLC0415, so that the lines above are all that can fail unseen
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal that cannot print "…"
+    arguments = build_parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except PodroutesError as error:
+        return _say(str(error), 1)
+    except BrokenPipeError:  # whoever read our output has gone: nothing is left to say, nor anybody to say it to
+        sys.stdout = None  # type: ignore[assignment]
+        return 1
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    return status
+
+
+def _say(text: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"podroutes: {text}", file=sys.stderr)
+    return status

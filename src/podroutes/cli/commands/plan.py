@@ -1,0 +1,65 @@
+"""``podroutes plan``."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from podroutes.cli import session
+from podroutes.core.planning import plan_away, plan_here
+from podroutes.model.plan import Plan
+from podroutes.model.text import escaped
+from podroutes.views import data
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the plan of this node, or of all; 0 in sync, 2 changes pending, 1 problems that no change solves."""
+    source = session.read_source(arguments)
+    if arguments.all:
+        plans = (plan_away(source.claims, node, arguments.interface).plan for node in source.cluster.nodes)
+        return _all(plans, arguments.output)
+    from podroutes.kernel.netlink import NetlinkKernel  # noqa: PLC0415, --all has no use for it
+
+    with NetlinkKernel() as kernel:
+        fib = kernel.snapshot()
+    plan = plan_here(source.claims, session.own_node(arguments, source.cluster, fib), fib).plan
+    if arguments.output == "json":
+        session.say_json(data.plan(plan))
+    else:
+        session.say_plan(plan)
+        session.say_problems(plan.problems)
+    return status(plan)
+
+
+def status(plan: Plan) -> int:
+    """Return the exit status that tells the state of PLAN."""
+    return 2 if plan.changes else 1 if plan.errors else 0
+
+
+def _all(plans: Iterator[Plan], output: str) -> int:
+    """Show many plans as they are made: those of 5,000 nodes do not fit into memory together."""
+    worst = {status(plan) for plan in (_json(plans) if output == "json" else _text(plans))}
+    return 2 if 2 in worst else max(worst, default=0)
+
+
+def _text(plans: Iterator[Plan]) -> Iterator[Plan]:
+    style = session.style(sys.stdout)
+    last = None
+    for plan in plans:
+        print(style("bold", escaped(plan.node)))
+        session.say_plan(plan)
+        print()
+        yield plan
+        last = plan
+    if last:  # the inventory's problems are the same on every node
+        session.say_problems(last.problems)
+
+
+def _json(plans: Iterator[Plan]) -> Iterator[Plan]:
+    from json import dumps  # noqa: PLC0415, only where it was asked for
+
+    separator = '{"nodes": [\n'
+    for plan in plans:
+        print(separator + dumps(data.plan(plan), ensure_ascii=False), end="")
+        separator = ",\n"
+        yield plan
+    print("\n]}")

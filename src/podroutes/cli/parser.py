@@ -1,0 +1,168 @@
+"""All options of all commands, each with its environment variable; cheap to build, as every run pays for it."""
+
+import argparse
+import os
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NoReturn
+
+from podroutes import __version__
+from podroutes.lab import commands as lab
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+_EPILOG = """\
+Every option has an environment variable: --inventory is PODROUTES_INVENTORY. Colour is off where NO_COLOR is set.
+Exit status of plan and show: 0 in sync, 2 changes pending, 1 error.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose options default to PODROUTES_* variables, and whose complaints are one line and status 1."""
+
+    def __init__(self, **keywords: Any) -> None:
+        keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **keywords)
+
+    def add_argument(self, *names: Any, **keywords: Any) -> argparse.Action:
+        """Declare an option; its long name tells its environment variable."""
+        action = super().add_argument(*names, **keywords)
+        variable = next((_variable(name) for name in action.option_strings if name.startswith("--")), "")
+        value = os.environ.get(variable)
+        if value is not None and not isinstance(action, argparse._HelpAction | argparse._VersionAction):  # noqa: SLF001
+            self._take(action, variable, value)
+        return action
+
+    def _take(self, action: argparse.Action, variable: str, value: str) -> None:
+        if isinstance(action, argparse._StoreTrueAction):  # noqa: SLF001, argparse has no public name for it
+            if value.lower() not in _TRUE | _FALSE:
+                self.error(f"{variable} is {value!r}; it can be 1 or 0")
+            action.default = value.lower() in _TRUE
+        elif action.choices is not None and value not in action.choices:
+            self.error(f"{variable} is {value!r}; it can be {', '.join(map(str, action.choices))}")
+        else:
+            action.default = value
+            action.required = False
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line. Status 1, as 2 says that changes are pending."""
+        self.exit(1, f"podroutes: {message} (see `{self.prog} --help`)\n")
+
+
+def _variable(option: str) -> str:
+    return "PODROUTES_" + option.removeprefix("--").replace("-", "_").upper()
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    """Return the body of a command, whose module is imported when it is called."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        status: int = import_module(f"podroutes.cli.commands.{name}").run(arguments)
+        return status
+
+    return run
+
+
+def build_parser() -> Parser:
+    """Return the parser for the whole command line."""
+    parser = Parser(
+        prog="podroutes",
+        description="Plan, apply and check the routes between the pods of a Kubernetes cluster.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"podroutes {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, summary: str, description: str = "") -> Parser:
+        command: Parser = commands.add_parser(
+            name, help=summary, description=description or f"{summary[0].upper()}{summary[1:]}."
+        )
+        command.set_defaults(run=_command(name))
+        return command
+
+    plan = add("plan", "show what apply would change on this node", _PLAN)
+    _source(plan)
+    plan.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
+    _interface(plan)
+    _output(plan)
+
+    apply = add("apply", "make the kernel agree with the inventory", _APPLY)
+    _source(apply)
+    apply.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
+    _output(apply)
+
+    show = add("show", "list our routes as the kernel has them, each with its node and state", _SHOW)
+    _source(show)
+    _output(show)
+
+    remove = add("remove", "take back every route of ours, and nothing else", _REMOVE)
+    remove.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    _output(remove)
+
+    render = add("render", "print a node's persistent configuration without touching anything", _RENDER)
+    render.add_argument("format", metavar="FORMAT", choices=("ip",), help="ip: commands for a shell")
+    _source(render)
+    _interface(render)
+    render.add_argument("--all", action="store_true", help="for every node")
+    render.add_argument(
+        "--directory", metavar="DIR", help="with --all: write a file for each node there instead of printing"
+    )
+
+    lab.configure(
+        commands.add_parser("lab", help="make a cluster of network namespaces on this machine to try things in")
+    )
+    return parser
+
+
+def _source(parser: Parser) -> None:
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        metavar="PATH",
+        help="the nodes: podroutes YAML or JSON, machines.txt, or what `kubectl get nodes -o json` prints; - is standard input",
+    )
+    action = parser.add_argument(
+        "--node", metavar="NAME", help="which node this machine is; found by host name or address"
+    )
+    action.default = action.default or os.environ.get("NODE_NAME")  # what the downward API usually sets in a pod
+
+
+def _interface(parser: Parser) -> None:
+    parser.add_argument(
+        "--interface", metavar="DEV", help="the device towards the other nodes, where the inventory names none"
+    )
+
+
+def _output(parser: Parser) -> None:
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")
+
+
+_PLAN = """\
+Compare the inventory with the routes of this machine and show the difference. Changes nothing, needs no privileges.
+
+exit status: 0 in sync, 2 changes pending, 1 error (also when nothing is pending but a podCIDR cannot be routed)
+"""
+_APPLY = """\
+Make the kernel's main table agree with the inventory: show the plan, carry it out, say what became of it. Only routes of
+protocol 107 (podroutes) are ever changed or deleted; a change of next hop is one atomic replace. Needs CAP_NET_ADMIN when
+there is something to change.
+
+exit status: 0 done, 1 something could not be done
+"""
+_SHOW = """\
+List the routes of ours that the kernel has and the wanted ones it has not, one a line in the style of `ip route`.
+
+states: ok, missing, stale (no longer wanted, or not that way), foreign (someone else holds the prefix), unreachable (the
+next hop cannot be reached)
+exit status: 0 all ok, 2 any is not, 1 error
+"""
+_REMOVE = """\
+Delete every route of protocol 107 (podroutes), in every table, and nothing else. Needs no inventory.
+
+exit status: 0 done, 1 something could not be done
+"""
+_RENDER = """\
+Print the configuration that gives a node its routes, for use away from it. Touches nothing and needs no privileges.
+
+exit status: 0 complete, 1 error (also when a podCIDR had to be left out; standard error says which)
+"""

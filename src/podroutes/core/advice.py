@@ -1,0 +1,44 @@
+"""What a refusal of the kernel means, and what to do about it."""
+
+import errno
+import os
+
+from podroutes.model.plan import Change, Refusal
+
+# Extended ACK texts, net/ipv4/fib_semantics.c, net/ipv4/fib_frontend.c and net/ipv6/route.c
+_TEXTS = {
+    "Gateway can not be a local address": "the next hop is an address of this machine: check that node's InternalIP",
+    "Nexthop has invalid gateway": "the next hop is not on a network that this machine is connected to",
+    "Invalid prefix for given prefix length": "the podCIDR has host bits set",
+    "Nexthop device is not up": "bring the device up: ip link set DEV up",
+    "Device for nexthop is not up": "bring the device up: ip link set DEV up",
+    "No route to host": "the next hop is not on a network that this machine is connected to",
+}
+_ERRNOS = {
+    errno.EEXIST: "someone else added a route to this podCIDR meanwhile: run it again",
+    errno.ENOENT: "the route was removed meanwhile: run it again",
+    errno.ESRCH: "the route was removed meanwhile, which is what was wanted",
+    errno.ENODEV: "the device is gone: run it again",
+    errno.ENETUNREACH: "the next hop is not on a network that this machine is connected to, or not yet",
+    errno.EHOSTUNREACH: "the next hop is not on a network that this machine is connected to, or not yet",
+    errno.ENETDOWN: "bring the device up: ip link set DEV up",
+    errno.EOPNOTSUPP: "this kernel has no such protocol or route type (is IPv6 disabled?)",
+    errno.EACCES: "IPv6 may be disabled on the device: sysctl net.ipv6.conf.DEV.disable_ipv6",
+}
+
+
+def explain(change: Change, refusal: Refusal) -> str:
+    """Return one line: what the kernel said to CHANGE in its own words, and what to do."""
+    said = refusal.text or os.strerror(refusal.errno)
+    advice = next((text for start, text in _TEXTS.items() if said.startswith(start)), _ERRNOS.get(refusal.errno, ""))
+    advice = advice.replace("DEV", change.route.dev or "DEV")
+    return f"{said} ({advice})" if advice else said
+
+
+def refusals(changes: tuple[Change, ...], refused: dict[int, Refusal]) -> dict[int, str]:
+    """Return the failures by position, explained; a delete of what is gone already is none."""
+    return {
+        position: explain(changes[position], why)
+        for position, why in refused.items()
+        if not (why.errno == errno.ESRCH and changes[position].action == "delete")
+    }

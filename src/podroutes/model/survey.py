@@ -1,0 +1,19 @@
+"""What became of a route that should be on a machine, or of one of ours that is."""
+
+from typing import Literal, NamedTuple
+
+from podroutes.model.route import Route
+
+State = Literal["ok", "missing", "stale", "foreign", "unreachable"]
+
+
+class Entry(NamedTuple):
+    """One route, the node it serves (None: no node claims it), and its state.
+
+    ``missing`` is wanted and not there, ``stale`` ours and not wanted (any more, or that way), ``foreign`` somebody else's
+    on a prefix that is wanted, ``unreachable`` wanted, but its next hop cannot be reached from here.
+    """
+
+    route: Route
+    node: str | None
+    state: State

@@ -1,0 +1,1 @@
+"""The door to files that outlive a run."""

@@ -1,0 +1,1 @@
+"""Values into text: the same values for terminal and JSON, so that they cannot disagree."""

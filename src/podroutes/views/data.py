@@ -1,0 +1,78 @@
+"""Values into the stable JSON shapes that scripts rely on."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from podroutes.model.plan import Change, Plan
+from podroutes.model.problem import Problem
+from podroutes.model.route import Route, protocol_name
+from podroutes.model.survey import Entry
+
+
+def plan(plan: Plan, failures: Mapping[int, str] | None = None) -> dict[str, Any]:
+    """Return a plan; with FAILURES, the errors by position of a plan that was carried out, also what became of each change."""
+    changes = [change(each) for each in plan.changes]
+    if failures is not None:
+        for position, shown in enumerate(changes):
+            shown["applied"] = position not in failures
+            if position in failures:
+                shown["error"] = failures[position]
+    return {
+        "node": plan.node or None,
+        "in_sync": plan.in_sync,
+        "changes": changes,
+        "unchanged": plan.unchanged,
+        "problems": [problem(each) for each in plan.problems],
+    }
+
+
+def change(change: Change) -> dict[str, Any]:
+    """Return one change; ``was`` is there for a replace."""
+    shown = {"action": change.action, **_route(change.route), "node": change.node}
+    if change.was:
+        was = _route(change.was)
+        del was["dst"]
+        if not change.was.ours:
+            was["protocol"] = protocol_name(change.was.protocol)
+        shown["was"] = was
+    return shown
+
+
+def _route(route: Route) -> dict[str, Any]:
+    shown: dict[str, Any] = {"dst": str(route.dst), "via": str(route.via) if route.via else None, "dev": route.dev}
+    if len(route.next_hops) > 1:
+        shown["next_hops"] = [{"via": str(hop.via) if hop.via else None, "dev": hop.dev} for hop in route.next_hops]
+    if route.kind != "unicast":
+        shown["type"] = route.kind
+    if route.metric and not (route.dst.version == 6 and route.metric == 1024):  # the defaults go without saying
+        shown["metric"] = route.metric
+    return shown
+
+
+def problem(problem: Problem) -> dict[str, Any]:
+    """Return one problem; ``dst`` is null where it is not about one podCIDR."""
+    return {
+        "severity": problem.severity,
+        "code": problem.code,
+        "dst": str(problem.dst) if problem.dst else None,
+        "nodes": list(problem.nodes),
+        "message": problem.message,
+        "fix": problem.advice,
+    }
+
+
+def survey(node: str, entries: Iterable[Entry], problems: Iterable[Problem]) -> dict[str, Any]:
+    """Return the routes of one machine with their states."""
+    return {
+        "node": node,
+        "routes": [
+            {
+                **_route(entry.route),
+                "protocol": protocol_name(entry.route.protocol),
+                "node": entry.node,
+                "state": entry.state,
+            }
+            for entry in entries
+        ],
+        "problems": [problem(each) for each in problems],
+    }

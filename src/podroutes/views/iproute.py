@@ -1,0 +1,54 @@
+"""Routes the way ip-route(8) prints and takes them."""
+
+from podroutes.model.plan import Plan
+from podroutes.model.route import MAIN, PROTOCOL, Route, protocol_name
+from podroutes.model.text import escaped
+
+_SCOPES = {0: "", 200: "site", 253: "link", 254: "host", 255: "nowhere"}  # iproute2, rt_scopes
+_FLAGS = {1: "dead", 4: "onlink", 16: "linkdown"}  # RTNH_F_*, linux/rtnetlink.h
+
+
+def where(route: Route) -> str:
+    """Return where a route leads: ``via 192.168.8.21 dev ens18``, or each way of an ECMP route."""
+    hops = [
+        " ".join(
+            [
+                *((f"via {hop.via}",) if hop.via else ()),
+                *((f"dev {escaped(hop.dev)}",) if hop.dev else ()),
+                *(name for bit, name in _FLAGS.items() if hop.flags & bit),
+            ]
+        )
+        for hop in route.next_hops
+    ]
+    return " nexthop ".join(["", *hops]).lstrip() if len(hops) > 1 else "".join(hops)
+
+
+def line(route: Route) -> str:
+    """Return a route as ``ip route show`` prints it."""
+    words = [
+        route.kind if route.kind != "unicast" else "",
+        str(route.dst),
+        where(route),
+        f"table {route.table}" if route.table != MAIN else "",
+        f"proto {protocol_name(route.protocol)}" if route.protocol != 3 else "",  # ip(8) keeps boot to itself
+        f"scope {_SCOPES.get(route.scope, route.scope)}" if route.scope else "",
+        f"src {route.prefsrc}" if route.prefsrc else "",
+        f"metric {route.metric}" if route.metric else "",
+    ]
+    return " ".join(filter(None, words))
+
+
+def script(plan: Plan) -> str:
+    """Return the commands that give an empty table the routes of PLAN, each one safe beside routes of others.
+
+    They add and never replace: run again they answer "File exists", and leave what is there.
+    """
+    lines = [f"# pod routes of {escaped(plan.node)}: one per podCIDR of every other node"]
+    for change in plan.changes:
+        route = change.route
+        words = ["ip -6 route add" if route.dst.version == 6 else "ip route add", str(route.dst), where(route)]
+        words.append(f"proto {PROTOCOL}")
+        if route.metric and route.dst.version == 4:
+            words.append(f"metric {route.metric}")
+        lines.append(f"{' '.join(words)}  # {escaped(change.node or '')}")
+    return "\n".join(lines) + "\n"

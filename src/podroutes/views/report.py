@@ -1,0 +1,108 @@
+"""Plans, problems and routes for people."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from podroutes.model.plan import Change, Plan
+from podroutes.model.problem import Problem
+from podroutes.model.route import protocol_name
+from podroutes.model.survey import Entry
+from podroutes.model.text import escaped
+from podroutes.views import iproute
+from podroutes.views.style import Style
+
+_SIGNS = {"add": ("+", "green"), "replace": ("~", "yellow"), "delete": ("-", "red")}
+_STATES = {"ok": "green", "missing": "red", "stale": "yellow", "foreign": "yellow", "unreachable": "red"}
+_ALIKE = 8  # problems of one code shown in full; a dead link makes thousands that say the same
+
+
+def changes(plan: Plan, style: Style) -> Iterator[str]:
+    """Yield a line for every change, aligned: ``+ 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1``."""
+    shown = [(change, f"{change.route.dst} {iproute.where(change.route)}".rstrip()) for change in plan.changes]
+    width = max((len(text) for _, text in shown), default=0)
+    for change, text in shown:
+        sign, colour = _SIGNS[change.action]
+        note = _note(change)
+        who = escaped(change.node) if change.node else ""
+        yield f"  {style(colour, sign)} {text:{width}}  {style('bold', who)}{style('dim', note)}".rstrip()
+
+
+def _note(change: Change) -> str:
+    if change.was and not change.was.ours:
+        return f"  taken over from protocol {protocol_name(change.was.protocol)}"
+    if change.was:
+        return f"  was {iproute.where(change.was)}".rstrip()
+    return "" if change.node else "of no node"
+
+
+def summary(plan: Plan) -> str:
+    """Return what a plan comes to, in one line."""
+    problems = _problem_counts(plan)
+    if not plan.changes:
+        if plan.errors:
+            return f"No changes. {_routes(plan.unchanged)} in place{problems}."
+        return (
+            f"No changes. {escaped(plan.node)} agrees with the inventory: {_routes(plan.unchanged)} in place{problems}."
+        )
+    counts = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
+    verbs = ", ".join(f"{count} to {action}" for action, count in counts.items())
+    return f"Plan: {verbs}, {plan.unchanged} unchanged{problems}."
+
+
+def outcome(plan: Plan, failures: Mapping[int, str]) -> str:
+    """Return what became of a plan that was carried out, in one line."""
+    done = [change.action for position, change in enumerate(plan.changes) if position not in failures]
+    counts = f"{done.count('add')} added, {done.count('replace')} replaced, {done.count('delete')} deleted"
+    failed = f", {len(failures)} failed" if failures else ""
+    verdict = "Apply incomplete" if failures or plan.errors else "Apply complete"
+    return f"{verdict}: {counts}{failed}, {plan.unchanged} unchanged{_problem_counts(plan)}."
+
+
+def failures(plan: Plan, failed: Mapping[int, str], style: Style) -> Iterator[str]:
+    """Yield a line for every change that could not be made."""
+    for position, why in failed.items():
+        change = plan.changes[position]
+        where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
+        yield f"{style('red', 'failed')} {change.action} {where}: {why}"
+
+
+def _problem_counts(plan: Plan) -> str:
+    errors, warnings = plan.errors, len(plan.problems) - plan.errors
+    shown = [
+        f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count
+    ]
+    return f"; {', '.join(shown)}" if shown else ""
+
+
+def _routes(count: int) -> str:
+    return f"{count} route{'s' * (count != 1)}"
+
+
+def problems(found: Sequence[Problem], style: Style) -> Iterator[str]:
+    """Yield each problem with its fix; of very many alike the first ones and how many more there are."""
+    seen: dict[str, int] = {}
+    for problem in found:
+        seen[problem.code] = seen.get(problem.code, 0) + 1
+        if seen[problem.code] <= _ALIKE:
+            colour = "red" if problem.severity == "error" else "yellow"
+            yield f"{style(colour, problem.severity)} {style('bold', problem.code)}: {problem.message}"
+            yield f"  fix: {problem.advice}"
+    for code, count in seen.items():
+        if count > _ALIKE:
+            yield f"… and {count - _ALIKE} more of {style('bold', code)}; -o json lists them all"
+
+
+def survey(entries: Sequence[Entry], style: Style) -> Iterator[str]:
+    """Yield one line a route in the style of ip-route(8), with its node and state."""
+    lines = [iproute.line(entry.route) for entry in entries]
+    names = [escaped(entry.node) if entry.node else "-" for entry in entries]
+    wide, broad = (max(map(len, column), default=0) for column in (lines, names))
+    for entry, route, name in zip(entries, lines, names, strict=True):
+        yield f"{route:{wide}}  {name:{broad}}  {style(_STATES[entry.state], entry.state)}"
+
+
+def tally(entries: Iterable[Entry]) -> str:
+    """Return how many routes are in which state, in one line."""
+    counts: dict[str, int] = {}
+    for entry in entries:
+        counts[entry.state] = counts.get(entry.state, 0) + 1
+    return ", ".join(f"{counts[state]} {state}" for state in _STATES if state in counts) or "no routes"
