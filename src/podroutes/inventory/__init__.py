@@ -1,0 +1,86 @@
+"""The inventory door: which nodes there are, read from a file in one of three formats that its content tells apart.
+
+A reader for each format yields raw nodes, strings with their place; one parser makes them Node values (``nodes``).
+
+- ``own``: podroutes' own YAML or JSON;
+- ``machines``: machines.txt of Kubernetes The Hard Way;
+- ``kubectl_json``, ``kubectl_yaml``: what ``kubectl get nodes -o json`` or ``-o yaml`` prints.
+"""
+
+import re
+from typing import BinaryIO, NamedTuple
+
+from podroutes.errors import InventoryError
+from podroutes.inventory.nodes import RawInventory, parse_limits, parse_nodes
+from podroutes.inventory.source import Source, opened
+from podroutes.model.cluster import Cluster
+from podroutes.model.problem import Problem
+
+__all__ = ["Inventory", "load"]
+
+_NOISE = re.compile(rb"(?:\s++|#[^\n]*+|---(?=\s|$)|%[A-Z][^\n]*+)*+")  # what may come before the first word that tells
+_JSON = re.compile(rb'\{\s*+(?:"(\w*+)|\}|$)|\[')  # else a brace begins a YAML flow mapping
+_YAML = re.compile(
+    rb"""["']?([^\s:"']++)["']?\s*+:(?=\s|$)|[-?](?=\s)|[{"'!&*|>]"""
+)  # a key, or what can begin a value
+_MACHINE = re.compile(rb"[0-9A-Fa-f]*+[.:]|$")  # an address, or nothing but comments
+_KUBERNETES = frozenset({b"apiVersion", b"items", b"kind", b"metadata", b"spec", b"status"})  # no key of ours
+
+
+class Inventory(NamedTuple):
+    """What one source says: the nodes and limits it holds, and the values of it that had to be left out."""
+
+    cluster: Cluster
+    problems: tuple[Problem, ...]
+
+
+def load(path: str, stream: BinaryIO | None = None) -> Inventory:
+    """Read the inventory at PATH (``-``: standard input), or from STREAM, which PATH then only names.
+
+    Nodes and their values keep the order of the source. A value that is wrong is left out and told as a Problem
+    (``invalid-pod-cidr``, ``invalid-internal-ip``, ``unknown-key``); whether nodes agree with each other is not looked
+    at. Raises InventoryError when the source cannot be read, is in no known format, is broken, or holds no nodes.
+    """
+    with opened(path, stream) as source:
+        try:
+            raw = _read(source)
+            problems = list(raw.problems)
+            nodes = parse_nodes(raw.nodes, source.name, problems)
+        except MemoryError:
+            raise source.error("does not fit into memory") from None
+        if not nodes:
+            raise (
+                InventoryError(f"{problems[0].message}; {source.name} holds no nodes")
+                if problems
+                else source.error("holds no nodes")
+            )
+        limits = {field: parse_limits(values, source.name) for field, values in raw.limits.items()}
+    return Inventory(Cluster(nodes, source=source.name, **limits), tuple(problems))
+
+
+def _read(source: Source) -> RawInventory:
+    """Recognise the format by the first word of the content, and read it."""
+    noise = _NOISE.match(source.head)
+    start = noise.end() if noise else 0
+    if json := _JSON.match(source.head, start):
+        if json[1] in _KUBERNETES:
+            from podroutes.inventory import kubectl_json  # noqa: PLC0415 - each format pays for its own parser
+
+            return kubectl_json.read(source)
+        from podroutes.inventory import jsontext, own  # noqa: PLC0415
+
+        return own.read(source, jsontext.json_events(source))
+    if yaml := _YAML.match(source.head, start):
+        if yaml[1] in _KUBERNETES:
+            from podroutes.inventory import kubectl_yaml  # noqa: PLC0415
+
+            return kubectl_yaml.read(source)
+        from podroutes.inventory import own, yamltext  # noqa: PLC0415
+
+        return own.read(source, yamltext.yaml_events(source, source.text()))
+    if _MACHINE.match(source.head, start):
+        from podroutes.inventory import machines  # noqa: PLC0415
+
+        return machines.read(source)
+    line = source.head.count(b"\n", 0, start) + 1
+    raise source.error("is neither YAML nor JSON nor a machine (IPV4 FQDN HOST [POD_SUBNET])", line)

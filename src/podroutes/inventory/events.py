@@ -1,0 +1,113 @@
+"""YAML and JSON as one flat sequence of events with line numbers, so that one reader serves both."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, TypeAlias
+
+from podroutes.inventory.source import Source
+from podroutes.inventory.text import quote
+
+# "{" and "[" open a mapping or a list and "}" and "]" close it; anything else is a scalar and says of which type.
+Kind = Literal["{", "}", "[", "]", "string", "number", "boolean", "null"]
+Event = tuple[Kind, str, int]  # the kind, a scalar's text as it is written, the line counted from 1
+_DEEPEST = 32  # levels; a Node has 7, and the reader below is recursive
+
+
+class Scalar(NamedTuple):
+    """A string, number, boolean or null."""
+
+    kind: Kind
+    text: str
+    line: int
+
+
+class List(NamedTuple):
+    """A list and the line it starts in."""
+
+    values: list["Value"]
+    line: int
+
+
+class Mapping(NamedTuple):
+    """A mapping: the lines of its keys and their values, both by key, and the line it starts in."""
+
+    lines: dict[str, int]
+    values: dict[str, "Value"]
+    line: int
+
+
+Value: TypeAlias = Scalar | List | Mapping
+
+
+def entries(events: Iterator[Event], source: Source) -> Iterator[tuple[str, int, Event]]:
+    """Yield key, line and first event of the value for each entry of the mapping that has just been opened.
+
+    The caller takes the rest of the value from EVENTS before it asks for the next entry. A key that comes twice is an
+    InventoryError: which of the two was meant, nobody knows.
+    """
+    seen: dict[str, int] = {}
+    for kind, key, line in events:
+        if kind == "}":
+            return
+        if kind in "{[":
+            raise source.error("a key is a mapping or a list; wanted a word", line)
+        if key in seen:
+            raise source.error(f"key {quote(key)} is already given in line {seen[key]}; remove one of the two", line)
+        seen[key] = line
+        yield key, line, next(events)
+
+
+def items(events: Iterator[Event]) -> Iterator[Event]:
+    """Yield the first event of each item of the list that has just been opened; the caller takes the rest of it."""
+    for event in events:
+        if event[0] == "]":
+            return
+        yield event
+
+
+def compose(events: Iterator[Event], first: Event, source: Source, depth: int = 0) -> Value:
+    """Return the value whose first event is FIRST, taking the rest of it from EVENTS."""
+    kind, text, line = first
+    if depth > _DEEPEST:
+        raise source.error("is nested too deeply to be an inventory", line)
+    if kind == "{":
+        mapping = Mapping({}, {}, line)
+        for key, key_line, event in entries(events, source):
+            mapping.lines[key] = key_line
+            mapping.values[key] = compose(events, event, source, depth + 1)
+        return mapping
+    if kind == "[":
+        return List([compose(events, event, source, depth + 1) for event in items(events)], line)
+    return Scalar(kind, text, line)
+
+
+def describe(value: Value) -> str:
+    """Return in a few words what VALUE is, for the message that something else was wanted."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, List):
+        return "a list"
+    return "nothing" if value.kind == "null" else f"the {value.kind} {quote(value.text)}"
+
+
+def string(value: Value | None, source: Source, what: str) -> str | None:
+    """Return the text of VALUE, None where there is none; InventoryError, naming it WHAT, when it is no string."""
+    if value is None:
+        return None
+    if isinstance(value, Scalar):
+        if value.kind == "null":
+            return None
+        if value.kind == "string":
+            return value.text
+        hint = f"; put it in quotes: {quote(value.text)}"
+    else:
+        hint = ""
+    raise source.error(f"{what} is {describe(value)}, wanted a string{hint}", value.line)
+
+
+def strings(value: Value | None, source: Source, what: str) -> list[tuple[str, int | None]]:
+    """Return the strings of VALUE, which is one or a list of them, each with its line."""
+    if value is None:
+        return []
+    values = value.values if isinstance(value, List) else [value]
+    found = ((string(one, source, what), one.line) for one in values)
+    return [(text, line) for text, line in found if text is not None]

@@ -1,0 +1,51 @@
+"""JSON as events, and what is wrong with text that is not JSON."""
+
+import re
+from collections.abc import Iterator
+from typing import cast
+
+import msgspec
+
+from podroutes.errors import InventoryError
+from podroutes.inventory.events import Event, Kind
+from podroutes.inventory.source import Source
+
+_TOKEN = re.compile(r'\n|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|[^\s,:{}\[\]"]++')
+_WORDS: dict[str, Kind] = {"true": "boolean", "false": "boolean", "null": "null"}
+_BYTE = re.compile(r" \(byte (\d+)\)$")  # where msgspec's messages say the error is
+
+
+def json_events(source: Source) -> Iterator[Event]:
+    """Yield the events of a JSON document; InventoryError when it is not JSON."""
+    text = source.text()
+    data = text.encode()
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax and builds nothing
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise syntax_error(source, error, data) from None
+    # The syntax is known to be right from here on, so commas and colons tell nothing that the brackets do not.
+    line = 1
+    for match in _TOKEN.finditer(text):
+        word = match[0]
+        if word == "\n":
+            line += 1
+        elif word[0] == '"':
+            yield "string", msgspec.json.decode(word, type=str) if "\\" in word else word[1:-1], line
+        elif word in "{}[]":
+            yield cast("Kind", word), "", line
+        else:
+            yield _WORDS.get(word, "number"), word, line
+
+
+def syntax_error(source: Source, error: Exception, data: bytes | bytearray, lines: int = 0) -> InventoryError:
+    """Return what to raise for msgspec's ERROR about DATA, in front of which LINES lines of the source were read."""
+    if isinstance(error, RecursionError):
+        return source.error("is nested too deeply to be an inventory")
+    if isinstance(error, UnicodeDecodeError):  # its position is relative to one string
+        source.decode(data, lines)
+    what = str(error)
+    found = _BYTE.search(what)
+    if not found:  # "Input data was truncated"
+        return source.error("ends in the middle of a JSON value; is the file complete?", lines + data.count(b"\n") + 1)
+    what = what[: found.start()].removeprefix("JSON is malformed: ")
+    return source.error(f"is not valid JSON: {what}", lines + data.count(b"\n", 0, int(found[1])) + 1)

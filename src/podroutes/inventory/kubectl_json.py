@@ -1,0 +1,148 @@
+"""Reader of ``kubectl get nodes -o json``: 14 KB a Node, of which some 200 bytes matter.
+
+msgspec decodes the fields named here and skips the others without building anything. kubectl's indentation says where
+an item ends, so the items are decoded a megabyte at a time and 70 MB of Nodes never are in memory at once.
+"""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from podroutes.errors import InventoryError
+from podroutes.inventory.jsontext import syntax_error
+from podroutes.inventory.kubectl import check_list, internal_ips_and_hostnames, node_name
+from podroutes.inventory.nodes import RawInventory, RawNode, once
+from podroutes.inventory.source import CHUNK, Source
+
+
+class Metadata(msgspec.Struct):
+    """``metadata`` of a Node, or of a list, which has no name."""
+
+    name: str | None = None
+
+
+class Spec(msgspec.Struct, rename={"pod_cidr": "podCIDR", "pod_cidrs": "podCIDRs"}):
+    """``spec`` of a Node."""
+
+    pod_cidr: str | None = None
+    pod_cidrs: list[str] | None = None
+
+
+class NodeAddress(msgspec.Struct):
+    """One of ``status.addresses``."""
+
+    type: str | None = None
+    address: str | None = None
+
+
+class Status(msgspec.Struct):
+    """``status`` of a Node."""
+
+    addresses: list[NodeAddress] | None = None
+
+
+class KubernetesNode(msgspec.Struct):
+    """As much of a Node as routes need."""
+
+    kind: str | None = None
+    metadata: Metadata | None = None
+    spec: Spec | None = None
+    status: Status | None = None
+
+
+class Document(KubernetesNode):
+    """What a file can hold: a Node, or a list of them."""
+
+    items: list[KubernetesNode] | None = None
+
+
+_ITEMS = msgspec.json.Decoder(list[KubernetesNode])
+_DOCUMENT = msgspec.json.Decoder(Document)
+# How kubectl begins a list; the group is what stands in front of each item's braces.
+_LAYOUT = re.compile(rb'\{\s+"apiVersion": "v1",\s+"items": \[(\r?\n +)\{')
+
+# msgspec's words for a value of the wrong type: "Expected `str | null`, got `int` - at `$.items[3].metadata.name`".
+_TYPE_ERROR = re.compile(r"Expected `(\w+).*`, got `(\w+)`(?: - at `\$(?:(?:\.items)?\[(\d+)\])?(.*)`)?", re.DOTALL)
+_WORDS = {
+    "str": "a string",
+    "int": "a number",
+    "float": "a number",
+    "bool": "a boolean",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def read(source: Source) -> RawInventory:
+    """Return the Nodes, lazily; InventoryError when their JSON is broken or holds something that is no Node."""
+    return RawInventory(_nodes(source))
+
+
+def _nodes(source: Source) -> Iterator[RawNode]:
+    count = 0
+    for nodes in _batches(source):
+        for node in nodes:
+            yield _raw(source, node, f"items[{count}]")
+            count += 1
+
+
+def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
+    """Yield the items in batches, cutting between items where kubectl's layout shows them.
+
+    A cut is right whatever the layout: when ``[{A}]`` is JSON and what follows behind ``[{`` is too, the list that was
+    cut holds the items of both. When it is not, the cut was inside something, and a later one is tried.
+    """
+    layout = _LAYOUT.match(source.head)
+    opening, separator = (b'{"items":[{', layout[1] + b"}," + layout[1] + b"{") if layout else (b"", b"")
+    buffer, wanted = bytearray(), CHUNK
+    count = lines = 0  # items yielded and lines passed, for the place of an error
+    for chunk in source.chunks():
+        if layout and chunk is source.head:
+            chunk, lines = chunk[layout.end() :], layout[0].count(b"\n")  # noqa: PLW2901
+        buffer += chunk
+        if not layout or len(buffer) < wanted:
+            continue
+        cut = buffer.rfind(separator)
+        batch = b"[{" + buffer[: max(cut, 0)] + b"}]"
+        try:
+            nodes = _ITEMS.decode(batch)
+        except (msgspec.ValidationError, UnicodeDecodeError) as error:
+            raise _explain(source, error, batch, lines, count) from None
+        except (msgspec.DecodeError, RecursionError):
+            wanted = 2 * len(buffer)
+            continue
+        yield nodes
+        cut += len(separator)
+        count += len(nodes)
+        lines += buffer.count(b"\n", 0, cut)
+        del buffer[:cut]
+        wanted = CHUNK
+    buffer[:0] = opening
+    try:
+        document = _DOCUMENT.decode(buffer)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _explain(source, error, buffer, lines, count) from None
+    if document.kind == "Node":
+        yield [document]
+    else:
+        check_list(source, document.kind, items=document.items is not None)
+        yield document.items or []
+
+
+def _raw(source: Source, node: KubernetesNode, place: str) -> RawNode:
+    metadata, spec, status = node.metadata or Metadata(), node.spec or Spec(), node.status or Status()
+    name = node_name(source, place, node.kind, metadata.name)
+    cidrs = once((text, None) for text in (spec.pod_cidr, *(spec.pod_cidrs or ())) if text)
+    ips, hostnames = internal_ips_and_hostnames((one.type, one.address, None) for one in status.addresses or ())
+    return RawNode(name, ips, cidrs, None, hostnames)
+
+
+def _explain(source: Source, error: Exception, data: bytes | bytearray, lines: int, count: int) -> InventoryError:
+    """Return the error for DATA, in front of which COUNT items and LINES lines were read."""
+    found = _TYPE_ERROR.fullmatch(str(error))
+    if not found:
+        return syntax_error(source, error, data, lines)
+    wanted, got, item, field = found.groups(default="")
+    place = f"items[{int(item) + count}]{field}" if item else field.removeprefix(".") or "the document"
+    return source.error(f"{place} is {_WORDS.get(got, got)}, wanted {_WORDS.get(wanted, wanted)}")

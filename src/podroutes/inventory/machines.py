@@ -1,0 +1,42 @@
+"""Reader of machines.txt, the list that Kubernetes The Hard Way keeps: ``IPV4 FQDN HOST [POD_SUBNET]`` a line.
+
+https://github.com/kelseyhightower/kubernetes-the-hard-way/blob/master/docs/03-compute-resources.md
+"""
+
+from collections.abc import Iterator, Sequence
+
+from podroutes.inventory.nodes import Located, RawInventory, RawNode
+from podroutes.inventory.source import Source
+from podroutes.inventory.text import quote
+
+_WANTED = "wanted IPV4 FQDN HOST [POD_SUBNET]"
+
+
+def read(source: Source) -> RawInventory:
+    """Return the machines, lazily; a line of another shape raises InventoryError when it is reached.
+
+    The first and the fourth column may be lists with commas (dual stack); a machine without the fourth has no pods.
+    """
+    return RawInventory(_nodes(source))
+
+
+def _nodes(source: Source) -> Iterator[RawNode]:
+    for number, line in enumerate(source.text().split("\n"), 1):
+        fields = (line.partition("#")[0] if "#" in line else line).split()
+        if not fields:
+            continue
+        if not 3 <= len(fields) <= 4:
+            raise source.error(f"{_fields(len(fields))}, {_WANTED}: {quote(line.strip())}", number)
+        name = fields[2]
+        if "/" in name:
+            raise source.error(f"{quote(name)} stands where the host's name belongs, {_WANTED}", number)
+        cidrs = _listed(fields[3], number) if len(fields) == 4 else ()
+        yield RawNode(name, _listed(fields[0], number), cidrs, None, (fields[1],), number)
+
+
+def _listed(text: str, line: int) -> Sequence[Located]:
+    return [(one, line) for one in text.split(",")] if "," in text else ((text, line),)
+
+
+def _fields(number: int) -> str:
+    return "1 field" if number == 1 else f"{number} fields"

@@ -1,0 +1,142 @@
+"""The one parser behind every format: raw nodes, strings with their place, become Node values and Problems.
+
+Addresses are parsed here and nowhere else. A value that no route can use is left out of its Node and told as a Problem,
+so that one bad line never stops the routes of the other nodes.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+from podroutes.errors import InventoryError
+from podroutes.inventory.text import quote
+from podroutes.model.address import BITS, Address, Prefix, parse_address, parse_prefix
+from podroutes.model.cluster import Node
+from podroutes.model.problem import Problem
+
+_Value = TypeVar("_Value", Address, Prefix)
+Located = tuple[str, int | None]  # a value as it is written, and its line
+
+
+class RawNode(NamedTuple):
+    """One machine as its source writes it. ``line`` is None where the format's reader keeps no lines."""
+
+    name: str
+    internal_ips: Sequence[Located] = ()
+    pod_cidrs: Sequence[Located] = ()
+    interface: str | None = None
+    hostnames: tuple[str, ...] = ()
+    line: int | None = None
+
+
+class RawInventory(NamedTuple):
+    """What a reader yields: the nodes (perhaps lazily), ``cluster.*CIDRs`` by field of Cluster, and what it noticed."""
+
+    nodes: Iterable[RawNode]
+    limits: dict[str, list[Located]] = {}  # noqa: RUF012 - never written to
+    problems: Sequence[Problem] = ()
+
+
+_CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}
+# What neither a next hop nor a pod may be, and what to call it. Anything else the kernel routes.
+_SPECIAL = (
+    (Prefix(6, 0xFFFF << 32, 96), "the IPv4-mapped range"),  # RFC 4291 section 2.5.5.2; parse_prefix refuses it
+    *(
+        (parse_prefix(text), words)
+        for text, words in (
+            ("0.0.0.0/8", "the unspecified range"),  # RFC 1122 section 3.2.1.3
+            ("127.0.0.0/8", "the loopback range"),  # RFC 1122 section 3.2.1.3
+            ("169.254.0.0/16", "the link-local range"),  # RFC 3927
+            ("224.0.0.0/4", "the multicast range"),  # RFC 5771
+            ("255.255.255.255/32", "the broadcast address"),  # RFC 919
+            ("::/128", "the unspecified address"),  # RFC 4291 section 2.5.2
+            ("::1/128", "the loopback address"),  # RFC 4291 section 2.5.3
+            ("fe80::/10", "the link-local range"),  # RFC 4291 section 2.5.6
+            ("ff00::/8", "the multicast range"),  # RFC 4291 section 2.7
+        )
+    ),
+)
+# First octets that _SPECIAL has a say in: looking here first spares nearly every address the search.
+_SUSPECT = {4: frozenset({0, 127, 169, 255, *range(224, 240)}), 6: frozenset({0x00, 0xFE, 0xFF})}
+
+
+def once(values: Iterable[Located]) -> list[Located]:
+    """Return VALUES without repetition: the API server writes the first of podCIDRs as podCIDR too."""
+    found: dict[str, int | None] = {}
+    for text, line in values:
+        found.setdefault(text, line)
+    return list(found.items())
+
+
+def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Problem]) -> tuple[Node, ...]:
+    """Return a Node for each of RAW_NODES, in their order; what is wrong with their values is added to PROBLEMS."""
+    nodes = []
+    for raw in raw_nodes:
+        name, ips, cidrs, interface, hostnames, line = raw
+        addresses, prefixes = [], []
+        for value in ips:
+            try:
+                addresses.append(parse_internal_ip(value[0]))
+            except ValueError as error:
+                problems.append(_problem(source, raw, "internalIP", value, error))
+        for value in cidrs:
+            try:
+                prefixes.append(parse_pod_cidr(value[0]))
+            except ValueError as error:
+                problems.append(_problem(source, raw, "podCIDR", value, error))
+        nodes.append(Node(name, _unique(addresses), _unique(prefixes), interface, hostnames, line))
+    return tuple(nodes)
+
+
+def parse_limits(values: Iterable[Located], source: str) -> tuple[Prefix, ...]:
+    """Read networks of ``cluster:``; InventoryError, because a limit that cannot be read must not be silently absent."""
+    prefixes = []
+    for text, line in values:
+        try:
+            prefixes.append(parse_prefix(text))
+        except ValueError as error:
+            raise InventoryError(f"{_place(source, line)}: cluster: network {quote(text)} {error}") from None
+    return _unique(prefixes)
+
+
+def parse_internal_ip(text: str) -> Address:
+    """Read an address that a next hop can have; ``ValueError`` says in a few words why it cannot."""
+    address = parse_address(text)
+    bits = BITS[address.version]
+    if address.value >> (bits - 8) in _SUSPECT[address.version]:
+        _refuse_special(Prefix(address.version, address.value, bits))
+    return address
+
+
+def parse_pod_cidr(text: str) -> Prefix:
+    """Read a network that pods can have, /32 and /128 included; ``ValueError`` says in a few words why it cannot."""
+    prefix = parse_prefix(text)
+    version, value, length = prefix
+    if length < 8 or value >> (BITS[version] - 8) in _SUSPECT[version]:
+        if not length:
+            raise ValueError("is the default route, not a network of pods")
+        _refuse_special(prefix)
+    return prefix
+
+
+def _refuse_special(prefix: Prefix) -> None:
+    for special, words in _SPECIAL:
+        if special == prefix:
+            raise ValueError(f"is {words}")
+        if special.covers(prefix):
+            raise ValueError(f"lies in {words} {special}")
+        if prefix.covers(special):
+            raise ValueError(f"contains {words} {special}")
+
+
+def _unique(values: list[_Value]) -> tuple[_Value, ...]:
+    return tuple(values) if len(values) < 2 else tuple(dict.fromkeys(values))
+
+
+def _place(source: str, line: int | None) -> str:
+    return f"{source}:{line}" if line else source
+
+
+def _problem(source: str, node: RawNode, field: str, value: Located, why: ValueError) -> Problem:
+    text, line = value
+    message = f"{_place(source, line)}: node {quote(node.name)}: {field} {quote(text)} {why}"
+    return Problem("error", _CODES[field], message, (node.name,))

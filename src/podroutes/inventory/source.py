@@ -1,0 +1,92 @@
+"""Where an inventory's bytes come from: a file, standard input, or any binary stream."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from podroutes.errors import InventoryError
+from podroutes.inventory.text import escape
+
+LIMIT = 2 << 30  # bytes; 100,000 Nodes as kubectl prints them are 1.4 GB, so more than this is the wrong file
+CHUNK = 1 << 20  # bytes a read: large enough that reads cost nothing, small enough not to show in the peak
+_BOM = b"\xef\xbb\xbf"
+STDIN = "standard input"
+
+
+class Source:
+    """A named stream of text that is still bytes. ``head`` is its beginning, enough to recognise the format by."""
+
+    def __init__(self, name: str, stream: BinaryIO) -> None:
+        self.name = escape(name)
+        self._stream = stream
+        self.head = self._read().removeprefix(_BOM)
+        if not self.head:
+            raise self.error("is empty; wanted nodes (YAML, JSON or machines.txt)")
+
+    def error(self, what: str, line: int | None = None) -> InventoryError:
+        """Return the error that says WHAT is wrong with this source, at LINE where it is known."""
+        return InventoryError(f"{self.name}:{line}: {what}" if line else f"{self.name}: {what}")
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield everything once, ``head`` first; raise InventoryError when it is not text or does not end."""
+        size, chunk = 0, self.head
+        while chunk:
+            size += len(chunk)
+            if size > LIMIT:
+                raise self.error(_TOO_LARGE)
+            yield chunk
+            chunk = self._read()
+
+    def text(self) -> str:
+        """Return everything as one string; raise InventoryError when it is not UTF-8."""
+        data = bytearray()  # grows in place, where joining chunks would hold everything twice
+        for chunk in self.chunks():
+            data += chunk
+        return self.decode(data)
+
+    def decode(self, data: bytes | bytearray, lines: int = 0) -> str:
+        """Return DATA, in front of which LINES lines were read, as a string."""
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            line = lines + data.count(b"\n", 0, error.start) + 1
+            raise self.error(f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8", line) from None
+
+    def _read(self) -> bytes:
+        try:
+            chunk = self._stream.read(CHUNK)
+        except OSError as error:
+            raise self.error(f"cannot be read: {error.strerror}") from None
+        if b"\0" in chunk:
+            raise self.error(
+                "holds NUL bytes, so it is binary or UTF-16; wanted UTF-8 text: YAML, JSON or machines.txt"
+            )
+        return chunk
+
+
+_TOO_LARGE = f"is larger than {LIMIT >> 30} GiB; no inventory is"
+
+
+@contextmanager
+def opened(path: str, stream: BinaryIO | None = None) -> Iterator[Source]:
+    """Open PATH (``-``: standard input), or take STREAM in its place; raise InventoryError when that is impossible."""
+    if stream is not None or path == "-":
+        if stream is None and sys.stdin is None:  # the caller closed file descriptor 0
+            raise InventoryError(f"{STDIN}: is closed; give a path with --inventory")
+        yield Source(STDIN if path == "-" else path, stream or sys.stdin.buffer)
+        return
+    try:
+        file = open(path, "rb")  # noqa: PTH123, SIM115 - closed below; pathlib costs 5 ms to import
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = error.strerror if isinstance(error, OSError) else "not a path"
+        raise InventoryError(
+            f"{escape(path) or 'the empty path'}: cannot be read: {why}; give the path of the inventory, or - for {STDIN}"
+        ) from None
+    with file:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_size > LIMIT:
+            raise InventoryError(f"{escape(path)}: {_TOO_LARGE}")
+        yield Source(path, file)
