@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from podroutes.inventory.source import Source
-from podroutes.inventory.text import quote
+from podroutes.model.text import printable
 
 # "{" and "[" open a mapping or a list and "}" and "]" close it; anything else is a scalar and says of which type.
 Kind = Literal["{", "}", "[", "]", "string", "number", "boolean", "null"]
@@ -51,7 +51,9 @@ def entries(events: Iterator[Event], source: Source) -> Iterator[tuple[str, int,
         if kind in "{[":
             raise source.error("a key is a mapping or a list; wanted a word", line)
         if key in seen:
-            raise source.error(f"key {quote(key)} is already given in line {seen[key]}; remove one of the two", line)
+            raise source.error(
+                f"key {printable(key)} is already given in line {seen[key]}; remove one of the two", line
+            )
         seen[key] = line
         yield key, line, next(events)
 
@@ -62,6 +64,18 @@ def items(events: Iterator[Event]) -> Iterator[Event]:
         if event[0] == "]":
             return
         yield event
+
+
+def opened_mapping(events: Iterator[Event], source: Source, key: str) -> int:
+    """Take the start of the document, which must be a mapping with KEY, from EVENTS, and return its line."""
+    first = next(events, None)
+    if first is None:
+        raise source.error(f"holds no nodes; wanted a mapping with the key {key}")
+    if first[0] != "{":
+        raise source.error(
+            f"is {describe(compose(events, first, source))}, wanted a mapping with the key {key}", first[2]
+        )
+    return first[2]
 
 
 def compose(events: Iterator[Event], first: Event, source: Source, depth: int = 0) -> Value:
@@ -86,7 +100,7 @@ def describe(value: Value) -> str:
         return "a mapping"
     if isinstance(value, List):
         return "a list"
-    return "nothing" if value.kind == "null" else f"the {value.kind} {quote(value.text)}"
+    return "nothing" if value.kind == "null" else f"the {value.kind} {printable(value.text)}"
 
 
 def string(value: Value | None, source: Source, what: str) -> str | None:
@@ -98,7 +112,7 @@ def string(value: Value | None, source: Source, what: str) -> str | None:
             return None
         if value.kind == "string":
             return value.text
-        hint = f"; put it in quotes: {quote(value.text)}"
+        hint = f"; put it in quotes: {printable(value.text)}"
     else:
         hint = ""
     raise source.error(f"{what} is {describe(value)}, wanted a string{hint}", value.line)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from podroutes.inventory.nodes import Located
 from podroutes.inventory.source import Source
-from podroutes.inventory.text import quote
+from podroutes.model.text import printable
 
 _LISTS = ("List", "NodeList")  # kubectl prints the first, the API server answers the second
 
@@ -15,7 +15,7 @@ _LISTS = ("List", "NodeList")  # kubectl prints the first, the API server answer
 def check_list(source: Source, kind: str | None, *, items: bool) -> None:
     """Raise InventoryError when a document of KIND, with or without the key ``items``, is no list of Nodes."""
     if kind and kind not in _LISTS:
-        raise source.error(f"is a {quote(kind)}, wanted a NodeList, a List or a Node; see kubectl get nodes")
+        raise source.error(f"is a {printable(kind)}, wanted a NodeList, a List or a Node; see kubectl get nodes")
     if not items:
         raise source.error("has no items; wanted what kubectl get nodes prints")
 
@@ -23,7 +23,7 @@ def check_list(source: Source, kind: str | None, *, items: bool) -> None:
 def node_name(source: Source, place: str, kind: str | None, name: str | None, line: int | None = None) -> str:
     """Return the name of the object at PLACE; InventoryError when it has none, or is of another KIND than Node."""
     if kind and kind != "Node":  # the items of a NodeList do not say what they are
-        raise source.error(f"{place} is a {quote(kind)}, wanted only Nodes; see kubectl get nodes", line)
+        raise source.error(f"{place} is a {printable(kind)}, wanted only Nodes; see kubectl get nodes", line)
     if not name:
         raise source.error(f"{place} has no metadata.name", line)
     return name

@@ -8,7 +8,18 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from podroutes.inventory.events import List, Mapping, Value, compose, describe, entries, items, string, strings
+from podroutes.inventory.events import (
+    List,
+    Mapping,
+    Value,
+    compose,
+    describe,
+    entries,
+    items,
+    opened_mapping,
+    string,
+    strings,
+)
 from podroutes.inventory.kubectl import check_list, internal_ips_and_hostnames, node_name
 from podroutes.inventory.nodes import RawInventory, RawNode, once
 from podroutes.inventory.source import Source
@@ -32,7 +43,7 @@ def read(source: Source) -> RawInventory:
     """Return the Nodes; InventoryError when their YAML is broken or holds something that is no Node."""
     text = source.decode(b"".join(_pruned(source)))
     events = yaml_events(source, text)
-    first = next(events)
+    line = opened_mapping(events, source, "items")
     nodes: list[RawNode] = []
     fields: dict[str, Value] = {}
     listed = False
@@ -47,7 +58,7 @@ def read(source: Source) -> RawInventory:
         pass
     kind = string(fields.get("kind"), source, "kind")
     if kind == "Node":
-        nodes = [_raw(source, Mapping({}, fields, first[2]), "the Node")]
+        nodes = [_raw(source, Mapping({}, fields, line), "the Node")]
     else:
         check_list(source, kind, items=listed)
     return RawInventory(nodes)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from podroutes.inventory.nodes import Located, RawInventory, RawNode
 from podroutes.inventory.source import Source
-from podroutes.inventory.text import quote
+from podroutes.model.text import printable
 
 _WANTED = "wanted IPV4 FQDN HOST [POD_SUBNET]"
 
@@ -26,10 +26,10 @@ def _nodes(source: Source) -> Iterator[RawNode]:
         if not fields:
             continue
         if not 3 <= len(fields) <= 4:
-            raise source.error(f"{_fields(len(fields))}, {_WANTED}: {quote(line.strip())}", number)
+            raise source.error(f"{_fields(len(fields))}, {_WANTED}: {printable(line.strip())}", number)
         name = fields[2]
         if "/" in name:
-            raise source.error(f"{quote(name)} stands where the host's name belongs, {_WANTED}", number)
+            raise source.error(f"{printable(name)} stands where the host's name belongs, {_WANTED}", number)
         cidrs = _listed(fields[3], number) if len(fields) == 4 else ()
         yield RawNode(name, _listed(fields[0], number), cidrs, None, (fields[1],), number)
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from podroutes.errors import InventoryError
-from podroutes.inventory.text import quote
 from podroutes.model.address import BITS, Address, Prefix, parse_address, parse_prefix
 from podroutes.model.cluster import Node
 from podroutes.model.problem import Problem
+from podroutes.model.text import printable
 
 _Value = TypeVar("_Value", Address, Prefix)
 Located = tuple[str, int | None]  # a value as it is written, and its line
@@ -94,16 +94,16 @@ def parse_limits(values: Iterable[Located], source: str) -> tuple[Prefix, ...]:
         try:
             prefixes.append(parse_prefix(text))
         except ValueError as error:
-            raise InventoryError(f"{_place(source, line)}: cluster: network {quote(text)} {error}") from None
+            raise InventoryError(f"{_place(source, line)}: cluster: network {printable(text)} {error}") from None
     return _unique(prefixes)
 
 
 def parse_internal_ip(text: str) -> Address:
     """Read an address that a next hop can have; ``ValueError`` says in a few words why it cannot."""
     address = parse_address(text)
-    bits = BITS[address.version]
-    if address.value >> (bits - 8) in _SUSPECT[address.version]:
-        _refuse_special(Prefix(address.version, address.value, bits))
+    version, value = address
+    if value >> (BITS[version] - 8) in _SUSPECT[version]:
+        _refuse_special(Prefix(version, value, BITS[version]))
     return address
 
 
@@ -138,5 +138,5 @@ def _place(source: str, line: int | None) -> str:
 
 def _problem(source: str, node: RawNode, field: str, value: Located, why: ValueError) -> Problem:
     text, line = value
-    message = f"{_place(source, line)}: node {quote(node.name)}: {field} {quote(text)} {why}"
+    message = f"{_place(source, line)}: node {printable(node.name)}: {field} {printable(text)} {why}"
     return Problem("error", _CODES[field], message, (node.name,))

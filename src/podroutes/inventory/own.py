@@ -14,13 +14,14 @@ from podroutes.inventory.events import (
     describe,
     entries,
     items,
+    opened_mapping,
     string,
     strings,
 )
 from podroutes.inventory.nodes import Located, RawInventory, RawNode, once
 from podroutes.inventory.source import Source
-from podroutes.inventory.text import quote
 from podroutes.model.problem import Problem
+from podroutes.model.text import printable
 
 _TOP = ("cluster", "nodes")
 _LIMITS = {  # the field of Cluster that each key sets
@@ -39,10 +40,7 @@ def read(source: Source, events: Iterator[Event]) -> RawInventory:
     nodes: list[RawNode] = []
     limits: dict[str, list[Located]] = {}
     problems: list[Problem] = []
-    first = next(events, None)
-    if first is None or first[0] != "{":
-        found = "nothing" if first is None else describe(compose(events, first, source))
-        raise source.error(f"is {found}, wanted a mapping with the key nodes", first[2] if first else None)
+    opened_mapping(events, source, "nodes")
     for key, line, event in entries(events, source):
         if key == "nodes":
             if event[0] not in ("[", "null"):
@@ -68,7 +66,7 @@ def _node(value: Value, source: Source, problems: list[Problem]) -> RawNode:
     name = string(fields.get("name"), source, "a node's name")
     if not name:
         raise source.error("a node has no name", value.line)
-    who = f"node {quote(name)}: "
+    who = f"node {printable(name)}: "
     problems.extend(_unknown(source, who, key, value.lines[key], _NODE, name) for key in fields if key not in _NODE)
     return RawNode(
         name,
@@ -104,5 +102,5 @@ def _unknown(source: Source, who: str, key: str, line: int, known: Iterable[str]
 
     nearest = get_close_matches(key[:64].lower(), by_lower := {word.lower(): word for word in known}, n=1)
     advice = f"meant {by_lower[nearest[0]]}?" if nearest else f"known are {', '.join(by_lower.values())}"
-    message = f"{source.name}:{line}: {who}unknown key {quote(key)}; {advice}"
+    message = f"{source.name}:{line}: {who}unknown key {printable(key)}; {advice}"
     return Problem("warning", "unknown-key", message, nodes)

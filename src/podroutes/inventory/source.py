@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from podroutes.errors import InventoryError
-from podroutes.inventory.text import escape
+from podroutes.model.text import escaped
 
 LIMIT = 2 << 30  # bytes; 100,000 Nodes as kubectl prints them are 1.4 GB, so more than this is the wrong file
 CHUNK = 1 << 20  # bytes a read: large enough that reads cost nothing, small enough not to show in the peak
@@ -20,7 +20,7 @@ class Source:
     """A named stream of text that is still bytes. ``head`` is its beginning, enough to recognise the format by."""
 
     def __init__(self, name: str, stream: BinaryIO) -> None:
-        self.name = escape(name)
+        self.name = escaped(name)
         self._stream = stream
         self.head = self._read().removeprefix(_BOM)
         if not self.head:
@@ -83,10 +83,10 @@ def opened(path: str, stream: BinaryIO | None = None) -> Iterator[Source]:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = error.strerror if isinstance(error, OSError) else "not a path"
         raise InventoryError(
-            f"{escape(path) or 'the empty path'}: cannot be read: {why}; give the path of the inventory, or - for {STDIN}"
+            f"{escaped(path) or 'the empty path'}: cannot be read: {why}; give the path of the inventory, or - for {STDIN}"
         ) from None
     with file:
         status = os.fstat(file.fileno())
         if stat.S_ISREG(status.st_mode) and status.st_size > LIMIT:
-            raise InventoryError(f"{escape(path)}: {_TOO_LARGE}")
+            raise InventoryError(f"{escaped(path)}: {_TOO_LARGE}")
         yield Source(path, file)

@@ -6,7 +6,7 @@ from typing import Any
 
 from podroutes.inventory.events import Event, Kind
 from podroutes.inventory.source import Source
-from podroutes.inventory.text import quote
+from podroutes.model.text import printable
 
 # The YAML 1.2 core schema, section 10.3.2: a plain scalar that is neither of these is a string.
 _WORDS: dict[str, Kind] = {
@@ -61,7 +61,7 @@ def yaml_events(source: Source, text: str) -> Iterator[Event]:
         raise source.error(f"is not valid YAML: {what}", mark.line + 1 if mark else None) from None
     except yaml.YAMLError:  # ReaderError: a character that YAML forbids
         found = yaml.reader.Reader.NON_PRINTABLE.search(text)
-        what, at = (quote(found[0]), text.count("\n", 0, found.start()) + 1) if found else ("a character", None)
+        what, at = (printable(found[0]), text.count("\n", 0, found.start()) + 1) if found else ("a character", None)
         raise source.error(f"is not valid YAML: {what} is not allowed", at) from None
 
 
@@ -69,7 +69,7 @@ def _refuse_indirection(source: Source, event: Any, line: int) -> None:
     if not hasattr(event, "tag"):
         raise source.error(f"alias *{event.anchor}: YAML aliases are not followed; write the value out", line)
     if event.tag is not None:
-        raise source.error(f"YAML tag {quote(event.tag)} is not supported; write the value without it", line)
+        raise source.error(f"YAML tag {printable(event.tag)} is not supported; write the value without it", line)
 
 
 def _kind(text: str) -> Kind:
