@@ -1,0 +1,166 @@
+"""Write the reference pages that the program itself knows best: the man page and the table of problem codes.
+
+`./dev man` runs this, and a test compares what is committed with what it would write.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from podroutes import __version__
+from podroutes.cli.parser import build_parser
+from podroutes.model.problem import CODES
+
+HERE = Path(__file__).parent
+
+PROBLEMS = """\
+# Problems
+
+What `podroutes` finds wrong is named by a code, which is stable: it is `code` in `-o json`, and scripts may rely on it.
+A problem never stops the routes of the nodes that it does not concern.
+
+| code | what it means | what to do |
+|---|---|---|
+"""
+
+# What the parser does not know.
+CLOSING = r"""
+.SH EXIT STATUS
+.TP
+.B 0
+Done, in sync, or nothing to report.
+.TP
+.B 1
+An error: one line on standard error says where, what was found, what was wanted and what to do.
+.TP
+.B 2
+.BR plan :
+changes are pending;
+.BR show :
+some route is not
+.BR ok .
+.SH ENVIRONMENT
+.TP
+.B NODE_NAME
+The node that this machine is, where
+.B \-\-node
+does not say it.
+.TP
+.BI PODROUTES_ OPTION
+The value of
+.BI \-\- option
+where the command line does not give it, for example
+.BR PODROUTES_INVENTORY .
+.TP
+.B NO_COLOR
+When set and not empty, output is not coloured.
+.SH NOTES
+The routes carry route protocol 107, which is how
+.B podroutes
+knows its own. Nothing else is ever changed or deleted.
+.SH SEE ALSO
+.BR ip\-route (8),
+.BR rtnetlink (7),
+.BR network_namespaces (7)
+"""
+
+
+def problems() -> str:
+    """Return docs/problems.md."""
+    rows = (f"| `{code}` | {meaning} | {fix} |" for code, (meaning, fix) in sorted(CODES.items()))
+    return PROBLEMS + "\n".join(rows) + "\n"
+
+
+def man_page() -> str:
+    """Return docs/man/podroutes.1, in the macros of man(7)."""
+    parser = build_parser()
+    head = [
+        f'.TH PODROUTES 1 "" "podroutes {__version__}" "User Commands"',
+        ".SH NAME",
+        r"podroutes \- plan, apply and show the pod network routes of a Kubernetes cluster",
+        ".SH SYNOPSIS",
+        r".B podroutes",
+        r".RI [ OPTION ...]",
+        r".I COMMAND",
+        r".RI [ ARGUMENT ...]",
+        ".SH DESCRIPTION",
+        *_paragraphs(parser.description or ""),
+    ]
+    options = list(_options(parser))
+    body = [*head, *([".SH OPTIONS", *options] if options else []), ".SH COMMANDS", *_commands(parser)]
+    return "\n".join(body) + CLOSING
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser's direct subcommands by name, in the order in which they were added."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:  # noqa: SLF001, argparse has no public way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            found |= action.choices
+    return found
+
+
+def arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return the options and positional arguments that help shows, without the subcommands and --help."""
+    hidden = (argparse._SubParsersAction, argparse._HelpAction)  # noqa: SLF001
+    shown = (action for action in parser._actions if action.help is not argparse.SUPPRESS)  # noqa: SLF001
+    return [action for action in shown if not isinstance(action, hidden)]
+
+
+def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for name, sub in subcommands(parser).items():
+        positional = (f" {_metavar(action)}" for action in arguments(sub) if not action.option_strings)
+        yield f".SS {_roff(sub.prog.partition(' ')[2] or name)}{_roff(''.join(positional))}"
+        yield from _paragraphs(sub.description or "")
+        yield from _options(sub)
+        yield from _commands(sub)
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in arguments(parser):
+        names = ", ".join(rf"\fB{_roff(name)}\fR" for name in action.option_strings)
+        value = rf"\fI{_roff(_metavar(action))}\fR" if action.nargs != 0 else ""
+        yield ".TP"
+        yield " ".join(part for part in (names, value) if part)
+        yield from _paragraphs((action.help or "") % {**vars(action), "prog": parser.prog})
+
+
+def _metavar(action: argparse.Action) -> str:
+    if isinstance(action.metavar, tuple):
+        return " ".join(action.metavar)
+    if action.metavar is None and action.choices is not None:
+        return "|".join(map(str, action.choices))
+    return action.metavar or (action.dest.upper() if action.option_strings else action.dest)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    for number, paragraph in enumerate(text.strip().split("\n\n")):
+        if number:
+            yield ".PP"
+        for line in paragraph.splitlines():
+            if re.match(r"[a-z ]+: ", line):  # "states: ...", "exit status: ..." begin a line of their own
+                yield ".br"
+            yield _roff(" ".join(line.split()))
+
+
+def _roff(text: str) -> str:
+    """Return TEXT as man(7) prints it literally: no macro, no escape, hyphens that can be copied into a shell."""
+    escaped = text.replace("\\", r"\e").replace("-", r"\-")
+    return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+PAGES = {HERE / "problems.md": problems, HERE / "man" / "podroutes.1": man_page}
+
+
+def main() -> int:
+    """Write every page."""
+    for path, page in PAGES.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
