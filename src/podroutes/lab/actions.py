@@ -1,0 +1,187 @@
+"""What the lab's commands do: parse, call, print, exit."""
+
+import argparse
+import os
+import time
+from typing import Any
+
+from podroutes.errors import LabError
+from podroutes.lab import registry
+from podroutes.lab.registry import Lab
+from podroutes.lab.topology import default_cluster, fitted, pod_address, to_document
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.text import escaped, printable
+
+_FEW = 16  # machines that are listed one by one
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Make a lab."""
+    cluster = _topology(arguments)
+    began = time.monotonic()
+    make(arguments.name, cluster)
+    lab = registry.find(arguments.name)
+    took = time.monotonic() - began
+    kind = "as root" if os.geteuid() == 0 else "without root"
+    print(f"lab {printable(lab.name)}: {_count(cluster)} up in {took:.2f} s {kind} (process {lab.pid})\n")
+    for line in machines(cluster):
+        print(line)
+    name, first = registry.option(lab.name), cluster.nodes[0].name
+    print(
+        f"\ntry   podroutes lab ping{name}\n"
+        f"      podroutes lab inventory{name} > lab.yaml\n"
+        f"      podroutes lab exec{name} {first} -- podroutes plan -i lab.yaml\n"
+        f"      podroutes lab exec{name} --all -- podroutes apply -i lab.yaml\n"
+        f"end   podroutes lab down{name}"
+    )
+    return 0
+
+
+def make(name: str, cluster: Cluster) -> None:
+    """Make the lab NAME of CLUSTER, which has to be ``fitted``; raises LabError, and then leaves nothing."""
+    from podroutes.lab import holder  # noqa: PLC0415  ctypes and subprocess, for this command only
+
+    listener = registry.reserve(name)
+    try:
+        holder.start(cluster, listener)
+    finally:
+        listener.close()
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """End one lab, or all."""
+    names = registry.names() if arguments.all else [arguments.name]
+    ended = [name for name in names if registry.end(name)]
+    for name in ended:
+        print(f"lab {printable(name)}: gone, with everything that ran in it")
+    if not ended:
+        print("no lab is up" if arguments.all else f"lab {printable(arguments.name)} is not up: nothing to do")
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Show one lab, or all of this user's."""
+    labs = [registry.find(name) for name in ([arguments.name] if arguments.name else registry.names())]
+    if arguments.output == "json":
+        _say_json({"labs": [_document(lab) for lab in labs]})
+        return 0
+    if not labs:
+        print("no lab is up: make one with `podroutes lab up`")
+    for lab in labs:
+        print(f"lab {printable(lab.name)}: {_count(lab.cluster)}, process {lab.pid}\n")
+        for line in machines(lab.cluster, most=len(lab.cluster.nodes)):
+            print(line)
+        print(f"\nwhich pod reaches which: podroutes lab ping{registry.option(lab.name)}")
+    return 0
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run a command on one machine, or on all."""
+    from podroutes.lab import inside  # noqa: PLC0415  ctypes, where a lab is entered only
+
+    words: list[str] = list(arguments.words)
+    name = None if arguments.all or not words or words[0] == "--" else words.pop(0)
+    if words and words[0] == "--":
+        words.pop(0)
+    elif words and words[0].startswith("-"):
+        raise LabError(f"{printable(words[0])} is behind the machine's name: options go before it, the command behind --")
+    if not words or (name is None and not arguments.all):
+        raise LabError("say where and what to run: podroutes lab exec NODE -- CMD, or --all -- CMD for every machine")
+    lab = registry.find(arguments.name)
+    if name is not None:
+        name = inside.known(lab, name)
+        inside.enter(lab)
+        return inside.run(name, words)
+    inside.enter(lab)
+    worst = 0
+    for node in lab.cluster.nodes:
+        print(f"==> {node.name} <==")
+        worst = max(worst, inside.run(node.name, words))
+    return worst
+
+
+def ping(arguments: argparse.Namespace) -> int:
+    """Show which pod reaches which."""
+    from podroutes.lab import inside, matrix, pinging  # noqa: PLC0415  sockets and ctypes, for this command only
+
+    lab = registry.find(arguments.name)
+    inside.enter(lab)
+    result = pinging.ping_all(lab.cluster)
+    if arguments.output == "json":
+        _say_json({"lab": lab.name, **matrix.document(result)})
+    else:
+        for line in matrix.text(result):
+            print(line)
+    return 0 if not result.failures else 1
+
+
+def inventory(arguments: argparse.Namespace) -> int:
+    """Print the lab's inventory."""
+    for line in inventory_lines(registry.find(arguments.name).cluster):
+        print(line)
+    return 0
+
+
+def inventory_lines(cluster: Cluster) -> list[str]:
+    """Return CLUSTER as podroutes' YAML. Every scalar is a name, an address or a prefix, in quotes where YAML may misread it."""
+    document = to_document(cluster)
+    lines = ["cluster:", *(f"  {key}: {_flow(values)}" for key, values in document["cluster"].items()), "nodes:"]
+    for node in document["nodes"]:
+        lines.append(f'  - name: "{node["name"]}"')
+        lines += [f"    {key}: {_flow(node[key])}" for key in ("internalIPs", "podCIDRs") if key in node]
+        lines.append(f'    interface: "{node["interface"]}"')
+    return lines
+
+
+def machines(cluster: Cluster, most: int = _FEW) -> list[str]:
+    """Return the table of the lab's machines, shortened to MOST rows."""
+    rows = [("MACHINE", "INTERNAL-IP", "POD CIDR", "POD")]
+    for node in cluster.nodes[:most]:
+        rows.append((escaped(node.name), _list(node.internal_ips), _list(node.pod_cidrs), _list(map(pod_address, node.pod_cidrs))))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    hidden = len(cluster.nodes) - most
+    return [*lines, f"… and {hidden} more"] if hidden > 0 else lines
+
+
+def _topology(arguments: argparse.Namespace) -> Cluster:
+    if not arguments.inventory:
+        nodes = 3 if arguments.nodes is None else arguments.nodes
+        return default_cluster(nodes, ipv6=arguments.ipv6, control_plane=arguments.control_plane)
+    if arguments.nodes is not None or arguments.ipv6 or arguments.control_plane:
+        raise LabError("-i/--inventory says which machines there are: leave out --nodes, --ipv6 and --control-plane")
+    from podroutes.inventory import load  # noqa: PLC0415  readers of three formats, for this option only
+
+    cluster, problems = load(arguments.inventory)
+    broken = [problem for problem in problems if problem.severity == "error"]
+    if broken:
+        more = f" ({len(broken) - 1} more: see `podroutes plan --all`)" if len(broken) > 1 else ""
+        raise LabError(f"{broken[0].message}: {broken[0].advice}{more}")
+    return fitted(cluster)
+
+
+def _count(cluster: Cluster) -> str:
+    pods = sum(bool(node.pod_cidrs) for node in cluster.nodes)
+    return f"{len(cluster.nodes)} machine{'s' * (len(cluster.nodes) != 1)} with {pods} pod{'s' * (pods != 1)}"
+
+
+def _document(lab: Lab) -> dict[str, Any]:
+    """Return what ``status -o json`` says about one lab."""
+    pods = {node.name: [str(pod_address(cidr)) for cidr in node.pod_cidrs] for node in lab.cluster.nodes}
+    document = to_document(lab.cluster)
+    return {"name": lab.name, "pid": lab.pid, **document, "nodes": [{**node, "pod": pods[node["name"]]} for node in document["nodes"]]}
+
+
+def _list(values: Any) -> str:
+    return ", ".join(map(str, values)) or "-"
+
+
+def _flow(values: list[str]) -> str:
+    return "[" + ", ".join(f'"{value}"' if ":" in value else value for value in values) + "]"
+
+
+def _say_json(document: Any) -> None:
+    import json  # noqa: PLC0415  only where it was asked for
+    import sys  # noqa: PLC0415
+
+    print(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))

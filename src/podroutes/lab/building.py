@@ -1,0 +1,74 @@
+"""Makes a lab's namespaces and everything in them; runs inside the holder's own mount and PID namespace."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from podroutes.errors import LabError
+from podroutes.lab import syscalls
+from podroutes.lab.plumbing import commands, sysctls
+from podroutes.lab.topology import namespaces
+from podroutes.model.cluster import Cluster
+
+NETNS = "/run/netns"  # where ip(8) looks for named namespaces: NETNS_RUN_DIR of iproute2
+MACHINES = "/run/machines"  # holds a /run/podroutes for each machine, which inside.py binds
+_HERE = "/proc/self/ns/net"
+
+
+def build(cluster: Cluster) -> None:
+    """Make every namespace of CLUSTER, findable by ``ip -n NAME`` in this mount namespace, and plumb it.
+
+    Raises LabError with what ip(8) or the kernel said about which namespace.
+    """
+    _own_run_directory()
+    for name in namespaces(cluster):
+        try:
+            _add_namespace(name)
+        except OSError as error:
+            raise LabError(
+                f"cannot make the network namespace of {name}: {error.strerror}; "
+                "user.max_net_namespaces or the machine's memory may be the limit"
+            ) from None
+        for path, value in sysctls(cluster, name).items():
+            _write_sysctl(path, value)
+    for name, lines in commands(cluster):
+        _ip_batch(name, lines)
+
+
+def _own_run_directory() -> None:
+    """Cover /run with an empty one: a lab's machines see each other's namespaces, and nothing of the host's services."""
+    syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)  # the host's later mounts come in, ours stay in
+    syscalls.mount("lab", "/run", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
+    os.mkdir(NETNS)
+    os.mkdir(MACHINES)
+
+
+def _add_namespace(name: str) -> None:
+    os.makedirs(f"{MACHINES}/{name}")
+    path = f"{NETNS}/{name}"
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o444))
+    syscalls.unshare(syscalls.NEWNET)
+    syscalls.mount(_HERE, path, flags=syscalls.MS_BIND)
+
+
+def _write_sysctl(path: str, value: str) -> None:
+    """Write a setting of the current network namespace; a kernel without IPv6 has none of its settings."""
+    where = f"/proc/sys/net/{path}"
+    try:
+        with open(where, "w", encoding="ascii") as file:
+            file.write(value)
+    except FileNotFoundError:
+        if not path.startswith("ipv6/"):
+            raise
+    except OSError as error:
+        raise LabError(f"cannot set {where} inside the lab ({error.strerror}): containers may mount /proc/sys read-only") from None
+
+
+def _ip_batch(namespace: str, lines: Sequence[str]) -> None:
+    """Run LINES as one ip(8) process in NAMESPACE; the first that fails ends the batch and is named."""
+    command = ["ip", "-n", namespace, "-batch", "-"]
+    done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+    if done.returncode:
+        said, _, position = done.stderr.strip().partition("\nCommand failed -:")
+        line = lines[int(position) - 1] if position.isdigit() else "-batch"
+        raise LabError(f"{namespace}: `ip {line}` failed: {' '.join(said.split()) or 'no reason given'}")

@@ -1,0 +1,99 @@
+"""The options of ``podroutes lab``; cheap to import, since every start of podroutes does."""
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+
+_LAB = """\
+A cluster of network namespaces on this machine to try routes in: no privileges needed, nothing of the host is touched,
+nothing is left behind. Machines are named and addressed like the tutorial's (worker-0 is 192.168.8.20, its pods are
+10.200.0.0/24), each with a CNI-style bridge and one pod, all on one LAN with a router at 192.168.8.1.
+"""
+_UP = """\
+Make a lab and return; it stays up until `podroutes lab down`. Without -i: workers named and addressed like the tutorial's.
+
+exit status: 0 it is up, 1 it is not and nothing is left
+"""
+_DOWN = """\
+End a lab with every process that `lab exec` started in it. Succeeds when there is nothing to end.
+
+exit status: 0 nothing is left, 1 error
+"""
+_EXEC = """\
+Run CMD on a machine of the lab, in its network and under its name, with this terminal, environment and directory. NODE is
+a machine, its pod (pod@worker-0) or the switch (switch). Files are the host's, except /run, of which a lab has its own.
+
+exit status: that of CMD; 126 it cannot be run, 127 it is not found, 128+N ended by signal N; with --all the highest
+"""
+_PING = """\
+Send real ICMP and ICMPv6 echo requests from every pod (and every machine without pods) to every pod.
+
+exit status: 0 every pod answered everybody, 1 some did not
+"""
+_DEMO = """\
+Tell the tutorial's page on pod network routes as a story, in a lab of its own that is gone afterwards.
+
+exit status: 0 every step showed what it claims, 1 one did not
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the lab's commands to PARSER; each sets ``run``, a function of the parsed arguments that returns the exit status."""
+    parser.description = _LAB
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, summary: str, description: str = "") -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=summary, description=description or f"{summary[0].upper()}{summary[1:]}.")
+        command.set_defaults(run=_body(name))
+        return command
+
+    up = add("up", "make a lab", _UP)
+    up.add_argument("--nodes", type=int, metavar="N", help="how many workers (default 3, at most 1000)")
+    up.add_argument("--ipv6", action="store_true", help="dual stack: IPv6 next to IPv4")
+    up.add_argument("--control-plane", action="store_true", help='also a machine "server" at 192.168.8.10, without pods')
+    up.add_argument("-i", "--inventory", metavar="PATH", help="make the machines of this inventory instead; - is standard input")
+    _name(up)
+
+    down = add("down", "end a lab and everything in it", _DOWN)
+    down.add_argument("--all", action="store_true", help="end all labs of this user")
+    _name(down)
+
+    status = add("status", "show the labs of this user, their machines and pods")
+    _name(status, default=None)
+    _output(status)
+
+    execute = add("exec", "run a command on a machine of the lab", _EXEC)
+    execute.usage = f"{execute.prog} [--name NAME] NODE -- CMD ...\n       {execute.prog} [--name NAME] --all -- CMD ..."
+    execute.add_argument("--all", action="store_true", help="on every machine, one after the other")
+    _name(execute)
+    execute.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+    ping = add("ping", "show which pod reaches which, by real packets", _PING)
+    _name(ping)
+    _output(ping)
+
+    inventory = add("inventory", "print the lab's inventory, for `podroutes plan -i -` and friends")
+    _name(inventory)
+
+    demo = add("demo", "tell the whole story in one minute", _DEMO)
+    demo.add_argument("--nodes", type=int, metavar="N", help="how many workers (default 3)")
+    demo.add_argument("--ipv6", action="store_true", help="dual stack: IPv6 next to IPv4")
+
+
+def _body(name: str) -> Callable[[argparse.Namespace], int]:
+    """Return the body of a command, whose module is imported when it is called."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        module = import_module("podroutes.lab.demo" if name == "demo" else "podroutes.lab.actions")
+        status: int = getattr(module, name if name != "exec" else "execute")(arguments)
+        return status
+
+    return run
+
+
+def _name(parser: argparse.ArgumentParser, default: str | None = "lab") -> None:
+    parser.add_argument("--name", metavar="NAME", default=default, help="which lab, where there are several (default lab)")
+
+
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")

@@ -1,0 +1,130 @@
+"""The process that is the lab: it makes the namespaces, keeps them by living, and says what they are when asked."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
+
+from podroutes.errors import LabError
+from podroutes.lab import syscalls
+from podroutes.lab.building import build
+from podroutes.lab.forbidden import reason, setting
+from podroutes.lab.topology import to_document
+from podroutes.model.cluster import Cluster
+
+_BACKLOG = 64
+_PATIENCE = 1.0  # seconds that one client may keep the others waiting
+_UP = "up"
+
+
+def start(cluster: Cluster, listener: socket.socket) -> None:
+    """Make the lab that CLUSTER describes; its holder then serves LISTENER (bound, not yet listening) until it is killed.
+
+    Raises LabError with the one-line reason when the host forbids something; then nothing is left.
+    """
+    if not shutil.which("ip"):
+        raise LabError("ip(8) is not on PATH: install iproute2")
+    reports, report = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        try:
+            reports.close()
+            _detach(cluster, listener, report)
+        finally:  # whatever happened, never return into the caller's code a second time
+            os._exit(1)
+    report.close()
+    listener.close()
+    os.waitpid(child, 0)
+    with reports, reports.makefile(encoding="utf-8") as lines:
+        verdict = lines.read()
+    if verdict != _UP:
+        raise LabError(verdict or "the lab's process died while it built the lab: was the machine short of memory?")
+
+
+def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket) -> NoReturn:
+    """Leave session and namespaces of the caller, then fork, because a new PID namespace begins with the next child."""
+
+    def hold() -> None:
+        _silence(listener.fileno(), report.fileno())
+        syscalls.name_process("podroutes-lab")
+        build(cluster)
+        listener.listen(_BACKLOG)
+
+    os.setsid()
+    _or_report(_own_namespaces, report)
+    if os.fork():
+        os._exit(0)
+    _or_report(hold, report)
+    _or_report(lambda: report.sendall(_UP.encode()), report)  # nobody there any more: nobody wants this lab
+    report.close()
+    _serve(cluster, listener)
+
+
+def _or_report(step: Callable[[], None], report: socket.socket) -> None:
+    """Do STEP; when it fails, tell the caller why and end this process, and with it whatever it had made."""
+    try:
+        step()
+    except LabError as error:
+        why = str(error)
+    except OSError as error:
+        why = f"cannot make the lab: {error.strerror}{f' ({error.filename})' if error.filename else ''}"
+    else:
+        return
+    with suppress(OSError):
+        report.sendall(why.encode())
+    os._exit(1)
+
+
+def _own_namespaces() -> None:
+    """Unshare what a lab needs, inside a user namespace of its own unless we are privileged already."""
+    wanted = syscalls.NEWNS | syscalls.NEWNET | syscalls.NEWPID
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        if uid == 0:
+            with suppress(PermissionError):
+                syscalls.unshare(wanted)
+                return
+        syscalls.unshare(syscalls.NEWUSER)
+        # user_namespaces(7): without CAP_SETGID outside, the groups have to be fixed before they are mapped.
+        for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            with open(f"/proc/self/{file}", "w", encoding="ascii") as mapping:
+                mapping.write(text)
+        syscalls.unshare(wanted)
+    except OSError as error:
+        raise LabError(reason(error, setting)) from None
+
+
+def _silence(*kept: int) -> None:
+    """Let go of everything inherited, so that no pipe, terminal or directory of the caller stays open with the lab."""
+    with open(os.devnull, "r+b", buffering=0) as nowhere:
+        for standard in range(3):
+            os.dup2(nowhere.fileno(), standard)
+    first = 3
+    for fd in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.chdir("/")
+    os.umask(0o022)
+
+
+def _serve(cluster: Cluster, listener: socket.socket) -> NoReturn:
+    """Describe the lab to every client that has closed its side: by then it holds a pidfd of this very process."""
+    answer = json.dumps(to_document(cluster)).encode()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # process 1 inherits orphans; ignored, the kernel reaps them
+    signal.signal(signal.SIGTERM, _end)
+    for harmless in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(harmless, signal.SIG_IGN)
+    while True:
+        with suppress(OSError), listener.accept()[0] as client:
+            client.settimeout(_PATIENCE)
+            client.recv(1)
+            client.sendall(answer)
+
+
+def _end(_signum: int, _frame: FrameType | None) -> NoReturn:
+    os._exit(0)

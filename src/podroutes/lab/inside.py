@@ -1,0 +1,142 @@
+"""Enters a lab: this process into its user and mount namespace, its children into a machine."""
+
+import difflib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from podroutes.errors import LabError
+from podroutes.lab import syscalls
+from podroutes.lab.building import MACHINES, NETNS
+from podroutes.lab.registry import Lab
+from podroutes.lab.topology import namespaces
+from podroutes.model.text import escaped, printable
+
+_NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128  # what shells return, POSIX XCU 2.8.2
+_LONGEST_HOSTNAME = 64  # HOST_NAME_MAX, gethostname(2)
+
+
+def enter(lab: Lab) -> None:
+    """Move this process into LAB for good, and its future children into the lab's PID namespace. Keeps the directory."""
+    directory = os.getcwd()
+    try:
+        flags = syscalls.NEWNS | syscalls.NEWPID
+        if os.stat("/proc/self/ns/user").st_ino != os.stat(f"/proc/{lab.pid}/ns/user").st_ino:
+            flags |= syscalls.NEWUSER  # setns(2) refuses to join the user namespace one is in
+        syscalls.setns(lab.pidfd, flags)
+    except OSError as error:
+        raise LabError(f"cannot enter the lab {printable(lab.name)}: {error.strerror}") from None
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise LabError(f"cannot use the directory {printable(directory)} inside the lab: {error.strerror}; change to another") from None
+
+
+def join_network(namespace: str) -> None:
+    """Move this process, which has entered a lab, into the network of one of its machines, pods or the switch."""
+    fd = os.open(f"{NETNS}/{namespace}", os.O_RDONLY)
+    try:
+        syscalls.setns(fd, syscalls.NEWNET)
+    finally:
+        os.close(fd)
+
+
+def known(lab: Lab, name: str) -> str:
+    """Return NAME if LAB has it; LabError names the nearest and lists the machines."""
+    everything = namespaces(lab.cluster)
+    if name in everything:
+        return name
+    near = difflib.get_close_matches(name, everything, 1)
+    machines = [node.name for node in lab.cluster.nodes]
+    listed = ", ".join(machines[:8]) + (f" … {machines[-1]}" if len(machines) > 8 else "")
+    raise LabError(
+        f"the lab {printable(lab.name)} has no machine {printable(name)}{f'; did you mean {near[0]}?' if near else ''} "
+        f"It has {listed}, each one's pod as pod@NAME, and switch"
+    )
+
+
+def run(namespace: str, command: Sequence[str]) -> int:
+    """Run COMMAND in NAMESPACE of the lab that this process has entered, on our terminal; return its status as a shell does."""
+    sys.stdout.flush()
+    foreground = _foreground() == os.getpgrp()
+    child = os.fork()
+    if child == 0:
+        try:
+            _become(namespace, command)
+        finally:
+            os._exit(_NOT_EXECUTABLE)
+    try:
+        return _status(child)
+    finally:
+        if foreground:
+            _take_terminal_back()
+
+
+def _become(namespace: str, command: Sequence[str]) -> NoReturn:
+    try:
+        join_network(namespace)
+        syscalls.unshare(syscalls.NEWNS | syscalls.NEWUTS)
+        _own_sight(namespace)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps what is ignored
+            signal.signal(number, signal.SIG_DFL)
+        os.execvp(command[0], command)  # noqa: S606  running it without a shell is the point
+    except FileNotFoundError:
+        print(f"podroutes: {escaped(command[0])}: command not found", file=sys.stderr, flush=True)
+        os._exit(_NOT_FOUND)
+    except OSError as error:
+        print(f"podroutes: cannot run {escaped(command[0])}: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(_NOT_EXECUTABLE)
+
+
+def _own_sight(namespace: str) -> None:
+    """Show a machine its own name, its own devices in /sys and its own /run/podroutes."""
+    import socket  # noqa: PLC0415  for one call, in the child only
+
+    socket.sethostname(namespace[:_LONGEST_HOSTNAME])
+    syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
+    with suppress(OSError):  # forbidden where the host's own /sys is covered in part: mount_namespaces(7)
+        syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    os.makedirs("/run/podroutes", exist_ok=True)
+    syscalls.mount(f"{MACHINES}/{namespace}", "/run/podroutes", flags=syscalls.MS_BIND)
+
+
+def _status(child: int) -> int:
+    """Wait for CHILD, whose terminal this is: Ctrl-C is for it, and a signal to us is passed on."""
+    ignored = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    passed_on = {
+        number: signal.signal(number, lambda received, _frame: os.kill(child, received))
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    }
+    try:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        for number, handler in (*ignored.items(), *passed_on.items()):
+            signal.signal(number, handler)
+    return status if status >= 0 else _SIGNALLED - status
+
+
+def _foreground() -> int | None:
+    """Return the process group that the terminal on standard input listens to, None where there is no terminal."""
+    try:
+        return os.tcgetpgrp(0)
+    except OSError:
+        return None
+
+
+def _take_terminal_back() -> None:
+    """Be the foreground again after a shell inside made a group of its own, unless somebody living has it now."""
+    group = _foreground()
+    if group is None:
+        return
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        with suppress(OSError):
+            os.tcsetpgrp(0, os.getpgrp())
+        signal.signal(signal.SIGTTOU, before)
+    except PermissionError:
+        pass

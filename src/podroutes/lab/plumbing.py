@@ -1,0 +1,120 @@
+"""The lab's links, addresses and routes as the ip(8) commands that make them: values in, text out."""
+
+from collections.abc import Iterator
+
+from podroutes.lab.topology import SWITCH, gateway, pod_address, pod_name
+from podroutes.model.address import Address, Prefix
+from podroutes.model.cluster import Cluster, Node
+
+BRIDGE = "lan"  # the device of the switch, which carries the gateway's address
+# Neighbour entries of all namespaces count together against net.ipv4.neigh.default.gc_thresh3 (1024), which can be set
+# in the initial namespace only; permanent ones are exempt (neigh_alloc in net/core/neighbour.c). Smaller labs resolve
+# addresses like real machines do, and stay far below the limit: 17 machines know at most 16 others and a pod each.
+RESOLVING_NODES = 16
+# First byte of made-up MAC addresses is 02: locally administered, unicast (IEEE 802 section 8.4).
+_PORT, _NODE, _BRIDGE, _POD, _SWITCH = range(5)
+
+
+def sysctls(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """Return what to write below /proc/sys/net in NAMESPACE before it has any device but ``lo``."""
+    found = {
+        "ipv6/conf/default/accept_dad": "0",  # addresses work at once: nobody else can have them
+        "ipv6/conf/default/accept_ra": "0",  # no router here sends advertisements
+    }
+    if namespace.startswith(pod_name("")):
+        return found
+    found["ipv4/ip_forward"] = "1"
+    if any(lan.version == 6 for lan in cluster.node_cidrs):
+        found["ipv6/conf/all/forwarding"] = "1"
+    # Hundreds of bridge ports would each announce a link-local address; devices get one where the commands below ask.
+    found["ipv6/conf/default/addr_gen_mode"] = "1"
+    return found
+
+
+def commands(cluster: Cluster) -> Iterator[tuple[str, list[str]]]:
+    """Yield (namespace, lines for ``ip -batch``), in an order in which every peer exists when it is needed."""
+    everyone = _neighbours(cluster) if len(cluster.nodes) > RESOLVING_NODES else []
+    yield SWITCH, _switch(cluster, everyone)
+    for index, node in enumerate(cluster.nodes):
+        yield node.name, _machine(cluster, index, node, everyone)
+        if node.pod_cidrs:
+            yield pod_name(node.name), _pod(index, node, static=bool(everyone))
+
+
+def _switch(cluster: Cluster, everyone: list[str]) -> list[str]:
+    lines = [
+        "link set lo up",
+        # No multicast snooping: hundreds of ports would each be told about every group of every machine.
+        f"link add {BRIDGE} address {_mac(_SWITCH, 0)} type bridge mcast_snooping 0",
+    ]
+    for index, node in enumerate(cluster.nodes):
+        lines.append(
+            f"link add port{index} master {BRIDGE} up address {_mac(_PORT, index)} type veth "
+            f"peer name {node.interface} netns {node.name} address {_mac(_NODE, index)}"
+        )
+    addresses = [(gateway(cluster, lan), lan.length) for lan in cluster.node_cidrs]
+    return [*lines, *_raise(BRIDGE, addresses), *(f"{line} dev {BRIDGE}" for line in everyone)]
+
+
+def _machine(cluster: Cluster, index: int, node: Node, everyone: list[str]) -> list[str]:
+    lans = {lan.version: lan for lan in cluster.node_cidrs}
+    own = [(address, lans[address.version].length) for address in node.internal_ips]
+    lines = ["link set lo up", *_raise(str(node.interface), own)]
+    for version in sorted({address.version for address in node.internal_ips}):
+        lines.append(f"route add default via {gateway(cluster, lans[version])} dev {node.interface} proto static")
+    lines += [f"{line} dev {node.interface}" for line in everyone]
+    if node.pod_cidrs:
+        bridge = [(Address(cidr.version, cidr.value + 1), cidr.length) for cidr in node.pod_cidrs]
+        lines += [
+            f"link add cni0 address {_mac(_BRIDGE, index)} type bridge mcast_snooping 0",
+            f"link add pod0 master cni0 up type veth "
+            # Up from the start, so that cni0 has a carrier when it is set up: its routes are never shown as linkdown.
+            f"peer name eth0 netns {pod_name(node.name)} up address {_mac(_POD, index)}",
+            *_raise("cni0", bridge),
+        ]
+        if everyone:
+            lines += [_neighbour(pod_address(cidr), _mac(_POD, index)) + " dev cni0" for cidr in node.pod_cidrs]
+    return lines
+
+
+def _pod(index: int, node: Node, *, static: bool) -> list[str]:
+    own = [(pod_address(cidr), cidr.length) for cidr in node.pod_cidrs]
+    lines = ["link set lo up", *(_address(address, length, "eth0") for address, length in own)]
+    first: dict[int, Prefix] = {}
+    for cidr in node.pod_cidrs:
+        first.setdefault(cidr.version, cidr)
+        router = Address(cidr.version, cidr.value + 1)
+        if static:
+            lines.append(_neighbour(router, _mac(_BRIDGE, index)) + " dev eth0")
+    lines += [f"route add default via {Address(version, cidr.value + 1)} dev eth0" for version, cidr in first.items()]
+    return lines
+
+
+def _raise(dev: str, addresses: list[tuple[Address, int]]) -> list[str]:
+    """Give DEV its addresses and set it up; with IPv6 among them also a link-local one, which neighbour discovery needs."""
+    lines = [f"link set {dev} addrgenmode eui64"] if any(address.version == 6 for address, _ in addresses) else []
+    return [*lines, *(_address(address, length, dev) for address, length in addresses), f"link set {dev} up"]
+
+
+def _address(address: Address, length: int, dev: str) -> str:
+    return f"address add {address}/{length} dev {dev} {'broadcast +' if address.version == 4 else 'nodad'}"
+
+
+def _neighbours(cluster: Cluster) -> list[str]:
+    """Return permanent neighbour entries for every machine and the gateway, each to be ended with its device."""
+    return [
+        *(_neighbour(gateway(cluster, lan), _mac(_SWITCH, 0)) for lan in cluster.node_cidrs),
+        *(
+            _neighbour(address, _mac(_NODE, index))
+            for index, node in enumerate(cluster.nodes)
+            for address in node.internal_ips
+        ),
+    ]
+
+
+def _neighbour(address: Address, mac: str) -> str:
+    return f"neighbour replace {address} lladdr {mac} nud permanent"
+
+
+def _mac(kind: int, index: int) -> str:
+    return f"02:00:{kind:02x}:00:{index >> 8:02x}:{index & 255:02x}"

@@ -1,0 +1,49 @@
+"""The few system calls that Python 3.11 does not have: unshare(2), setns(2), mount(2), prctl(2)."""
+
+import ctypes
+import os
+
+# linux/sched.h
+NEWNS = 0x00020000
+NEWUTS = 0x04000000
+NEWUSER = 0x10000000
+NEWPID = 0x20000000
+NEWNET = 0x40000000
+# linux/mount.h
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+MS_BIND = 4096
+MS_REC = 16384
+MS_SLAVE = 1 << 19
+_PR_SET_NAME = 15  # linux/prctl.h
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by FLAGS for new ones, unshare(2); ``OSError`` as the kernel says."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def setns(fd: int, flags: int) -> None:
+    """Join the namespaces behind FD, a namespace file or (Linux 5.8) a pidfd, setns(2); ``OSError`` as the kernel says."""
+    _checked(_libc.setns(fd, flags), "setns")
+
+
+def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
+    """Attach SOURCE at TARGET, mount(2); ``OSError`` names the target."""
+    options = None if data is None else data.encode()
+    result = _libc.mount(
+        os.fsencode(source), os.fsencode(target), None if kind is None else kind.encode(), ctypes.c_ulong(flags), options
+    )
+    _checked(result, f"mount {target}")
+
+
+def name_process(name: str) -> None:
+    """Set what ps(1) and top(1) call this process, prctl(2): at most 15 bytes."""
+    _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
