@@ -1,7 +1,6 @@
 """What a refusal of the kernel means, and what to do about it."""
 
 import errno
-import os
 
 from podroutes.model.plan import Change, Refusal
 
@@ -29,10 +28,10 @@ _ERRNOS = {
 
 def explain(change: Change, refusal: Refusal) -> str:
     """Return one line: what the kernel said to CHANGE in its own words, and what to do."""
-    said = refusal.text or os.strerror(refusal.errno)
-    advice = next((text for start, text in _TEXTS.items() if said.startswith(start)), _ERRNOS.get(refusal.errno, ""))
+    general = _ERRNOS.get(refusal.errno, "")
+    advice = next((text for start, text in _TEXTS.items() if refusal.text.startswith(start)), general)
     advice = advice.replace("DEV", change.route.dev or "DEV")
-    return f"{said} ({advice})" if advice else said
+    return f"{refusal.text} ({advice})" if advice else refusal.text
 
 
 def refusals(changes: tuple[Change, ...], refused: dict[int, Refusal]) -> dict[int, str]:

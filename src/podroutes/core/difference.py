@@ -88,7 +88,7 @@ class _Family:
     def _compare_rows(self) -> None:
         """Match row by row through the destination; what has one plain route and no rival never becomes an object."""
         plain = self.plain
-        ours: dict[tuple[int, int], int] = {}
+        ours: dict[tuple[int, int], int | None] = {}
         several: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for row, key in enumerate(zip(plain.dst, plain.length, strict=True)):
             if ours.setdefault(key, row) != row:
@@ -128,12 +128,13 @@ class _Family:
         """Decide on one wanted destination where the table holds more than one plain route of ours."""
         foreign = [route for route in found if not route.ours]
         ours = [route for route in found if route.ours]
-        right = next((route for route in ours if _same_way(route, new)), None)
+        if self.adopt and len(foreign) == 1 and _same_way(foreign[0], new) and _metric_is_alone(foreign[0], ours):
+            self.changes.append(Change("replace", new._replace(metric=foreign[0].metric), node, foreign[0]))
+            self._delete(ours)
+            return
         if foreign:
-            if self.adopt and len(found) == 1 and _same_way(foreign[0], new):
-                self.changes.append(Change("replace", new._replace(metric=foreign[0].metric), node, foreign[0]))
-                return
             self._report_foreign(new, node, foreign[0], works=_same_way(found[0], new))
+        right = next((route for route in ours if _same_way(route, new)), None)
         if right:
             self.unchanged += 1
         elif not foreign and ours and not ours[0].tos:
@@ -170,6 +171,11 @@ def _same_way(route: Route, wanted: Route) -> bool:
         and not route.tos
         and route.prefsrc is None
     )
+
+
+def _metric_is_alone(route: Route, others: list[Route]) -> bool:
+    """Whether a replace by destination and metric can only hit ROUTE."""
+    return all(other.metric != route.metric for other in others)
 
 
 def _stands_on(dst: Prefix, wanted: PlainRoutes) -> bool:

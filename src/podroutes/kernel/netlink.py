@@ -3,7 +3,8 @@
 import errno
 import os
 import socket
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Self, TypeVar
@@ -104,8 +105,11 @@ class NetlinkKernel:
             fresh = dump.fresh()
             self._send(request(self._next(1)))
             self.dumps += 1
-            while (end := fresh.feed(self._socket.recv(_READ))) is None:
-                pass
+            try:
+                while (end := fresh.feed(self._socket.recv(_READ))) is None:
+                    pass
+            except (OSError, struct.error) as error:
+                raise KernelError(f"cannot read the kernel's tables: {error}") from error
             if end.errno == errno.ENOENT:  # no such table yet: nothing was ever routed here
                 return fresh
             if end.errno:
@@ -117,7 +121,7 @@ class NetlinkKernel:
     def _batch(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Carry out at most BATCH changes; those over a device that is gone never leave this process."""
         gone = {
-            offset: Refusal(errno.ENODEV)
+            offset: Refusal(errno.ENODEV, os.strerror(errno.ENODEV))
             for offset, change in enumerate(batch)
             if any(hop.dev and hop.dev not in self._indexes for hop in change.route.next_hops)
         }
@@ -135,16 +139,10 @@ class NetlinkKernel:
         self.batches += 1
         self.messages += len(batch)
         refused: dict[int, Refusal] = {}
-        while True:
-            try:
-                datagram = self._socket.recv(_READ)
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise KernelError(f"netlink: {error.strerror}") from error
-                return self._judge(batch)
+        for datagram in self._answers():
             for said in messages(datagram):
                 if said.type != nl.NLMSG_ERROR or not seq <= said.seq <= last:
-                    continue  # an answer to something earlier, after a loss
+                    continue
                 found = answer(datagram, said)
                 if found.errno == errno.EPERM:
                     raise KernelError(
@@ -152,9 +150,26 @@ class NetlinkKernel:
                         "AmbientCapabilities=CAP_NET_ADMIN"
                     )
                 if found.errno:
-                    refused[said.seq - seq] = Refusal(found.errno, found.text)
+                    refused[said.seq - seq] = Refusal(found.errno, found.text or os.strerror(found.errno))
                 if said.seq == last:
                     return refused
+        return self._judge(batch) | refused
+
+    def _answers(self) -> Iterator[bytes]:
+        """Yield what the kernel answers; it ends only where the kernel had no room for all of it (ENOBUFS).
+
+        Requests are carried out while they are sent, so that what is not queued then will not come any more.
+        """
+        flags = 0
+        while True:
+            try:
+                yield self._socket.recv(_READ, flags)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise KernelError(f"netlink: {error.strerror}") from error
+                flags = socket.MSG_DONTWAIT
 
     def _judge(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Tell from the tables what became of a batch whose answers the kernel had no room for (ENOBUFS)."""

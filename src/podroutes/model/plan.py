@@ -37,7 +37,7 @@ class Plan(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why the kernel did not carry out a change: ``errno``, and its extended ACK text where it gave one."""
+    """Why the kernel did not carry out a change: ``errno``, and its extended ACK text or else what strerror(3) says."""
 
     errno: int
-    text: str = ""
+    text: str

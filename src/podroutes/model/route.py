@@ -68,3 +68,12 @@ class Route(NamedTuple):
     def ours(self) -> bool:
         """Whether the route carries our protocol number."""
         return self.protocol == PROTOCOL
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is the kind of route that podroutes writes: one gateway, and nothing out of the ordinary."""
+        hop = self.next_hops[0] if len(self.next_hops) == 1 else None
+        return self[3:] == PLAIN and hop is not None and hop.via is not None and hop.dev is not None and not hop.flags
+
+
+PLAIN = tuple(Route._field_defaults[field] for field in Route._fields[3:])  # all of a plain route but destination, way and metric

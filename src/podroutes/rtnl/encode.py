@@ -10,14 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from podroutes.model.address import BITS
 from podroutes.model.plan import Action, Change
-from podroutes.model.route import MAIN, Route
+from podroutes.model.route import MAIN, PLAIN, Route
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl.message import attribute, message
 
 RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst length, src length, TOS, table, protocol, scope, type, flags
 _KIND_NUMBERS = {name: number for number, name in nl.KINDS.items()}
-_PLAIN_TAIL = Route._field_defaults  # what every field but destination, next hop and metric is in a plain route
-_PLAIN = tuple(_PLAIN_TAIL[field] for field in Route._fields[3:])
 
 # Never create what exists, never replace what is gone: the table is read before it is written, and a surprise is an error.
 _VERBS: dict[Action, tuple[int, int]] = {
@@ -61,7 +59,7 @@ def _by_columns(changes: Sequence[Change], indexes: Mapping[str, int], seq: int)
         len(hops) == count
         and [change.action for change in changes].count(action) == count
         and [dst.version for dst in dsts].count(version) == count
-        and [route[3:] for route in routes].count(_PLAIN) == count
+        and [route[3:] for route in routes].count(PLAIN) == count
     ):
         return None
     if any(hop.via is None or hop.dev is None for hop in hops):

@@ -1,0 +1,136 @@
+"""A kernel in memory: the same door, the same answers, no privileges.
+
+It knows what the plan depends on: that routes are told apart by destination, TOS and metric, that ``replace`` ignores whose
+the route is, that a next hop must be on-link, and what goes when a link goes down. The tests that hold the real kernel to the
+contract hold this one to it too.
+"""
+
+import errno
+from collections.abc import Iterable, Sequence
+
+from podroutes.model.address import Address
+from podroutes.model.fib import Fib, IfAddress, Link, PlainRoutes
+from podroutes.model.plan import Change, Refusal
+from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route
+
+_LINK_SCOPE = 253  # RT_SCOPE_LINK
+_KERNEL = 2  # RTPROT_KERNEL
+_METRIC = {4: 0, 6: 1024}  # what the kernel makes of metric 0; IP6_RT_PRIO_USER
+_CONNECTED_METRIC = {4: 0, 6: 256}  # IP6_RT_PRIO_ADDRCONF
+
+
+class MemoryKernel:
+    """A main table with links and addresses; give it the links and addresses, and it connects their prefixes itself."""
+
+    def __init__(self, links: Iterable[Link] = (), addresses: Iterable[IfAddress] = (), routes: Iterable[Route] = ()) -> None:
+        self.links = {link.name: link for link in links}
+        self.addresses = tuple(addresses)
+        self.routes = [_connected(each) for each in self.addresses if self._is_up(each.dev)]
+        self.routes += routes
+
+    def snapshot(self) -> Fib:
+        """Read links, addresses and routes, sorted as a dump is."""
+        plain = {version: PlainRoutes.empty(version) for version in (4, 6)}
+        others = []
+        for route in sorted(self.routes, key=lambda route: (route.dst.version, route.dst.value, -route.dst.length, route.metric)):
+            if route.table != MAIN:
+                continue
+            if route.plain and route.via and route.dev:
+                columns = plain[route.dst.version]
+                columns.dst.append(route.dst.value)
+                columns.length.append(route.dst.length)
+                columns.via.append(route.via.value)
+                columns.dev.append(route.dev)
+                columns.metric.append(route.metric)
+            else:
+                others.append(route)
+        return Fib(tuple(self.links.values()), self.addresses, plain, tuple(others))
+
+    def ours(self) -> tuple[Route, ...]:
+        """Read every route of ours in every table."""
+        return tuple(route for route in self.routes if route.protocol == PROTOCOL)
+
+    def apply(self, changes: Sequence[Change]) -> dict[int, Refusal]:
+        """Carry out CHANGES in order; return why, by position, for those that were refused."""
+        refused = ((position, self._carry_out(change)) for position, change in enumerate(changes))
+        return {position: why for position, why in refused if why}
+
+    def set_link(self, name: str, *, up: bool = True, carrier: bool = True) -> None:
+        """Change a link's state. Down takes its routes along, without a word; a lost carrier only flags them."""
+        self.links[name] = self.links[name]._replace(up=up, carrier=up and carrier)
+        if not up:
+            self.routes = [route for route in self.routes if all(hop.dev != name for hop in route.next_hops)]
+        flags = 0 if carrier else 16  # RTNH_F_LINKDOWN
+        self.routes = [
+            route._replace(next_hops=tuple(hop._replace(flags=flags) if hop.dev == name else hop for hop in route.next_hops))
+            for route in self.routes
+        ]
+
+    def _is_up(self, name: str) -> bool:
+        return name in self.links and self.links[name].up
+
+    def _carry_out(self, change: Change) -> Refusal | None:
+        route = change.route._replace(metric=change.route.metric or _METRIC[change.route.dst.version])
+        if change.action == "delete":
+            return self._delete(route)
+        why = self._next_hop_refused(route)
+        if why:
+            return why
+        twins = [position for position, other in enumerate(self.routes) if _key(other) == _key(route)]
+        if change.action == "add":
+            if twins:
+                return Refusal(errno.EEXIST, "File exists")
+            self.routes.append(route)
+            return None
+        if not twins:
+            return Refusal(errno.ENOENT, "No such file or directory")
+        self.routes[twins[0]] = route  # whoever made it
+        return None
+
+    def _delete(self, route: Route) -> Refusal | None:
+        for position, other in enumerate(self.routes):
+            if _key(other) == _key(route) and _ways(other) == _ways(route) and other.protocol == route.protocol:
+                del self.routes[position]
+                return None
+        return Refusal(errno.ESRCH, "No such process")
+
+    def _next_hop_refused(self, route: Route) -> Refusal | None:
+        for hop in route.next_hops:
+            if hop.dev not in self.links:
+                return Refusal(errno.ENODEV, "No such device")
+            if not self._is_up(hop.dev):
+                return Refusal(errno.ENETDOWN, "Nexthop device is not up")
+            if hop.via and hop.via in {each.address for each in self.addresses}:
+                return Refusal(errno.EINVAL, "Gateway can not be a local address")
+            if hop.via and not self._on_link(hop.via, hop.dev):
+                return Refusal(errno.ENETUNREACH, "Nexthop has invalid gateway")
+        return None
+
+    def _on_link(self, via: Address, dev: str) -> bool:
+        return any(
+            route.dst.covers(via) and route.dev == dev
+            for route in self.routes
+            if not route.via and (route.scope >= _LINK_SCOPE or via.version == 6)
+        )
+
+
+def _connected(address: IfAddress) -> Route:
+    version = address.address.version
+    source = address.address if version == 4 else None
+    scope = _LINK_SCOPE if version == 4 else 0
+    return Route(
+        address.prefix,
+        (NextHop(None, address.dev),),
+        _CONNECTED_METRIC[version],
+        _KERNEL,
+        scope=scope,
+        prefsrc=source,
+    )
+
+
+def _key(route: Route) -> tuple[object, ...]:
+    return route.table, route.dst, route.tos, route.metric
+
+
+def _ways(route: Route) -> list[tuple[Address | None, str | None]]:
+    return [(hop.via, hop.dev) for hop in route.next_hops]
