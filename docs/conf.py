@@ -8,8 +8,9 @@ project_copyright = "The podroutes authors"
 release = version = __version__
 
 extensions = ["myst_parser"]
+myst_enable_extensions = ["deflist"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["man"]
+exclude_patterns = ["design", "man"]
 myst_heading_anchors = 3  # so that a heading can be linked to as on the forges
 nitpicky = True
 

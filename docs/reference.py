@@ -113,6 +113,8 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:
     for name, sub in subcommands(parser).items():
         positional = (f" {_metavar(action)}" for action in arguments(sub) if not action.option_strings)
         yield f".SS {_roff(sub.prog.partition(' ')[2] or name)}{_roff(''.join(positional))}"
+        if sub.usage:  # written by hand where argparse cannot say it
+            yield from (".nf", *(_roff(line.strip()) for line in sub.usage.splitlines()), ".fi", ".PP")
         yield from _paragraphs(sub.description or "")
         yield from _options(sub)
         yield from _commands(sub)
@@ -139,8 +141,8 @@ def _paragraphs(text: str) -> Iterator[str]:
     for number, paragraph in enumerate(text.strip().split("\n\n")):
         if number:
             yield ".PP"
-        for line in paragraph.splitlines():
-            if re.match(r"[a-z ]+: ", line):  # "states: ...", "exit status: ..." begin a line of their own
+        for place, line in enumerate(paragraph.splitlines()):
+            if place and re.match(r"[a-z ]+: ", line):  # "exit status: ..." begins a line of its own
                 yield ".br"
             yield _roff(" ".join(line.split()))
 
