@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from podroutes.errors import InventoryError
 from podroutes.inventory.nodes import RawInventory, parse_limits, parse_nodes
-from podroutes.inventory.source import Source, opened
+from podroutes.inventory.source import CHUNK, Source, opened
 from podroutes.model.cluster import Cluster
 from podroutes.model.problem import Problem
 
@@ -23,7 +23,7 @@ _JSON = re.compile(rb'\{\s*+(?:"(\w*+)|\}|$)|\[')  # else a brace begins a YAML 
 _YAML = re.compile(
     rb"""["']?([^\s:"']++)["']?\s*+:(?=\s|$)|[-?](?=\s)|[{"'!&*|>]"""
 )  # a key, or what can begin a value
-_MACHINE = re.compile(rb"[0-9A-Fa-f]*+[.:]|$")  # an address, or nothing but comments
+_MACHINE = re.compile(rb"[0-9A-Fa-f]*+[.:]|$")  # an address, or comments beyond the head
 _KUBERNETES = frozenset({b"apiVersion", b"items", b"kind", b"metadata", b"spec", b"status"})  # no key of ours
 
 
@@ -62,6 +62,8 @@ def _read(source: Source) -> RawInventory:
     """Recognise the format by the first word of the content, and read it."""
     noise = _NOISE.match(source.head)
     start = noise.end() if noise else 0
+    if start == len(source.head) < CHUNK:  # nothing but comments
+        return RawInventory(())
     if json := _JSON.match(source.head, start):
         if json[1] in _KUBERNETES:
             from podroutes.inventory import kubectl_json  # noqa: PLC0415 - each format pays for its own parser

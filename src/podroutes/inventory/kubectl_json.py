@@ -104,7 +104,7 @@ def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
         if not layout or len(buffer) < wanted:
             continue
         cut = buffer.rfind(separator)
-        batch = b"[{" + buffer[: max(cut, 0)] + b"}]"
+        batch = b"[{" + buffer[:cut] + b"}]" if cut >= 0 else b""  # nothing: no JSON
         try:
             nodes = _ITEMS.decode(batch)
         except (msgspec.ValidationError, UnicodeDecodeError) as error:

@@ -32,11 +32,11 @@ _LAYOUTS = (
 )
 # A key at that depth that no route needs, with its subtree: all lines that are indented deeper, have a list's dash at
 # the same depth, or are blank.
-_USELESS = rb"^%b(?!(?:name|podCIDRs?|addresses):)[A-Za-z]++:.*\n(?:(?:%b(?: |-(?: |$))|$).*\n)*+"
+_USELESS = rb"^%b(?!(?:name|podCIDRs?|addresses):)[A-Za-z]++:.*\n(?:(?:%b(?: |-(?: |$))| *$).*\n)*+"
 # What may be left for the pruning to be trusted: lines that are complete in themselves, so that none of them can be the
 # inside of a block scalar or of quotes: "key:", "key: word", "- key: word", "- word".
 _WORD = rb"""(?:[A-Za-z0-9_./][A-Za-z0-9_./:-]*+|"[^"\\\n]*+"|'[^'\n]*+'|\{\}|\[\])"""
-_PLAIN_LINES = re.compile(rb"(?:\n++| *+(?:- )?(?:[A-Za-z0-9]++:(?: %b)?|%b)\n)*+" % (_WORD, _WORD))
+_PLAIN_LINES = re.compile(rb"(?:\n++| *+(?:(?:- )?[A-Za-z0-9]++:(?: %b)?|- %b)\n)*+" % (_WORD, _WORD))
 
 
 def read(source: Source) -> RawInventory:

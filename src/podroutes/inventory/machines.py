@@ -26,7 +26,7 @@ def _nodes(source: Source) -> Iterator[RawNode]:
         if not fields:
             continue
         if not 3 <= len(fields) <= 4:
-            raise source.error(f"{_fields(len(fields))}, {_WANTED}: {printable(line.strip())}", number)
+            raise source.error(f"{_fields(len(fields))}, {_WANTED}: {printable(' '.join(fields))}", number)
         name = fields[2]
         if "/" in name:
             raise source.error(f"{printable(name)} stands where the host's name belongs, {_WANTED}", number)

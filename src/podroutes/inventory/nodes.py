@@ -39,7 +39,6 @@ class RawInventory(NamedTuple):
 _CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}
 # What neither a next hop nor a pod may be, and what to call it. Anything else the kernel routes.
 _SPECIAL = (
-    (Prefix(6, 0xFFFF << 32, 96), "the IPv4-mapped range"),  # RFC 4291 section 2.5.5.2; parse_prefix refuses it
     *(
         (parse_prefix(text), words)
         for text, words in (
@@ -54,6 +53,7 @@ _SPECIAL = (
             ("ff00::/8", "the multicast range"),  # RFC 4291 section 2.7
         )
     ),
+    (Prefix(6, 0xFFFF << 32, 96), "the IPv4-mapped range"),  # RFC 4291 section 2.5.5.2; parse_prefix refuses it
 )
 # First octets that _SPECIAL has a say in: looking here first spares nearly every address the search.
 _SUSPECT = {4: frozenset({0, 127, 169, 255, *range(224, 240)}), 6: frozenset({0x00, 0xFE, 0xFF})}

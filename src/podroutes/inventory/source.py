@@ -10,7 +10,8 @@ from typing import BinaryIO
 from podroutes.errors import InventoryError
 from podroutes.model.text import escaped
 
-LIMIT = 2 << 30  # bytes; 100,000 Nodes as kubectl prints them are 1.4 GB, so more than this is the wrong file
+LIMIT = 4 << 30  # bytes; 100,000 Nodes as kubectl prints them are 2.4 GB, so more than this is the wrong file
+WHOLE = 1 << 30  # bytes that are read into one string: the other formats need 100 to 300 a node
 CHUNK = 1 << 20  # bytes a read: large enough that reads cost nothing, small enough not to show in the peak
 _BOM = b"\xef\xbb\xbf"
 STDIN = "standard input"
@@ -36,7 +37,7 @@ class Source:
         while chunk:
             size += len(chunk)
             if size > LIMIT:
-                raise self.error(_TOO_LARGE)
+                raise self.error(_too_large(LIMIT))
             yield chunk
             chunk = self._read()
 
@@ -45,6 +46,8 @@ class Source:
         data = bytearray()  # grows in place, where joining chunks would hold everything twice
         for chunk in self.chunks():
             data += chunk
+            if len(data) > WHOLE:
+                raise self.error(_too_large(WHOLE))
         return self.decode(data)
 
     def decode(self, data: bytes | bytearray, lines: int = 0) -> str:
@@ -67,7 +70,8 @@ class Source:
         return chunk
 
 
-_TOO_LARGE = f"is larger than {LIMIT >> 30} GiB; no inventory is"
+def _too_large(limit: int) -> str:
+    return f"is larger than {limit >> 20:,} MiB, and no inventory is"
 
 
 @contextmanager
@@ -88,5 +92,5 @@ def opened(path: str, stream: BinaryIO | None = None) -> Iterator[Source]:
     with file:
         status = os.fstat(file.fileno())
         if stat.S_ISREG(status.st_mode) and status.st_size > LIMIT:
-            raise InventoryError(f"{escaped(path)}: {_TOO_LARGE}")
+            raise InventoryError(f"{escaped(path)}: {_too_large(LIMIT)}")
         yield Source(path, file)
