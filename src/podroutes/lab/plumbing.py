@@ -36,9 +36,9 @@ def commands(cluster: Cluster) -> Iterator[tuple[str, list[str]]]:
     everyone = _neighbours(cluster) if len(cluster.nodes) > RESOLVING_NODES else []
     yield SWITCH, _switch(cluster, everyone)
     for index, node in enumerate(cluster.nodes):
-        yield node.name, _machine(cluster, index, node, everyone)
-        if node.pod_cidrs:
+        if node.pod_cidrs:  # the pod first: then cni0 has a carrier when it is set up, and no route is shown as linkdown
             yield pod_name(node.name), _pod(index, node, static=bool(everyone))
+        yield node.name, _machine(cluster, index, node, everyone)
 
 
 def _switch(cluster: Cluster, everyone: list[str]) -> list[str]:
@@ -67,9 +67,7 @@ def _machine(cluster: Cluster, index: int, node: Node, everyone: list[str]) -> l
         bridge = [(Address(cidr.version, cidr.value + 1), cidr.length) for cidr in node.pod_cidrs]
         lines += [
             f"link add cni0 address {_mac(_BRIDGE, index)} type bridge mcast_snooping 0",
-            f"link add pod0 master cni0 up type veth "
-            # Up from the start, so that cni0 has a carrier when it is set up: its routes are never shown as linkdown.
-            f"peer name eth0 netns {pod_name(node.name)} up address {_mac(_POD, index)}",
+            "link set pod0 master cni0 up",
             *_raise("cni0", bridge),
         ]
         if everyone:
@@ -79,7 +77,11 @@ def _machine(cluster: Cluster, index: int, node: Node, everyone: list[str]) -> l
 
 def _pod(index: int, node: Node, *, static: bool) -> list[str]:
     own = [(pod_address(cidr), cidr.length) for cidr in node.pod_cidrs]
-    lines = ["link set lo up", *(_address(address, length, "eth0") for address, length in own)]
+    lines = [
+        "link set lo up",
+        f"link add eth0 up address {_mac(_POD, index)} type veth peer name pod0 netns {node.name}",
+        *(_address(address, length, "eth0") for address, length in own),
+    ]
     first: dict[int, Prefix] = {}
     for cidr in node.pod_cidrs:
         first.setdefault(cidr.version, cidr)
