@@ -67,6 +67,8 @@ def worker(bare: Namespace) -> Namespace:
     bare.ip(
         "link set lo up",
         "link add ens18 type veth peer name wire",
+        "link set ens18 addrgenmode none",  # or its link-local address comes and goes in the middle of a test
+        "link set wire addrgenmode none",
         "link set wire up",
         "link set ens18 up",
         "addr add 192.168.8.20/24 dev ens18",

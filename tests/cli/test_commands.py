@@ -2,12 +2,14 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 
 import pytest
 
 from podroutes.cli import main
+from podroutes.kernel.netlink import NetlinkKernel
 
 MACHINES = """\
 192.168.8.10 server.kubernetes.local server
@@ -46,7 +48,9 @@ def shown(podroutes, *words):
 
 
 def test_plan_is_the_contracts_json(worker, podroutes):
-    worker.ip("route add 10.200.2.0/24 via 192.168.8.99 proto 107", "route add 10.200.9.0/24 via 192.168.8.29 proto 107")
+    worker.ip(
+        "route add 10.200.2.0/24 via 192.168.8.99 proto 107", "route add 10.200.9.0/24 via 192.168.8.29 proto 107"
+    )
     assert shown(podroutes, "plan") == (
         2,
         {
@@ -71,7 +75,9 @@ def test_plan_is_the_contracts_json(worker, podroutes):
 
 
 def test_plan_reads_like_a_plan(worker, podroutes):
-    worker.ip("route add 10.200.2.0/24 via 192.168.8.99 proto 107", "route add 10.200.9.0/24 via 192.168.8.29 proto 107")
+    worker.ip(
+        "route add 10.200.2.0/24 via 192.168.8.99 proto 107", "route add 10.200.9.0/24 via 192.168.8.29 proto 107"
+    )
     status, out, err = podroutes("plan")
     assert (status, err) == (2, "")
     assert out.splitlines() == [
@@ -115,18 +121,23 @@ def test_apply_on_the_seeds_hand_typed_routes_neither_fails_nor_duplicates(worke
 
 
 def test_a_problem_with_one_node_does_not_stop_the_others(worker, podroutes, machines):
-    machines.write_text(MACHINES + "192.168.8.23 w3 w3 10.200.2.0/24\n192.168.9.24 w4 w4 10.200.4.0/24\n192.168.8.25 w5 w5 10.200.5.1/24\n")
+    machines.write_text(
+        MACHINES
+        + "192.168.8.23 w3 w3 10.200.2.0/24\n192.168.9.24 w4 w4 10.200.4.0/24\n192.168.8.25 w5 w5 10.200.5.1/24\n"
+    )
     status, document = shown(podroutes, "apply")
     assert status == 1
     assert [(each["dst"], each["applied"]) for each in document["changes"]] == [("10.200.1.0/24", True)]
-    assert [each["code"] for each in document["problems"]] == ["invalid-pod-cidr", "duplicate-pod-cidr", "next-hop-off-link"]
+    assert [each["code"] for each in document["problems"]] == [
+        "invalid-pod-cidr",
+        "duplicate-pod-cidr",
+        "next-hop-off-link",
+    ]
     assert podroutes("plan")[0] == 1, "nothing is pending, and yet not all is well"
     assert shown(podroutes, "plan")[1]["in_sync"] is False
 
 
 def test_a_failed_change_is_told_and_the_rest_is_done(worker, podroutes, monkeypatch):
-    from podroutes.kernel.netlink import NetlinkKernel
-
     apply = NetlinkKernel.apply
 
     def late(kernel, changes):
@@ -136,7 +147,10 @@ def test_a_failed_change_is_told_and_the_rest_is_done(worker, podroutes, monkeyp
     monkeypatch.setattr(NetlinkKernel, "apply", late)
     status, document = shown(podroutes, "apply")
     assert status == 1
-    assert [(each["dst"], each["applied"]) for each in document["changes"]] == [("10.200.1.0/24", False), ("10.200.2.0/24", True)]
+    assert [(each["dst"], each["applied"]) for each in document["changes"]] == [
+        ("10.200.1.0/24", False),
+        ("10.200.2.0/24", True),
+    ]
     assert document["changes"][0]["error"].startswith("File exists (someone else added a route")
     monkeypatch.undo()
     status, out, err = podroutes("apply")
@@ -204,7 +218,12 @@ def test_render_ip_is_the_seeds_page(worker, podroutes):
 def test_render_all_writes_a_file_for_each_node(worker, podroutes, tmp_path):
     status, out, _ = podroutes("render", "ip", "--all", "--directory", str(tmp_path / "routes"))
     assert status == 0
-    assert sorted(path.name for path in (tmp_path / "routes").iterdir()) == ["server.sh", "worker-0.sh", "worker-1.sh", "worker-2.sh"]
+    assert sorted(path.name for path in (tmp_path / "routes").iterdir()) == [
+        "server.sh",
+        "worker-0.sh",
+        "worker-1.sh",
+        "worker-2.sh",
+    ]
     assert out.count("\n") == 4
     assert (tmp_path / "routes" / "server.sh").read_text().count("ip route add") == 3
 
@@ -251,46 +270,61 @@ def run(*words, stdin="", **environment):
         capture_output=True,
         text=True,
         input=stdin,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("PODROUTES_", "NODE_NAME"))} | environment,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("PODROUTES_", "NODE_NAME"))}
+        | environment,
         check=False,
     )
 
 
 def test_every_option_has_a_variable_and_node_name_is_understood(worker, machines):
-    assert run("plan", PODROUTES_INVENTORY=str(machines), PODROUTES_OUTPUT="json").stdout.startswith('{"node": "worker-0"')
+    assert run("plan", PODROUTES_INVENTORY=str(machines), PODROUTES_OUTPUT="json").stdout.startswith(
+        '{"node": "worker-0"'
+    )
     assert '"node": "worker-2"' in run("plan", "-o", "json", "-i", "-", NODE_NAME="worker-2", stdin=MACHINES).stdout
-    assert '"node": "worker-1"' in run("plan", "-o", "json", "-i", str(machines), NODE_NAME="worker-2", PODROUTES_NODE="worker-1").stdout
+    assert (
+        '"node": "worker-1"'
+        in run("plan", "-o", "json", "-i", str(machines), NODE_NAME="worker-2", PODROUTES_NODE="worker-1").stdout
+    )
 
 
 def test_without_the_capability_it_says_which_one(worker, machines):
     dropped = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
     ran = subprocess.run(
-        [*dropped, sys.executable, "-m", "podroutes", "apply", "-i", str(machines)], capture_output=True, text=True, check=False
+        [*dropped, sys.executable, "-m", "podroutes", "apply", "-i", str(machines)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 1
     assert "CAP_NET_ADMIN" in ran.stderr
     assert "Traceback" not in ran.stderr
-    planned = subprocess.run([*dropped, sys.executable, "-m", "podroutes", "plan", "-i", str(machines)], capture_output=True, check=False)
+    planned = subprocess.run(
+        [*dropped, sys.executable, "-m", "podroutes", "plan", "-i", str(machines)], capture_output=True, check=False
+    )
     assert planned.returncode == 2, "planning needs no privileges"
 
 
 def test_a_reader_that_leaves_is_no_traceback(worker, tmp_path):
     many = tmp_path / "many.txt"
-    many.write_text(MACHINES + "".join(f"192.168.8.{i % 200 + 30} n{i} n{i} 10.{210 + (i >> 8)}.{i & 255}.0/24\n" for i in range(3000)))
-    ran = subprocess.run(
-        f"{sys.executable} -m podroutes plan --all -i {many} | head -1", shell=True, capture_output=True, text=True, check=False
+    many.write_text(
+        MACHINES
+        + "".join(f"192.168.8.{i % 200 + 30} n{i} n{i} 10.{210 + (i >> 8)}.{i & 255}.0/24\n" for i in range(3000))
     )
+    pipe = '"$0" -m podroutes plan --all -i "$1" | head -1'
+    ran = subprocess.run(["sh", "-c", pipe, sys.executable, many], capture_output=True, text=True, check=False)
     assert ran.stdout == "server\n"
     assert "Traceback" not in ran.stderr
 
 
 def test_colour_is_for_terminals(worker, machines):
-    import pty
-
     def through_a_terminal(**environment):
         leader, follower = pty.openpty()
-        env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"} | environment
-        with subprocess.Popen([sys.executable, "-m", "podroutes", "plan", "-i", str(machines)], stdout=follower, env=env) as process:
+        env = (
+            {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"} | environment
+        )
+        with subprocess.Popen(
+            [sys.executable, "-m", "podroutes", "plan", "-i", str(machines)], stdout=follower, env=env
+        ) as process:
             process.wait()
         os.close(follower)
         text = os.read(leader, 65536).decode()

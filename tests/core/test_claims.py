@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from support.notation import SEED, cluster
 
 from podroutes.core.claims import examine
+from support.notation import SEED, cluster
 
 W0 = "worker-0 192.168.8.20 10.200.0.0/24"
 W1 = "worker-1 192.168.8.21 10.200.1.0/24"
@@ -125,7 +125,14 @@ def test_the_verdict(nodes, limits, honoured, contested, problems):
 
 
 def test_the_verdict_does_not_depend_on_the_order_of_nodes():
-    nodes = [W0, W1, "a 192.168.8.20 10.200.4.0/23", "b 192.168.8.31 10.200.5.0/24", "c 192.168.8.32 10.200.0.0/24", "c 192.168.8.33 -"]
+    nodes = [
+        W0,
+        W1,
+        "a 192.168.8.20 10.200.4.0/23",
+        "b 192.168.8.31 10.200.5.0/24",
+        "c 192.168.8.32 10.200.0.0/24",
+        "c 192.168.8.33 -",
+    ]
     nodes[-1] = "c 192.168.8.33 10.200.7.0/24"
     expected = verdict(*nodes)
     shuffler = random.Random(8)
@@ -133,7 +140,9 @@ def test_the_verdict_does_not_depend_on_the_order_of_nodes():
         shuffler.shuffle(nodes)
         got = verdict(*nodes)
         assert got[:2] == expected[:2]
-        assert sorted((code, sorted(names)) for code, names in got[2]) == sorted((code, sorted(names)) for code, names in expected[2])
+        assert sorted((code, sorted(names)) for code, names in got[2]) == sorted(
+            (code, sorted(names)) for code, names in expected[2]
+        )
 
 
 def test_a_thousand_nodes_with_one_claim_are_one_problem():
@@ -146,7 +155,7 @@ def test_a_thousand_nodes_with_one_claim_are_one_problem():
 
 
 def test_messages_name_place_value_and_node_on_one_line():
-    inventory = cluster('evil\x1b[31m 192.168.8.31 10.201.0.0/24', pod_cidrs="10.200.0.0/16")
+    inventory = cluster("evil\x1b[31m 192.168.8.31 10.201.0.0/24", pod_cidrs="10.200.0.0/16")
     inventory = inventory._replace(nodes=(inventory.nodes[0]._replace(line=7),))
     (problem,) = examine(inventory).problems
     assert problem.message == (

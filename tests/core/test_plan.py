@@ -5,11 +5,11 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.notation import SEED, address, cluster, link, planned, route, shown
 
 from podroutes.core.claims import examine
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.address import parse_prefix
+from support.notation import SEED, address, cluster, link, planned, route, shown
 
 
 def worker(*routes, own="192.168.8.20/24 dev ens18", **state):
@@ -145,7 +145,9 @@ def test_of_two_conflicting_claims_the_incumbent_stays_else_neither_is_honoured(
 
 
 def test_a_conflict_over_the_own_podcidr_never_routes_it():
-    inventory = cluster("worker-0 192.168.8.20 10.200.0.0/24", "thief 192.168.8.66 10.200.0.128/25", "twin 192.168.8.67 10.200.0.0/24")
+    inventory = cluster(
+        "worker-0 192.168.8.20 10.200.0.0/24", "thief 192.168.8.66 10.200.0.128/25", "twin 192.168.8.67 10.200.0.0/24"
+    )
     kernel = worker("10.200.0.128/25 via 192.168.8.66 dev ens18", "10.200.0.0/24 via 192.168.8.67 dev ens18")
     assert [change.action for change in planned(inventory, kernel).changes] == ["delete", "delete"]
 
@@ -171,8 +173,26 @@ def test_large_tables_get_spread_metrics_and_grown_ones_keep_theirs():
 
 # --- for any inventory and any table ---------------------------------------------------------------------------------
 
-CIDRS = ["10.200.0.0/24", "10.200.1.0/24", "10.200.2.0/24", "10.200.2.0/25", "10.200.0.0/22", "10.200.1.128/25", "fd00:1::/64", "fd00:2::/64"]
-HOSTS = ["192.168.8.20", "192.168.8.21", "192.168.8.22", "192.168.8.23", "192.168.9.1", "fd00::20", "fd00::21", "fd00::22"]
+CIDRS = [
+    "10.200.0.0/24",
+    "10.200.1.0/24",
+    "10.200.2.0/24",
+    "10.200.2.0/25",
+    "10.200.0.0/22",
+    "10.200.1.128/25",
+    "fd00:1::/64",
+    "fd00:2::/64",
+]
+HOSTS = [
+    "192.168.8.20",
+    "192.168.8.21",
+    "192.168.8.22",
+    "192.168.8.23",
+    "192.168.9.1",
+    "fd00::20",
+    "fd00::21",
+    "fd00::22",
+]
 lines = st.builds(
     lambda name, hosts, cidrs: " ".join(filter(None, (name, ",".join(hosts) or "-", ",".join(cidrs)))),
     st.sampled_from(["worker-0", "worker-1", "worker-2", "worker-3", "server"]),
@@ -192,7 +212,9 @@ def tables(draw):
         dst = draw(st.sampled_from(CIDRS))
         via = draw(st.sampled_from([host for host in HOSTS if (":" in host) == (":" in dst) and host != "192.168.9.1"]))
         metric = draw(st.sampled_from([0, 0, 7, 1024]))
-        found.append(f"{dst} via {via} dev ens18 proto {draw(st.sampled_from(protocols))} metric {metric or (1024 if ':' in dst else 0)}")
+        found.append(
+            f"{dst} via {via} dev ens18 proto {draw(st.sampled_from(protocols))} metric {metric or (1024 if ':' in dst else 0)}"
+        )
     unique = {tuple(text.split()[index] for index in (0, 8)): text for text in found}
     kernel = worker(*unique.values())
     kernel.addresses += (address("fd00::20/64 dev ens18"),)

@@ -1,15 +1,18 @@
 """The kernel's behaviour that the plan relies on, held against the real kernel and against the one in memory alike."""
 
 import errno
+import socket
 from contextlib import closing
 
 import pytest
-from support.notation import SEED, address, cluster, link, planned, route
 
+from podroutes.core.advice import refusals
 from podroutes.errors import KernelError
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.kernel.netlink import BATCH, NetlinkKernel
 from podroutes.model.plan import Change
+from podroutes.rtnl.decode import RouteDump
+from support.notation import SEED, address, cluster, link, planned, route
 
 V4 = "10.200.1.0/24 via 192.168.8.21 dev ens18"
 V6 = "fd00:200:1::/64 via fd00::21 dev ens18"
@@ -33,7 +36,7 @@ def apply(kernel, action, *texts):
 
 def main_table(kernel):
     fib = kernel.snapshot()
-    return {each for each in (*fib.ours(), *fib.others) if not each.kind == "multicast"}
+    return {each for each in (*fib.ours(), *fib.others) if each.kind != "multicast"}
 
 
 def test_a_snapshot_tells_links_addresses_and_connected_routes(kernel):
@@ -48,7 +51,7 @@ def test_a_snapshot_tells_links_addresses_and_connected_routes(kernel):
 @pytest.mark.parametrize("text", [V4, V6, f"{V4} metric 77", f"{V6} metric 77"])
 def test_what_is_added_is_read_back(kernel, text):
     assert apply(kernel, "add", text) == {}
-    assert [each for each in kernel.snapshot().ours()] == [route(text)]
+    assert list(kernel.snapshot().ours()) == [route(text)]
     assert list(kernel.ours()) == [route(text)]
     assert apply(kernel, "add", text) == {0: errno.EEXIST}
     assert apply(kernel, "delete", text) == {}
@@ -77,7 +80,13 @@ def test_replace_ignores_whose_the_route_is(kernel):
 
 @pytest.mark.parametrize(
     "near",
-    [f"{V4} proto static", f"{V4} metric 5", "10.200.1.0/24 via 192.168.8.22 dev ens18", f"{V6} proto static", f"{V6} metric 5"],
+    [
+        f"{V4} proto static",
+        f"{V4} metric 5",
+        "10.200.1.0/24 via 192.168.8.22 dev ens18",
+        f"{V6} proto static",
+        f"{V6} metric 5",
+    ],
 )
 def test_delete_hits_nothing_but_the_exact_route(kernel, near):
     """Protocol, metric and gateway are all part of what is asked to go."""
@@ -120,7 +129,12 @@ def test_thousands_of_routes_of_both_families_go_and_come(kernel):
         ),
         *(f"m{i} fd00::1:{i:x} fd00:202:{i:x}::/64" for i in range(count)),
     )
-    apply(kernel, "add", "10.201.50.128/25 via 192.168.8.9 dev ens18 proto static", "fd00:202:5::/80 via fd00::9 dev ens18 proto static")
+    apply(
+        kernel,
+        "add",
+        "10.201.50.128/25 via 192.168.8.9 dev ens18 proto static",
+        "fd00:202:5::/80 via fd00::9 dev ens18 proto static",
+    )
     plan = planned(inventory, kernel)
     assert len(plan.changes) == 2 * 200 + count
     assert kernel.apply(plan.changes) == {}
@@ -180,7 +194,10 @@ def test_two_routes_of_one_metric_are_told_apart_by_their_gateway(worker, linux)
     )
     assert linux.apply(planned(SEED, linux).changes) == {}
     assert planned(SEED, linux).in_sync
-    assert worker.show("route show proto 107") == ["10.200.1.0/24 via 192.168.8.21 dev ens18", "10.200.2.0/24 via 192.168.8.22 dev ens18"]
+    assert worker.show("route show proto 107") == [
+        "10.200.1.0/24 via 192.168.8.21 dev ens18",
+        "10.200.2.0/24 via 192.168.8.22 dev ens18",
+    ]
 
 
 def test_an_ipv6_sibling_through_a_stale_node_goes(worker, linux):
@@ -195,7 +212,11 @@ def test_an_ipv6_sibling_through_a_stale_node_goes(worker, linux):
 
 def test_an_ecmp_route_of_ours_is_narrowed_or_deleted_whole(worker, linux):
     ways = "nexthop via 192.168.8.21 nexthop via 192.168.8.99"
-    worker.ip(f"route add 10.200.1.0/24 proto 107 {ways}", f"route add 10.200.77.0/24 proto 107 {ways}", f"route add 10.200.88.0/24 {ways}")
+    worker.ip(
+        f"route add 10.200.1.0/24 proto 107 {ways}",
+        f"route add 10.200.77.0/24 proto 107 {ways}",
+        f"route add 10.200.88.0/24 {ways}",
+    )
     plan = planned(SEED, linux)
     assert [(change.action, str(change.route.dst)) for change in plan.changes] == [
         ("replace", "10.200.1.0/24"),
@@ -223,8 +244,6 @@ def test_ours_in_another_table_is_found_by_protocol_alone(worker, linux):
 
 def test_an_interrupted_dump_is_asked_for_again(worker, linux, monkeypatch):
     worker.ip("route add 10.200.1.0/24 via 192.168.8.21 proto 107")
-    from podroutes.rtnl.decode import RouteDump
-
     feed, fed = RouteDump.feed, []
 
     def interrupted_once(self, datagram):
@@ -240,8 +259,6 @@ def test_an_interrupted_dump_is_asked_for_again(worker, linux, monkeypatch):
 
 
 def test_a_table_that_never_holds_still_is_an_error_not_an_empty_table(worker, linux, monkeypatch):
-    from podroutes.rtnl.decode import RouteDump
-
     monkeypatch.setattr(RouteDump, "interrupted", property(lambda _: True, lambda _, __: None), raising=False)
     with pytest.raises(KernelError, match="try again"):
         linux.snapshot()
@@ -249,8 +266,6 @@ def test_a_table_that_never_holds_still_is_an_error_not_an_empty_table(worker, l
 
 def test_answers_that_the_kernel_has_no_room_for_are_read_from_the_table(worker, linux):
     """With the smallest receive buffer most refusals are lost (ENOBUFS); what stands is found out all the same."""
-    import socket
-
     routes = [f"10.200.{i}.0/24 via 192.168.8.21 dev ens18" for i in range(BATCH)]
     linux.apply([Change("add", route(text)) for text in routes[::2]])
     linux._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -266,8 +281,6 @@ def test_without_ipv6_there_is_an_ipv4_table(bare, linux):
 
 
 def test_the_kernels_words_become_advice(worker, linux):
-    from podroutes.core.advice import refusals
-
     worker.ip("link add down0 type veth peer name down1")
     changes = tuple(
         Change("add", route(text))

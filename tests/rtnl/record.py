@@ -26,7 +26,9 @@ route add 10.200.30.128/25 via 192.168.8.9 dev ens18
 def main() -> None:
     """Make the table, and write each datagram of its dumps as a line of hexadecimal digits."""
     lines = SETUP.strip().splitlines()
-    lines += [f"route add 10.{200 + (i >> 8)}.{i & 255}.0/24 via 192.168.8.{21 + i % 200} proto 107" for i in range(500)]
+    lines += [
+        f"route add 10.{200 + (i >> 8)}.{i & 255}.0/24 via 192.168.8.{21 + i % 200} proto 107" for i in range(500)
+    ]
     lines += [f"route add 10.210.{i}.0/24 via 192.168.8.{21 + i} proto 107 metric {i + 1}" for i in range(100)]
     lines += [f"route add fd00:200:{i:x}::/64 via fd00::{i + 33:x} proto 107" for i in range(300)]
     subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.notation import route
 
 from podroutes.model.plan import Change
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl.decode import RouteDump, read_route
 from podroutes.rtnl.encode import encode, routes_request
 from podroutes.rtnl.message import HEADER, MessageDump, answer, attribute, message, messages
+from support.notation import route
 
 RECORDED = Path(__file__).parent / "recorded"
 INDEXES = {"ens18": 7, "eth0": 300}
@@ -73,7 +73,10 @@ def test_what_is_encoded_is_decoded_whatever_is_mixed(routes):
     assert set(dump.plain.routes()) == {each for each in routes if each.plain}
 
 
-@given(st.sampled_from(["add", "replace", "delete"]), st.lists(v4, min_size=2, max_size=40) | st.lists(v6, min_size=2, max_size=40))
+@given(
+    st.sampled_from(["add", "replace", "delete"]),
+    st.lists(v4, min_size=2, max_size=40) | st.lists(v6, min_size=2, max_size=40),
+)
 @settings(deadline=None)
 def test_columns_and_single_messages_are_the_same_bytes(action, routes):
     changes = [Change(action, each) for each in routes]
@@ -108,7 +111,9 @@ def test_recorded_dumps_are_read_alike_by_columns_and_message_by_message(name, v
     dump, end = dumped(datagrams, version)
     assert end.errno == 0
     assert (len(dump.plain.dst), len(dump.others)) == (plain, others)
-    one_by_one = [read_route(each, said, NAMES) for each in datagrams for said in messages(each) if said.type == nl.RTM_NEWROUTE]
+    one_by_one = [
+        read_route(each, said, NAMES) for each in datagrams for said in messages(each) if said.type == nl.RTM_NEWROUTE
+    ]
     assert sorted([*dump.plain.routes(), *dump.others], key=repr) == sorted(one_by_one, key=repr)
 
 
@@ -121,7 +126,9 @@ def test_an_interrupted_dump_says_so():
 
 def test_routes_of_another_family_are_not_ours_to_read():
     """Where IPv6 is off, the kernel answers a request for IPv6 routes with the IPv4 ones."""
-    dump, _ = dumped([as_dump(encode([Change("add", route("10.200.1.0/24 via 192.168.8.2 dev ens18"))], INDEXES, 1))], 6)
+    dump, _ = dumped(
+        [as_dump(encode([Change("add", route("10.200.1.0/24 via 192.168.8.2 dev ens18"))], INDEXES, 1))], 6
+    )
     assert (dump.plain.dst, dump.others) == ([], [])
 
 
@@ -135,7 +142,9 @@ def test_an_extended_ack_is_read_with_and_without_the_quoted_request(capped):
     assert answer(datagram, said) == (9, 101, "Nexthop has invalid gateway")
 
 
-GOOD = as_dump(encode([Change("add", route(f"10.200.{i}.0/24 via 192.168.8.2 dev ens18 metric 3")) for i in range(40)], INDEXES, 1))
+GOOD = as_dump(
+    encode([Change("add", route(f"10.200.{i}.0/24 via 192.168.8.2 dev ens18 metric 3")) for i in range(40)], INDEXES, 1)
+)
 
 
 @given(st.binary(max_size=300) | st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=20))

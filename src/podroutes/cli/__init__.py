@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from podroutes.errors import PodroutesError
 
@@ -11,7 +12,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from podroutes.cli.parser import build_parser  # noqa: PLC0415, so that the lines above are all that can fail unseen
 
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal that cannot print "…"
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot print "…"
     arguments = build_parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
@@ -19,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PodroutesError as error:
         return _say(str(error), 1)
     except BrokenPipeError:  # whoever read our output has gone: nothing is left to say, nor anybody to say it to
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 1
     except KeyboardInterrupt:
         return _say("interrupted", 130)

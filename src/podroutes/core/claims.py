@@ -4,16 +4,19 @@ A claim is *honoured* when nothing speaks against it, *contested* when another c
 already in place stays. The answer depends on the set of nodes alone, so every machine comes to the same one.
 """
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import lt
 from typing import NamedTuple
 
-from podroutes.model.address import Address, Prefix
+from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.problem import Problem
 from podroutes.model.text import listing, printable
+
+_HOST_BITS = {version: [(1 << (bits - length)) - 1 for length in range(bits + 1)] for version, bits in BITS.items()}
 
 
 class Claim(NamedTuple):
@@ -44,6 +47,7 @@ class _Examination:
         self.cluster = cluster
         self.problems: list[Problem] = []
         self.contested: set[int] = set()  # id() of claims: hashing them would cost more than all the rest
+        self.ambiguous: set[str] = set()  # names that stand for different entries
         self.nodes = self._distinct_nodes()
         self.outside = self._addresses_outside()
         self.shared = self._shared_addresses()
@@ -69,15 +73,17 @@ class _Examination:
     def _distinct_nodes(self) -> tuple[Node, ...]:
         """Every node once; entries that share a name but not their data are all kept, and contested later."""
         nodes = self.cluster.nodes
+        if len({node.name for node in nodes}) == len(nodes):
+            return nodes
         by_name: defaultdict[str, list[Node]] = defaultdict(list)
         for node in nodes:
             by_name[node.name].append(node)
-        if len(by_name) == len(nodes):
-            return nodes
         for name, entries in by_name.items():
             if len(entries) > 1:
                 places = listing([self.cluster.place(node) for node in entries])
                 self._report("duplicate-node", f"{len(entries)} entries are named {printable(name)}: {places}", entries)
+                if len({(node.internal_ips, node.pod_cidrs) for node in entries}) > 1:
+                    self.ambiguous.add(name)
         return tuple({(node.name, node.internal_ips, node.pod_cidrs): node for node in reversed(nodes)}.values())
 
     def _addresses_outside(self) -> set[Address]:
@@ -96,6 +102,9 @@ class _Examination:
 
     def _shared_addresses(self) -> set[Address]:
         """Addresses of more than one node: a route through them could end at either."""
+        addresses = [address for node in self.nodes for address in node.internal_ips]
+        if len(set(addresses)) == len(addresses):
+            return set()
         owners: defaultdict[Address, list[Node]] = defaultdict(list)
         for node in self.nodes:
             for address in node.internal_ips:
@@ -108,14 +117,16 @@ class _Examination:
 
     def _claims(self) -> list[Claim]:
         """Collect the podCIDRs that are inside the limits and whose node has an address to route them to."""
-        entries = Counter(node.name for node in self.nodes)
         limited = bool(self.cluster.pod_cidrs or self.cluster.service_cidrs)
         claims = []
         for node in self.nodes:
-            for dst in dict.fromkeys(node.pod_cidrs):
+            addresses = node.internal_ips
+            for dst in dict.fromkeys(node.pod_cidrs) if len(node.pod_cidrs) > 1 else node.pod_cidrs:
                 if limited and not self._within_limits(node, dst):
                     continue
-                vias = tuple(address for address in node.internal_ips if address.version == dst.version)
+                vias = addresses
+                if len(addresses) != 1 or addresses[0].version != dst.version:  # seldom
+                    vias = tuple(address for address in addresses if address.version == dst.version)
                 if not vias:
                     self._report_no_address(node, dst)
                     continue
@@ -123,7 +134,7 @@ class _Examination:
                     continue  # reported with the address
                 unshared = tuple(via for via in vias if via not in self.shared) if self.shared else vias
                 claim = Claim(dst, node, unshared or vias)
-                if not unshared or entries[node.name] > 1:
+                if not unshared or node.name in self.ambiguous:
                     self.contested.add(id(claim))
                 claims.append(claim)
         return claims
@@ -150,8 +161,13 @@ class _Examination:
 
     def _not_covering_nodes(self, claims: list[Claim]) -> list[Claim]:
         """Drop claims that contain the address of a node: it would be routed into somebody's pods."""
+        addresses = sorted(address for node in self.nodes for address in node.internal_ips)
+        if not any(
+            bisect_left(addresses, (version, first)) < bisect_right(addresses, (version, last))
+            for version, first, last in _extents(claims)
+        ):
+            return claims  # pods and nodes live in ranges of their own
         owner = {address: node for node in self.nodes for address in node.internal_ips}
-        addresses = sorted(owner)
         kept = []
         for claim in claims:
             first = bisect_left(addresses, (claim.dst.version, claim.dst.value))
@@ -166,6 +182,8 @@ class _Examination:
 
     def _contest_overlaps(self, claims: list[Claim]) -> None:
         """Contest whatever two nodes claim; in order of destination a prefix comes just before all that it covers."""
+        if _disjoint(claims):
+            return
         open_groups: list[list[Claim]] = []  # each covers the next; at most one a prefix length
         for dst, group in groupby(claims, key=lambda claim: claim.dst):
             same = list(group)
@@ -188,6 +206,26 @@ class _Examination:
 
 def _by_destination(claim: Claim) -> tuple[Prefix, str]:
     return claim.dst, claim.node.name
+
+
+def _disjoint(claims: list[Claim]) -> bool:
+    """Whether no two of CLAIMS, sorted by destination, overlap: each ends before the next begins."""
+    ends = [dst.value | _HOST_BITS[dst.version][dst.length] for dst, _, _ in claims]
+    starts = [dst.value for dst, _, _ in claims]
+    versions = [dst.version for dst, _, _ in claims]
+    border = versions.index(6) if 6 in versions else len(claims)
+    return all(
+        all(map(lt, ends[first : last - 1], starts[first + 1 : last]))
+        for first, last in ((0, border), (border, len(claims)))
+    )
+
+
+def _extents(claims: list[Claim]) -> Iterator[tuple[int, int, int]]:
+    """Yield for each IP version the first and the last address that CLAIMS, sorted by destination, reach to."""
+    for version in (4, 6):
+        dsts = [claim.dst for claim in claims if claim.dst.version == version]
+        if dsts:
+            yield version, dsts[0].value, max(dst.value | _HOST_BITS[version][dst.length] for dst in dsts)
 
 
 def _listed(prefixes: Iterable[Prefix]) -> str:

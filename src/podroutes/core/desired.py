@@ -1,5 +1,6 @@
 """What one machine should route: the honoured claims of the other nodes, each with the next hop and device from here."""
 
+from itertools import repeat
 from typing import NamedTuple
 
 from podroutes.core.claims import Claim, Claims
@@ -39,32 +40,40 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
 
     The next hop is the claim's first address that is on-link, else the problem of its first address is reported.
     """
-    wanted = {version: Wanted(PlainRoutes.empty(version), [], []) for version in (4, 6)}
+    others = [claim for claim in claims.honoured if claim.node.name != own.name]
+    reachable: list[tuple[Claim, Address, str]] = []
     incumbents: dict[Prefix, dict[Address, str]] = {}
     out_of_reach: dict[Prefix, Route] = {}
     problems = []
-    for claim in claims.honoured:
-        if claim.node.name == own.name:
-            continue
+    first = [claim.vias[0] for claim in others]
+    dev = links.resolve_all(first)
+    if dev is not None:
+        reachable = list(zip(others, first, repeat(dev)))
+        others = []
+    for claim in others:
         via, dev, obstacle = _next_hop(claim, links)
-        if obstacle:
-            problems.append(_problem(claim, via, obstacle, dev))
-            out_of_reach[claim.dst] = Route(claim.dst, (NextHop(via, dev or None),))
-            if obstacle == "next-hop-is-self":
-                continue  # a route through ourselves leads nowhere: nothing worth keeping
-            incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
+        if not obstacle:
+            reachable.append((claim, via, dev))
             continue
-        columns, served, vias = wanted[claim.dst.version]
-        columns.dst.append(claim.dst.value)
-        columns.length.append(claim.dst.length)
-        columns.via.append(via.value)
-        columns.dev.append(dev)
-        served.append(claim)
-        vias.append(via)
+        problems.append(_problem(claim, via, obstacle, dev))
+        out_of_reach[claim.dst] = Route(claim.dst, (NextHop(via, dev or None),))
+        if obstacle != "next-hop-is-self":  # a route through ourselves leads nowhere: nothing worth keeping
+            incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
     for claim in claims.contested:
         if claim.node.name != own.name and not any(cidr.covers(claim.dst) for cidr in own.pod_cidrs):
             incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
+    wanted = {version: _wanted(version, [row for row in reachable if row[1].version == version]) for version in (4, 6)}
     return Desired(wanted, incumbents, out_of_reach, tuple(problems))
+
+
+def _wanted(version: int, rows: list[tuple[Claim, Address, str]]) -> Wanted:
+    """Turn rows of claim, next hop and device into columns."""
+    if not rows:
+        return Wanted(PlainRoutes.empty(version), [], [])
+    claims, vias, devs = map(list, zip(*rows, strict=True))
+    _, networks, lengths = map(list, zip(*[claim.dst for claim in claims], strict=True))
+    gateways = [via.value for via in vias]
+    return Wanted(PlainRoutes(version, networks, lengths, gateways, devs, [0] * len(rows)), claims, vias)
 
 
 def _next_hop(claim: Claim, links: Resolver) -> tuple[Address, str, str]:

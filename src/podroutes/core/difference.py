@@ -9,10 +9,9 @@ from collections import defaultdict
 from itertools import chain
 from typing import NamedTuple
 
-from podroutes.core.claims import Claim
 from podroutes.core.desired import Desired, Wanted
-from podroutes.core.metric import metric_for
-from podroutes.model.address import BITS, Address, Prefix
+from podroutes.core.metric import metrics_of_new
+from podroutes.model.address import Prefix
 from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.plan import Change
 from podroutes.model.problem import Problem
@@ -90,34 +89,47 @@ class _Family:
         plain = self.plain
         ours: dict[tuple[int, int], int | None] = {}
         several: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for row, key in enumerate(zip(plain.dst, plain.length, strict=True)):
-            if ours.setdefault(key, row) != row:
-                several[key].append(row)
+        for position, key in enumerate(zip(plain.dst, plain.length, strict=True)):
+            if ours.setdefault(key, position) != position:
+                several[key].append(position)
         others = {(dst.value, dst.length): routes for dst, routes in self.others.items()}
-        wanted = self.wanted.routes
-        columns = zip(
-            wanted.dst, wanted.length, wanted.via, wanted.dev, self.wanted.claims, self.wanted.vias, strict=True
-        )
-        for dst, length, via, dev, claim, hop in columns:
-            key = dst, length
+        wanted, claims, _ = self.wanted
+        missing: list[int] = []
+        moved: list[tuple[int, int]] = []
+        for index, key in enumerate(zip(wanted.dst, wanted.length, strict=True)):
             row = ours.pop(key, None)
             if key in others or key in several:
                 found = self._found(row, several.get(key, []), others.pop(key, []))
-                self._settle(self._new(claim, hop, dev), claim.node.name, found)
+                new = self._new([index], metrics_of_new(self.version, wanted, [index]))
+                self._settle(new[0], claims[index].node.name, found)
             elif row is None:
-                self.changes.append(Change("add", self._new(claim, hop, dev), claim.node.name))
-            elif plain.via[row] == via and plain.dev[row] == dev:
+                missing.append(index)
+            elif plain.via[row] == wanted.via[index] and plain.dev[row] == wanted.dev[index]:
                 self.unchanged += 1
             else:
-                new = self._new(claim, hop, dev)._replace(metric=plain.metric[row])
-                self.changes.append(Change("replace", new, claim.node.name, plain.route(row)))
+                moved.append((index, row))
+        self._add(missing)
+        self._move(moved)
         for key in dict.fromkeys(chain(ours, others)):
             self._retire(self._found(ours.get(key), several.get(key, []), others.get(key, [])))
 
-    def _new(self, claim: Claim, via: Address, dev: str) -> Route:
-        dst = claim.dst
-        metric = metric_for(self.version, dst.value, BITS[self.version] - dst.length, routes=len(self.wanted.claims))
-        return Route(dst, (NextHop(via, dev or None),), metric)
+    def _add(self, missing: list[int]) -> None:
+        new = self._new(missing, metrics_of_new(self.version, self.wanted.routes, missing))
+        names = [self.wanted.claims[index].node.name for index in missing]
+        self.changes += [Change("add", *each) for each in zip(new, names, strict=True)]
+
+    def _move(self, moved: list[tuple[int, int]]) -> None:
+        """Replace in place: at the metric that the route has."""
+        new = self._new([index for index, _ in moved], [self.plain.metric[row] for _, row in moved])
+        names = [self.wanted.claims[index].node.name for index, _ in moved]
+        was = [self.plain.route(row) for _, row in moved]
+        self.changes += [Change("replace", *each) for each in zip(new, names, was, strict=True)]
+
+    def _new(self, rows: list[int], metrics: list[int]) -> list[Route]:
+        """Return new routes for ROWS of what is wanted; by columns, as a first run needs thousands of them."""
+        wanted, claims, vias = self.wanted
+        hops = map(NextHop, [vias[row] for row in rows], [wanted.dev[row] or None for row in rows])
+        return list(map(Route, [claims[row].dst for row in rows], zip(hops), metrics))
 
     def _found(self, row: int | None, more: list[int], others: list[Route]) -> list[Route]:
         """Every route to one destination, the one that the kernel uses first."""

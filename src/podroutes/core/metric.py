@@ -6,16 +6,23 @@ device share one chain and cost O(N²). Different metrics put them on different 
 destination alone keeps a change of next hop one atomic replace. See docs/design/route-form.md.
 """
 
+from collections.abc import Sequence
+
+from podroutes.model.address import BITS
+from podroutes.model.fib import PlainRoutes
+
 PLAIN_LIMIT = 1000  # up to here the chain costs some 20 ms, and the routes look as if typed by hand
 SPREAD = 4096  # distinct metrics: 100,000 routes make chains of 25
 IPV6_DEFAULT = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h: what the kernel makes of metric 0; no chain in IPv6
 
 
-def metric_for(version: int, dst: int, host_bits: int, *, routes: int) -> int:
-    """Return the metric for a new route to the network DST, of ROUTES wanted in that IP version.
+def metrics_of_new(version: int, wanted: PlainRoutes, rows: Sequence[int]) -> list[int]:
+    """Return the metrics of new routes for ROWS of WANTED, all the routes wanted in that IP version.
 
-    HOST_BITS is the number of bits right of the prefix; neighbouring podCIDRs get neighbouring metrics.
+    In a large IPv4 table neighbouring podCIDRs get neighbouring metrics: 1 + (network number modulo SPREAD).
     """
     if version == 6:
-        return IPV6_DEFAULT
-    return 1 + (dst >> host_bits) % SPREAD if routes > PLAIN_LIMIT else 0
+        return [IPV6_DEFAULT] * len(rows)
+    if len(wanted.dst) <= PLAIN_LIMIT:
+        return [0] * len(rows)
+    return [1 + (wanted.dst[row] >> (BITS[4] - wanted.length[row])) % SPREAD for row in rows]

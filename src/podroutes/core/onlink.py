@@ -1,5 +1,6 @@
 """Which device leads to a next hop: the one whose connected prefix contains it, as fib_check_nh() of the kernel decides."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from podroutes.model.address import BITS, Address
@@ -14,6 +15,9 @@ class Resolver(Protocol):
     def resolve(self, via: Address) -> tuple[str, str]:
         """Return the device towards VIA ("" if none) and the code of the problem that forbids to use it ("" if none)."""
 
+    def resolve_all(self, vias: Sequence[Address]) -> str | None:
+        """Return the one device that leads to all of VIAS without a problem, or None where they have to be asked for one by one."""
+
 
 class Away:
     """Stands in for a machine that we are not on: every next hop is taken to be reachable through one device."""
@@ -24,6 +28,10 @@ class Away:
     def resolve(self, via: Address) -> tuple[str, str]:  # noqa: ARG002, every next hop alike
         """Return the interface that was named ("" if none was), and no problem."""
         return self._interface, ""
+
+    def resolve_all(self, vias: Sequence[Address]) -> str | None:  # noqa: ARG002
+        """Return the interface that was named."""
+        return self._interface
 
 
 class OnLink:
@@ -63,3 +71,19 @@ class OnLink:
             if address.prefix.covers(via):
                 return address.dev, "link-down"
         return "", "next-hop-off-link"
+
+    def resolve_all(self, vias: Sequence[Address]) -> str | None:
+        """Return the one device that leads to all of VIAS: the usual cluster has one network, and thousands of nodes in it."""
+        if not vias or not self._own.keys().isdisjoint(vias):
+            return None
+        lowest, highest = min(vias), max(vias)
+        if lowest.version != highest.version:
+            return None
+        for host_bits, devices in self._connected[lowest.version]:
+            first, last = lowest.value >> host_bits, highest.value >> host_bits
+            if first == last and first in devices:
+                dev = devices[first]
+                return None if dev in self._no_carrier else dev
+            if any(first <= each <= last for each in devices):
+                return None  # a longer prefix leads some of them elsewhere
+        return None

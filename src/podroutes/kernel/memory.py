@@ -22,7 +22,9 @@ _CONNECTED_METRIC = {4: 0, 6: 256}  # IP6_RT_PRIO_ADDRCONF
 class MemoryKernel:
     """A main table with links and addresses; give it the links and addresses, and it connects their prefixes itself."""
 
-    def __init__(self, links: Iterable[Link] = (), addresses: Iterable[IfAddress] = (), routes: Iterable[Route] = ()) -> None:
+    def __init__(
+        self, links: Iterable[Link] = (), addresses: Iterable[IfAddress] = (), routes: Iterable[Route] = ()
+    ) -> None:
         self.links = {link.name: link for link in links}
         self.addresses = tuple(addresses)
         self.routes = [_connected(each) for each in self.addresses if self._is_up(each.dev)]
@@ -32,7 +34,9 @@ class MemoryKernel:
         """Read links, addresses and routes, sorted as a dump is."""
         plain = {version: PlainRoutes.empty(version) for version in (4, 6)}
         others = []
-        for route in sorted(self.routes, key=lambda route: (route.dst.version, route.dst.value, -route.dst.length, route.metric)):
+        for route in sorted(
+            self.routes, key=lambda route: (route.dst.version, route.dst.value, -route.dst.length, route.metric)
+        ):
             if route.table != MAIN:
                 continue
             if route.plain and route.via and route.dev:
@@ -62,7 +66,9 @@ class MemoryKernel:
             self.routes = [route for route in self.routes if all(hop.dev != name for hop in route.next_hops)]
         flags = 0 if carrier else 16  # RTNH_F_LINKDOWN
         self.routes = [
-            route._replace(next_hops=tuple(hop._replace(flags=flags) if hop.dev == name else hop for hop in route.next_hops))
+            route._replace(
+                next_hops=tuple(hop._replace(flags=flags) if hop.dev == name else hop for hop in route.next_hops)
+            )
             for route in self.routes
         ]
 

@@ -76,4 +76,6 @@ class Route(NamedTuple):
         return self[3:] == PLAIN and hop is not None and hop.via is not None and hop.dev is not None and not hop.flags
 
 
-PLAIN = tuple(Route._field_defaults[field] for field in Route._fields[3:])  # all of a plain route but destination, way and metric
+PLAIN = tuple(
+    Route._field_defaults[field] for field in Route._fields[3:]
+)  # all of a plain route but destination, way and metric

@@ -5,12 +5,14 @@ microsecond a route, where packing message by message takes several.
 """
 
 import struct
+import sys
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from podroutes.model.address import BITS
 from podroutes.model.plan import Action, Change
-from podroutes.model.route import MAIN, PLAIN, Route
+from podroutes.model.route import MAIN, PLAIN
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl.message import attribute, message
 
@@ -50,33 +52,35 @@ def encode(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> b
 
 def _by_columns(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> bytearray | None:
     """Encode plain routes of one action and IP version; None when they are not that alike."""
-    count = len(changes)
-    action, version = changes[0].action, changes[0].route.dst.version
-    routes = [change.route for change in changes]
-    dsts = [route.dst for route in routes]
-    hops = [route.next_hops[0] for route in routes if len(route.next_hops) == 1]
-    if not (
-        len(hops) == count
-        and [change.action for change in changes].count(action) == count
-        and [dst.version for dst in dsts].count(version) == count
-        and [route[3:] for route in routes].count(PLAIN) == count
-    ):
+    actions, routes, _, _ = zip(*changes, strict=True)
+    dsts, ways, metrics, *tails = zip(*routes, strict=True)
+    if not (_same(actions) and all(map(_same, tails)) and tuple(tail[0] for tail in tails) == PLAIN):
         return None
-    if any(hop.via is None or hop.dev is None for hop in hops):
+    if set(map(len, ways)) != {1}:
         return None
+    vias, devs, _ = zip(*chain.from_iterable(ways), strict=True)
+    versions, networks, lengths = zip(*dsts, strict=True)
+    if None in vias or None in devs or not _same(versions):
+        return None
+    _, gateways = zip(*vias, strict=True)
+    count, version = len(changes), versions[0]
     width = BITS[version] >> 3
     template = _single(changes[0], indexes, seq)
     size = len(template)
     encoded = bytearray(template * count)
-    encoded[17::size] = bytes([dst.length for dst in dsts])  # rtm_dst_len
+    encoded[17::size] = bytes(lengths)  # rtm_dst_len
     words = memoryview(encoded).cast("I")
     gateway = 32 + width + 4
     _fill(words, 8, size, array("I", range(seq, seq + count)))
-    _fill(words, 32, size, _addresses([dst.value for dst in dsts], width))
-    _fill(words, gateway, size, _addresses([hop.via.value for hop in hops if hop.via], width))
-    _fill(words, gateway + width + 4, size, array("I", [indexes[hop.dev] for hop in hops if hop.dev]))
-    _fill(words, gateway + width + 12, size, array("I", [route.metric for route in routes]))
+    _fill(words, 32, size, _addresses(networks, width))
+    _fill(words, gateway, size, _addresses(gateways, width))
+    _fill(words, gateway + width + 4, size, array("I", map(indexes.__getitem__, devs)))
+    _fill(words, gateway + width + 12, size, array("I", metrics))
     return encoded
+
+
+def _same(column: tuple[object, ...]) -> bool:
+    return column.count(column[0]) == len(column)
 
 
 def _fill(words: "memoryview[int]", offset: int, size: int, column: "array[int]") -> None:
@@ -86,9 +90,14 @@ def _fill(words: "memoryview[int]", offset: int, size: int, column: "array[int]"
         words[(offset >> 2) + word :: size >> 2] = memoryview(column)[word::each]
 
 
-def _addresses(values: list[int], width: int) -> "array[int]":
+def _addresses(values: Sequence[int], width: int) -> "array[int]":
     """Return addresses of WIDTH bytes in network byte order as words."""
-    return array("I", b"".join([value.to_bytes(width, "big") for value in values]))
+    if width > 4:
+        return array("I", b"".join([value.to_bytes(width, "big") for value in values]))
+    column = array("I", values)
+    if sys.byteorder == "little":
+        column.byteswap()
+    return column
 
 
 def _single(change: Change, indexes: Mapping[str, int], seq: int) -> bytes:
