@@ -2,17 +2,17 @@
 
 import argparse
 import os
+import sys
 import time
 from typing import Any
 
 from podroutes.errors import LabError
-from podroutes.lab import registry
+from podroutes.lab import listing, registry
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import default_cluster, fitted, pod_address, to_document
-from podroutes.model.cluster import Cluster, Node
-from podroutes.model.text import escaped, printable
-
-_FEW = 16  # machines that are listed one by one
+from podroutes.model.cluster import Cluster
+from podroutes.model.text import printable
+from podroutes.views.style import Style
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -23,9 +23,8 @@ def up(arguments: argparse.Namespace) -> int:
     lab = registry.find(arguments.name)
     took = time.monotonic() - began
     kind = "as root" if os.geteuid() == 0 else "without root"
-    print(f"lab {printable(lab.name)}: {_count(cluster)} up in {took:.2f} s {kind} (process {lab.pid})\n")
-    for line in machines(cluster):
-        print(line)
+    print(f"lab {printable(lab.name)}: {listing.count(cluster)} up in {took:.2f} s {kind} (process {lab.pid})\n")
+    print("\n".join(listing.machines(cluster, listing.FEW)))
     name, first = registry.option(lab.name), cluster.nodes[0].name
     print(
         f"\ntry   podroutes lab ping{name}\n"
@@ -68,9 +67,8 @@ def status(arguments: argparse.Namespace) -> int:
     if not labs:
         print("no lab is up: make one with `podroutes lab up`")
     for lab in labs:
-        print(f"lab {printable(lab.name)}: {_count(lab.cluster)}, process {lab.pid}\n")
-        for line in machines(lab.cluster, most=len(lab.cluster.nodes)):
-            print(line)
+        print(f"lab {printable(lab.name)}: {listing.count(lab.cluster)}, process {lab.pid}\n")
+        print("\n".join(listing.machines(lab.cluster, len(lab.cluster.nodes))))
         print(f"\nwhich pod reaches which: podroutes lab ping{registry.option(lab.name)}")
     return 0
 
@@ -84,7 +82,9 @@ def execute(arguments: argparse.Namespace) -> int:
     if words and words[0] == "--":
         words.pop(0)
     elif words and words[0].startswith("-"):
-        raise LabError(f"{printable(words[0])} is behind the machine's name: options go before it, the command behind --")
+        raise LabError(
+            f"{printable(words[0])} is behind the machine's name: options go before it, the command behind --"
+        )
     if not words or (name is None and not arguments.all):
         raise LabError("say where and what to run: podroutes lab exec NODE -- CMD, or --all -- CMD for every machine")
     lab = registry.find(arguments.name)
@@ -110,38 +110,19 @@ def ping(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         _say_json({"lab": lab.name, **matrix.document(result)})
     else:
-        for line in matrix.text(result):
-            print(line)
+        print("\n".join(matrix.text(result, terminal_style())))
     return 0 if not result.failures else 1
 
 
 def inventory(arguments: argparse.Namespace) -> int:
     """Print the lab's inventory."""
-    for line in inventory_lines(registry.find(arguments.name).cluster):
-        print(line)
+    print("\n".join(listing.inventory(registry.find(arguments.name).cluster)))
     return 0
 
 
-def inventory_lines(cluster: Cluster) -> list[str]:
-    """Return CLUSTER as podroutes' YAML. Every scalar is a name, an address or a prefix, in quotes where YAML may misread it."""
-    document = to_document(cluster)
-    lines = ["cluster:", *(f"  {key}: {_flow(values)}" for key, values in document["cluster"].items()), "nodes:"]
-    for node in document["nodes"]:
-        lines.append(f'  - name: "{node["name"]}"')
-        lines += [f"    {key}: {_flow(node[key])}" for key in ("internalIPs", "podCIDRs") if key in node]
-        lines.append(f'    interface: "{node["interface"]}"')
-    return lines
-
-
-def machines(cluster: Cluster, most: int = _FEW) -> list[str]:
-    """Return the table of the lab's machines, shortened to MOST rows."""
-    rows = [("MACHINE", "INTERNAL-IP", "POD CIDR", "POD")]
-    for node in cluster.nodes[:most]:
-        rows.append((escaped(node.name), _list(node.internal_ips), _list(node.pod_cidrs), _list(map(pod_address, node.pod_cidrs))))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    hidden = len(cluster.nodes) - most
-    return [*lines, f"… and {hidden} more"] if hidden > 0 else lines
+def terminal_style() -> Style:
+    """Return whether standard output takes colour: a terminal, unless NO_COLOR is set (no-color.org)."""
+    return Style(sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
 
 def _topology(arguments: argparse.Namespace) -> Cluster:
@@ -160,28 +141,19 @@ def _topology(arguments: argparse.Namespace) -> Cluster:
     return fitted(cluster)
 
 
-def _count(cluster: Cluster) -> str:
-    pods = sum(bool(node.pod_cidrs) for node in cluster.nodes)
-    return f"{len(cluster.nodes)} machine{'s' * (len(cluster.nodes) != 1)} with {pods} pod{'s' * (pods != 1)}"
-
-
 def _document(lab: Lab) -> dict[str, Any]:
     """Return what ``status -o json`` says about one lab."""
     pods = {node.name: [str(pod_address(cidr)) for cidr in node.pod_cidrs] for node in lab.cluster.nodes}
     document = to_document(lab.cluster)
-    return {"name": lab.name, "pid": lab.pid, **document, "nodes": [{**node, "pod": pods[node["name"]]} for node in document["nodes"]]}
-
-
-def _list(values: Any) -> str:
-    return ", ".join(map(str, values)) or "-"
-
-
-def _flow(values: list[str]) -> str:
-    return "[" + ", ".join(f'"{value}"' if ":" in value else value for value in values) + "]"
+    return {
+        "name": lab.name,
+        "pid": lab.pid,
+        **document,
+        "nodes": [{**node, "pod": pods[node["name"]]} for node in document["nodes"]],
+    }
 
 
 def _say_json(document: Any) -> None:
     import json  # noqa: PLC0415  only where it was asked for
-    import sys  # noqa: PLC0415
 
     print(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))

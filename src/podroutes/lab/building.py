@@ -1,17 +1,17 @@
 """Makes a lab's namespaces and everything in them; runs inside the holder's own mount and PID namespace."""
 
-import os
+import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from podroutes.errors import LabError
 from podroutes.lab import syscalls
+from podroutes.lab.places import MACHINES, NETNS, search_path
 from podroutes.lab.plumbing import commands, sysctls
 from podroutes.lab.topology import namespaces
 from podroutes.model.cluster import Cluster
 
-NETNS = "/run/netns"  # where ip(8) looks for named namespaces: NETNS_RUN_DIR of iproute2
-MACHINES = "/run/machines"  # holds a /run/podroutes for each machine, which inside.py binds
 _HERE = "/proc/self/ns/net"
 
 
@@ -37,37 +37,38 @@ def build(cluster: Cluster) -> None:
 
 def _own_run_directory() -> None:
     """Cover /run with an empty one: a lab's machines see each other's namespaces, and nothing of the host's services."""
-    syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)  # the host's later mounts come in, ours stay in
+    # The host's later mounts come in, ours never leave.
+    syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     syscalls.mount("lab", "/run", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
-    os.mkdir(NETNS)
-    os.mkdir(MACHINES)
+    Path(NETNS).mkdir()
+    Path(MACHINES).mkdir()
 
 
 def _add_namespace(name: str) -> None:
-    os.makedirs(f"{MACHINES}/{name}")
-    path = f"{NETNS}/{name}"
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o444))
+    Path(MACHINES, name).mkdir()
+    Path(NETNS, name).touch(0o444, exist_ok=False)
     syscalls.unshare(syscalls.NEWNET)
-    syscalls.mount(_HERE, path, flags=syscalls.MS_BIND)
+    syscalls.mount(_HERE, f"{NETNS}/{name}", flags=syscalls.MS_BIND)
 
 
 def _write_sysctl(path: str, value: str) -> None:
     """Write a setting of the current network namespace; a kernel without IPv6 has none of its settings."""
-    where = f"/proc/sys/net/{path}"
+    where = Path("/proc/sys/net", path)
     try:
-        with open(where, "w", encoding="ascii") as file:
-            file.write(value)
+        where.write_text(value, encoding="ascii")
     except FileNotFoundError:
         if not path.startswith("ipv6/"):
             raise
     except OSError as error:
-        raise LabError(f"cannot set {where} inside the lab ({error.strerror}): containers may mount /proc/sys read-only") from None
+        raise LabError(
+            f"cannot set {where} inside the lab ({error.strerror}): containers may mount /proc/sys read-only"
+        ) from None
 
 
 def _ip_batch(namespace: str, lines: Sequence[str]) -> None:
     """Run LINES as one ip(8) process in NAMESPACE; the first that fails ends the batch and is named."""
-    command = ["ip", "-n", namespace, "-batch", "-"]
-    done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+    command = [shutil.which("ip", path=search_path()) or "ip", "-n", namespace, "-batch", "-"]
+    done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         said, _, position = done.stderr.strip().partition("\nCommand failed -:")
         line = lines[int(position) - 1] if position.isdigit() else "-batch"

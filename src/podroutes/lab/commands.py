@@ -43,15 +43,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, summary: str, description: str = "") -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=summary, description=description or f"{summary[0].upper()}{summary[1:]}.")
+        command = commands.add_parser(
+            name, help=summary, description=description or f"{summary[0].upper()}{summary[1:]}."
+        )
         command.set_defaults(run=_body(name))
         return command
 
     up = add("up", "make a lab", _UP)
     up.add_argument("--nodes", type=int, metavar="N", help="how many workers (default 3, at most 1000)")
     up.add_argument("--ipv6", action="store_true", help="dual stack: IPv6 next to IPv4")
-    up.add_argument("--control-plane", action="store_true", help='also a machine "server" at 192.168.8.10, without pods')
-    up.add_argument("-i", "--inventory", metavar="PATH", help="make the machines of this inventory instead; - is standard input")
+    up.add_argument(
+        "--control-plane", action="store_true", help='also a machine "server" at 192.168.8.10, without pods'
+    )
+    up.add_argument(
+        "-i", "--inventory", metavar="PATH", help="make the machines of this inventory instead; - is standard input"
+    )
     _name(up)
 
     down = add("down", "end a lab and everything in it", _DOWN)
@@ -63,7 +69,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _output(status)
 
     execute = add("exec", "run a command on a machine of the lab", _EXEC)
-    execute.usage = f"{execute.prog} [--name NAME] NODE -- CMD ...\n       {execute.prog} [--name NAME] --all -- CMD ..."
+    execute.usage = (
+        f"{execute.prog} [--name NAME] NODE -- CMD ...\n       {execute.prog} [--name NAME] --all -- CMD ..."
+    )
     execute.add_argument("--all", action="store_true", help="on every machine, one after the other")
     _name(execute)
     execute.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -92,7 +100,9 @@ def _body(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _name(parser: argparse.ArgumentParser, default: str | None = "lab") -> None:
-    parser.add_argument("--name", metavar="NAME", default=default, help="which lab, where there are several (default lab)")
+    parser.add_argument(
+        "--name", metavar="NAME", default=default, help="which lab, where there are several (default lab)"
+    )
 
 
 def _output(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 
 _CLONE = "/proc/sys/kernel/unprivileged_userns_clone"  # Debian's patch; absent elsewhere
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"  # Ubuntu 23.10 and later
@@ -19,7 +20,9 @@ def reason(error: OSError, read: Callable[[str], str | None]) -> str:
         name = f"user.max_{exhausted[0]}_namespaces"
         return f"{what}: {name} is 0; set it to 10000 (sudo sysctl -w {name}=10000)"
     if error.errno in (errno.ENOSPC, errno.EUSERS):
-        return f"{what}: all are in use; end other labs or containers, or raise user.max_net_namespaces and its siblings"
+        return (
+            f"{what}: all are in use; end other labs or containers, or raise user.max_net_namespaces and its siblings"
+        )
     if read(_CLONE) == "0":
         return f"{what}: allow it (sudo sysctl -w kernel.unprivileged_userns_clone=1), or run as root"
     if read(_APPARMOR) == "1":
@@ -33,7 +36,6 @@ def reason(error: OSError, read: Callable[[str], str | None]) -> str:
 def setting(path: str) -> str | None:
     """Return what the kernel setting at PATH is, None where this kernel does not have it."""
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
+        return Path(path).read_text(encoding="ascii").strip()
     except OSError:
         return None

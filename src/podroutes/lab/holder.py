@@ -1,5 +1,6 @@
 """The process that is the lab: it makes the namespaces, keeps them by living, and says what they are when asked."""
 
+import errno
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -14,6 +16,7 @@ from podroutes.errors import LabError
 from podroutes.lab import syscalls
 from podroutes.lab.building import build
 from podroutes.lab.forbidden import reason, setting
+from podroutes.lab.places import search_path
 from podroutes.lab.topology import to_document
 from podroutes.model.cluster import Cluster
 
@@ -27,8 +30,8 @@ def start(cluster: Cluster, listener: socket.socket) -> None:
 
     Raises LabError with the one-line reason when the host forbids something; then nothing is left.
     """
-    if not shutil.which("ip"):
-        raise LabError("ip(8) is not on PATH: install iproute2")
+    if not shutil.which("ip", path=search_path()):
+        raise LabError("ip(8) is neither on PATH nor in /usr/sbin: install iproute2")
     reports, report = socket.socketpair()
     child = os.fork()
     if child == 0:
@@ -72,7 +75,8 @@ def _or_report(step: Callable[[], None], report: socket.socket) -> None:
     except LabError as error:
         why = str(error)
     except OSError as error:
-        why = f"cannot make the lab: {error.strerror}{f' ({error.filename})' if error.filename else ''}"
+        denied = error.errno in (errno.EPERM, errno.EACCES)  # AppArmor lets unshare(2) pass and denies what follows
+        why = reason(error, setting) if denied else f"cannot make the lab: {error.strerror} ({error.filename})"
     else:
         return
     with suppress(OSError):
@@ -92,8 +96,7 @@ def _own_namespaces() -> None:
         syscalls.unshare(syscalls.NEWUSER)
         # user_namespaces(7): without CAP_SETGID outside, the groups have to be fixed before they are mapped.
         for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-            with open(f"/proc/self/{file}", "w", encoding="ascii") as mapping:
-                mapping.write(text)
+            Path("/proc/self", file).write_text(text, encoding="ascii")
         syscalls.unshare(wanted)
     except OSError as error:
         raise LabError(reason(error, setting)) from None
@@ -101,9 +104,9 @@ def _own_namespaces() -> None:
 
 def _silence(*kept: int) -> None:
     """Let go of everything inherited, so that no pipe, terminal or directory of the caller stays open with the lab."""
-    with open(os.devnull, "r+b", buffering=0) as nowhere:
-        for standard in range(3):
-            os.dup2(nowhere.fileno(), standard)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nowhere, standard)
     first = 3
     for fd in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
         os.closerange(first, fd)
@@ -113,7 +116,7 @@ def _silence(*kept: int) -> None:
 
 
 def _serve(cluster: Cluster, listener: socket.socket) -> NoReturn:
-    """Describe the lab to every client that has closed its side: by then it holds a pidfd of this very process."""
+    """Describe the lab to everybody who connects; registry.py does."""
     answer = json.dumps(to_document(cluster)).encode()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # process 1 inherits orphans; ignored, the kernel reaps them
     signal.signal(signal.SIGTERM, _end)
@@ -122,7 +125,6 @@ def _serve(cluster: Cluster, listener: socket.socket) -> NoReturn:
     while True:
         with suppress(OSError), listener.accept()[0] as client:
             client.settimeout(_PATIENCE)
-            client.recv(1)
             client.sendall(answer)
 
 

@@ -14,7 +14,13 @@ _ERRORS: dict[int, dict[int, dict[int, str]]] = {
         11: {0: "TTL exceeded: a routing loop"},
     },
     6: {
-        1: {0: "no route", 1: "prohibited", 3: "address unreachable", 5: "source address rejected", 6: "route rejected"},
+        1: {
+            0: "no route",
+            1: "prohibited",
+            3: "address unreachable",
+            5: "source address rejected",
+            6: "route rejected",
+        },
         3: {0: "hop limit exceeded: a routing loop"},
     },
 }
@@ -36,7 +42,7 @@ def request(version: int, identifier: int, sequence: int) -> bytes:
 
 def checksum(data: bytes) -> int:
     """Return the Internet checksum of DATA, which has an even length, RFC 1071."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 

@@ -1,30 +1,30 @@
 """Enters a lab: this process into its user and mount namespace, its children into a machine."""
 
-import difflib
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 from podroutes.errors import LabError
 from podroutes.lab import syscalls
-from podroutes.lab.building import MACHINES, NETNS
+from podroutes.lab.places import MACHINES, NETNS, search_path
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import namespaces
 from podroutes.model.text import escaped, printable
 
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128  # what shells return, POSIX XCU 2.8.2
+_RUNTIME = "/run/podroutes"
 _LONGEST_HOSTNAME = 64  # HOST_NAME_MAX, gethostname(2)
 
 
 def enter(lab: Lab) -> None:
     """Move this process into LAB for good, and its future children into the lab's PID namespace. Keeps the directory."""
-    directory = os.getcwd()
+    directory = Path.cwd()
     try:
         flags = syscalls.NEWNS | syscalls.NEWPID
-        if os.stat("/proc/self/ns/user").st_ino != os.stat(f"/proc/{lab.pid}/ns/user").st_ino:
+        if not Path("/proc/self/ns/user").samefile(f"/proc/{lab.pid}/ns/user"):
             flags |= syscalls.NEWUSER  # setns(2) refuses to join the user namespace one is in
         syscalls.setns(lab.pidfd, flags)
     except OSError as error:
@@ -32,7 +32,9 @@ def enter(lab: Lab) -> None:
     try:
         os.chdir(directory)
     except OSError as error:
-        raise LabError(f"cannot use the directory {printable(directory)} inside the lab: {error.strerror}; change to another") from None
+        raise LabError(
+            f"cannot use the directory {printable(str(directory))} inside the lab: {error.strerror}; change to another"
+        ) from None
 
 
 def join_network(namespace: str) -> None:
@@ -49,6 +51,8 @@ def known(lab: Lab, name: str) -> str:
     everything = namespaces(lab.cluster)
     if name in everything:
         return name
+    import difflib  # noqa: PLC0415  for this message only
+
     near = difflib.get_close_matches(name, everything, 1)
     machines = [node.name for node in lab.cluster.nodes]
     listed = ", ".join(machines[:8]) + (f" … {machines[-1]}" if len(machines) > 8 else "")
@@ -58,7 +62,7 @@ def known(lab: Lab, name: str) -> str:
     )
 
 
-def run(namespace: str, command: Sequence[str]) -> int:
+def run(namespace: str, command: list[str]) -> int:
     """Run COMMAND in NAMESPACE of the lab that this process has entered, on our terminal; return its status as a shell does."""
     sys.stdout.flush()
     foreground = _foreground() == os.getpgrp()
@@ -75,32 +79,38 @@ def run(namespace: str, command: Sequence[str]) -> int:
             _take_terminal_back()
 
 
-def _become(namespace: str, command: Sequence[str]) -> NoReturn:
+def _become(namespace: str, command: list[str]) -> NoReturn:
     try:
         join_network(namespace)
         syscalls.unshare(syscalls.NEWNS | syscalls.NEWUTS)
         _own_sight(namespace)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps what is ignored
-            signal.signal(number, signal.SIG_DFL)
-        os.execvp(command[0], command)  # noqa: S606  running it without a shell is the point
-    except FileNotFoundError:
-        print(f"podroutes: {escaped(command[0])}: command not found", file=sys.stderr, flush=True)
-        os._exit(_NOT_FOUND)
     except OSError as error:
-        print(f"podroutes: cannot run {escaped(command[0])}: {error.strerror}", file=sys.stderr, flush=True)
-        os._exit(_NOT_EXECUTABLE)
+        _die(f"cannot enter {namespace}: {error.strerror}", _NOT_EXECUTABLE)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps what is ignored
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, {**os.environ, "PATH": search_path()})  # noqa: S606  no shell on purpose
+    except FileNotFoundError:
+        _die(f"{escaped(command[0])}: command not found", _NOT_FOUND)
+    except (OSError, ValueError) as error:
+        _die(f"cannot run {escaped(command[0])}: {error}", _NOT_EXECUTABLE)
+
+
+def _die(message: str, status: int) -> NoReturn:
+    print(f"podroutes: {message}", file=sys.stderr, flush=True)
+    os._exit(status)
 
 
 def _own_sight(namespace: str) -> None:
     """Show a machine its own name, its own devices in /sys and its own /run/podroutes."""
     import socket  # noqa: PLC0415  for one call, in the child only
 
-    socket.sethostname(namespace[:_LONGEST_HOSTNAME])
+    socket.sethostname(os.fsdecode(os.fsencode(namespace)[:_LONGEST_HOSTNAME]))
     syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     with suppress(OSError):  # forbidden where the host's own /sys is covered in part: mount_namespaces(7)
         syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
-    os.makedirs("/run/podroutes", exist_ok=True)
-    syscalls.mount(f"{MACHINES}/{namespace}", "/run/podroutes", flags=syscalls.MS_BIND)
+    Path(_RUNTIME).mkdir(exist_ok=True)
+    syscalls.mount(f"{MACHINES}/{namespace}", _RUNTIME, flags=syscalls.MS_BIND)
 
 
 def _status(child: int) -> int:

@@ -4,18 +4,22 @@ from typing import Any
 
 from podroutes.lab.pinging import Pinged
 from podroutes.model.text import escaped
+from podroutes.views.style import Style
 
 _WIDEST = 12  # machines up to which a matrix fits a terminal
 _LISTED = 20  # failing pairs that are listed one by one where it does not
 _WORKS, _FAILS, _SELF = "✓", "✗", "·"
+COLOURS = {_WORKS: "green", _FAILS: "red", _SELF: "dim"}
 
 
-def text(pinged: Pinged) -> list[str]:
+def text(pinged: Pinged, style: Style) -> list[str]:
     """Return lines: a matrix of who reaches whom where it fits, then the verdict and the reasons of what failed."""
     lines = []
     if len(pinged.machines) <= _WIDEST:
         for version in sorted({pair.target.version for pair in pinged.pairs}):
-            lines += [*_matrix(pinged, version), ""]
+            lines += [*_matrix(pinged, version, style), ""]
+    if not pinged.pairs:
+        return ["nothing to ask: no pod has another machine to talk to"]
     failures = pinged.failures
     if not failures:
         return [*lines, f"all {len(pinged.pairs)} packets arrived and were answered"]
@@ -41,7 +45,7 @@ def document(pinged: Pinged) -> dict[str, Any]:
     }
 
 
-def _matrix(pinged: Pinged, version: int) -> list[str]:
+def _matrix(pinged: Pinged, version: int, style: Style) -> list[str]:
     verdicts: dict[tuple[str, str], bool] = {}
     for pair, why in pinged.pairs.items():
         if pair.target.version == version:
@@ -55,7 +59,11 @@ def _matrix(pinged: Pinged, version: int) -> list[str]:
         marks = [
             _SELF if source == target else _WORKS if verdicts.get((source, target)) else _FAILS for target in targets
         ]
-        cells = "  ".join(mark.center(len(target)) for mark, target in zip(marks, targets, strict=True))
+        # Coloured after padding: the escape sequences take no room on the screen.
+        cells = "  ".join(
+            mark.center(len(target)).replace(mark, style(COLOURS[mark], mark))
+            for mark, target in zip(marks, targets, strict=True)
+        )
         lines.append(f"{_place(pinged, source):{first}}  {cells}".rstrip())
     return lines
 
@@ -65,7 +73,10 @@ def _reasons(pinged: Pinged) -> list[str]:
     grouped: dict[str, list[str]] = {}
     for pair, why in pinged.failures.items():
         grouped.setdefault(why, []).append(f"{_place(pinged, pair.source)} → {pair.target}")
-    return [f"  {why}: {pairs[0]}" + (f" and {len(pairs) - 1} more" if len(pairs) > 1 else "") for why, pairs in grouped.items()]
+    return [
+        f"  {why}: {pairs[0]}" + (f" and {len(pairs) - 1} more" if len(pairs) > 1 else "")
+        for why, pairs in grouped.items()
+    ]
 
 
 def _place(pinged: Pinged, name: str) -> str:

@@ -26,7 +26,7 @@ _LEVEL = {4: (socket.AF_INET, socket.IPPROTO_ICMP), 6: (socket.AF_INET6, socket.
 
 
 class Pair(NamedTuple):
-    """One question: does a packet from the place of machine ``source`` reach ``target``, the pod address of another?"""
+    """One question: whether a packet from the place of machine ``source`` reaches ``target``, the pod address of another."""
 
     source: str
     destination: str
@@ -137,15 +137,17 @@ def _places(cluster: Cluster) -> dict[tuple[str, int], _Place]:
     if soft < wanted and (hard == resource.RLIM_INFINITY or wanted <= hard):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     places: dict[tuple[str, int], _Place] = {}
+    where = ""
     try:
         for node in cluster.nodes:
-            join_network(pod_name(node.name) if node.pod_cidrs else node.name)
+            where = pod_name(node.name) if node.pod_cidrs else node.name
+            join_network(where)
             for version in sorted({each.version for each in node.pod_cidrs or node.internal_ips}):
                 places[node.name, version] = _Place(node.name, version, _raw_socket(version))
     except OSError as error:
         for place in places.values():
             place.socket.close()
-        raise LabError(f"cannot send from {node.name} of the lab: {error.strerror}") from None
+        raise LabError(f"cannot send from {where} of the lab: {error.strerror}") from None
     return places
 
 

@@ -36,7 +36,8 @@ def commands(cluster: Cluster) -> Iterator[tuple[str, list[str]]]:
     everyone = _neighbours(cluster) if len(cluster.nodes) > RESOLVING_NODES else []
     yield SWITCH, _switch(cluster, everyone)
     for index, node in enumerate(cluster.nodes):
-        if node.pod_cidrs:  # the pod first: then cni0 has a carrier when it is set up, and no route is shown as linkdown
+        # The pod first: then cni0 has a carrier when it is set up, and no route is ever shown as linkdown.
+        if node.pod_cidrs:
             yield pod_name(node.name), _pod(index, node, static=bool(everyone))
         yield node.name, _machine(cluster, index, node, everyone)
 
@@ -60,8 +61,10 @@ def _machine(cluster: Cluster, index: int, node: Node, everyone: list[str]) -> l
     lans = {lan.version: lan for lan in cluster.node_cidrs}
     own = [(address, lans[address.version].length) for address in node.internal_ips]
     lines = ["link set lo up", *_raise(str(node.interface), own)]
-    for version in sorted({address.version for address in node.internal_ips}):
-        lines.append(f"route add default via {gateway(cluster, lans[version])} dev {node.interface} proto static")
+    lines += [
+        f"route add default via {gateway(cluster, lans[version])} dev {node.interface} proto static"
+        for version in sorted({address.version for address in node.internal_ips})
+    ]
     lines += [f"{line} dev {node.interface}" for line in everyone]
     if node.pod_cidrs:
         bridge = [(Address(cidr.version, cidr.value + 1), cidr.length) for cidr in node.pod_cidrs]

@@ -10,6 +10,8 @@ import select
 import signal
 import socket
 import struct
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from podroutes.errors import LabError
@@ -33,11 +35,10 @@ class Lab(NamedTuple):
 
 def reserve(name: str) -> socket.socket:
     """Return a socket bound to the name of a lab; LabError when the name is in use or cannot be one."""
-    if not name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
-        raise LabError(f"{printable(name)} cannot name a lab: use 1 to {_LONGEST_NAME} printable characters")
+    address = _address(name)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(_address(name))
+        listener.bind(address)
     except OSError as error:
         listener.close()
         if error.errno != errno.EADDRINUSE:
@@ -51,34 +52,50 @@ def reserve(name: str) -> socket.socket:
 
 def find(name: str) -> Lab:
     """Return the lab called NAME; LabError when there is none or its holder does not answer."""
-    lab = _ask(name)
-    if lab is None:
-        others = [printable(other) for other in names()]
-        hint = f"up are: {', '.join(others)}" if others else f"make it with `podroutes lab up{option(name)}`"
+    import json  # noqa: PLC0415  not needed to make or to end a lab
+
+    from podroutes.lab.topology import from_document  # noqa: PLC0415  neither
+
+    reached = _reach(name)
+    if reached is None:
+        others = ", ".join(map(printable, names()))
+        hint = f"choose {others} with --name" if others else f"make it with `podroutes lab up{option(name)}`"
         raise LabError(f"no lab {printable(name)} of this user is up: {hint}")
-    return lab
+    client, pid, pidfd = reached
+    try:
+        with client, client.makefile("rb") as answer:
+            return Lab(name, pid, pidfd, from_document(json.load(answer)))
+    except (OSError, ValueError) as error:
+        os.close(pidfd)
+        raise LabError(
+            f"the lab {printable(name)} (process {pid}) does not answer ({error}): if it is stopped, continue it "
+            f"(kill -CONT {pid}), else end it with `podroutes lab down{option(name)}`"
+        ) from None
 
 
 def names() -> list[str]:
     """Return the names of this user's labs, in order, as /proc/net/unix has them."""
-    prefix = "@" + _address("")[1:].decode()
-    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as table:
+    prefix = f"@{_prefix()}"
+    with Path("/proc/net/unix").open(encoding="utf-8", errors="surrogateescape") as table:
         paths = (line.rstrip("\n").split(" ", 7)[-1].lstrip() for line in table)
         return sorted({path.removeprefix(prefix) for path in paths if path.startswith(prefix)})
 
 
 def end(name: str) -> bool:
     """Kill the lab called NAME with everything that runs in it; False when there was none. Returns when all is gone."""
-    lab = _ask(name)
-    if lab is None:
+    reached = _reach(name)
+    if reached is None:
         return False
+    client, pid, pidfd = reached
+    client.close()
     try:
-        signal.pidfd_send_signal(lab.pidfd, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         # It is process 1 of its PID namespace: it becomes a zombie only after all others there, pid_namespaces(7).
-        if not select.select([lab.pidfd], [], [], _DEATH)[0]:
-            raise LabError(f"the lab {printable(name)} (process {lab.pid}) does not die: look for processes in state D")
+        if not select.select([pidfd], [], [], _DEATH)[0]:
+            raise LabError(f"the lab {printable(name)} (process {pid}) does not die: look for processes in state D")
     finally:
-        os.close(lab.pidfd)
+        os.close(pidfd)
     return True
 
 
@@ -90,34 +107,51 @@ def option(name: str) -> str:
 
 
 def _address(name: str) -> bytes:
-    return f"\0podroutes-lab/{os.geteuid()}/{name}".encode()
+    """Return the abstract address of the lab NAME; LabError when no lab can be called that."""
+    if not name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        raise LabError(f"{printable(name)} cannot name a lab: use 1 to {_LONGEST_NAME} printable characters")
+    return f"\0{_prefix()}{name}".encode()
 
 
-def _ask(name: str) -> Lab | None:
-    """Return the lab that answers under NAME, None where nobody does."""
-    import json  # noqa: PLC0415  not needed to make a lab
+def _prefix() -> str:
+    return f"podroutes-lab/{os.geteuid()}/"
 
-    from podroutes.lab.topology import from_document  # noqa: PLC0415  with it
 
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
-        try:
-            client.connect(_address(name))
-        except OSError as error:
-            if name not in names():
-                return None
-            raise LabError(f"the lab {printable(name)} does not answer ({error.strerror}): is it still being made?") from None
-        pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid != os.geteuid():
-            raise LabError(f"the name of the lab {printable(name)} is held by a process of user {uid}: use another --name")
+def _reach(name: str) -> tuple[socket.socket, int, int] | None:
+    """Return a connection to the holder of the lab NAME, its process id and a pidfd; None where there is no such lab.
+
+    Connecting again after the pidfd was opened proves that the process lived all the time, so it is the pidfd's.
+    """
+    while (first := _connect(name)) is not None:
+        client, pid = first
+        client.close()
         try:
             pidfd = os.pidfd_open(pid)
-            client.shutdown(socket.SHUT_WR)  # asks for the answer: it proves that the pidfd is that of a living holder
-            with client.makefile("rb") as answer:
-                document = json.load(answer)
-        except (OSError, ValueError) as error:
-            raise LabError(
-                f"the lab {printable(name)} (process {pid}) does not answer: {error or 'no description'}; if it is stopped, "
-                f"continue it (kill -CONT {pid}) or end it (kill -KILL {pid})"
-            ) from None
-    return Lab(name, pid, pidfd, from_document(document))
+        except ProcessLookupError:
+            continue
+        again = _connect(name)
+        if again is not None and again[1] == pid:
+            return again[0], pid, pidfd
+        os.close(pidfd)
+    return None
+
+
+def _connect(name: str) -> tuple[socket.socket, int] | None:
+    """Return a connection to the holder of the lab NAME and its process id as the kernel knows it."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(_PATIENCE)
+    try:
+        client.connect(_address(name))
+        pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    except OSError as error:
+        client.close()
+        if name not in names():
+            return None
+        raise LabError(
+            f"the lab {printable(name)} does not answer ({error.strerror}): is it still being made?"
+        ) from None
+    if uid != os.geteuid() or pid == 0:
+        client.close()
+        owner = f"user {uid}" if pid else "another container"
+        raise LabError(f"the name of the lab {printable(name)} is held by a process of {owner}: use another --name")
+    return client, pid

@@ -39,7 +39,11 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
     """Attach SOURCE at TARGET, mount(2); ``OSError`` names the target."""
     options = None if data is None else data.encode()
     result = _libc.mount(
-        os.fsencode(source), os.fsencode(target), None if kind is None else kind.encode(), ctypes.c_ulong(flags), options
+        os.fsencode(source),
+        os.fsencode(target),
+        None if kind is None else kind.encode(),
+        ctypes.c_ulong(flags),
+        options,
     )
     _checked(result, f"mount {target}")
 

@@ -181,7 +181,8 @@ def _check_claims(cluster: Cluster) -> None:
     """Refuse claims that would make the lab lie about the cluster: names, addresses or podCIDRs used twice."""
     owners: dict[str | Address, Node] = {}
     for node in cluster.nodes:
-        for key in (node.name, *node.internal_ips):
+        keys: tuple[str | Address, ...] = (node.name, *node.internal_ips)
+        for key in keys:
             if key in owners:
                 what = "the name" if isinstance(key, str) else "InternalIP"
                 raise LabError(

@@ -1,0 +1,68 @@
+"""A lab's machines as a table for people and as an inventory for podroutes."""
+
+import re
+from collections.abc import Iterable
+
+from podroutes.lab.topology import pod_address, to_document
+from podroutes.model.cluster import Cluster
+from podroutes.model.text import escaped
+
+FEW = 16  # machines that are listed one by one where the list is not what was asked for
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*|[0-9./]+")
+_YAML_WORDS = frozenset(
+    ["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
+)  # no strings unless quoted, yaml.org/type
+
+
+def machines(cluster: Cluster, most: int) -> list[str]:
+    """Return the table of the lab's machines, shortened to MOST rows."""
+    rows = [("MACHINE", "INTERNAL-IP", "POD CIDR", "POD")]
+    rows += [
+        (escaped(node.name), _list(node.internal_ips), _list(node.pod_cidrs), _list(map(pod_address, node.pod_cidrs)))
+        for node in cluster.nodes[:most]
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    hidden = len(cluster.nodes) - most
+    return [*lines, f"… and {hidden} more"] if hidden > 0 else lines
+
+
+def count(cluster: Cluster) -> str:
+    """Return how many machines and pods CLUSTER has, in words."""
+    pods = sum(bool(node.pod_cidrs) for node in cluster.nodes)
+    return f"{len(cluster.nodes)} machine{'s' * (len(cluster.nodes) != 1)} with {pods} pod{'s' * (pods != 1)}"
+
+
+def inventory(cluster: Cluster) -> list[str]:
+    """Return CLUSTER as lines of podroutes' YAML."""
+    document = to_document(cluster)
+    limits = [f"  {key}: {_flow(values)}" for key, values in document["cluster"].items()]
+    lines = ["cluster:", *limits, "nodes:"]
+    for node in document["nodes"]:
+        lines.append(f"  - name: {_scalar(node['name'])}")
+        for plural in ("internalIPs", "podCIDRs"):
+            values = node.get(plural, [])
+            if len(values) == 1:
+                lines.append(f"    {plural[:-1]}: {_scalar(values[0])}")
+            elif values:
+                lines.append(f"    {plural}: {_flow(values)}")
+        lines.append(f"    interface: {_scalar(node['interface'])}")
+    return lines
+
+
+def _list(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values)) or "-"
+
+
+def _flow(values: list[str]) -> str:
+    return f"[{', '.join(map(_scalar, values))}]"
+
+
+def _scalar(value: str) -> str:
+    """Quote what YAML would not read as this very string. Names of a lab have nothing that needs escaping in quotes."""
+    plain = (
+        _PLAIN.fullmatch(value)
+        and value.lower() not in _YAML_WORDS
+        and (not value[0].isdigit() or value.count(".") > 1)
+    )
+    return value if plain else f'"{value}"'

@@ -1,0 +1,12 @@
+"""Where things are inside a lab's mount namespace."""
+
+import os
+
+NETNS = "/run/netns"  # where ip(8) looks for named namespaces: NETNS_RUN_DIR of iproute2
+MACHINES = "/run/machines"  # the private /run/podroutes of each machine
+
+
+def search_path() -> str:
+    """Return PATH with the directories where Debian keeps ip(8), which an unprivileged user does not search."""
+    found = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*found, *(directory for directory in ("/usr/sbin", "/sbin") if directory not in found)])
