@@ -1,0 +1,132 @@
+"""Labs as people make them: by the command line, as root and as a user without privileges."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+import yaml
+
+import podroutes
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]  # user 0 of a user namespace that maps nobody else
+_names = (f"test-{os.getpid()}-{number}" for number in itertools.count())
+
+
+class Tool(NamedTuple):
+    """A way to start podroutes: the words before its own, and its environment."""
+
+    command: list[str]
+    environment: dict[str, str]
+
+    def __call__(self, *words: str, status: int | None = 0, stdin: str = "", **keywords) -> subprocess.CompletedProcess:
+        """Run ``podroutes WORDS``; its exit status has to be STATUS (None: any), and a traceback is never right."""
+        done = subprocess.run(
+            [*self.command, *words],
+            **{"env": self.environment, "input": stdin, "capture_output": True, "encoding": "utf-8", **keywords},
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert status is None or done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def popen(self, *words: str, **keywords) -> subprocess.Popen:
+        """Start ``podroutes WORDS``."""
+        return subprocess.Popen([*self.command, *words], env=self.environment, **keywords)
+
+
+class Lab(NamedTuple):
+    """A lab that is up."""
+
+    tool: Tool
+    name: str
+
+    def __call__(self, verb: str, *words: str, **keywords) -> subprocess.CompletedProcess:
+        """Run ``podroutes lab VERB --name NAME WORDS``."""
+        return self.tool("lab", verb, "--name", self.name, *words, **keywords)
+
+    def on(self, node: str, *command: str, **keywords) -> str:
+        """Run COMMAND on NODE and return what it printed."""
+        return self("exec", node, "--", *command, **keywords).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def readable() -> Iterator[Path]:
+    """Return a directory of everything podroutes imports that every user can read."""
+    with tempfile.TemporaryDirectory() as path:
+        Path(path).chmod(0o755)
+        for package in (podroutes, msgspec, yaml):
+            source = Path(package.__file__).parent
+            shutil.copytree(source, Path(path, source.name), ignore=shutil.ignore_patterns("__pycache__"))
+        subprocess.run(["chmod", "-R", "a+rX", path], check=True)
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def python(readable: Path) -> str:
+    """Return an interpreter of our version that every user can run; the one of a home directory may be out of reach."""
+    version = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    for candidate in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        try:
+            subprocess.run([*unprivileged(), candidate, "-c", version], check=True, cwd=readable, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return candidate
+    pytest.skip("no Python of this version that an unprivileged user can run")
+
+
+def unprivileged() -> list[str]:
+    """Return the words that start a program without privileges."""
+    everyone = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+    return NOBODY if everyone else POWERLESS
+
+
+@pytest.fixture
+def root() -> Tool:
+    """Return podroutes as root."""
+    return Tool([sys.executable, "-m", "podroutes"], _environment(Path(podroutes.__file__).parents[1]))
+
+
+@pytest.fixture
+def nobody(readable: Path, python: str) -> Tool:
+    """Return podroutes as a user without privileges."""
+    return Tool([*unprivileged(), python, "-m", "podroutes"], _environment(readable))
+
+
+@pytest.fixture(params=["root", "nobody"])
+def tool(request: pytest.FixtureRequest) -> Tool:
+    """Return podroutes as root, then as a user without privileges."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def name() -> str:
+    """Return a name that no other lab has."""
+    return next(_names)
+
+
+@pytest.fixture
+def lab(tool: Tool, name: str) -> Iterator[Lab]:
+    """Make a lab of three machines."""
+    yield from made(tool, name)
+
+
+def made(tool: Tool, name: str, *options: str, **keywords) -> Iterator[Lab]:
+    """Make a lab and end it after the test."""
+    found = Lab(tool, name)
+    found("up", *options, **keywords)
+    yield found
+    found("down")
+
+
+def _environment(path: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PODROUTES_")}
+    return {**kept, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
