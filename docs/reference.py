@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from podroutes import __version__
-from podroutes.cli.parser import build_parser
+from podroutes.cli.parser import Parser, build_parser
 from podroutes.model.problem import CODES
 
 HERE = Path(__file__).parent
@@ -99,6 +99,9 @@ def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     for action in parser._actions:  # noqa: SLF001, argparse has no public way to ask
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             found |= action.choices
+    for command in found.values():
+        if isinstance(command, Parser):
+            command.complete()  # options are declared when a command is called
     return found
 
 

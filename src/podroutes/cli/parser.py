@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from podroutes import __version__
-from podroutes.lab import commands as lab
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
@@ -23,6 +22,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **keywords: Any) -> None:
         keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **keywords)
+        self.fill: Callable[[Parser], None] | None = None  # declares the options of a command, once it is called
 
     def add_argument(self, *names: Any, **keywords: Any) -> argparse.Action:
         """Declare an option; its long name tells its environment variable."""
@@ -32,6 +32,22 @@ class Parser(argparse.ArgumentParser):
         if value is not None and not isinstance(action, argparse._HelpAction | argparse._VersionAction):  # noqa: SLF001
             self._take(action, variable, value)
         return action
+
+    def add_subparsers(self, **keywords: Any) -> "argparse._SubParsersAction[Any]":
+        """Declare commands; left to work out their prefix, argparse would load a formatter, and with it shutil."""
+        keywords.setdefault("prog", self.prog)
+        return super().add_subparsers(**keywords)
+
+    def complete(self) -> None:
+        """Declare what was put off until now."""
+        fill, self.fill = self.fill, None
+        if fill:
+            fill(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse ARGS, as argparse does when the command is called."""
+        self.complete()
+        return super().parse_known_args(args, namespace)
 
     def _take(self, action: argparse.Action, variable: str, value: str) -> None:
         if isinstance(action, argparse._StoreTrueAction):  # noqa: SLF001, argparse has no public name for it
@@ -64,7 +80,7 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def build_parser() -> Parser:
-    """Return the parser for the whole command line."""
+    """Return the parser for the whole command line; a command's options are declared when it is called."""
     parser = Parser(
         prog="podroutes",
         description="Plan, apply and check the routes between the pods of a Kubernetes cluster.",
@@ -72,46 +88,48 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"podroutes {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(name: str, summary: str, description: str = "") -> Parser:
-        command: Parser = commands.add_parser(
-            name, help=summary, description=description or f"{summary[0].upper()}{summary[1:]}."
-        )
+    for name, (summary, description, fill) in _COMMANDS.items():
+        command: Parser = commands.add_parser(name, help=summary, description=description)
+        command.fill = fill
         command.set_defaults(run=_command(name))
-        return command
-
-    plan = add("plan", "show what apply would change on this node", _PLAN)
-    _source(plan)
-    plan.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
-    _interface(plan)
-    _output(plan)
-
-    apply = add("apply", "make the kernel agree with the inventory", _APPLY)
-    _source(apply)
-    apply.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
-    _output(apply)
-
-    show = add("show", "list our routes as the kernel has them, each with its node and state", _SHOW)
-    _source(show)
-    _output(show)
-
-    remove = add("remove", "take back every route of ours, and nothing else", _REMOVE)
-    remove.add_argument("--dry-run", action="store_true", help="only show what would be removed")
-    _output(remove)
-
-    render = add("render", "print a node's persistent configuration without touching anything", _RENDER)
-    render.add_argument("format", metavar="FORMAT", choices=("ip",), help="ip: commands for a shell")
-    _source(render)
-    _interface(render)
-    render.add_argument("--all", action="store_true", help="for every node")
-    render.add_argument(
-        "--directory", metavar="DIR", help="with --all: write a file for each node there instead of printing"
-    )
-
-    lab.configure(
-        commands.add_parser("lab", help="make a cluster of network namespaces on this machine to try things in")
-    )
     return parser
+
+
+def _plan(parser: Parser) -> None:
+    _source(parser)
+    parser.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
+    _interface(parser)
+    _output(parser)
+
+
+def _apply(parser: Parser) -> None:
+    _source(parser)
+    parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
+    _output(parser)
+
+
+def _show(parser: Parser) -> None:
+    _source(parser)
+    _output(parser)
+
+
+def _remove(parser: Parser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    _output(parser)
+
+
+def _render(parser: Parser) -> None:
+    parser.add_argument("format", metavar="FORMAT", choices=("ip",), help="ip: commands for a shell")
+    _source(parser)
+    _interface(parser)
+    parser.add_argument("--all", action="store_true", help="for every node")
+    parser.add_argument("--directory", metavar="DIR", help="with --all: write a file for each node there instead of printing")
+
+
+def _lab(parser: Parser) -> None:
+    from podroutes.lab import commands  # noqa: PLC0415, its options are many
+
+    commands.configure(parser)
 
 
 def _source(parser: Parser) -> None:
@@ -166,3 +184,12 @@ Print the configuration that gives a node its routes, for use away from it. Touc
 
 exit status: 0 complete, 1 error (also when a podCIDR had to be left out; standard error says which)
 """
+
+_COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
+    "plan": ("show what apply would change on this node", _PLAN, _plan),
+    "apply": ("make the kernel agree with the inventory", _APPLY, _apply),
+    "show": ("list our routes as the kernel has them, each with its node and state", _SHOW, _show),
+    "remove": ("take back every route of ours, and nothing else", _REMOVE, _remove),
+    "render": ("print a node's persistent configuration without touching anything", _RENDER, _render),
+    "lab": ("make a cluster of network namespaces on this machine to try things in", "", _lab),
+}
