@@ -83,7 +83,7 @@ def test_plan_reads_like_a_plan(worker, podroutes):
     assert out.splitlines() == [
         "  + 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1",
         "  ~ 10.200.2.0/24 via 192.168.8.22 dev ens18  worker-2  was via 192.168.8.99 dev ens18",
-        "  - 10.200.9.0/24 via 192.168.8.29 dev ens18  of no node",
+        "  - 10.200.9.0/24 via 192.168.8.29 dev ens18  not wanted",
         "",
         "Plan: 1 to add, 1 to replace, 1 to delete, 0 unchanged.",
     ]

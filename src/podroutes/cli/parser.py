@@ -123,7 +123,9 @@ def _render(parser: Parser) -> None:
     _source(parser)
     _interface(parser)
     parser.add_argument("--all", action="store_true", help="for every node")
-    parser.add_argument("--directory", metavar="DIR", help="with --all: write a file for each node there instead of printing")
+    parser.add_argument(
+        "--directory", metavar="DIR", help="with --all: write a file for each node there instead of printing"
+    )
 
 
 def _lab(parser: Parser) -> None:

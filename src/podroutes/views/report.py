@@ -31,7 +31,7 @@ def _note(change: Change) -> str:
         return f"  taken over from protocol {protocol_name(change.was.protocol)}"
     if change.was:
         return f"  was {iproute.where(change.was)}".rstrip()
-    return "" if change.node else "of no node"
+    return "" if change.node else "not wanted"
 
 
 def summary(plan: Plan) -> str:
@@ -48,12 +48,12 @@ def summary(plan: Plan) -> str:
     return f"Plan: {verbs}, {plan.unchanged} unchanged{problems}."
 
 
-def outcome(plan: Plan, failures: Mapping[int, str]) -> str:
-    """Return what became of a plan that was carried out, in one line."""
+def outcome(plan: Plan, failures: Mapping[int, str], verb: str = "Apply") -> str:
+    """Return what became of a plan that was carried out, in one line; VERB is what the user asked for."""
     done = [change.action for position, change in enumerate(plan.changes) if position not in failures]
     counts = f"{done.count('add')} added, {done.count('replace')} replaced, {done.count('delete')} deleted"
     failed = f", {len(failures)} failed" if failures else ""
-    verdict = "Apply incomplete" if failures or plan.errors else "Apply complete"
+    verdict = f"{verb} {'incomplete' if failures or plan.errors else 'complete'}"
     return f"{verdict}: {counts}{failed}, {plan.unchanged} unchanged{_problem_counts(plan)}."
 
 

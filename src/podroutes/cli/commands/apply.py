@@ -21,8 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
         return carry_out(plan_here(source.claims, own, fib, adopt=arguments.adopt).plan, kernel, arguments.output)
 
 
-def carry_out(plan: Plan, kernel: Kernel, output: str) -> int:
-    """Say what PLAN will do, do it, say what became of it."""
+def carry_out(plan: Plan, kernel: Kernel, output: str, verb: str = "Apply") -> int:
+    """Say what PLAN will do, do it, say what became of it; VERB is what the user asked for."""
     if output == "json":
         failures = refusals(plan.changes, kernel.apply(plan.changes))
         session.say_json(data.plan(plan, failures))
@@ -32,5 +32,5 @@ def carry_out(plan: Plan, kernel: Kernel, output: str) -> int:
         failures = refusals(plan.changes, kernel.apply(plan.changes))
         session.say_failures(plan, failures)
         session.say_problems(plan.problems)
-        print(report.outcome(plan, failures))
+        print(report.outcome(plan, failures, verb))
     return 1 if failures or plan.errors else 0

@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
         changes = tuple(Change("delete", route) for route in sorted(kernel.ours(), key=lambda route: route.dst))
         plan = Plan(os.uname().nodename, changes, 0, ())
         if not arguments.dry_run:
-            return carry_out(plan, kernel, arguments.output)
+            return carry_out(plan, kernel, arguments.output, "Remove")
     if arguments.output == "json":
         session.say_json(data.plan(plan))
     else:
