@@ -12,7 +12,7 @@ from podroutes.model.address import BITS
 from podroutes.model.fib import PlainRoutes
 
 PLAIN_LIMIT = 1000  # up to here the chain costs some 20 ms, and the routes look as if typed by hand
-SPREAD = 4096  # distinct metrics: 100,000 routes make chains of 25
+SPREAD = 16384  # distinct metrics: 100,000 routes make chains of 6
 IPV6_DEFAULT = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h: what the kernel makes of metric 0; no chain in IPv6
 
 
