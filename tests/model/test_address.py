@@ -43,6 +43,7 @@ def test_covering_agrees_with_the_standard_library(first, long, second, short):
         ("192.168.8.300", "is not an IP address"),
         ("192.168.08.1", "is not an IP address"),
         ("1.2.3", "is not an IP address"),
+        ("192.168.8.20%eth0", "carries a zone id, which means nothing on another machine"),
         ("fe80::1%eth0", "carries a zone id, which means nothing on another machine"),
         ("::ffff:10.0.0.1", "is an IPv4-mapped IPv6 address; meant 10.0.0.1?"),
         ("10.0.0.1\0", "is not an IP address"),

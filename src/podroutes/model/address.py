@@ -53,13 +53,13 @@ def parse_address(text: str) -> Address:
 
     IPv4-mapped IPv6 addresses and zone ids are refused: neither can be the next hop of a route on another machine.
     """
+    if "%" in text:
+        raise ValueError("carries a zone id, which means nothing on another machine")
     if ":" not in text:
         try:
             return Address(4, int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big"))
         except (OSError, ValueError):
             raise ValueError("is not an IP address") from None
-    if "%" in text:
-        raise ValueError("carries a zone id, which means nothing on another machine")
     try:
         value = int.from_bytes(socket.inet_pton(socket.AF_INET6, text), "big")
     except (OSError, ValueError):
