@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,15 +118,25 @@ def name() -> str:
 @pytest.fixture
 def lab(tool: Tool, name: str) -> Iterator[Lab]:
     """Make a lab of three machines."""
-    yield from made(tool, name)
+    with made(tool, name) as found:
+        yield found
 
 
-def made(tool: Tool, name: str, *options: str, **keywords) -> Iterator[Lab]:
-    """Make a lab and end it after the test."""
+@pytest.fixture
+def make(tool: Tool, name: str) -> Callable[..., AbstractContextManager[Lab]]:
+    """Return a function of options to `lab up` that makes a lab for the length of a block."""
+    return partial(made, tool, name)
+
+
+@contextmanager
+def made(tool: Tool, name: str, *options: str, stdin: str = "") -> Iterator[Lab]:
+    """Make a lab and end it again."""
     found = Lab(tool, name)
-    found("up", *options, **keywords)
-    yield found
-    found("down")
+    found("up", *options, stdin=stdin)
+    try:
+        yield found
+    finally:
+        found("down")
 
 
 def _environment(path: Path) -> dict[str, str]:

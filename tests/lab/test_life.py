@@ -33,7 +33,7 @@ def users_of(found: set[str]) -> list[str]:
     processes = []
     for link in Path("/proc").glob("[0-9]*/ns/net"):
         try:
-            if os.readlink(link) in found:
+            if str(link.readlink()) in found:
                 processes.append((link.parents[1] / "cmdline").read_text())
         except OSError:
             continue
@@ -110,7 +110,7 @@ def test_it_survives_the_death_of_the_whole_session_that_made_it(tool, name):
 
 def test_up_holds_no_pipe_of_its_caller_open(lab):
     """Else this very fixture would wait for ever for the end of the output of `lab up`."""
-    fds = {os.readlink(link) for link in Path(f"/proc/{pid_of(lab)}/fd").iterdir()}
+    fds = {str(link.readlink()) for link in Path(f"/proc/{pid_of(lab)}/fd").iterdir()}
     assert {fd.partition(":")[0] for fd in fds} == {"/dev/null", "socket"}
 
 
@@ -139,7 +139,9 @@ def test_two_at_once_of_one_name_make_one_lab(root, name):
 def test_down_all_ends_every_lab_of_this_user(nobody, name):
     for suffix in ("a", "b"):
         nobody("lab", "up", "--name", name + suffix, "--nodes", "1")
-    assert {name + "a", name + "b"} <= {lab["name"] for lab in json.loads(nobody("lab", "status", "-o", "json").stdout)["labs"]}
+    assert {name + "a", name + "b"} <= {
+        lab["name"] for lab in json.loads(nobody("lab", "status", "-o", "json").stdout)["labs"]
+    }
     nobody("lab", "down", "--all")
     assert nobody("lab", "status").stdout == "no lab is up: make one with `podroutes lab up`\n"
 

@@ -85,7 +85,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise LabError(
             f"{printable(words[0])} is behind the machine's name: options go before it, the command behind --"
         )
-    if not words or (name is None and not arguments.all):
+    if not any(words[:1]) or (name is None and not arguments.all):
         raise LabError("say where and what to run: podroutes lab exec NODE -- CMD, or --all -- CMD for every machine")
     lab = registry.find(arguments.name)
     if name is not None:

@@ -1,6 +1,7 @@
 """Enters a lab: this process into its user and mount namespace, its children into a machine."""
 
 import os
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -88,12 +89,14 @@ def _become(namespace: str, command: list[str]) -> NoReturn:
         _die(f"cannot enter {namespace}: {error.strerror}", _NOT_EXECUTABLE)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps what is ignored
         signal.signal(number, signal.SIG_DFL)
+    name = command[0]
+    program = name if "/" in name else shutil.which(name, path=search_path())
     try:
-        os.execvpe(command[0], command, {**os.environ, "PATH": search_path()})  # noqa: S606  no shell on purpose
+        os.execve(program or "", command, {**os.environ, "PATH": search_path()})  # noqa: S606  no shell on purpose
     except FileNotFoundError:
-        _die(f"{escaped(command[0])}: command not found", _NOT_FOUND)
-    except (OSError, ValueError) as error:
-        _die(f"cannot run {escaped(command[0])}: {error}", _NOT_EXECUTABLE)
+        _die(f"{escaped(name)}: command not found", _NOT_FOUND)
+    except OSError as error:
+        _die(f"cannot run {escaped(name)}: {error.strerror}", _NOT_EXECUTABLE)
 
 
 def _die(message: str, status: int) -> NoReturn:
