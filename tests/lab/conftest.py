@@ -19,7 +19,9 @@ import yaml
 import podroutes
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]  # user 0 of a user namespace that maps nobody else
+# User 0 of a user namespace that maps nobody else, without power over it: all that is left of CAP_SETFCAP is that a
+# namespace below may map this user, user_namespaces(7).
+POWERLESS = ["setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all"]
 _names = (f"test-{os.getpid()}-{number}" for number in itertools.count())
 
 
