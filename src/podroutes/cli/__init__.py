@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return 1
     except KeyboardInterrupt:
-        return _say("interrupted", 130)
+        return _say("interrupted; what is done is done, running it again does the rest", 130)
     return status
 
 
