@@ -137,8 +137,9 @@ def _receive() -> bytes:
 
     signal.signal(signal.SIGTERM, stop)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
-        with suppress(PermissionError):  # a user namespace may not
-            door.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE: a busy machine may keep us waiting
+        for option in (socket.SO_RCVBUF, 33):  # SO_RCVBUFFORCE, which root may: a busy machine may keep us waiting
+            with suppress(PermissionError):
+                door.setsockopt(socket.SOL_SOCKET, option, 64 << 20)
         door.bind(("", _PORT))
         door.settimeout(0.1)
         while going:

@@ -36,15 +36,18 @@ def run(work: Callable[[], int]) -> int:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             _furnish()
             status = work()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError):
             status = 130
         except BaseException:  # noqa: BLE001, process 1 must leave through _exit, and a benchmark shows what went wrong
             sys.excepthook(*sys.exc_info())
         finally:
-            sys.stdout.flush()
+            with suppress(OSError):
+                sys.stdout.flush()
             os._exit(status)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child has it too, and says goodbye
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except KeyboardInterrupt:  # the child dies with us
+        return 130
 
 
 def _furnish() -> None:
