@@ -1,0 +1,70 @@
+"""What ``verify`` and ``trace`` look at: the inventory, and the tables of the machines that they can see."""
+
+import argparse
+import os
+from typing import NamedTuple
+
+from podroutes.cli import session
+from podroutes.core.claims import examine
+from podroutes.core.identity import named_node, this_node
+from podroutes.core.network import Network
+from podroutes.errors import PodroutesError
+from podroutes.model.cluster import Node
+from podroutes.model.host import Host
+
+
+class Evidence(NamedTuple):
+    """All that is known. ``own`` is the node that we are on, None where the tables are those of other machines."""
+
+    source: session.Source
+    network: Network
+    own: Node | None
+
+
+def gather(arguments: argparse.Namespace) -> Evidence:
+    """Read the inventory and the tables that the command line names: files, a lab, or else this machine's."""
+    if arguments.tables and arguments.lab is not None:
+        raise PodroutesError("--tables and --lab both say where the tables are: leave one out")
+    if arguments.lab is not None:
+        return _lab(arguments)
+    source = session.read_source(arguments)
+    if arguments.tables:
+        from podroutes.probe.tables import read_directory  # noqa: PLC0415, one of three
+
+        hosts = read_directory(arguments.tables)
+        known = {node.name for node in source.cluster.nodes}
+        if not known & {host.name for host in hosts}:
+            raise PodroutesError(
+                f"{arguments.tables}: has a directory of none of the nodes of {source.cluster.source}; they are to be named like the nodes"
+            )
+        return Evidence(source, Network(hosts, source.cluster), None)
+    from podroutes.probe.here import read_here  # noqa: PLC0415
+    from podroutes.probe.iproute import Reader  # noqa: PLC0415
+
+    host = read_here("", Reader())
+    addresses = [each.address for each in host.addresses]
+    own = (
+        named_node(source.cluster, arguments.node)
+        if arguments.node
+        else this_node(source.cluster, os.uname().nodename, addresses)
+    )
+    return Evidence(source, Network([host._replace(name=own.name)], source.cluster), own)
+
+
+def _lab(arguments: argparse.Namespace) -> Evidence:
+    """Read the tables of every machine of a lab, and of its switch, which is their router; we are inside it then."""
+    from podroutes.lab import inside, registry  # noqa: PLC0415
+    from podroutes.lab.topology import SWITCH  # noqa: PLC0415
+    from podroutes.probe.here import read_here  # noqa: PLC0415
+    from podroutes.probe.iproute import Reader  # noqa: PLC0415
+
+    lab = registry.find(arguments.lab)
+    source = (
+        session.read_source(arguments) if arguments.inventory else session.Source(lab.cluster, examine(lab.cluster))
+    )
+    inside.enter(lab)
+    reader, hosts = Reader(), list[Host]()
+    for name in (SWITCH, *(node.name for node in lab.cluster.nodes)):
+        inside.join_network(name)
+        hosts.append(read_here(name, reader))
+    return Evidence(source, Network(hosts, source.cluster), None)

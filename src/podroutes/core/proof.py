@@ -1,0 +1,274 @@
+"""Is every pod CIDR reachable from every node? Decided for all pairs, by classes of sources and of destinations.
+
+1. ``reach``: each node's routes are compared, as sets, with those that lead straight to the owners. 2. For every target,
+what its owner does with packets that come in there. 3. What a node does not send straight is followed machine by machine,
+once for all nodes whose tables agree about it. 4. The way back: answers are packets to the source's own pod CIDR, hence
+pairs of their own; left to see is whether they leave by the device that packets come in by (rp_filter).
+See docs/design/proof.md.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from podroutes.core.causes import judge
+from podroutes.core.claims import Claims
+from podroutes.core.follow import follow, source_verdict
+from podroutes.core.lookup import Tables
+from podroutes.core.network import Arrival, Network
+from podroutes.core.reach import Catalogue, Reach
+from podroutes.core.targets import parts, targets
+from podroutes.model.address import Address
+from podroutes.model.host import LOOPBACK
+from podroutes.model.journey import Flow, Journey
+from podroutes.model.proof import Block, Cause, Finding, Proof, Target
+
+VERSIONS = (4, 6)
+
+
+def prove(network: Network, claims: Claims) -> Proof:
+    """Decide about every node whose tables are known and every undisputed pod CIDR."""
+    provers = [_Prover(network, found, version) for version in VERSIONS if (found := targets(claims, network, version))]
+    findings = [finding for prover in provers for finding in prover.prove()]
+    findings.sort(key=lambda finding: (finding.cause.severity != "unreachable", finding.cause.severity, -finding.pairs))
+    cidrs = sum(target.pods for prover in provers for target in prover.targets)
+    sources = dict.fromkeys(name for prover in provers for name in prover.sources)
+    followed = sum(prover.followed for prover in provers)
+    pairs = sum(prover.pairs for prover in provers)
+    return Proof(tuple(sources), cidrs, pairs, tuple(findings), tuple(network.unseen), followed)
+
+
+class _Fate(NamedTuple):
+    """What becomes of packets of one class of sources to one target: ``arrivals`` are the machines on the way."""
+
+    causes: tuple[Cause, ...]
+    arrivals: tuple[Arrival, ...]
+    blind: bool
+
+
+class _Prover:
+    """The working state for one IP version."""
+
+    def __init__(self, network: Network, found: Sequence[Target], version: int) -> None:
+        self.network = network
+        self.targets = found
+        self.version = version
+        self.followed = 0
+        self.sources = [
+            name for name, node in network.nodes.items() if name in network.hosts and self._takes_part(name)
+        ]
+        self._catalogue = Catalogue(network, found, version)
+        self._reaches = {name: self._catalogue.reach(network.hosts[name]) for name in self.sources}
+        self._parts = {
+            place: parts(target.prefix, self._catalogue.specifics[place]) for place, target in enumerate(found)
+        }
+        self._selected = {
+            rule.src for host in network.hosts.values() for rule in host.rules.get(version) or () if rule.src
+        }
+        self._tables: dict[str, Tables] = {}
+        self._classes: dict[object, dict[int, _Fate]] = {}
+        self._back: dict[tuple[Arrival, int], str] = {}
+        self._found: dict[Cause, dict[tuple[int, ...], list[str]]] = {}
+        pods = sum(target.pods for target in found)
+        self.pairs = sum(pods - sum(found[place].pods for place in self._reaches[name].own) for name in self.sources)
+
+    def prove(self) -> list[Finding]:
+        """Return all findings."""
+        personal = self._deliveries()
+        for name in self.sources:
+            reach = self._reaches[name]
+            iif = self._pod_device(reach)
+            astray = reach.missing.union(*(reached & personal for reached in reach.direct.values()) if personal else ())
+            if iif != LOOPBACK and reach.host.forwards(self.version, iif) is False:
+                astray = astray.union(*reach.direct.values())
+            if astray:
+                self._astray(name, iif, sorted(astray))
+        self._ways_back()
+        return [
+            Finding(
+                cause,
+                tuple(
+                    Block(tuple(names), tuple(self.targets[place].prefix for place in places))
+                    for places, names in blocks.items()
+                ),
+            )
+            for cause, blocks in self._found.items()
+        ]
+
+    def _takes_part(self, name: str) -> bool:
+        node = self.network.nodes[name]
+        versions = {each.version for each in node.internal_ips} | {each.version for each in node.pod_cidrs}
+        return self.version in versions
+
+    def _deliveries(self) -> frozenset[int]:
+        """Judge what owners do with packets that come straight; return the targets where that depends on the source."""
+        personal = set()
+        for place, arrival in self._catalogue.arrivals.items():
+            if arrival is None:
+                continue
+            fate = self._fate(place, arrival.host, arrival.iif)
+            if not fate.blind:
+                personal.add(place)
+            elif fate.causes:
+                straight = [
+                    name
+                    for name in self.sources
+                    if any(place in reached for reached in self._reaches[name].direct.values())
+                ]
+                for cause in fate.causes:
+                    self._note(cause, (place,), straight)
+        return frozenset(personal)
+
+    def _astray(self, name: str, iif: str, places: Iterable[int]) -> None:
+        """Judge what one node does with targets that it does not send straight to their owners."""
+        known = self._classes.setdefault(self._class(self._reaches[name], iif), {})
+        found: dict[Cause, dict[int, None]] = {}
+        for place in places:
+            fate = known.get(place) or self._fate(place, name, iif, name)
+            if fate.blind:
+                known[place] = fate
+                causes = fate.causes or self._back_causes(name, fate.arrivals)
+            else:
+                fates = [self._fate(place, name, iif, name, src) for src in self._sources_of(name, iif)]
+                causes = tuple(cause for each in fates for cause in each.causes)
+            for cause in causes:
+                found.setdefault(cause._replace(node=cause.node or name), {})[place] = None
+        for cause, those in found.items():
+            self._note(cause, tuple(those), [name])
+
+    def _fate(self, place: int, start: str, iif: str, source: str = "", src: Address | None = None) -> _Fate:
+        """Follow packets to every part of a target. Causes at SOURCE itself name no node, as they are shared by a class."""
+        causes: dict[Cause, None] = {}
+        arrivals: dict[Arrival, None] = {}
+        blind = True
+        for part, dst in self._parts[place]:
+            journey = follow(self.network, self._look if src is None else self.network.look, start, Flow(dst, src, iif))
+            self.followed += 1
+            blind &= journey.blind
+            arrivals.update(
+                (Arrival(hop.host, hop.iif), None) for hop in journey.hops if hop.before >= 0 or hop.iif != iif
+            )
+            cause = judge(self.network, journey, self.targets[place], part)
+            if cause is None and src is not None:
+                cause = _asymmetry(journey)
+            if cause and cause._replace(part=None) not in causes:  # the whole explains its parts, and comes first
+                causes[cause] = None
+        return _Fate(
+            tuple(cause._replace(node="" if cause.node == source else cause.node) for cause in causes),
+            tuple(arrivals),
+            blind,
+        )
+
+    def _ways_back(self) -> None:
+        """Find packets that come straight to their owner, whose answers would not leave by the device they came in by."""
+        for place, arrival in self._catalogue.arrivals.items():
+            if self.version == 6 or arrival is None or self.network.hosts[arrival.host].reverse_path(arrival.iif) == 0:
+                continue
+            owner = self._reaches.get(arrival.host)
+            if owner is None:
+                continue
+            other = (reached for dev, reached in owner.direct.items() if dev != arrival.iif)
+            for back in owner.missing.union(*other):
+                sender = self._reaches.get(self.targets[back].owner)
+                if sender and not any(place in reached for reached in sender.direct.values()):
+                    continue
+                if sender:
+                    for cause in self._back_causes(sender.host.name, (arrival,)):
+                        self._note(cause, (place,), [sender.host.name])
+
+    def _back_causes(self, name: str, arrivals: Iterable[Arrival]) -> tuple[Cause, ...]:
+        """Return what the machines on the way have against packets from NAME, whose answers they would send elsewhere."""
+        if self.version == 6:
+            return ()
+        for place in self._reaches[name].own:
+            for arrival in arrivals:
+                key = arrival, place
+                verdict = self._back.get(key)
+                if verdict is None:
+                    verdict = self._back[key] = self._verdict(arrival, place)
+                if verdict == "asymmetric":
+                    return (Cause("warning", "asymmetric-path", arrival.host, None, arrival.iif),)
+                if verdict:
+                    severity = "cannot-tell" if verdict == "unknown" else "unreachable"
+                    code = "cannot-tell" if verdict == "unknown" else verdict
+                    return (Cause(severity, code, arrival.host, None, arrival.iif),)  # type: ignore[arg-type]
+        return ()
+
+    def _verdict(self, arrival: Arrival, place: int) -> str:
+        host = self.network.hosts[arrival.host]
+        mode = host.reverse_path(arrival.iif)
+        reach = self._reaches.get(arrival.host)
+        if mode == 0 or (reach and place in reach.direct.get(arrival.iif, ())):
+            return ""
+        src = self._parts[place][0][1]
+        return source_verdict(self._look(arrival.host, src), Flow(src, src, arrival.iif), arrival.iif)
+
+    def _look(self, name: str, dst: Address) -> Tables:
+        """Return tables that hold at least what a look-up of DST can meet."""
+        reach, place = self._reaches.get(name), self._catalogue.place(dst)
+        if reach is None or place is None:
+            return self.network.look(name, dst)
+        if place not in reach.missing and place not in reach.own:
+            return Tables(reach.host, self.version, self._catalogue.alone(reach, place))
+        if name not in self._tables:
+            self._tables[name] = Tables(reach.host, self.version, reach.routes)
+        return self._tables[name]
+
+    def _pod_device(self, reach: Reach) -> str:
+        """Return the device that packets of a node's pods come in by, ``lo`` where it has none and is itself the source."""
+        for place in sorted(reach.own):
+            if self.targets[place].pods:
+                decision = self._look(reach.host.name, self._parts[place][0][1]).decide(Flow(self._parts[place][0][1]))
+                if decision.kind == "unicast" and decision.hops[0].via is None and decision.hops[0].dev:
+                    return decision.hops[0].dev
+        return LOOPBACK
+
+    def _sources_of(self, name: str, iif: str) -> list[Address]:
+        """Return an address for every part of the pod CIDRs of NAME that some policy rule tells apart."""
+        if iif == LOOPBACK:
+            return [each for each in self.network.nodes[name].internal_ips if each.version == self.version][:1]
+        found = []
+        for place in sorted(self._reaches[name].own):
+            whole = self.targets[place].prefix
+            specifics = self._catalogue.specifics[place] | {
+                each for each in self._selected if whole.covers(each) and each != whole
+            }
+            found += [
+                address for _, address in parts(whole, specifics) if self.network.hosts[name].owns(address) is None
+            ]
+        return found
+
+    def _class(self, reach: Reach, iif: str) -> object:
+        """Return what tells apart machines that may treat targets of others differently; equal ones share every verdict."""
+        host = reach.host
+        met = frozenset(
+            (route.dst, route.table, route.metric, route.tos, route.kind, route.next_hops)
+            for route in reach.routes
+            if not all(place in reach.own for place in self._catalogue.touched(route))
+        )
+        devices = tuple(
+            (dev, (link := host.links.get(dev)) and link[2:], self.network.segment(host.name, dev))
+            for dev in sorted({hop.dev for route in reach.routes for hop in route.next_hops if hop.dev} | {iif})
+        )
+        peculiar = (
+            tuple((route, host.peculiar[route]) for route in reach.routes if route in host.peculiar)
+            if host.peculiar
+            else ()
+        )
+        return (
+            met,
+            devices,
+            host.rules.get(self.version),
+            peculiar,
+            iif,
+            host.forwards(self.version, iif),
+            frozenset(host.masters) if host.masters else (),
+        )
+
+    def _note(self, cause: Cause, places: tuple[int, ...], names: Sequence[str]) -> None:
+        if names:
+            self._found.setdefault(cause, {}).setdefault(places, []).extend(names)
+
+
+def _asymmetry(journey: Journey) -> Cause | None:
+    found = next((hop for hop in journey.hops if hop.asymmetric), None)
+    return found and Cause("warning", "asymmetric-path", found.host, None, found.iif)

@@ -1,0 +1,54 @@
+"""The tables of the machine that we are on, from ip(8) and /proc/sys."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from podroutes.model.host import Host
+from podroutes.probe import TablesError
+from podroutes.probe.iproute import Reader, Texts
+
+# What each file of a directory of tables holds; the one list for reading live, and for the documentation.
+COMMANDS = {
+    "link": "ip -j link",
+    "addr": "ip -j addr",
+    "route": "ip -j route show table all",
+    "rule": "ip -j rule",
+    "rule6": "ip -j -6 rule",
+}
+_SYSCTLS = ("ipv4/ip_forward", "ipv4/conf/*/forwarding", "ipv4/conf/*/rp_filter", "ipv6/conf/all/forwarding")
+_PROC = Path("/proc/sys/net")
+
+
+def read_here(name: str, reader: Reader) -> Host:
+    """Return the machine of the network namespace that we are in, under NAME; TablesError when ip(8) does not answer."""
+    return reader.host(
+        name, Texts(**{field: _printed(words) for field, words in COMMANDS.items()}), _sysctls(), COMMANDS.__getitem__
+    )
+
+
+def _printed(command: str) -> bytes:
+    words = command.split()
+    try:
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
+        )
+    except OSError as error:
+        raise TablesError(f"cannot run `{command}`: {error.strerror}; install iproute2") from None
+    if done.returncode and "rule" not in words:
+        raise TablesError(f"`{command}` failed: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout or b"[]"  # a kernel without policy rules, or without IPv6, prints nothing
+
+
+def _sysctls() -> dict[str, int]:
+    found = {}
+    for pattern in _SYSCTLS:
+        for path in _PROC.glob(pattern):
+            try:
+                found["net." + str(path.relative_to(_PROC)).replace("/", ".")] = int(path.read_text(encoding="ascii"))
+            except (OSError, ValueError):  # a device that went away while we looked
+                continue
+    return found

@@ -1,0 +1,114 @@
+"""One packet's way, hop by hop."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from podroutes.model.address import BITS, network
+from podroutes.model.host import DEFAULT, LOCAL, Rule
+from podroutes.model.journey import End, Hop
+from podroutes.model.proof import CAUSES, Block, Finding, Trace
+from podroutes.model.route import MAIN
+from podroutes.model.text import escaped
+from podroutes.views import iproute
+from podroutes.views.proof import sentence
+from podroutes.views.style import Style
+
+_TABLES = {LOCAL: "local", MAIN: "main", DEFAULT: "default"}
+_FATES = {
+    "local": "takes it",
+    "on-link": "puts it on {}",
+    "refused": "refuses it ({})",
+    "forwarding-off": "does not forward what comes in by {}",
+    "reverse-path": "drops it: it would answer by another device than {} (rp_filter)",
+    "martian-source": "drops it: its source is an address of its own",
+    "link-down": "cannot send it: {} is down or has no carrier",
+    "loop": "sends it back to {}, where it was before",
+    "left": "hands it to {}, whose tables are not known",
+    "unseen": "hands it to {}, whose tables have not been seen",
+    "unknown": "does what cannot be told: {}",
+}
+
+
+def text(trace: Trace, style: Style) -> Iterator[str]:
+    """Yield ``1 worker-0  10.200.1.5: rule 32766 lookup main, 10.200.1.0/24 via …`` for each hop, then what becomes of it."""
+    depths: list[int] = []
+    wide = max(len(escaped(hop.host)) for hop in trace.journey.hops)
+    for place, hop in enumerate(trace.journey.hops):
+        depths.append(depths[hop.before] + 1 if hop.before >= 0 else 1)
+        yield f"{depths[place]} {style('bold', escaped(hop.host).ljust(wide))}  {trace.flow.dst}: {decided(hop)}"
+        for end in trace.journey.ends:
+            if end.hop == place:
+                yield f"{'':{wide + 4}}{_end(end)}"
+    yield f"{style('green', 'delivered')}" if trace.cause is None else f"{style('red', _verdict(trace))}: {_why(trace)}"
+    if trace.cause:
+        yield f"  fix: {CAUSES[trace.cause.code][1]}"
+
+
+def decided(hop: Hop) -> str:
+    """Return the rule and the route that decide at HOP."""
+    decision = hop.decision
+    by = (
+        f"rule {_rule(decision.rule)}"
+        if decision.rule
+        else "no policy rule"
+        if decision.route is None
+        else "table main"
+    )
+    if decision.route:
+        return f"{by}, {iproute.line(decision.route)}"
+    return by if decision.rule else "no route"
+
+
+def _rule(rule: Rule) -> str:
+    words = [str(rule.priority), "not" if rule.inverted else ""]
+    words += [f"from {rule.src}" if rule.src else "", f"to {rule.dst}" if rule.dst else ""]
+    words += [
+        f"iif {escaped(rule.iif)}" if rule.iif else "",
+        f"fwmark {rule.mark:#x}/{rule.mask:#x}" if rule.mask else "",
+    ]
+    words += [f"tos {rule.tos:#x}" if rule.tos else "", rule.action]
+    words += [_TABLES.get(rule.table, str(rule.table))] if rule.action == "lookup" else []
+    return " ".join(filter(None, words))
+
+
+def _end(end: End) -> str:
+    return _FATES[end.fate].format(escaped(end.detail))
+
+
+def _verdict(trace: Trace) -> str:
+    return "not delivered" if trace.cause and trace.cause.severity == "unreachable" else "cannot tell"
+
+
+def _why(trace: Trace) -> str:
+    if trace.cause is None:
+        return ""
+    dst = network(trace.flow.dst, BITS[trace.flow.dst.version])
+    return sentence(Finding(trace.cause._replace(part=None), (Block((trace.start,), (dst,)),)))
+
+
+def document(trace: Trace) -> dict[str, Any]:
+    """Return the stable JSON shape; ``before`` is the place of the hop that a packet comes from, null for the first."""
+    return {
+        "src": str(trace.flow.src),
+        "dst": str(trace.flow.dst),
+        "delivered": trace.cause is None,
+        "hops": [
+            {
+                "host": hop.host,
+                "iif": hop.iif,
+                "rule": _rule(hop.decision.rule) if hop.decision.rule else None,
+                "route": iproute.line(hop.decision.route) if hop.decision.route else None,
+                "kind": hop.decision.kind,
+                "before": hop.before if hop.before >= 0 else None,
+            }
+            for hop in trace.journey.hops
+        ],
+        "ends": [{"hop": end.hop, "fate": end.fate, "detail": end.detail or None} for end in trace.journey.ends],
+        "cause": trace.cause
+        and {
+            "code": trace.cause.code,
+            "node": trace.cause.node,
+            "message": _why(trace),
+            "fix": CAUSES[trace.cause.code][1],
+        },
+    }
