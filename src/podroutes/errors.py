@@ -23,3 +23,7 @@ class KernelError(PodroutesError):
 
 class LabError(PodroutesError):
     """The lab cannot be made, found or entered."""
+
+
+class PersistError(PodroutesError):
+    """Routes cannot be made to last: no manager or two, an interface it does not know, a file that cannot be written."""

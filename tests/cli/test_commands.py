@@ -169,7 +169,7 @@ def test_show_tells_the_state_of_every_route(worker, podroutes, machines):
     status, out, _ = podroutes("show")
     assert status == 2
     assert [line.split() for line in out.splitlines()] == [
-        "10.200.1.0/24 via 192.168.8.21 dev ens18 proto podroutes worker-1 ok".split(),
+        "10.200.1.0/24 via 192.168.8.21 dev ens18 proto podroutes worker-1 ok, until reboot".split(),
         "10.200.2.0/24 via 192.168.8.22 dev ens18 proto podroutes worker-2 missing".split(),
         "10.200.3.0/24 via 192.168.9.23 proto podroutes w3 unreachable".split(),
         "10.200.4.0/24 via 192.168.8.66 dev ens18 w4 foreign".split(),

@@ -99,11 +99,13 @@ def _plan(parser: Parser) -> None:
     _source(parser)
     parser.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
     _interface(parser)
+    _persist(parser)
     _output(parser)
 
 
 def _apply(parser: Parser) -> None:
     _source(parser)
+    _persist(parser)
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     _output(parser)
 
@@ -119,13 +121,32 @@ def _remove(parser: Parser) -> None:
 
 
 def _render(parser: Parser) -> None:
-    parser.add_argument("format", metavar="FORMAT", choices=("ip",), help="ip: commands for a shell")
+    from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
+
+    formats = ("ip", *BACKENDS)
+    parser.add_argument(
+        "format", metavar="FORMAT", choices=formats, help=f"ip (commands for a shell), {', '.join(BACKENDS)}"
+    )
     _source(parser)
     _interface(parser)
     parser.add_argument("--all", action="store_true", help="for every node")
     parser.add_argument(
         "--directory", metavar="DIR", help="with --all: write a file for each node there instead of printing"
     )
+
+
+def _verify(parser: Parser) -> None:
+    _source(parser)
+    _tables(parser)
+    _output(parser)
+
+
+def _trace(parser: Parser) -> None:
+    parser.add_argument("src", metavar="SRC", help="where it comes from: the address of a pod or machine, or a node's name")
+    parser.add_argument("dst", metavar="DST", help="where it goes to, likewise or any other address")
+    _source(parser)
+    _tables(parser)
+    _output(parser)
 
 
 def _lab(parser: Parser) -> None:
@@ -153,6 +174,26 @@ def _interface(parser: Parser) -> None:
     )
 
 
+def _tables(parser: Parser) -> None:
+    parser.add_argument(
+        "--tables", metavar="DIR", help="the nodes' tables, DIR/NODE/{link,addr,route,rule,rule6}.json as `ip -j` prints them"
+    )
+    parser.add_argument("--lab", metavar="NAME", nargs="?", const="lab", help="read the tables from a running lab (default lab)")
+
+
+def _persist(parser: Parser) -> None:
+    from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
+
+    parser.add_argument(
+        "--persist",
+        metavar="BACKEND",
+        choices=("auto", *BACKENDS, "none"),
+        help=f"write the routes down for the next boot: auto (for the manager of the interface), {', '.join(BACKENDS)}; "
+        "none takes back what was written; without it, what is written down already is kept up to date",
+    )
+    parser.add_argument("--sysctl", action="store_true", help="with --persist: turn on forwarding at boot as well")
+
+
 def _output(parser: Parser) -> None:
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")
 
@@ -164,8 +205,11 @@ exit status: 0 in sync, 2 changes pending, 1 error (also when nothing is pending
 """
 _APPLY = """\
 Make the kernel's main table agree with the inventory: show the plan, carry it out, say what became of it. Only routes of
-protocol 107 (podroutes) are ever changed or deleted; a change of next hop is one atomic replace. Needs CAP_NET_ADMIN when
-there is something to change.
+protocol 107 (podroutes), or of our own file where netplan gives them another, are ever changed or deleted; a change of next
+hop is one atomic replace. Needs CAP_NET_ADMIN when there is something to change.
+
+With --persist the same routes are written to a file of our own, in the place where the network manager reads it at the next
+boot. No manager is restarted or reloaded.
 
 exit status: 0 done, 1 something could not be done
 """
@@ -177,7 +221,8 @@ next hop cannot be reached)
 exit status: 0 all ok, 2 any is not, 1 error
 """
 _REMOVE = """\
-Delete every route of protocol 107 (podroutes), in every table, and nothing else. Needs no inventory.
+Delete every route of protocol 107 (podroutes), in every table, every file that podroutes wrote for the next boot, with
+netplan also the routes that it made of our file, and nothing else. Needs no inventory.
 
 exit status: 0 done, 1 something could not be done
 """
@@ -186,6 +231,19 @@ Print the configuration that gives a node its routes, for use away from it. Touc
 
 exit status: 0 complete, 1 error (also when a podCIDR had to be left out; standard error says which)
 """
+_VERIFY = """\
+Decide for every node and every pod CIDR of another node whether packets get there, from the tables that the nodes really
+have: all policy rules and tables, longest prefix, metric, TOS, ECMP, refusing routes, link state, reverse path. Prints a
+proof, or the cause of each failure. Without --tables and --lab it knows the tables of this machine alone.
+
+exit status: 0 proven, 2 not, 1 error
+"""
+_TRACE = """\
+Follow one packet from SRC to DST as the nodes' tables have it, with the rule and the route that decide at each hop.
+Packets of a pod start at its node, as do those that a node itself sends.
+
+exit status: 0 delivered (on every way that it may take), 2 not, 1 error
+"""
 
 _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
     "plan": ("show what apply would change on this node", _PLAN, _plan),
@@ -193,5 +251,7 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
     "show": ("list our routes as the kernel has them, each with its node and state", _SHOW, _show),
     "remove": ("take back every route of ours, and nothing else", _REMOVE, _remove),
     "render": ("print a node's persistent configuration without touching anything", _RENDER, _render),
+    "verify": ("prove that every pod CIDR is reachable from every node, or say why not", _VERIFY, _verify),
+    "trace": ("follow one packet through the nodes' tables, hop by hop", _TRACE, _trace),
     "lab": ("make a cluster of network namespaces on this machine to try things in", "", _lab),
 }

@@ -3,18 +3,21 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from podroutes.core.claims import Claims, examine
 from podroutes.core.identity import named_node, this_node
 from podroutes.errors import InventoryError
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
-from podroutes.model.plan import Plan
+from podroutes.model.plan import Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.views import report
 from podroutes.views.style import Style
+
+if TYPE_CHECKING:
+    from podroutes.persist.whole import Whole
 
 
 class Source(NamedTuple):
@@ -43,6 +46,31 @@ def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = 
     return this_node(cluster, os.uname().nodename, [each.address for each in addresses])
 
 
+def command_at_boot(arguments: argparse.Namespace, *program: str, node: str) -> tuple[str, ...]:
+    """Return the command with which PROGRAM applies the same inventory at boot, from wherever it is started."""
+    if arguments.inventory == "-":
+        raise InventoryError("standard input is not there at boot: name the inventory's file with -i PATH")
+    return (*program, "apply", "--inventory", os.path.abspath(arguments.inventory), "--node", node)  # noqa: PTH100
+
+
+def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib) -> "Whole":
+    """Return the plan of this machine, kernel and files, as the command line wants it; say what `auto` chose."""
+    from podroutes.persist.root import Root  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.persist.whole import Wish, plan_whole  # noqa: PLC0415
+
+    own = own_node(arguments, source.cluster, fib)
+    wish = Wish(
+        lambda: command_at_boot(arguments, sys.executable, "-m", "podroutes", node=own.name),
+        getattr(arguments, "persist", None) or "",
+        getattr(arguments, "sysctl", False),
+        getattr(arguments, "adopt", False),
+    )
+    whole = plan_whole(source.claims, own, fib, Root(), wish)
+    if whole.why:
+        print(f"podroutes: --persist {wish.backend} is {whole.backend}: {whole.why}", file=sys.stderr)
+    return whole
+
+
 def style(stream: TextIO) -> Style:
     """Return whether STREAM takes colour: a terminal, unless NO_COLOR is set (no-color.org)."""
     return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
@@ -56,16 +84,16 @@ def say(lines: Iterable[str]) -> None:
 
 def say_plan(plan: Plan) -> None:
     """Print a plan that is not carried out: its changes and what they come to."""
-    if plan.changes:
+    if plan.pending:
         say(report.changes(plan, style(sys.stdout)))
         print()
     print(report.summary(plan))
 
 
-def say_failures(plan: Plan, failures: Mapping[int, str]) -> None:
+def say_failures(plan: Plan, outcome: Outcome) -> None:
     """Print to standard error which changes of PLAN could not be made, and why."""
     sys.stdout.flush()
-    for line in report.failures(plan, failures, style(sys.stderr)):
+    for line in report.failures(plan, outcome, style(sys.stderr)):
         print(line, file=sys.stderr)
 
 

@@ -31,7 +31,7 @@ def difference(desired: Desired, fib: Fib, *, adopt: bool = False) -> Difference
     """Return what makes FIB agree with DESIRED; with ADOPT also identical routes of others become ours."""
     rows = _others_by_destination(fib)
     parts = [_Family(desired, version, fib.plain[version], rows, adopt=adopt).difference() for version in (4, 6)]
-    changes = sorted(chain.from_iterable(part.changes for part in parts), key=_in_order)
+    changes = sorted(chain.from_iterable(part.changes for part in parts), key=in_order)
     return Difference(
         tuple(changes),
         sum(part.unchanged for part in parts),
@@ -39,7 +39,8 @@ def difference(desired: Desired, fib: Fib, *, adopt: bool = False) -> Difference
     )
 
 
-def _in_order(change: Change) -> tuple[bool, Prefix]:
+def in_order(change: Change) -> tuple[bool, Prefix]:
+    """Sort key of changes: what adds before what deletes."""
     return change.action == "delete", change.route.dst
 
 

@@ -2,26 +2,28 @@
 
 from collections.abc import Iterator
 
+from podroutes.core.ownership import lasts, node_names, ours
 from podroutes.core.planning import Planned
 from podroutes.model.fib import Fib
+from podroutes.model.lasting import Ledger
 from podroutes.model.survey import Entry
 
 _NO_WAY_OUT = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN: linux/rtnetlink.h
 
 
-def survey(planned: Planned, fib: Fib) -> list[Entry]:
+def survey(planned: Planned, fib: Fib, ledger: Ledger) -> list[Entry]:
     """Return an entry for every route of ours in FIB and every wanted one, in order of destination."""
-    return sorted(_entries(planned, fib), key=lambda entry: (entry.route.dst, entry.route.metric))
+    entries = sorted(_entries(planned, fib, ledger), key=lambda entry: (entry.route.dst, entry.route.metric))
+    return [entry._replace(lasts=entry.state != "foreign" and lasts(entry.route, ledger)) for entry in entries]
 
 
-def _entries(planned: Planned, fib: Fib) -> Iterator[Entry]:
+def _entries(planned: Planned, fib: Fib, ledger: Ledger) -> Iterator[Entry]:
     plan, desired = planned
-    nodes = {claim.dst: claim.node.name for wanted in desired.wanted.values() for claim in wanted.claims}
-    nodes |= {problem.dst: problem.nodes[0] for problem in desired.problems if problem.dst}
+    nodes = node_names(desired)
     leaving = {change.route for change in plan.changes if change.action == "delete"}
     leaving |= {change.was for change in plan.changes if change.was}
-    ours = tuple(fib.ours())
-    for route in ours:
+    here = tuple(ours(fib, ledger))
+    for route in here:
         incumbent = desired.incumbents.get(route.dst, {})
         node = nodes.get(route.dst) or (incumbent.get(route.via) if route.via else None)
         if route in leaving:
@@ -31,11 +33,14 @@ def _entries(planned: Planned, fib: Fib) -> Iterator[Entry]:
         else:
             yield Entry(route, node, "ok")
     yield from (Entry(change.route, change.node, "missing") for change in plan.changes if change.action == "add")
-    present = {route.dst for route in ours}
+    present = {route.dst for route in here}
     for dst, route in desired.out_of_reach.items():
         if dst not in present:
             yield Entry(route, nodes.get(dst), "unreachable")
+    mine = set(here)
     foreign = {problem.dst for problem in plan.problems if problem.code == "foreign-route"}
     yield from (
-        Entry(route, nodes.get(route.dst), "foreign") for route in fib.others if route.dst in foreign and not route.ours
+        Entry(route, nodes.get(route.dst), "foreign")
+        for route in fib.others
+        if route.dst in foreign and route not in mine
     )

@@ -1,7 +1,9 @@
 """A plan: what would change on one machine, and what stands in the way."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from podroutes.model.lasting import FileChange
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route
 
@@ -18,12 +20,21 @@ class Change(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Everything that separates one machine from its inventory. Carrying out ``changes`` in order loses no packet."""
+    """Everything that separates one machine from its inventory. Carrying out ``changes`` in order loses no packet.
+
+    ``files`` are those of ours that keep the routes; None where none do.
+    """
 
     node: str
     changes: tuple[Change, ...]
     unchanged: int
     problems: tuple[Problem, ...]
+    files: tuple[FileChange, ...] | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to change, in the kernel or in files."""
+        return bool(self.changes or self.files)
 
     @property
     def errors(self) -> int:
@@ -33,7 +44,19 @@ class Plan(NamedTuple):
     @property
     def in_sync(self) -> bool:
         """Whether the machine agrees with the inventory: nothing to change, and nothing that cannot be."""
-        return not self.changes and not self.errors
+        return not self.pending and not self.errors
+
+
+class Outcome(NamedTuple):
+    """What became of a plan that was carried out: why, by position, for the changes and files that failed."""
+
+    routes: Mapping[int, str]
+    files: Mapping[int, str] = {}
+
+    @property
+    def failed(self) -> int:
+        """How many did."""
+        return len(self.routes) + len(self.files)
 
 
 class Refusal(NamedTuple):

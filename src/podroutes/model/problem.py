@@ -56,6 +56,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A node has a podCIDR but no InternalIP, so nothing can be routed to it.",
         "Add its InternalIP.",
     ),
+    "not-persistent": (
+        "The routes cannot be written down for the next boot as they were before.",
+        "Name the place with `apply --persist BACKEND`, or give it up with `apply --persist none`.",
+    ),
     "overlapping-pod-cidr": (
         "The podCIDR of one node lies inside that of another.",
         "Give each node its own podCIDR.",

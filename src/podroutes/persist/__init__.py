@@ -1,1 +1,46 @@
-"""The door to files that outlive a run."""
+"""The door to files that outlive a run, and to the network managers that read them.
+
+A backend is one module with what Backend asks for, of which ``render`` is pure. Around them: ``root`` is a machine's files,
+``detect`` finds the manager of an interface, ``ledger`` what our own files say, ``whole`` makes the one plan of kernel and files,
+``carry`` carries it out, ``files`` is the one place that writes.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol
+
+from podroutes.model.fib import Link
+from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.persist.root import Root
+
+BACKENDS = ("networkd", "networkmanager", "ifupdown", "netplan", "systemd")  # one module each
+
+
+class Backend(Protocol):
+    """What podroutes asks of a backend, which is a module."""
+
+    PROTOCOL: int  # what its routes carry in the kernel
+    PATTERNS: tuple[str, ...]  # where its files are: absolute, * stands for one name
+    ROUTE: (
+        re.Pattern[str] | None
+    )  # finds dst, via and metric of the routes in a file; None: it stands for every wanted route
+    RELOAD: tuple[tuple[str, ...], ...]  # what makes the manager take up its files without a restart
+
+    def render(self, routes: Sequence[Lasting], setting: Setting, /) -> tuple[File, ...]:
+        """Return the files that give a machine ROUTES at boot. Pure: the same text every time."""
+
+    def away(self, dev: str, /) -> str:
+        """Return what the manager of another machine presumably calls DEV."""
+
+    def place(self, root: Root, link: Link, /) -> str:
+        """Return what the manager calls LINK; PersistError where it does not manage it."""
+
+    def check(self, root: Root, files: Sequence[File], /) -> str:
+        """Ask the manager's own tool, where it is installed, what it thinks of FILES: "" or its complaint."""
+
+
+def backend(name: str) -> Backend:
+    """Return the backend called NAME, one of BACKENDS."""
+    found: Backend = import_module(f"podroutes.persist.{name}")
+    return found

@@ -3,27 +3,43 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from podroutes.model.plan import Change, Plan
+from podroutes.model.lasting import FileChange
+from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route, protocol_name
 from podroutes.model.survey import Entry
 
 
-def plan(plan: Plan, failures: Mapping[int, str] | None = None) -> dict[str, Any]:
-    """Return a plan; with FAILURES, the errors by position of a plan that was carried out, also what became of each change."""
+def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
+    """Return a plan; with the OUTCOME of one that was carried out, also what became of each change.
+
+    ``files`` is there where files of ours keep the routes.
+    """
     changes = [change(each) for each in plan.changes]
-    if failures is not None:
-        for position, shown in enumerate(changes):
-            shown["applied"] = position not in failures
-            if position in failures:
-                shown["error"] = failures[position]
+    files = [file(each) for each in plan.files or ()]
+    if outcome:
+        _judge(changes, outcome.routes)
+        _judge(files, outcome.files)
     return {
         "node": plan.node or None,
         "in_sync": plan.in_sync,
         "changes": changes,
+        **({"files": files} if plan.files is not None else {}),
         "unchanged": plan.unchanged,
         "problems": [problem(each) for each in plan.problems],
     }
+
+
+def _judge(shown: list[dict[str, Any]], failures: Mapping[int, str]) -> None:
+    for position, each in enumerate(shown):
+        each["applied"] = position not in failures
+        if position in failures:
+            each["error"] = failures[position]
+
+
+def file(change: FileChange) -> dict[str, Any]:
+    """Return what happens to one file; ``backend`` is null for what goes with every one."""
+    return {"action": change.action, "path": change.file.path, "backend": change.backend or None}
 
 
 def change(change: Change) -> dict[str, Any]:
@@ -32,7 +48,8 @@ def change(change: Change) -> dict[str, Any]:
     if change.was:
         was = _route(change.was)
         del was["dst"]
-        if not change.was.ours:
+        was.pop("protocol", None)
+        if change.was.protocol != change.route.protocol:
             was["protocol"] = protocol_name(change.was.protocol)
         shown["was"] = was
     return shown
@@ -46,6 +63,8 @@ def _route(route: Route) -> dict[str, Any]:
         shown["type"] = route.kind
     if route.metric and not (route.dst.version == 6 and route.metric == 1024):  # the defaults go without saying
         shown["metric"] = route.metric
+    if not route.ours:
+        shown["protocol"] = protocol_name(route.protocol)
     return shown
 
 
@@ -71,6 +90,7 @@ def survey(node: str, entries: Iterable[Entry], problems: Iterable[Problem]) -> 
                 "protocol": protocol_name(entry.route.protocol),
                 "node": entry.node,
                 "state": entry.state,
+                "survives_reboot": entry.lasts,
             }
             for entry in entries
         ],

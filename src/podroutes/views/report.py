@@ -1,16 +1,17 @@
 """Plans, problems and routes for people."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from podroutes.model.plan import Change, Plan
+from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
-from podroutes.model.route import protocol_name
+from podroutes.model.route import PROTOCOL, protocol_name
 from podroutes.model.survey import Entry
 from podroutes.model.text import escaped
 from podroutes.views import iproute
 from podroutes.views.style import Style
 
 _SIGNS = {"add": ("+", "green"), "replace": ("~", "yellow"), "delete": ("-", "red")}
+_FILE_SIGNS = {"create": _SIGNS["add"], "replace": _SIGNS["replace"], "delete": _SIGNS["delete"]}
 _STATES = {"ok": "green", "missing": "red", "stale": "yellow", "foreign": "yellow", "unreachable": "red"}
 _ALIKE = 8  # problems of one code shown in full; a dead link makes thousands that say the same
 
@@ -24,11 +25,15 @@ def changes(plan: Plan, style: Style) -> Iterator[str]:
         note = _note(change)
         who = escaped(change.node) if change.node else ""
         yield f"  {style(colour, sign)} {text:{width}}  {style('bold', who)}{style('dim', note)}".rstrip()
+    for file in plan.files or ():
+        sign, colour = _FILE_SIGNS[file.action]
+        yield f"  {style(colour, sign)} {escaped(file.file.path)}  {style('dim', file.backend)}".rstrip()
 
 
 def _note(change: Change) -> str:
-    if change.was and not change.was.ours:
-        return f"  taken over from protocol {protocol_name(change.was.protocol)}"
+    if change.was and change.was.protocol != change.route.protocol:
+        verb = "renumbered" if change.was.ours or change.route.protocol != PROTOCOL else "taken over"
+        return f"  {verb} from protocol {protocol_name(change.was.protocol)}"
     if change.was:
         return f"  was {iproute.where(change.was)}".rstrip()
     return "" if change.node else "not wanted"
@@ -37,7 +42,7 @@ def _note(change: Change) -> str:
 def summary(plan: Plan) -> str:
     """Return what a plan comes to, in one line."""
     problems = _problem_counts(plan)
-    if not plan.changes:
+    if not plan.pending:
         if plan.errors:
             return f"No changes. {_routes(plan.unchanged)} in place{problems}."
         return (
@@ -45,21 +50,26 @@ def summary(plan: Plan) -> str:
         )
     counts = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
     verbs = ", ".join(f"{count} to {action}" for action, count in counts.items())
-    return f"Plan: {verbs}, {plan.unchanged} unchanged{problems}."
+    files = f"; {_files(len(plan.files))} to change" if plan.files else ""
+    return f"Plan: {verbs}, {plan.unchanged} unchanged{files}{problems}."
 
 
-def outcome(plan: Plan, failures: Mapping[int, str], verb: str = "Apply") -> str:
+def outcome(plan: Plan, outcome: Outcome, verb: str = "Apply") -> str:
     """Return what became of a plan that was carried out, in one line; VERB is what the user asked for."""
-    done = [change.action for position, change in enumerate(plan.changes) if position not in failures]
+    done = [change.action for position, change in enumerate(plan.changes) if position not in outcome.routes]
     counts = f"{done.count('add')} added, {done.count('replace')} replaced, {done.count('delete')} deleted"
-    failed = f", {len(failures)} failed" if failures else ""
-    verdict = f"{verb} {'incomplete' if failures or plan.errors else 'complete'}"
-    return f"{verdict}: {counts}{failed}, {plan.unchanged} unchanged{_problem_counts(plan)}."
+    failed = f", {outcome.failed} failed" if outcome.failed else ""
+    files = f"; {_files(len(plan.files) - len(outcome.files))} changed" if plan.files else ""
+    verdict = f"{verb} {'incomplete' if outcome.failed or plan.errors else 'complete'}"
+    return f"{verdict}: {counts}{failed}, {plan.unchanged} unchanged{files}{_problem_counts(plan)}."
 
 
-def failures(plan: Plan, failed: Mapping[int, str], style: Style) -> Iterator[str]:
+def failures(plan: Plan, outcome: Outcome, style: Style) -> Iterator[str]:
     """Yield a line for every change that could not be made."""
-    for position, why in failed.items():
+    for position, why in outcome.files.items():
+        file = (plan.files or ())[position]
+        yield f"{style('red', 'failed')} {file.action} {escaped(file.file.path)}: {why}"
+    for position, why in outcome.routes.items():
         change = plan.changes[position]
         where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
         yield f"{style('red', 'failed')} {change.action} {where}: {why}"
@@ -71,6 +81,10 @@ def _problem_counts(plan: Plan) -> str:
         f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count
     ]
     return f"; {', '.join(shown)}" if shown else ""
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"
 
 
 def _routes(count: int) -> str:
@@ -92,12 +106,16 @@ def problems(found: Sequence[Problem], style: Style) -> Iterator[str]:
 
 
 def survey(entries: Sequence[Entry], style: Style) -> Iterator[str]:
-    """Yield one line a route in the style of ip-route(8), with its node and state."""
+    """Yield one line a route in the style of ip-route(8), with its node and state, and whether it is lost at the next boot."""
     lines = [iproute.line(entry.route) for entry in entries]
     names = [escaped(entry.node) if entry.node else "-" for entry in entries]
     wide, broad = (max(map(len, column), default=0) for column in (lines, names))
     for entry, route, name in zip(entries, lines, names, strict=True):
-        yield f"{route:{wide}}  {name:{broad}}  {style(_STATES[entry.state], entry.state)}"
+        yield f"{route:{wide}}  {name:{broad}}  {style(_STATES[entry.state], entry.state)}{_end(entry)}"
+
+
+def _end(entry: Entry) -> str:
+    return ", until reboot" if entry.state == "ok" and not entry.lasts else ""
 
 
 def tally(entries: Iterable[Entry]) -> str:

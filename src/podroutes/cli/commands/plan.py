@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from podroutes.cli import session
-from podroutes.core.planning import plan_away, plan_here
+from podroutes.core.planning import plan_away
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
 from podroutes.views import data
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with NetlinkKernel() as kernel:
         fib = kernel.snapshot()
-    plan = plan_here(source.claims, session.own_node(arguments, source.cluster, fib), fib).plan
+    plan = session.plan_whole(arguments, source, fib).planned.plan
     if arguments.output == "json":
         session.say_json(data.plan(plan))
     else:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def status(plan: Plan) -> int:
     """Return the exit status that tells the state of PLAN."""
-    return 2 if plan.changes else 1 if plan.errors else 0
+    return 2 if plan.pending else 1 if plan.errors else 0
 
 
 def _all(plans: Iterator[Plan], output: str) -> int:

@@ -5,16 +5,26 @@ import os
 
 from podroutes.cli import session
 from podroutes.cli.commands.apply import carry_out
+from podroutes.core.ownership import ours
 from podroutes.kernel.netlink import NetlinkKernel
+from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Change, Plan
+from podroutes.persist.ledger import find
+from podroutes.persist.root import Root
 from podroutes.views import data
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Delete every route of ours; 0 done, 1 something could not be done."""
+    """Delete every route and every file of ours; 0 done, 1 something could not be done."""
+    found = find(Root())
+    ledger = found.ledger("")
+    files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
     with NetlinkKernel() as kernel:
-        changes = tuple(Change("delete", route) for route in sorted(kernel.ours(), key=lambda route: route.dst))
-        plan = Plan(os.uname().nodename, changes, 0, ())
+        routes = set(kernel.ours())
+        if ledger.static:
+            routes.update(ours(kernel.snapshot(), ledger))
+        changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
+        plan = Plan(os.uname().nodename, changes, 0, (), tuple(files) or None)
         if not arguments.dry_run:
             return carry_out(plan, kernel, arguments.output, "Remove")
     if arguments.output == "json":

@@ -4,7 +4,6 @@ import argparse
 import sys
 
 from podroutes.cli import session
-from podroutes.core.planning import plan_here
 from podroutes.core.survey import survey
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.views import data, report
@@ -15,11 +14,10 @@ def run(arguments: argparse.Namespace) -> int:
     source = session.read_source(arguments)
     with NetlinkKernel() as kernel:
         fib = kernel.snapshot()
-    own = session.own_node(arguments, source.cluster, fib)
-    planned = plan_here(source.claims, own, fib)
-    entries = survey(planned, fib)
+    planned, ledger, *_ = session.plan_whole(arguments, source, fib)
+    entries = survey(planned, fib, ledger)
     if arguments.output == "json":
-        session.say_json(data.survey(own.name, entries, planned.plan.problems))
+        session.say_json(data.survey(planned.plan.node, entries, planned.plan.problems))
     else:
         session.say(report.survey(entries, session.style(sys.stdout)))
         session.say_problems(planned.plan.problems)

@@ -1,0 +1,66 @@
+"""Carry out the file changes of a plan: asked about first, some before the kernel is changed, the rest after."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import groupby
+
+from podroutes.errors import PersistError
+from podroutes.model.lasting import File, FileChange
+from podroutes.persist import backend
+from podroutes.persist.files import write_whole
+from podroutes.persist.root import Root
+
+_OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories go with the last file in them
+
+
+def check(root: Root, changes: Iterable[FileChange]) -> None:
+    """Have every manager's own tool read what is to be written; PersistError where one does not like it, and nothing is written."""
+    for name, group in groupby(
+        (each for each in changes if each.action != "delete" and each.backend), lambda each: each.backend
+    ):
+        complaint = backend(name).check(root, [change.file for change in group])
+        if complaint:
+            raise PersistError(f"{name} refuses the file that would be written, so nothing was: {complaint}")
+
+
+def before(root: Root, changes: Sequence[FileChange]) -> None:
+    """Write what has to stand while the kernel is changed; PersistError where it cannot be written, and nothing else is done."""
+    for change in changes:
+        if change.first and (failure := _write(root, change.first)):
+            raise PersistError(f"{change.file.path}: {failure}; nothing was changed")
+
+
+def after(root: Root, changes: Sequence[FileChange]) -> dict[int, str]:
+    """Bring every file to its end; return why, by position, for those that could not be."""
+    failures = {}
+    for position, change in enumerate(changes):
+        if change.file == change.first:
+            continue
+        failure = _delete(root, change.file) if change.action == "delete" else _write(root, change.file)
+        if failure:
+            failures[position] = failure
+    return failures
+
+
+def _write(root: Root, file: File) -> str:
+    path = root.path(file.path)
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if path.parent.name.endswith(_OWN_DIRECTORIES):
+            path.parent.chmod(0o755)  # whatever the umask says: a manager may not run as root
+        write_whole(path, file.text, mode=file.mode)
+    except OSError as error:
+        return f"{error.strerror}"
+    return ""
+
+
+def _delete(root: Root, file: File) -> str:
+    path = root.path(file.path)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"{error.strerror}"
+    if path.parent.name.endswith(_OWN_DIRECTORIES):
+        with suppress(OSError):  # it holds somebody else's
+            path.parent.rmdir()
+    return ""

@@ -1,0 +1,64 @@
+"""netplan: a file of our own that sorts last and holds only ``routes:``, which netplan merges by the interface's id.
+
+netplan has no key for the protocol: its routes come back as static, and that they stand in our file makes them ours.
+https://netplan.readthedocs.io/en/stable/netplan-yaml/
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from podroutes.model.fib import Link
+from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.persist.root import Root
+from podroutes.persist.text import HEADER, by_device, metric, remark, safe
+
+PATH = "/etc/netplan/90-podroutes.yaml"
+PROTOCOL = 4  # RTPROT_STATIC, linux/rtnetlink.h: both networkd and NetworkManager give it to what netplan writes
+PATTERNS = (PATH,)
+ROUTE = re.compile(
+    r"^ +- to: (?P<dst>\S+).*\n +via: (?P<via>[0-9a-f.:]+)\n(?: +metric: (?P<metric>\d+)\n)?", re.MULTILINE
+)
+RELOAD = (("netplan", "generate"), ("networkctl", "reload"))  # `netplan apply` would touch every interface
+_PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML takes for nothing but text
+
+
+def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
+    """Return the one file; ``setting.places`` are ``SECTION.ID``. 0600, as netplan wants it."""
+    rows = by_device(routes, setting.places)
+    sections: dict[str, list[str]] = {}
+    for dev, place in sorted(setting.places.items(), key=lambda item: item[1]):
+        section, _, name = place.partition(".")
+        sections.setdefault(section, []).extend(_interface(name, rows[dev]))
+    lines = ["network:", "  version: 2"]
+    for section, body in sections.items():
+        lines += [f"  {section}:", *body]
+    return (File(PATH, HEADER + "\n".join(lines) + "\n", 0o600),)
+
+
+def _interface(name: str, routes: Sequence[Lasting]) -> Iterator[str]:
+    yield f"    {name}:" if _PLAIN.fullmatch(name) else f'    "{name}":'
+    yield "      routes:" if routes else "      routes: []"
+    for lasting in routes:
+        yield f"      - to: {lasting.route.dst} # {remark(lasting.node)}"
+        yield f"        via: {lasting.route.via}"
+        if metric(lasting):
+            yield f"        metric: {metric(lasting)}"
+
+
+def away(dev: str) -> str:
+    """Return section and id of DEV on a machine that we are not on: a network card by its own name."""
+    return f"ethernets.{safe(dev)}"
+
+
+def place(root: Root, link: Link) -> str:
+    """Return section and id of LINK in the administrator's files."""
+    from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
+
+    return find(root, link)
+
+
+def check(root: Root, files: Sequence[File]) -> str:
+    """Have ``netplan generate`` read the administrator's files and ours, in a directory of its own."""
+    from podroutes.persist.netplan_ids import generate  # noqa: PLC0415
+
+    return generate(root, files)

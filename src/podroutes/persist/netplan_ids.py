@@ -1,0 +1,116 @@
+"""The administrator's netplan files: what they call an interface, and what netplan makes of them together with ours."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from podroutes.errors import PersistError
+from podroutes.model.fib import Link
+from podroutes.model.lasting import File
+from podroutes.model.text import listing, printable
+from podroutes.persist.root import Root
+from podroutes.persist.text import is_ours
+
+_DIRECTORIES = ("/lib/netplan", "/etc/netplan", "/run/netplan")  # of files with one name the last counts, netplan(5)
+_SECTIONS = ("ethernets", "wifis", "bonds", "bridges", "vlans", "tunnels", "modems", "dummy-devices", "vrfs")
+
+
+def find(root: Root, link: Link) -> str:
+    """Return ``SECTION.ID`` of LINK; PersistError where no id or more than one is about it.
+
+    An id that does not exist must never be written: netplan takes it for a new interface, without the addresses of the old.
+    """
+    found = [
+        f"{section}.{name}"
+        for section, interfaces in _merged(root).items()
+        for name, body in interfaces.items()
+        if _is_about(root, link.name, name, body)
+    ]
+    if len(found) == 1:
+        return found[0]
+    dev = printable(link.name)
+    if found:
+        raise PersistError(
+            f"netplan has {listing(found)} for the one interface {dev}: leave one of them, or use --persist networkd"
+        )
+    raise PersistError(f"no interface of /etc/netplan is {dev}: netplan does not manage it; try --persist auto")
+
+
+def _merged(root: Root) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the interfaces by section and id, later files over earlier ones as netplan does it."""
+    sections: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, text in _files(root):
+        for section, interfaces in _network(name, text).items():
+            if section in _SECTIONS and isinstance(interfaces, dict):
+                for id_, body in interfaces.items():
+                    merged = sections.setdefault(section, {}).setdefault(str(id_), {})
+                    merged.update(body if isinstance(body, dict) else {})
+    return sections
+
+
+def _files(root: Root) -> Iterator[tuple[str, str]]:
+    """Yield name and text of the administrator's files in the order in which netplan reads them."""
+    paths = {PurePosixPath(name).name: name for directory in _DIRECTORIES for name in root.glob(f"{directory}/*.yaml")}
+    for _, name in sorted(paths.items()):
+        text = root.read(name) or ""
+        if not is_ours(text):
+            yield name, text
+
+
+def _network(name: str, text: str) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415, heavy
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PersistError(f"{name} is not YAML ({' '.join(str(error).split())}); see `netplan generate`") from None
+    network = document.get("network") if isinstance(document, dict) else None
+    return network if isinstance(network, dict) else {}
+
+
+def _is_about(root: Root, dev: str, name: str, body: dict[str, Any]) -> bool:
+    if body.get("set-name") == dev:
+        return True
+    match = body.get("match")
+    if not isinstance(match, dict):
+        return name == dev
+    if "set-name" in body:
+        return False  # it is called something else
+    facts = {
+        "name": dev,
+        "macaddress": (root.read(f"/sys/class/net/{dev}/address") or "").strip().lower(),
+        "driver": root.path(f"/sys/class/net/{dev}/device/driver").resolve().name,
+    }
+    wanted = {key: match[key] if isinstance(match[key], list) else [match[key]] for key in facts if key in match}
+    return bool(wanted) and all(
+        any(fnmatchcase(facts[key], str(each).lower() if key == "macaddress" else str(each)) for each in patterns)
+        for key, patterns in wanted.items()
+    )
+
+
+def generate(root: Root, files: Sequence[File]) -> str:
+    """Have netplan read the administrator's files and FILES in a directory of its own; "" or what is wrong."""
+    import tempfile  # noqa: PLC0415, only for what writes
+
+    with tempfile.TemporaryDirectory(prefix="podroutes-") as directory:
+        top = Path(directory)
+        for name, text in [*_files(root), *((file.path, file.text) for file in files)]:
+            path = top / name.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+        done = root.run(("netplan", "generate", "--root-dir", directory))
+        if done is None:
+            return ""
+        if done[0]:
+            return done[1].replace(directory, "").splitlines()[0] if done[1] else "netplan generate fails on it"
+        made = "".join(path.read_text(encoding="utf-8") for path in sorted(top.glob("run/**/*")) if path.is_file())
+        lost = [dst for file in files for dst in _destinations(file.text) if dst not in made]
+        return f"netplan leaves out the route to {listing(lost)}" if lost else ""
+
+
+def _destinations(text: str) -> Iterator[str]:
+    from podroutes.persist.netplan import ROUTE  # noqa: PLC0415, which imports this module for the rest
+
+    return (found["dst"] for found in ROUTE.finditer(text))

@@ -1,0 +1,65 @@
+"""systemd-networkd: a drop-in for the .network file that governs the device, systemd.network(5).
+
+A drop-in in /etc applies to a file in /run as well, so this is also the place where netplan leaves the device to networkd. Only
+``[Route]`` sections come back after every event: restart, reconfigure, carrier lost and link down.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from podroutes.errors import PersistError
+from podroutes.model.fib import Link
+from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.route import PROTOCOL as OURS
+from podroutes.persist.root import Root, keyfile
+from podroutes.persist.text import HEADER, by_device, metric, remark, safe
+
+PROTOCOL = OURS
+PATTERNS = ("/etc/systemd/network/*.network.d/50-podroutes.conf",)
+ROUTE = re.compile(
+    r"^Destination=(?P<dst>\S+)\nGateway=(?P<via>\S+)\nProtocol=\d+\n(?:Metric=(?P<metric>\d+)\n)?", re.MULTILINE
+)
+RELOAD = (("networkctl", "reload"),)
+
+
+def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
+    """Return a drop-in for the .network file of each device; 0644, as networkd does not run as root."""
+    rows = by_device(routes, setting.places)
+    if not rows:
+        return tuple(File(path, HEADER) for path in setting.there)
+    return tuple(
+        File(f"/etc/systemd/network/{base}.d/50-podroutes.conf", HEADER + "".join(map(_section, rows[dev])))
+        for dev, base in sorted(setting.places.items())
+    )
+
+
+def _section(lasting: Lasting) -> str:
+    route = lasting.route
+    weight = f"Metric={metric(lasting)}\n" if metric(lasting) else ""
+    way = f"Destination={route.dst}\nGateway={route.via}\nProtocol={PROTOCOL}\n{weight}"
+    return f"\n[Route]\n# {remark(lasting.node)}\n{way}"
+
+
+def away(dev: str) -> str:
+    """Return the .network file of DEV on a machine that we are not on: the usual name."""
+    return f"{safe(dev)}.network"
+
+
+def place(root: Root, link: Link) -> str:
+    """Return the base name of the .network file that networkd says it uses for LINK."""
+    state = keyfile(root.read(f"/run/systemd/netif/links/{link.ifindex}") or "")
+    base = PurePosixPath(state.get("NETWORK_FILE", "")).name
+    if not base:
+        raise PersistError(
+            f"systemd-networkd has no .network file for {safe(link.name)}; see `networkctl status {link.name}`, or --persist auto"
+        )
+    return base
+
+
+def check(root: Root, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it
+    """Read the files back: every section of them is one complete route."""
+    for file in files:
+        if len(ROUTE.findall(file.text)) != file.text.count("[Route]"):
+            return f"{file.path}: a section of it is not a complete route"
+    return ""

@@ -1,0 +1,66 @@
+"""The files and tools of one machine: those of this one, or of a directory that stands in for it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from podroutes.errors import PersistError
+
+
+class Root:
+    """Everything below one directory, named by the absolute paths that the machine itself would use."""
+
+    def __init__(self, directory: Path = Path("/")) -> None:
+        self.directory = directory
+
+    def path(self, name: str) -> Path:
+        """Return where the machine's NAME is for us."""
+        return self.directory / name.lstrip("/")
+
+    def read(self, name: str) -> str | None:
+        """Return the text of NAME, None where there is no such file; PersistError when it cannot be read."""
+        try:
+            return self.path(name).read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise PersistError(f"{name}: {error.strerror}; run it with sudo") from error
+
+    def mode(self, name: str) -> int:
+        """Return the permissions of NAME."""
+        return self.path(name).stat().st_mode & 0o7777
+
+    def glob(self, pattern: str) -> Iterator[str]:
+        """Yield the names that match PATTERN, sorted."""
+        if "*" not in pattern:
+            if os.path.lexists(self.path(pattern)):
+                yield pattern
+            return
+        for path in sorted(self.directory.glob(pattern.lstrip("/"))):
+            yield f"/{path.relative_to(self.directory)}"
+
+    def run(self, words: Sequence[str], text: str = "", **environment: str) -> tuple[int, str] | None:
+        """Run a tool of this machine with TEXT as its input; return status and output, None where it is not installed.
+
+        A directory that stands in for a machine has no tools: ours would talk about this one.
+        """
+        import subprocess  # noqa: PLC0415, only for what writes
+
+        if self.directory != Path("/"):
+            return None
+        env = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"} | environment
+        try:
+            done = subprocess.run(
+                words, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, check=False
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise PersistError(f"cannot run {words[0]}: {error.strerror}") from error
+        return done.returncode, done.stdout.strip()
+
+
+def keyfile(text: str) -> dict[str, str]:
+    """Return the ``KEY=value`` lines of TEXT, which is how both systemd and NetworkManager keep their state."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, equals, value in pairs if equals}

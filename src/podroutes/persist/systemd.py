@@ -1,0 +1,74 @@
+"""Any distribution with systemd: a oneshot unit that runs ``podroutes apply`` at boot, systemd.service(5).
+
+The routes are not in it: at boot they follow from the inventory. It is drawn in by a drop-in for multi-user.target, which does
+what `systemctl enable` would do with a symbolic link.
+"""
+
+from collections.abc import Sequence
+
+from podroutes.model.fib import Link
+from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.route import PROTOCOL as OURS
+from podroutes.persist.root import Root
+from podroutes.persist.text import HEADER, safe
+
+UNIT = "/etc/systemd/system/podroutes.service"
+WANTS = "/etc/systemd/system/multi-user.target.d/50-podroutes.conf"
+PROTOCOL = OURS
+PATTERNS = (UNIT, WANTS)
+ROUTE = None
+RELOAD = (("systemctl", "daemon-reload"),)
+_UNIT = """
+[Unit]
+Description=Routes to the pods of the other nodes
+Documentation=man:podroutes(1)
+Wants=network-online.target
+After=network-online.target
+# A network that comes up late is tried for again, for ten minutes.
+StartLimitIntervalSec=600
+StartLimitBurst=20
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+Restart=on-failure
+RestartSec=30
+ExecStart={command}
+"""
+
+
+def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:  # noqa: ARG001, they follow from the inventory
+    """Return the unit that runs ``setting.command``, and what starts it at boot."""
+    command = " ".join(map(_quoted, setting.command))
+    return (
+        File(UNIT, HEADER + _UNIT.format(command=command)),
+        File(WANTS, HEADER + "\n[Unit]\nWants=podroutes.service\n"),
+    )
+
+
+def _quoted(word: str) -> str:
+    """Return WORD so that systemd takes it literally, systemd.service(5), "COMMAND LINES"."""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return plain if plain == word and not set(word) & set(" \t\n;'") else f'"{plain}"'
+
+
+def away(dev: str) -> str:
+    """Return the name of DEV on a machine that we are not on."""
+    return safe(dev)
+
+
+def place(root: Root, link: Link) -> str:  # noqa: ARG001, the unit asks for no device
+    """Return the device's name: the unit does for every one."""
+    return safe(link.name)
+
+
+def check(root: Root, files: Sequence[File]) -> str:
+    """Have ``systemd-analyze verify`` read the unit, in a directory of its own."""
+    import tempfile  # noqa: PLC0415, only for what writes
+    from pathlib import Path  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="podroutes-") as directory:
+        unit = Path(directory) / "podroutes.service"
+        unit.write_text(files[0].text, encoding="utf-8")
+        done = root.run(("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)))
+    return done[1].splitlines()[0] if done and done[0] and done[1] else ""

@@ -1,0 +1,128 @@
+"""The one plan of a machine: its routes in the kernel, and the files that bring the same routes back after a boot."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from podroutes.core.claims import Claims
+from podroutes.core.ownership import standing
+from podroutes.core.planning import Planned, plan_here
+from podroutes.errors import PersistError
+from podroutes.model.cluster import Node
+from podroutes.model.fib import Fib, Link
+from podroutes.model.lasting import File, FileChange, Lasting, Ledger, Setting, written
+from podroutes.model.problem import Problem
+from podroutes.model.route import PROTOCOL, NextHop, Route
+from podroutes.persist import backend
+from podroutes.persist.detect import detect
+from podroutes.persist.extras import FORWARDING, forwarding, protocol_name
+from podroutes.persist.ledger import Found, find
+from podroutes.persist.root import Root
+
+AUTO, NONE = "auto", "none"
+
+
+class Wish(NamedTuple):
+    """What the user asked for. ``backend`` is a name, AUTO, NONE (no file shall stay), or "" for what is there already."""
+
+    command: Callable[[], Sequence[str]]  # what would apply the same inventory at boot
+    backend: str = ""
+    sysctl: bool = False  # turn on forwarding at boot, too
+    adopt: bool = False  # take over identical routes of others
+
+
+class _Here(NamedTuple):
+    """What is on the machine already."""
+
+    root: Root
+    links: tuple[Link, ...]
+    found: Found
+    ledger: Ledger
+
+
+class Whole(NamedTuple):
+    """The plan of kernel and files, whose routes are ours, which backend keeps them ("" none) and how it was found."""
+
+    planned: Planned
+    ledger: Ledger
+    backend: str = ""
+    why: str = ""
+
+
+def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> Whole:
+    """Plan for the machine that FIB and ROOT are of.
+
+    Raises PersistError where what was asked for cannot be: an unknown interface, two managers, a file of somebody else's in the
+    way. Where only what is there already cannot be kept up, that is a problem of the plan, and the kernel's routes go ahead.
+    """
+    found = find(root)
+    if not (wish.backend or any(found.files.values())):
+        return Whole(plan_here(claims, own, fib, adopt=wish.adopt), Ledger())
+
+    def plan(name: str) -> tuple[Planned, Ledger]:
+        ledger = found.ledger(name)
+        return plan_here(claims, own, fib, adopt=wish.adopt, ledger=ledger), ledger
+
+    name, why = wish.backend, ""
+    if name == AUTO:
+        first, ledger = plan("")
+        devices = {lasting.route.dev for lasting in standing(first.plan, first.desired, fib, ledger)}
+        name, why = detect(root, [link for link in fib.links if link.name in devices])
+    elif not name and len(found.backends) < 2:
+        name = next(iter(found.backends), "")
+    planned, ledger = plan("" if name == NONE else name)
+    try:
+        files = _files(name, standing(*planned, fib, ledger), _Here(root, fib.links, found, ledger), wish)
+    except PersistError as error:
+        if wish.backend:
+            raise
+        problem = Problem("error", "not-persistent", str(error))
+        return Whole(_with(planned, problems=(*planned.plan.problems, problem)), ledger, name)
+    return Whole(_with(planned, files=files), ledger, "" if name == NONE else name, why)
+
+
+def _with(planned: Planned, **fields: object) -> Planned:
+    return planned._replace(plan=planned.plan._replace(**fields))  # type: ignore[arg-type]
+
+
+def _files(name: str, routes: Sequence[Lasting], here: _Here, wish: Wish) -> tuple[FileChange, ...]:
+    """Return what makes the files of ours those of backend NAME for ROUTES."""
+    if not name and here.found.backends:
+        raise PersistError(f"there are files of ours for {' and '.join(here.found.backends)}")
+    return tuple(_changes(here, () if name == NONE else _wanted(name, routes, here, wish)))
+
+
+def _wanted(name: str, routes: Sequence[Lasting], here: _Here, wish: Wish) -> Iterator[FileChange]:
+    """Yield the files that should be there, as if none of them was; without a backend only what goes with all."""
+    if name:
+        chosen, there = backend(name), here.found.files[name]
+        devices = {lasting.route.dev for lasting in routes}
+        places = {link.name: chosen.place(here.root, link) for link in here.links if link.name in devices}
+        setting = Setting(places, tuple(wish.command()), tuple(there))
+        files = chosen.render(routes, setting)
+        first: Sequence[File | None] = [None] * len(files)
+        if chosen.PROTOCOL != PROTOCOL and places:
+            first = chosen.render([*routes, *_leaving(routes, here.ledger, min(places))], setting)
+        for file, bridge in zip(files, first, strict=True):
+            yield FileChange("create", file, name, None if bridge == there.get(file.path) else bridge)
+        yield FileChange("create", protocol_name(), "")
+    if wish.sysctl or FORWARDING in here.found.files[""]:
+        yield FileChange("create", forwarding({lasting.route.dst.version for lasting in routes}), "")
+
+
+def _leaving(routes: Iterable[Lasting], ledger: Ledger, dev: str) -> list[Lasting]:
+    """Return the routes that a file makes ours and that it shall no longer hold, as if they all left by DEV."""
+    staying = {written(lasting.route) for lasting in routes}
+    rows = sorted(ledger.static - staying)
+    return [Lasting(Route(dst, (NextHop(via, dev),), metric)) for dst, via, metric in rows]
+
+
+def _changes(here: _Here, wanted: Iterable[FileChange]) -> Iterator[FileChange]:
+    """Yield what makes the files of ours what is WANTED; what is taken away comes last."""
+    leaving = {path: (name, file) for name, files in here.found.files.items() for path, file in files.items()}
+    for change in wanted:
+        _, was = leaving.pop(change.file.path, ("", None))
+        if was is None and any(here.root.glob(change.file.path)):
+            raise PersistError(f"{change.file.path} is not ours: move it away, or name another place with --persist")
+        if was != change.file:
+            yield change._replace(action="replace") if was else change
+    yield from (FileChange("delete", file, name) for name, file in leaving.values())
