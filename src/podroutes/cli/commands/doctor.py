@@ -1,0 +1,57 @@
+"""``podroutes doctor``."""
+
+import argparse
+import os
+import sys
+
+from podroutes.cli import session
+from podroutes.core.health import examine, repairs
+from podroutes.core.health.patient import Patient
+from podroutes.core.identity import named_node, this_node
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.facts import Facts
+from podroutes.model.finding import Repaired
+from podroutes.probe.files import Files
+from podroutes.probe.machine import read_machine
+from podroutes.probe.nexthops import ask_all
+from podroutes.probe.repair import carry_out
+from podroutes.views import health
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine this machine; 0 healthy, 2 something would stop pod traffic."""
+    cluster = session.read_source(arguments).cluster if arguments.inventory else None
+    patient = _examined(cluster, arguments.node)
+    findings = examine(patient)
+    done = None
+    if arguments.fix:
+        done = [Repaired(each.code, repair, carry_out(Files(), repair)) for each, repair in repairs(findings)]
+        if done:
+            patient = _examined(cluster, arguments.node)
+            findings = examine(patient)
+    name = patient.own.name if patient.own else None
+    if arguments.output == "json":
+        session.say_json(health.document(findings, patient.facts.unexamined, name, done))
+    else:
+        style = session.style(sys.stdout)
+        session.say(health.repaired(done or (), style))
+        session.say(health.text(findings, style))
+        session.say(health.verdict(findings, patient.facts.unexamined, name or os.uname().nodename, style))
+    return 2 if health.grave(findings) else 0
+
+
+def _examined(cluster: Cluster | None, name: str | None) -> Patient:
+    """Read this machine, and ask its next hops."""
+    facts = read_machine(Files())
+    patient = Patient(facts, cluster, _own(cluster, name, facts) if cluster else None)
+    try:
+        return patient._replace(answers=ask_all(list(patient.questions())))
+    except OSError as error:
+        why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
+        return patient._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))
+
+
+def _own(cluster: Cluster, name: str | None, facts: Facts) -> Node:
+    if name:
+        return named_node(cluster, name)
+    return this_node(cluster, os.uname().nodename, [each.address for each in facts.host.addresses])

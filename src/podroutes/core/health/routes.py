@@ -1,0 +1,117 @@
+"""Whether the routes that decide about pod traffic are the right ones."""
+
+from collections.abc import Iterator
+
+from podroutes.core.health.patient import Patient, connected
+from podroutes.core.health.words import counted, deletion, described, few
+from podroutes.model.cluster import Node
+from podroutes.model.finding import Finding
+from podroutes.model.host import LOCAL
+from podroutes.model.route import Route, protocol_name
+
+_KERNEL, _BOOT = 2, 3  # RTPROT_KERNEL, RTPROT_BOOT
+_ONLINK, _NO_WAY_OUT = 4, 1 | 16  # RTNH_F_ONLINK; RTNH_F_DEAD, RTNH_F_LINKDOWN: linux/rtnetlink.h
+# Who is known to write routes under a number.
+_PROGRAMS = {
+    _KERNEL: "Cilium, or someone who typed `proto kernel`",
+    _BOOT: "flannel, kindnet, or someone who typed `ip route add`",
+    11: "FRR",
+    12: "BIRD",
+    17: "kube-router",
+    42: "Babel",
+    80: "Calico",
+    186: "FRR (BGP)",
+    187: "FRR (IS-IS)",
+    188: "FRR (OSPF)",
+    189: "FRR (RIP)",
+    192: "FRR (EIGRP)",
+}
+
+
+def strangers(patient: Patient) -> Iterator[Finding]:
+    """Find routes of others inside the pod range: those that lead elsewhere, those beside ours, and those in place of ours."""
+    mine = {route.dst: route for route in patient.ours}
+    strays, doubles, rivals = list[Route](), list[Route](), dict[int, list[Route]]()
+    for route, node in _inside(patient):
+        if not _right(patient, route, node, mine.get(route.dst)):
+            strays.append(route)
+        elif route.dst in mine:
+            doubles.append(route)
+        elif route.protocol in _PROGRAMS:
+            rivals.setdefault(route.protocol, []).append(route)
+    if strays:
+        what = f"{counted(len(strays), 'route')} inside the pod range {'leads' if len(strays) == 1 else 'lead'} elsewhere than to the node"
+        yield _alike("stray-route", what, strays)
+    if doubles:
+        what = f"{counted(len(doubles), 'podCIDR')} {'has' if len(doubles) == 1 else 'have'} a route of someone else beside ours"
+        yield _alike("duplicate-route", what, doubles)
+    for protocol, routes in sorted(rivals.items()):
+        what = (
+            f"{counted(len(routes), 'podCIDR')} {'is' if len(routes) == 1 else 'are'} routed by {_PROGRAMS[protocol]}"
+        )
+        yield _alike("rival-routes", f"{what} (protocol {protocol_name(protocol)})", routes)
+
+
+def _inside(patient: Patient) -> Iterator[tuple[Route, Node | None]]:
+    """Yield every route that is not ours and inside the pod range, with the node whose pods it is about.
+
+    What leads to the pods of this machine is the CNI plugin's business, unless it leads away through a gateway.
+    """
+    pods = patient.pod_range
+    for route in patient.facts.host.routes:
+        if route.ours or route.table == LOCAL or route.kind in ("multicast", "broadcast", "local", "anycast"):
+            continue
+        found, node = pods.find(route.dst)
+        here = any(cidr.covers(route.dst) for cidr in patient.own_cidrs)
+        if found and not (here and not any(hop.via for hop in route.next_hops)):
+            yield route, node
+
+
+def _right(patient: Patient, route: Route, node: Node | None, mine: Route | None) -> bool:
+    """Whether ROUTE leads to the node whose podCIDR it is about; without an inventory ours tells."""
+    if patient.cluster is None:
+        return mine is not None or any(each.via == route.via for each in patient.ours if each.dst.covers(route.dst))
+    return node is not None and node != patient.own and route.via in node.internal_ips
+
+
+def _alike(code: str, cause: str, routes: list[Route]) -> Finding:
+    evidence = [f"ip route show table all: {described(route)}" for route in routes]
+    return Finding(code, cause, few(evidence), tuple(map(deletion, routes)))
+
+
+def split(patient: Patient) -> Iterator[Finding]:
+    """Find routes of ours that got a second next hop: `ip -6 route append` makes one where IPv4 makes two routes."""
+    found = [route for route in patient.ours if len(route.next_hops) > 1]
+    if found:
+        evidence = few([f"ip route: {described(route)}" for route in found])
+        cause = f"{counted(len(found), 'route')} of ours {'has' if len(found) == 1 else 'have'} more than one next hop"
+        yield Finding("route-split", cause, evidence, (_apply(patient),))
+
+
+def without_carrier(patient: Patient) -> Iterator[Finding]:
+    """Find routes of ours over a device that no packet leaves by."""
+    dead = [route for route in patient.ours if any(hop.flags & _NO_WAY_OUT for hop in route.next_hops)]
+    for dev in dict.fromkeys(hop.dev for route in dead for hop in route.next_hops if hop.flags & _NO_WAY_OUT):
+        number = sum(any(hop.dev == dev for hop in route.next_hops) for route in dead)
+        link = patient.facts.host.links.get(str(dev))
+        state = "is down" if link and not link.up else "has no carrier"
+        cause = f"{counted(number, 'route')} of ours {'leaves' if number == 1 else 'leave'} by {dev}, which {state}"
+        yield Finding("route-without-carrier", cause, (f"ip link: {dev} {state}",), (f"ip link set {dev} up",))
+
+
+def off_link(patient: Patient) -> Iterator[Finding]:
+    """Find routes of ours whose next hop is on no network of this machine any more."""
+    hops = {hop.via: hop for route in patient.ours for hop in route.next_hops if hop.via and not hop.flags & _ONLINK}
+    lost = [via for via in sorted(hops) if not connected(patient, via)]
+    if lost:
+        first = f"{lost[0]} dev {hops[lost[0]].dev}"
+        cause = f"{counted(len(lost), 'next hop')} of our routes {'is' if len(lost) == 1 else 'are'} on no connected network: {first}"
+        routes = [route for route in patient.ours if route.via in lost]
+        yield Finding(
+            "next-hop-off-link", cause, few([f"ip route: {described(route)}" for route in routes]), (_apply(patient),)
+        )
+
+
+def _apply(patient: Patient) -> str:
+    source = patient.cluster.source if patient.cluster else "INVENTORY"
+    return f"podroutes apply -i {source}"

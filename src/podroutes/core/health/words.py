@@ -1,0 +1,58 @@
+"""Values the way they are typed into a shell."""
+
+import shlex
+from collections.abc import Sequence
+
+from podroutes.model.finding import Repair
+from podroutes.model.route import MAIN, Route, protocol_name
+
+SHOWN = 5  # of many alike; the rest is counted
+
+
+def conf(version: int, dev: str, key: str) -> str:
+    """Return the sysctl of one device, below /proc/sys."""
+    return f"net/ipv{version}/conf/{dev}/{key}"
+
+
+def setting(repair: Repair) -> str:
+    """Return the command that makes REPAIR."""
+    return f"sysctl -w {shlex.quote(f'{repair.name}={repair.value}')}"
+
+
+def described(route: Route) -> str:
+    """Return a route in the words of ip-route(8), its protocol always among them."""
+    return " ".join([*_key(route), "proto", protocol_name(route.protocol), *_rest(route)])
+
+
+def deletion(route: Route) -> str:
+    """Return the command that deletes ROUTE and no other: with protocol, metric and gateway."""
+    family = ["-6"] if route.dst.version == 6 else []
+    words = ["ip", *family, "route", "del", *_key(route), "proto", str(route.protocol), *_rest(route)]
+    return shlex.join(words)
+
+
+def _key(route: Route) -> list[str]:
+    words = [] if route.kind == "unicast" else [route.kind]
+    words.append(str(route.dst) if route.dst.length else "default")
+    for hop in route.next_hops:
+        if len(route.next_hops) > 1:
+            words.append("nexthop")
+        words += ["via", str(hop.via)] if hop.via else []
+        words += ["dev", hop.dev] if hop.dev else []
+    return words
+
+
+def _rest(route: Route) -> list[str]:
+    words = ["metric", str(route.metric)] if route.metric else []
+    return words + (["table", str(route.table)] if route.table != MAIN else [])
+
+
+def few(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the first of LINES, and how many more there are."""
+    more = (f"… and {len(lines) - SHOWN} more",) if len(lines) > SHOWN else ()
+    return (*lines[:SHOWN], *more)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 route" or "2 routes"."""
+    return f"{number} {noun}{'s' * (number != 1)}"

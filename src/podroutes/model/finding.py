@@ -1,0 +1,248 @@
+"""What can be wrong with a machine although its routes are right, said once and shown alike everywhere."""
+
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Kind(NamedTuple):
+    """What every finding of one code has in common. ``reason`` says why it stops pod traffic, ``advice`` what to do."""
+
+    severity: Severity
+    title: str
+    reason: str
+    advice: str
+    source: str  # where the behaviour is laid down
+
+
+# The stable codes. docs/findings.md is this table, held to it by a test.
+FINDINGS: dict[str, Kind] = {
+    "cloud-source-check": Kind(
+        "info",
+        "The cloud drops packets of addresses that it does not know",
+        "A virtual network that checks addresses drops what pods send from or receive at their own, and nothing on the machine tells.",
+        "Make sure, once for each machine, that the cloud lets pod addresses pass. It cannot be seen from inside.",
+        "AWS: Disable source/destination checks; Google Cloud: canIpForward; Azure: IP forwarding; OpenStack: allowed address pairs",
+    ),
+    "cni-masquerade": Kind(
+        "warning",
+        "The CNI bridge hides the pods' addresses",
+        "With `ipMasq` the node replaces the source address of every packet that leaves for another node's pods, so that network "
+        "policies and logs there see the node instead of the pod.",
+        "Set `ipMasq` to false; masquerade what leaves the cluster elsewhere. Pods that are started from then on follow it.",
+        "CNI bridge plugin, https://www.cni.dev/plugins/current/main/bridge/",
+    ),
+    "cni-subnet-mismatch": Kind(
+        "error",
+        "The CNI configuration gives out addresses of another podCIDR",
+        "Pods of this node get addresses that the other nodes route somewhere else, or nowhere.",
+        "Write the node's podCIDR into the configuration, then restart the pods of this node.",
+        "CNI host-local plugin, https://www.cni.dev/plugins/current/ipam/host-local/",
+    ),
+    "duplicate-route": Kind(
+        "warning",
+        "Two routes lead to one podCIDR",
+        "The one with the lower metric decides, so that a change of ours may have no effect, and removing one brings the other back.",
+        "Remove the one that is not ours, and whatever makes it.",
+        "fib_find_alias() of net/ipv4/fib_trie.c",
+    ),
+    "forward-chain-drops": Kind(
+        "error",
+        "The packet filter drops forwarded pod traffic",
+        "Packets between the pods of this node and those of others go through the hook `forward`. Docker, ufw and firewalld let "
+        "pass there only what they know.",
+        "Accept the podCIDR of this node as source and as destination, and keep the rule in the configuration of the filter.",
+        "nft(8), iptables(8); Docker: packet filtering and firewalls",
+    ),
+    "interface-managed-twice": Kind(
+        "warning",
+        "Two network managers claim the interface",
+        "Each takes what the other sets for a mistake: addresses and routes come and go.",
+        "Leave the interface to one of them.",
+        "networkctl(1), NetworkManager.conf(5), interfaces(5)",
+    ),
+    "interface-unmanaged": Kind(
+        "warning",
+        "No network manager claims the interface",
+        "A manager runs, but not for this interface: after the next boot it may have no address, and then no route of ours can exist.",
+        "Give it a configuration of the manager that runs.",
+        "networkctl(1), NetworkManager.conf(5)",
+    ),
+    "internal-ip-not-here": Kind(
+        "error",
+        "The node's InternalIP is not an address of this machine",
+        "The other nodes send packets for the pods of this one to that address, where nobody or somebody else receives them.",
+        "Correct the inventory, or give the address back to this machine.",
+        "Kubernetes: Nodes, Addresses",
+    ),
+    "internal-ip-temporary": Kind(
+        "warning",
+        "The node's InternalIP is a temporary address",
+        "A temporary (privacy) address is replaced within a day, and the other nodes' routes lead to it.",
+        "Use the stable address of this machine as its InternalIP.",
+        "RFC 8981",
+    ),
+    "ipv4-forwarding-off": Kind(
+        "error",
+        "This machine does not forward IPv4",
+        "Every packet between a pod and another node is forwarded; without it they are dropped without a word.",
+        "Turn it on, and keep it on in /etc/sysctl.d/.",
+        "Documentation/networking/ip-sysctl.rst of Linux, ip_forward",
+    ),
+    "ipv6-forwarding-off": Kind(
+        "error",
+        "This machine does not forward IPv6",
+        "Every packet between a pod and another node is forwarded; without it they are dropped without a word.",
+        "Turn it on, and keep it on in /etc/sysctl.d/.",
+        "Documentation/networking/ip-sysctl.rst of Linux, conf/all/forwarding",
+    ),
+    "mtu-mismatch": Kind(
+        "warning",
+        "The pods' bridge takes larger packets than the interface",
+        "What pods send at full size has to be cut or refused on its way out: connections open and then hang where ICMP is filtered.",
+        "Give the bridge at most the MTU of the interface, in the CNI configuration (`mtu`), too.",
+        "RFC 1191, RFC 8201",
+    ),
+    "neighbour-table-small": Kind(
+        "warning",
+        "The neighbour table is too small for this cluster",
+        "Each next hop and each pod takes an entry. Beyond gc_thresh2 live ones are collected after 5 seconds, beyond gc_thresh3 "
+        "packets are dropped with `neighbour table overflow`.",
+        "Raise the thresholds; they hold for the whole machine and can be set in its first network namespace alone.",
+        "arp(7)",
+    ),
+    "networkd-deletes-routes": Kind(
+        "warning",
+        "systemd-networkd is going to delete our routes",
+        "It removes routes that stand in no file of its own whenever it starts or the interface is reconfigured.",
+        "Write them into its configuration, which is the one way to have them back after every event.",
+        "networkd.conf(5), ManageForeignRoutes=",
+    ),
+    "networkd-file-unreadable": Kind(
+        "warning",
+        "systemd-networkd cannot read a file of its configuration",
+        "It does not run as root: a file that others may not read is ignored, and the interface with it.",
+        "Let everybody read it; a umask of 077 when it was generated is the usual reason.",
+        "systemd-networkd.service(8)",
+    ),
+    "next-hop-off-link": Kind(
+        "error",
+        "The next hop of a route is on no connected network",
+        "The address that made it reachable was taken from this machine and the route stayed: its packets are asked for in vain.",
+        "Give the machine an address in that network again, or run `podroutes apply`.",
+        "fib_check_nh() of net/ipv4/fib_semantics.c",
+    ),
+    "next-hop-silent": Kind(
+        "error",
+        "A next hop does not answer",
+        "Nobody has that address on this network: the machine is down, has another address, or is in another segment.",
+        "Start it, or correct its InternalIP in the inventory.",
+        "RFC 826, RFC 4861",
+    ),
+    "next-hop-two-macs": Kind(
+        "error",
+        "Two machines answer for one next hop",
+        "Packets for the pods behind it go to whichever answered last.",
+        "Find both by their hardware addresses, and give one another IP address.",
+        "RFC 5227",
+    ),
+    "pod-bridge-wrong-cidr": Kind(
+        "error",
+        "The pods' bridge has an address of another podCIDR",
+        "Pods behind it are where the other nodes do not look for them: the bridge was made before the node got this podCIDR.",
+        "Delete the bridge and restart the pods of this node; the CNI plugin makes it anew with the right address.",
+        "CNI bridge plugin, https://www.cni.dev/plugins/current/main/bridge/",
+    ),
+    "protocol-unnamed": Kind(
+        "info",
+        "ip(8) does not know the name of our protocol",
+        "Nothing stops; but `ip route` prints `proto 107` where it could say `proto podroutes`.",
+        "Tell it the name.",
+        "ip-route(8), /etc/iproute2/rt_protos.d",
+    ),
+    "ra-default-route-at-risk": Kind(
+        "warning",
+        "The IPv6 default route goes when this machine forwards",
+        "A router takes no router advertisements unless told to: the default route that came by one is dropped as soon as "
+        "forwarding is turned on, or when it expires.",
+        "Accept router advertisements although forwarding, before forwarding is turned on.",
+        "Documentation/networking/ip-sysctl.rst of Linux, accept_ra; systemd.network(5), IPv6AcceptRA=",
+    ),
+    "rival-routes": Kind(
+        "warning",
+        "Another program routes podCIDRs, too",
+        "Two programs that write the same prefixes undo each other's changes.",
+        "Stop one of the two. Routes that nobody looks after any more can be taken over with `podroutes apply --adopt`.",
+        "rtnetlink(7), rtm_protocol; /etc/iproute2/rt_protos",
+    ),
+    "route-split": Kind(
+        "error",
+        "A route of ours has a second next hop",
+        "Someone appended a next hop to it, and the kernel sends a part of the flows there.",
+        "Let podroutes replace it.",
+        "ip-route(8), append; fib6_add_rt2node() of net/ipv6/ip6_fib.c",
+    ),
+    "route-without-carrier": Kind(
+        "error",
+        "The interface of our routes is down or has no carrier",
+        "The routes are there, and no packet leaves.",
+        "Bring the interface up, or check the cable.",
+        "RTNH_F_LINKDOWN of linux/rtnetlink.h",
+    ),
+    "stray-route": Kind(
+        "error",
+        "A route takes pod traffic elsewhere",
+        "It lies inside the pod range, is not ours, and does not lead to the node whose podCIDR that is: as the more specific "
+        "route, or with the lower metric, it decides.",
+        "Remove it, and whatever makes it.",
+        "RFC 1812 section 5.2.4.3, longest match",
+    ),
+    "strict-reverse-path": Kind(
+        "error",
+        "The reverse path filter drops pod traffic",
+        "In strict mode a packet is dropped unless the route back to its source leaves by the interface that it came in by. The "
+        "higher value of conf/all and the interface counts.",
+        "Set the interface to loose mode (2), or route back the same way.",
+        "RFC 3704; Documentation/networking/ip-sysctl.rst of Linux, rp_filter",
+    ),
+}
+
+
+class Repair(NamedTuple):
+    """What is safe to do at once and as easily undone: set a sysctl of this network namespace until the next boot."""
+
+    sysctl: str  # below /proc/sys, such as net/ipv4/ip_forward
+    value: int
+
+    @property
+    def name(self) -> str:
+        """The sysctl as sysctl(8) prints it, where a device's own dots do not get in the way."""
+        return self.sysctl if "." in self.sysctl else self.sysctl.replace("/", ".")
+
+
+class Repaired(NamedTuple):
+    """What became of a repair: ``error`` is empty where it was made."""
+
+    code: str
+    repair: Repair
+    error: str
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong. ``cause`` is one line; ``evidence`` tells what was read where; ``fix`` are commands."""
+
+    code: str
+    cause: str
+    evidence: tuple[str, ...]
+    fix: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What is said of every finding of this code."""
+        return FINDINGS[self.code]
+
+    @property
+    def documentation(self) -> str:
+        """Where this documentation says more."""
+        return f"docs/findings.md#{self.code}"

@@ -1,0 +1,71 @@
+"""One machine as it is: its tables, devices, settings and surroundings."""
+
+import json
+from typing import Any
+
+from podroutes.model.address import Address, parse_address
+from podroutes.model.facts import Device, Facts
+from podroutes.probe import TablesError, cni, managers, surroundings
+from podroutes.probe.files import Files
+from podroutes.probe.filters import Filters
+from podroutes.probe.here import read_here
+from podroutes.probe.iproute import Reader
+from podroutes.probe.tools import ask
+
+_TABLES = {4: "arp_cache", 6: "ndisc_cache"}
+
+
+def read_machine(files: Files) -> Facts:
+    """Return the network namespace that we are in, with the FILES of its machine; TablesError when ip(8) does not answer."""
+    refused: list[str] = []
+    host = read_here("", Reader())._replace(sysctls=surroundings.read_sysctls(files))
+    links = _items("-d", "addr")
+    devices = {device.name: device for item in links if item for device in [_device(item)]}
+    filters = Filters()
+    refused += filters.refused
+    networks = cni.read_networks(files, refused)
+    managing = managers.read_managers(files, devices.values())
+    cloud, named = surroundings.read_cloud(files), surroundings.protocol_named(files)
+    refused += [f"{path}: {why}" for path, why in files.refused.items()]
+    return Facts(
+        host,
+        devices,
+        frozenset(_temporary(links)),
+        {version: found for version, name in _TABLES.items() if (found := _thresholds(name))},
+        tuple(filters.chains),
+        networks,
+        managing,
+        cloud,
+        named,
+        tuple(refused),
+    )
+
+
+def _items(*words: str) -> list[dict[str, Any]]:
+    said = ask("ip", "-j", *words)
+    if said is None or said[1]:
+        raise TablesError(
+            f"`ip -j {' '.join(words)}` failed: {said[1] if said else 'ip is not installed; install iproute2'}"
+        )
+    found: list[dict[str, Any]] = json.loads(said[0] or b"[]")
+    return found
+
+
+def _device(item: dict[str, Any]) -> Device:
+    """Return a device; one that is not Ethernet, or does not speak ARP, has no hardware address to ask for."""
+    speaks = item.get("link_type") == "ether" and "NOARP" not in item.get("flags", ())
+    kind = (item.get("linkinfo") or {}).get("info_kind", "")
+    return Device(item["ifname"], item["ifindex"], item.get("mtu", 0), kind, item.get("address", "") if speaks else "")
+
+
+def _temporary(links: list[dict[str, Any]]) -> list[Address]:
+    """Return the privacy addresses, RFC 8981."""
+    addresses = [each for item in links for each in item.get("addr_info", ())]
+    return [parse_address(each["local"]) for each in addresses if each.get("temporary") and "local" in each]
+
+
+def _thresholds(table: str) -> tuple[int, int, int] | None:
+    """Return gc_thresh1 to 3. /proc/sys has them in the first network namespace alone, and they hold in all."""
+    found = _items("ntable", "show", "name", table)
+    whole = next((item for item in found if "thresh3" in item), None)
+    return (whole["thresh1"], whole["thresh2"], whole["thresh3"]) if whole else None

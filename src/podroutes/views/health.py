@@ -1,0 +1,94 @@
+"""Findings for people and for programs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from podroutes.model.finding import Finding, Repaired
+from podroutes.model.text import escaped
+from podroutes.views.style import Style
+
+_COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+_FIXES = 5  # commands shown; a rival program can have a thousand routes
+
+
+def text(findings: Sequence[Finding], style: Style) -> Iterator[str]:
+    """Yield each finding: what is wrong, how that is known, what to type, where to read more."""
+    for finding in findings:
+        kind = finding.kind
+        yield f"{style(_COLOURS[kind.severity], kind.severity)} {style('bold', finding.code)}: {escaped(finding.cause)}"
+        for line in finding.evidence:
+            yield style("dim", f"  found: {escaped(line)}")
+        for command in finding.fix[:_FIXES]:
+            yield f"  fix:   {escaped(command)}"
+        if len(finding.fix) > _FIXES:
+            yield f"  fix:   … and {len(finding.fix) - _FIXES} more; -o json lists them all"
+        if not finding.fix:
+            yield f"  fix:   {kind.advice}"
+        yield style("dim", f"  see:   {finding.documentation}")
+
+
+def repaired(done: Sequence[Repaired], style: Style) -> Iterator[str]:
+    """Yield what was done, and what could not be."""
+    for each in done:
+        what = f"{style('bold', each.code)}: {escaped(each.repair.name)} = {each.repair.value}"
+        if each.error:
+            yield f"{style('red', 'not fixed')} {what}: {each.error}"
+        else:
+            yield f"{style('green', 'fixed')} {what} until the next boot; to keep it, write it into /etc/sysctl.d/"
+
+
+def verdict(findings: Sequence[Finding], unexamined: Sequence[str], name: str, style: Style) -> Iterator[str]:
+    """Yield what was not looked at, then what all comes to."""
+    for line in unexamined:
+        yield style("dim", f"not examined: {escaped(line)}")
+    severities = [finding.kind.severity for finding in findings]
+    counts = [(severities.count(each), each) for each in _COLOURS if each in severities]
+    if not counts:
+        yield f"{escaped(name)}: nothing found that would stop pod traffic."
+    else:
+        words = {"info": "for information"}
+        yield (
+            f"{escaped(name)}: "
+            + ", ".join(f"{count} {words.get(each, each + 's' * (count != 1))}" for count, each in counts)
+            + "."
+        )
+
+
+def document(
+    findings: Sequence[Finding], unexamined: Sequence[str], name: str | None, done: Sequence[Repaired] | None
+) -> dict[str, Any]:
+    """Return everything; NAME is null without an inventory, ``repaired`` is there where repairs were asked for."""
+    shown: dict[str, Any] = {
+        "node": name,
+        "healthy": not grave(findings),
+        "findings": [
+            {
+                "code": finding.code,
+                "severity": finding.kind.severity,
+                "cause": finding.cause,
+                "evidence": list(finding.evidence),
+                "fix": list(finding.fix),
+                "advice": finding.kind.advice,
+                "documentation": finding.documentation,
+            }
+            for finding in findings
+        ],
+        "unexamined": list(unexamined),
+    }
+    if done is not None:
+        shown["repaired"] = [
+            {
+                "code": each.code,
+                "sysctl": each.repair.name,
+                "value": each.repair.value,
+                "done": not each.error,
+                **({"error": each.error} if each.error else {}),
+            }
+            for each in done
+        ]
+    return shown
+
+
+def grave(findings: Sequence[Finding]) -> bool:
+    """Whether any finding is more than information."""
+    return any(finding.kind.severity != "info" for finding in findings)
