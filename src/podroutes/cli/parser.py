@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -16,11 +18,28 @@ Exit status of plan and show: 0 in sync, 2 changes pending, 1 error.
 """
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Asks for the terminal's width itself: argparse makes one of these for every option, and would load shutil for it."""
+
+    def __init__(
+        self, prog: str, indent_increment: int = 2, max_help_position: int = 24, width: int | None = None
+    ) -> None:
+        super().__init__(prog, indent_increment, max_help_position, width or _columns() - 2)
+
+
+def _columns() -> int:
+    with suppress(ValueError):
+        return int(os.environ.get("COLUMNS", ""))
+    with suppress(OSError, ValueError):  # ValueError: there is no standard output
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    return 80
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose options default to PODROUTES_* variables, and whose complaints are one line and status 1."""
 
     def __init__(self, **keywords: Any) -> None:
-        keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        keywords.setdefault("formatter_class", _Formatter)
         super().__init__(allow_abbrev=False, **keywords)
         self.fill: Callable[[Parser], None] | None = None  # declares the options of a command, once it is called
 
@@ -142,10 +161,18 @@ def _verify(parser: Parser) -> None:
 
 
 def _trace(parser: Parser) -> None:
-    parser.add_argument("src", metavar="SRC", help="where it comes from: the address of a pod or machine, or a node's name")
+    parser.add_argument(
+        "src", metavar="SRC", help="where it comes from: the address of a pod or machine, or a node's name"
+    )
     parser.add_argument("dst", metavar="DST", help="where it goes to, likewise or any other address")
     _source(parser)
     _tables(parser)
+    _output(parser)
+
+
+def _doctor(parser: Parser) -> None:
+    _source(parser)
+    parser.add_argument("--fix", action="store_true", help="set the sysctls that are missing, until the next boot")
     _output(parser)
 
 
@@ -176,9 +203,13 @@ def _interface(parser: Parser) -> None:
 
 def _tables(parser: Parser) -> None:
     parser.add_argument(
-        "--tables", metavar="DIR", help="the nodes' tables, DIR/NODE/{link,addr,route,rule,rule6}.json as `ip -j` prints them"
+        "--tables",
+        metavar="DIR",
+        help="the nodes' tables, DIR/NODE/{link,addr,route,rule,rule6}.json as `ip -j` prints them",
     )
-    parser.add_argument("--lab", metavar="NAME", nargs="?", const="lab", help="read the tables from a running lab (default lab)")
+    parser.add_argument(
+        "--lab", metavar="NAME", nargs="?", const="lab", help="read the tables from a running lab (default lab)"
+    )
 
 
 def _persist(parser: Parser) -> None:
@@ -245,6 +276,15 @@ Packets of a pod start at its node, as do those that a node itself sends.
 exit status: 0 delivered (on every way that it may take), 2 not, 1 error
 """
 
+_DOCTOR = """\
+Examine this machine for everything that would stop pod traffic although the routes are right: forwarding, reverse path
+filter, packet filter, CNI configuration, other programs' routes, network managers, neighbours, MTU. Each finding has a
+cause, what was read where, and the command that mends it. Without an inventory it knows less. Asks each next hop by ARP or
+neighbour solicitation. Changes nothing without --fix, which touches sysctls of this network namespace and nothing else.
+
+exit status: 0 healthy (there may be findings for information), 2 findings, 1 error
+"""
+
 _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
     "plan": ("show what apply would change on this node", _PLAN, _plan),
     "apply": ("make the kernel agree with the inventory", _APPLY, _apply),
@@ -253,5 +293,6 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
     "render": ("print a node's persistent configuration without touching anything", _RENDER, _render),
     "verify": ("prove that every pod CIDR is reachable from every node, or say why not", _VERIFY, _verify),
     "trace": ("follow one packet through the nodes' tables, hop by hop", _TRACE, _trace),
+    "doctor": ("examine this machine for everything that would stop pod traffic", _DOCTOR, _doctor),
     "lab": ("make a cluster of network namespaces on this machine to try things in", "", _lab),
 }
