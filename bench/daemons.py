@@ -168,7 +168,9 @@ class Frr:
         with config.open("w") as file:
             file.write("XFRR_start_configuration\n")
             for n in range(self._count):
-                file.write(f"ip route {Prefix(4, scene.dst(n), scene.LENGTH)} {Address(4, scene.via(n))} {scene.DEVICE}\n")
+                file.write(
+                    f"ip route {Prefix(4, scene.dst(n), scene.LENGTH)} {Address(4, scene.via(n))} {scene.DEVICE}\n"
+                )
             file.write("XFRR_end_configuration\n")
         empty = SCRATCH / "zebra.conf"
         empty.write_text("")

@@ -4,18 +4,21 @@ Messages are made beforehand, so that this is the kernel's time and that of two 
 draws the conclusions.
 """
 
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bench import scene, wire
 from bench.pairing import Contestant, Pairing, Result, timed
 from bench.sandbox import sysctl
+from podroutes.model.route import PROTOCOL
 
-ADD, MOVE_ALL, MOVE_ONE, READ, MOVE_MANY = (
+ADD, MOVE_ALL, MOVE_ONE, READ, LINK_DOWN, MOVE_MANY = (
     "forms: add",
     "forms: move all",
     "forms: move one node",
     "forms: read back",
+    "forms: link down",
     "forms: move one node of 100 prefixes",
 )
 _PREFIXES = 100  # a node in the last contest
@@ -68,6 +71,7 @@ class Forms:
                 [self._contestant(form, self._shuttle(form, one[0]), self._fill(form), before) for form in FORMS],
             ),
             (READ, [self._contestant(form, self._read, self._fill(form), before) for form in FORMS]),
+            (LINK_DOWN, [self._contestant(form, _link_down, self._fill(form), {}) for form in FORMS]),
         ):
             yield self._pairing.compete(operation, self._count, contestants)
         if self._count // _PREFIXES > 1:
@@ -94,6 +98,9 @@ class Forms:
 
     def _clear(self, form: Form) -> Callable[[], None]:
         def clear() -> None:
+            # Routes first: a nexthop object that goes while routes use it makes the kernel walk the whole table.
+            sysctl("ipv4/nexthop_compat_mode", 1)
+            self._wire.send(wire.batches(wire.deletions(self._wire.gateways(PROTOCOL))))
             scene.empty()
             sysctl("ipv4/nexthop_compat_mode", form.compat)
 
@@ -161,6 +168,11 @@ class Forms:
             self._wire.send(joined)
 
         return self._contestant(form, lambda: self._wire.send(move), fill, after, needs=None)
+
+
+def _link_down() -> None:
+    """Take the link down, the time of ip(8) itself included."""
+    subprocess.run(["ip", "link", "set", scene.DEVICE, "down"], check=True)
 
 
 class _Shuttle:

@@ -19,7 +19,7 @@ _RTMSG = struct.Struct("=BBBBBBBBI")
 _REQUEST, _ACK, _REPLACE, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x100, 0x200, 0x400, 0x300  # linux/netlink.h
 _ADD = _REQUEST | _CREATE | _EXCL
 _PUT = _REQUEST | _CREATE | _REPLACE
-_NEWROUTE, _GETROUTE, _NEWNEXTHOP = 24, 26, 104  # linux/rtnetlink.h
+_NEWROUTE, _DELROUTE, _GETROUTE, _NEWNEXTHOP = 24, 25, 26, 104  # linux/rtnetlink.h
 _DST, _OIF, _GATEWAY, _PRIORITY, _NH_ID = 1, 4, 5, 6, 30
 _NHA_ID, _NHA_OIF, _NHA_GATEWAY = 1, 5, 6  # linux/nexthop.h
 _MAIN = 254
@@ -57,6 +57,12 @@ def routes(rows: Iterable[Row], ifindex: int, *, replace: bool = False) -> list[
     """Return one message a row."""
     flags = _PUT if replace else _ADD
     return [_message(_NEWROUTE, flags, _route(row, ifindex)) for row in rows]
+
+
+def deletions(destinations: Iterable[int], length: int = LENGTH) -> list[bytes]:
+    """Return one message for each of DESTINATIONS, whatever way its route goes."""
+    head = _RTMSG.pack(socket.AF_INET, length, 0, 0, _MAIN, PROTOCOL, 255, 1, 0)  # RT_SCOPE_NOWHERE: any
+    return [_message(_DELROUTE, _REQUEST, head + _address(_DST, dst)) for dst in destinations]
 
 
 def _route(row: Row, ifindex: int) -> bytes:
