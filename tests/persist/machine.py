@@ -1,0 +1,229 @@
+"""A machine to try network managers on: this system's files with the managers' packages over them, in namespaces of its own.
+
+What is written goes into memory. A reboot keeps the files in /etc and /var and nothing else: another network namespace, another /run.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from podroutes.lab import syscalls
+
+CHECKOUT = Path(__file__).parents[2]
+PATIENCE = 8.0  # seconds; a manager that has not done it by then does not do it
+MACHINES = """\
+192.168.8.20 worker-0.kubernetes.local worker-0 10.200.0.0/24
+192.168.8.21 worker-1.kubernetes.local worker-1 10.200.1.0/24
+192.168.8.22 worker-2.kubernetes.local worker-2 10.200.2.0/24
+"""
+DUAL = """\
+nodes:
+- {name: worker-0, internalIPs: [192.168.8.20, "fd00::20"], podCIDRs: [10.200.0.0/24, "fd00:10:200::/64"]}
+- {name: worker-1, internalIPs: [192.168.8.21, "fd00::21"], podCIDRs: [10.200.1.0/24, "fd00:10:201::/64"]}
+- {name: worker-2, internalIPs: [192.168.8.22, "fd00::22"], podCIDRs: [10.200.2.0/24, "fd00:10:202::/64"]}
+"""
+INVENTORY = "/etc/podroutes/nodes"
+SEED = ("10.200.1.0/24 via 192.168.8.21", "10.200.2.0/24 via 192.168.8.22")
+SIX = ("fd00:10:201::/64 via fd00::21", "fd00:10:202::/64 via fd00::22")
+_EMPTY = (
+    "etc/netplan etc/systemd/network run/systemd/network etc/network/interfaces.d etc/NetworkManager/system-connections "
+    "etc/NetworkManager/conf.d var/lib/NetworkManager etc/podroutes"
+).split()
+
+
+class Machine:
+    """worker-0 with one network card, ens18, and no address: that is the manager's business."""
+
+    def __init__(self, memory: Path, tree: Path) -> None:
+        self.root = memory / "root"
+        self._run = self.root / "run"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._log = (memory / "log").open("ab")
+        for name in ("root", "upper", "work"):
+            (memory / name).mkdir()
+        layers = f"lowerdir={tree}:/,upperdir={memory}/upper,workdir={memory}/work"
+        syscalls.mount("overlay", str(self.root), "overlay", data=layers)
+        for name in _EMPTY:
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        syscalls.mount("/dev", f"{self.root}/dev", flags=syscalls.MS_BIND)
+        syscalls.mount("proc", f"{self.root}/proc", "proc")
+        for path in (CHECKOUT, Path(sys.prefix)):  # they may lie on another file system than /
+            if not (self.root / path.relative_to("/")).is_dir() or not any(
+                (self.root / path.relative_to("/")).iterdir()
+            ):
+                (self.root / path.relative_to("/")).mkdir(parents=True, exist_ok=True)
+                syscalls.mount(str(path), f"{self.root}{path}", flags=syscalls.MS_BIND)
+        self._user("systemd-network", 998)
+        self._user("messagebus", 997)
+        self.chroot("ldconfig")  # netplan looks for its library in the cache
+        self.write(INVENTORY, MACHINES)
+        self._boot()
+
+    def _user(self, name: str, number: int) -> None:
+        """Make the user that a daemon runs as, where this system has none."""
+        for file, line in (("passwd", f"{name}:x:{number}:{number}::/:/bin/false"), ("group", f"{name}:x:{number}:")):
+            path = self.root / "etc" / file
+            if f"\n{name}:" not in path.read_text():
+                path.write_text(f"{path.read_text()}{line}\n")
+
+    def _boot(self) -> None:
+        syscalls.unshare(syscalls.NEWNET)
+        syscalls.mount("tmpfs", str(self._run), "tmpfs", data="mode=755")
+        syscalls.mount("sysfs", f"{self.root}/sys", "sysfs")
+        self.ip(
+            "link set lo up",
+            "link add ens18 address 52:54:00:12:34:56 type veth peer name wire",
+            "link set wire addrgenmode none",
+            "link set wire up",
+        )
+        for name in ("dbus", "network", "systemd/network", "systemd/netif", "udev/data"):
+            (self._run / name).mkdir(parents=True)
+        self.chroot("chown", "systemd-network:", "/run/systemd/netif")
+        for name in ("links", "leases", "lldp"):
+            (self._run / "systemd/netif" / name).mkdir()
+            self.chroot("chown", "systemd-network:", f"/run/systemd/netif/{name}")
+        # Without these networkd takes itself for a container's, and does not wait for what udev has to say of a link.
+        (self._run / "udev/control").touch()
+        for line in self.show("-o link"):
+            index, name = line.split(": ")[:2]
+            (self._run / "udev/data" / f"n{index}").write_text(
+                "I:1\nE:ID_NET_DRIVER=veth\n" + ("E:NM_UNMANAGED=1\n" if name.startswith("wire") else "")
+            )
+
+    def reboot(self) -> None:
+        """Lose everything but files."""
+        self.stop()
+        for name in ("sys", "run"):
+            subprocess.run(["umount", "-l", f"{self.root}/{name}"], check=True)
+        self._boot()
+
+    def close(self) -> None:
+        """End what runs here, and let go of the files."""
+        self.stop()
+        subprocess.run(["umount", "-l", "-R", str(self.root)], check=True)
+        self._log.close()
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file of the machine."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+
+    def read(self, path: str) -> str:
+        """Read a file of the machine."""
+        return (self.root / path.lstrip("/")).read_text()
+
+    def exists(self, path: str) -> bool:
+        """Whether the machine has the file."""
+        return (self.root / path.lstrip("/")).exists()
+
+    def chroot(self, *words: str, check: bool = True, **environment: str) -> str:
+        """Run a command on the machine; return what it prints."""
+        done = subprocess.run(
+            words,
+            preexec_fn=self._enter,
+            text=True,
+            capture_output=True,
+            check=False,
+            env=self._environment(environment),
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{words}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a daemon of the machine."""
+        process = subprocess.Popen(
+            words, preexec_fn=self._enter, stdout=self._log, stderr=self._log, env=self._environment(environment)
+        )
+        self._processes.append(process)
+        return process
+
+    def stop(self, *processes: subprocess.Popen[bytes]) -> None:
+        """End PROCESSES, or all."""
+        for process in processes or tuple(self._processes):
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self._processes.remove(process)
+
+    def _enter(self) -> None:
+        os.umask(0o022)
+        os.chroot(self.root)
+        os.chdir("/")
+
+    @staticmethod
+    def _environment(more: dict[str, str]) -> dict[str, str]:
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PYTHONPATH": f"{CHECKOUT}/src"} | more
+
+    def podroutes(self, *words: str, status: int | None = 0) -> str:
+        """Run podroutes on the machine as worker-0; return what it prints."""
+        source = () if words[0] == "remove" else ("-i", INVENTORY, "--node", "worker-0")
+        command = (sys.executable, "-m", "podroutes", *words, *source)
+        done = subprocess.run(
+            command, preexec_fn=self._enter, text=True, capture_output=True, check=False, env=self._environment({})
+        )
+        said = done.stdout + done.stderr
+        assert status is None or done.returncode == status, f"{words}: {done.returncode}\n{said}"
+        return said
+
+    def json(self, *words: str) -> dict:
+        """Run podroutes on the machine; return the JSON that it prints."""
+        return json.loads(self.podroutes(*words, "-o", "json", status=None).partition("\npodroutes:")[0])
+
+    def ip(self, *commands: str) -> None:
+        """Run ip(8) with each of COMMANDS."""
+        subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
+
+    def flap(self, link: str) -> None:
+        """Take LINK down and up again; of wire it is ens18's carrier that comes and goes."""
+        self.ip(f"link set {link} down")
+        time.sleep(1)
+        self.ip(f"link set {link} up")
+
+    def index(self, link: str) -> int:
+        """Return the interface index of LINK."""
+        return socket.if_nametoindex(link)
+
+    def files(self) -> dict[str, str]:
+        """Return the text of every configuration file that a manager reads, ours included."""
+        found = (path for top in _EMPTY if top.startswith("etc") for path in (self.root / top).rglob("*"))
+        return {str(path.relative_to(self.root)): path.read_text() for path in found if path.is_file()}
+
+    def show(self, words: str) -> list[str]:
+        """Return the lines that ``ip WORDS`` prints."""
+        shown = subprocess.run(["ip", *words.split()], capture_output=True, text=True, check=True).stdout
+        return [line.rstrip() for line in shown.splitlines()]
+
+    def routes(self) -> list[tuple[str, str]]:
+        """Return the routes to pods in the kernel's main table, each with its protocol: all of them, whoever made them."""
+        rows = [
+            row
+            for version in "46"
+            for row in json.loads("".join(self.show(f"-{version} -j route show table main")) or "[]")
+        ]
+        pods = [row for row in rows if row["dst"].startswith(("10.200.", "fd00:10:"))]
+        return sorted((f"{row['dst']} via {row.get('gateway')}", str(row.get("protocol", "boot"))) for row in pods)
+
+    def wait(self, what: Callable[[], bool], why: str) -> None:
+        """Wait until WHAT is so."""
+        end = time.monotonic() + PATIENCE
+        while not what():
+            assert time.monotonic() < end, (
+                f"{why}: never; the table is {self.show('route')} {self.show('-6 route')} {self.log()}"
+            )
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        """Return the end of what the daemons said."""
+        self._log.flush()
+        return Path(self._log.name).read_text(errors="replace")[-3000:]

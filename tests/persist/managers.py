@@ -1,0 +1,187 @@
+"""The network managers, each as an administrator has set it up for ens18 and as the system starts it."""
+
+from persist.machine import Machine
+
+NETWORK = """\
+[Match]
+Name=ens18
+[Network]
+Address=192.168.8.20/24
+Address=fd00::20/64
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+"""
+NETPLAN = """\
+# This is the network config written by 'subiquity'
+network:
+  version: 2
+  renderer: {renderer}
+  ethernets:
+    {id}:
+      addresses: [192.168.8.20/24, "fd00::20/64"]
+      dhcp4: false
+      accept-ra: false
+      link-local: []
+"""
+KEYFILE = """\
+# the administrator's own words
+[connection]
+id=lan
+uuid=4b1f4bd0-ee1d-4a0e-9bd8-0d1a0a1c6a10
+type=ethernet
+interface-name=ens18
+[ipv4]
+method=manual
+address1=192.168.8.20/24
+[ipv6]
+method=manual
+address1=fd00::20/64
+addr-gen-mode=0
+"""
+INTERFACES = """\
+auto lo
+iface lo inet loopback
+auto ens18
+iface ens18 inet static
+    address 192.168.8.20/24
+iface ens18 inet6 static
+    address fd00::20/64
+    dad-attempts 0
+    accept_ra 0
+"""
+
+
+class Manager:
+    """What the tests ask of a manager."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def configure(self) -> None:
+        """Write the administrator's files."""
+
+    def boot(self) -> None:
+        """Do what happens at boot, until the address is there."""
+
+    def settled(self) -> bool:
+        """Whether the machine has its addresses."""
+        shown = "".join(self.machine.show("-o addr show dev ens18"))
+        return "192.168.8.20/24" in shown and "fd00::20/64" in shown and "tentative" not in shown
+
+    def restore(self) -> None:
+        """Give back addresses that the kernel has taken, where the manager does not."""
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for the addresses."""
+        self.machine.wait(self.settled, "addresses on ens18")
+
+
+class Networkd(Manager):
+    """systemd-networkd with a .network file of the administrator's."""
+
+    def configure(self) -> None:
+        self.machine.write("/etc/systemd/network/20-lan.network", NETWORK)
+
+    def boot(self) -> None:
+        self.machine.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
+        self.machine.wait(lambda: self.machine.exists("/run/dbus/system_bus_socket"), "D-Bus")
+        self._start()
+
+    def _start(self) -> None:
+        self.daemon = self.machine.start("/lib/systemd/systemd-networkd")
+        self.wait()
+        self.machine.wait(self._configured, "networkd has configured ens18")
+
+    def _configured(self) -> bool:
+        path = f"/run/systemd/netif/links/{self.machine.index('ens18')}"
+        return self.machine.exists(path) and "ADMIN_STATE=configured" in self.machine.read(path)
+
+    def reload(self) -> None:
+        self.machine.chroot("networkctl", "reload")
+
+    def reconfigure(self) -> None:
+        self.machine.chroot("networkctl", "reconfigure", "ens18")
+
+    def restart(self) -> None:
+        self.machine.stop(self.daemon)
+        self._start()
+
+
+class NetplanNetworkd(Networkd):
+    """netplan, which leaves the work to systemd-networkd."""
+
+    id = "ens18"
+
+    def configure(self) -> None:
+        self.machine.write(
+            "/etc/netplan/00-installer-config.yaml", NETPLAN.format(renderer="networkd", id=self.id), 0o600
+        )
+
+    def boot(self) -> None:
+        self.machine.chroot("netplan", "generate")
+        super().boot()
+
+    def reload(self) -> None:
+        self.machine.chroot("netplan", "generate")
+        super().reload()
+
+
+class NetworkManager(Manager):
+    """NetworkManager with a keyfile of the administrator's."""
+
+    def configure(self) -> None:
+        self.machine.write("/etc/NetworkManager/system-connections/lan.nmconnection", KEYFILE, 0o600)
+        self.machine.write(
+            "/etc/NetworkManager/conf.d/test.conf",
+            "[main]\nauth-polkit=false\nplugins=keyfile\ndns=none\nno-auto-default=*\n[logging]\naudit=false\n",
+        )
+
+    def boot(self) -> None:
+        self.machine.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
+        self.machine.wait(lambda: self.machine.exists("/run/dbus/system_bus_socket"), "D-Bus")
+        self._start()
+
+    def _start(self) -> None:
+        self.dispatcher = self.machine.start("/usr/lib/NetworkManager/nm-dispatcher", "--persist")
+        self.daemon = self.machine.start("/usr/sbin/NetworkManager", "--no-daemon")
+        self.wait()
+        self.machine.wait(self._connected, "NetworkManager has connected ens18")
+
+    def _connected(self) -> bool:
+        return "ens18:connected" in self.machine.chroot("nmcli", "-t", "-f", "DEVICE,STATE", "device", check=False)
+
+    def reload(self) -> None:
+        self.machine.chroot("nmcli", "connection", "reload")
+
+    def reconfigure(self) -> None:
+        self.machine.chroot("nmcli", "device", "reapply", "ens18")
+
+    def restart(self) -> None:
+        self.machine.stop(self.daemon, self.dispatcher)
+        self._start()
+
+
+class Ifupdown(Manager):
+    """ifupdown with the address in /etc/network/interfaces."""
+
+    def configure(self) -> None:
+        self.machine.write("/etc/network/interfaces", INTERFACES)
+
+    def boot(self) -> None:
+        self.machine.chroot("ifup", "-a")
+        self.wait()
+
+    def reload(self) -> None:
+        self.machine.chroot("ifup", "-a")
+
+    def restore(self) -> None:
+        self.machine.ip("addr replace fd00::20/64 dev ens18 nodad")  # IPv6 addresses go with the link
+        self.wait()
+
+    def restart(self) -> None:
+        self.machine.chroot("ifdown", "-a")
+        self.boot()
+
+    def reconfigure(self) -> None:
+        self.machine.chroot("sh", "-c", "ifdown ens18; ifup ens18")

@@ -1,0 +1,74 @@
+"""After every event there is exactly one route for each prefix, it is right, and `plan` says in sync: with the real managers."""
+
+import pytest
+
+from persist.machine import DUAL, INVENTORY, SEED, SIX
+from persist.managers import Ifupdown, NetplanNetworkd, Networkd, NetworkManager
+
+CASES = {
+    "networkd": (Networkd, "auto", "107"),
+    "netplan-in-networkd": (NetplanNetworkd, "auto", "107"),
+    "netplan": (NetplanNetworkd, "netplan", "static"),
+    "networkmanager": (NetworkManager, "auto", "107"),
+    "ifupdown": (Ifupdown, "auto", "107"),
+}
+
+
+@pytest.fixture(params=CASES)
+def kept(machine, request):
+    """A machine whose manager is up and whose routes were written down while it ran; and what the routes look like."""
+    kind, backend, protocol = CASES[request.param]
+    machine.write(INVENTORY, DUAL)
+    manager = kind(machine)
+    manager.configure()
+    manager.boot()
+    before = machine.files()
+    machine.podroutes("apply", "--persist", backend)
+    assert {path: text for path, text in machine.files().items() if path in before} == before, "theirs stay as they are"
+    expected = sorted((route, protocol) for route in (*SEED, *SIX))
+    assert machine.routes() == expected
+
+    def check() -> None:
+        machine.wait(lambda: machine.routes() == expected, f"the routes {expected}")
+        manager.wait()
+        assert machine.routes() == expected
+        assert machine.podroutes("plan").startswith("No changes.")
+
+    return machine, manager, check
+
+
+def after_reload(event):
+    """Return EVENT once the manager has read the file: until then its own idea of the link has no routes of ours."""
+
+    def happen(machine, manager):
+        manager.reload()
+        manager.wait()
+        event(machine, manager)
+
+    return happen
+
+
+EVENTS = {
+    "reload": lambda machine, manager: manager.reload(),
+    "reconfigure": after_reload(lambda machine, manager: manager.reconfigure()),
+    "restart": after_reload(lambda machine, manager: manager.restart()),
+    "carrier": after_reload(lambda machine, manager: machine.flap("wire")),
+    "link": after_reload(lambda machine, manager: machine.flap("ens18")),
+    "reboot": lambda machine, manager: (machine.reboot(), manager.boot()),
+}
+
+
+# Nobody tells NetworkManager's dispatcher or ifupdown's hooks that a link went down and up by hand.
+DEAF = {"networkmanager", "ifupdown"}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_the_routes_are_right_after(kept, event, request):
+    machine, manager, check = kept
+    EVENTS[event](machine, manager)
+    if event == "link" and request.node.callspec.params["kept"] in DEAF:
+        manager.restore()
+        machine.wait(lambda: machine.routes() == [], "the kernel has flushed the routes")
+        assert "4 to add" in machine.podroutes("plan", status=2)
+        machine.podroutes("apply")
+    check()
