@@ -22,7 +22,7 @@ def tree(request, tmp_path_factory) -> Iterator[Path]:
     try:
         packages = debian.fetch()
         syscalls.mount("tmpfs", str(memory), "tmpfs", data="mode=755")
-    except (debian.Unavailable, OSError) as error:
+    except (debian.UnavailableError, OSError) as error:
         pytest.skip(str(error))
     debian.unpack(packages, memory / "tree")
     yield memory

@@ -10,14 +10,14 @@ PACKAGES = ("dbus", "ifupdown", "iproute2", "netplan.io", "network-manager", "sy
 _DONE = "complete"
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The packages cannot be had here; why is what the tests are skipped with."""
 
 
 def fetch() -> list[Path]:
     """Return the packages that this system lacks for running the managers, downloaded as its own apt would."""
     if not shutil.which("apt-get"):
-        raise Unavailable("apt-get is missing: the network managers are taken from Debian's packages")
+        raise UnavailableError("apt-get is missing: the network managers are taken from Debian's packages")
     wanted = " ".join(PACKAGES)
     if not (CACHE / _DONE).is_file() or (CACHE / _DONE).read_text() != wanted:
         (CACHE / "partial").mkdir(parents=True, exist_ok=True)
@@ -35,9 +35,9 @@ def _run(*words: str) -> None:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"{' '.join(words[:1])} does not answer") from None
+        raise UnavailableError(f"{' '.join(words[:1])} does not answer") from None
     if done.returncode:
-        raise Unavailable(f"Debian's packages cannot be fetched: {done.stderr.strip() or done.stdout.strip()}")
+        raise UnavailableError(f"Debian's packages cannot be fetched: {done.stderr.strip() or done.stdout.strip()}")
 
 
 def unpack(packages: list[Path], tree: Path) -> None:

@@ -126,8 +126,7 @@ class Machine:
     def chroot(self, *words: str, check: bool = True, **environment: str) -> str:
         """Run a command on the machine; return what it prints."""
         done = subprocess.run(
-            words,
-            preexec_fn=self._enter,
+            self._inside(*words),
             text=True,
             capture_output=True,
             check=False,
@@ -140,7 +139,7 @@ class Machine:
     def start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a daemon of the machine."""
         process = subprocess.Popen(
-            words, preexec_fn=self._enter, stdout=self._log, stderr=self._log, env=self._environment(environment)
+            self._inside(*words), stdout=self._log, stderr=self._log, env=self._environment(environment)
         )
         self._processes.append(process)
         return process
@@ -156,10 +155,8 @@ class Machine:
                 process.wait()
             self._processes.remove(process)
 
-    def _enter(self) -> None:
-        os.umask(0o022)
-        os.chroot(self.root)
-        os.chdir("/")
+    def _inside(self, *words: str) -> tuple[str, ...]:
+        return ("chroot", str(self.root), *words)
 
     @staticmethod
     def _environment(more: dict[str, str]) -> dict[str, str]:
@@ -170,7 +167,7 @@ class Machine:
         source = () if words[0] == "remove" else ("-i", INVENTORY, "--node", "worker-0")
         command = (sys.executable, "-m", "podroutes", *words, *source)
         done = subprocess.run(
-            command, preexec_fn=self._enter, text=True, capture_output=True, check=False, env=self._environment({})
+            self._inside(*command), text=True, capture_output=True, check=False, env=self._environment({})
         )
         said = done.stdout + done.stderr
         assert status is None or done.returncode == status, f"{words}: {done.returncode}\n{said}"

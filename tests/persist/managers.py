@@ -1,5 +1,7 @@
 """The network managers, each as an administrator has set it up for ens18 and as the system starts it."""
 
+# ruff: noqa: D102 - the first class says what each method does
+
 from persist.machine import Machine
 
 NETWORK = """\
