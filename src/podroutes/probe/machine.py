@@ -47,7 +47,10 @@ def _items(*words: str) -> list[dict[str, Any]]:
         raise TablesError(
             f"`ip -j {' '.join(words)}` failed: {said[1] if said else 'ip is not installed; install iproute2'}"
         )
-    found: list[dict[str, Any]] = json.loads(said[0] or b"[]")
+    try:  # ip(8) does not escape the control characters that a device's name may have
+        found: list[dict[str, Any]] = json.loads(said[0].decode(errors="replace") or "[]", strict=False)
+    except ValueError as error:
+        raise TablesError(f"`ip -j {' '.join(words)}` prints what is no JSON: {error}") from None
     return found
 
 

@@ -97,7 +97,7 @@ def _equals(field: str, value: object, packet: Packet) -> bool:
         name, wanted = packet.iif if field == "iif" else packet.oif, str(value)
         return name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted
     if field == "mark" and isinstance(value, tuple):
-        return value[0] == 0  # the mark is 0, under any mask
+        return bool(value[0] == 0)  # the mark is 0, under any mask
     return (field, value) in {("state", "new"), ("protocol", "tcp"), ("version", packet.src.version)}
 
 
