@@ -157,6 +157,8 @@ def _render(parser: Parser) -> None:
 def _verify(parser: Parser) -> None:
     _source(parser)
     _tables(parser)
+    parser.add_argument("--probe", action="store_true", help="send real packets, too, and say where they disagree")
+    parser.add_argument("--pod", metavar="ADDRESS", help="with --probe: ask this address, not every node's pod gateway")
     _output(parser)
 
 
@@ -267,7 +269,7 @@ Decide for every node and every pod CIDR of another node whether packets get the
 have: all policy rules and tables, longest prefix, metric, TOS, ECMP, refusing routes, link state, reverse path. Prints a
 proof, or the cause of each failure. Without --tables and --lab it knows the tables of this machine alone.
 
-exit status: 0 proven, 2 not, 1 error
+exit status: 0 proven (and with --probe every packet answered), 2 not, 1 error
 """
 _TRACE = """\
 Follow one packet from SRC to DST as the nodes' tables have it, with the rule and the route that decide at each hop.

@@ -13,7 +13,9 @@ from podroutes.model.proof import Cause, Severity, Target
 def judge(network: Network, journey: Journey, target: Target, part: Prefix) -> Cause | None:
     """Return why not every branch of JOURNEY, a packet to PART of TARGET, delivers it; None where each does."""
     found = [cause for end in journey.ends if (cause := _judge(network, journey, end, target))]
-    worst = min(found, key=lambda cause: cause.severity != "unreachable", default=None)
+    worst = min(found, key=lambda cause: cause.severity != "unreachable", default=None) or _detour(
+        network, journey, target
+    )
     return worst and worst._replace(part=part if part != target.prefix else None)
 
 
@@ -26,6 +28,15 @@ def _judge(network: Network, journey: Journey, end: End, target: Target) -> Caus
         if found := _astray(network, hop, end, target, following):
             return found
     return _by_fate(path[-1], end)
+
+
+def _detour(network: Network, journey: Journey, target: Target) -> Cause | None:
+    """Return a warning where a packet that arrives was sent to a node that does not own the target, and passed on by it."""
+    for hop in journey.hops:
+        if hop.before >= 0 and hop.host in network.nodes and hop.host != target.owner:
+            sender = journey.hops[hop.before]
+            return Cause("warning", "detour", sender.host, sender.decision.route, hop.host)
+    return None
 
 
 def _delivered(network: Network, last: Hop, end: End, target: Target) -> bool:
@@ -72,7 +83,8 @@ def _astray(network: Network, hop: Hop, end: End, target: Target, following: str
     length = _route_length(hop)
     if decision.kind == "unknown" or hop.host not in network.nodes or not target.pods:
         return None
-    here = Cause("unreachable", "", hop.host, decision.route)
+    severity: Severity = "cannot-tell" if end.fate == "unseen" else "unreachable"
+    here = Cause(severity, "", hop.host, decision.route)
     if length < target.prefix.length and (decision.route or decision.kind == "no-route"):
         code = "no-route" if hop.host != target.owner else "no-pod-device"
         return here._replace(
@@ -81,8 +93,7 @@ def _astray(network: Network, hop: Hop, end: End, target: Target, following: str
     if length > target.prefix.length and target.owner not in (following, hop.host):
         return here._replace(code="stolen-part", detail=_where(decision.kind, following, end))
     if following in network.nodes and following not in (target.owner, hop.host):
-        severity: Severity = "cannot-tell" if end.fate == "unseen" else "unreachable"
-        return here._replace(severity=severity, code="wrong-next-hop", detail=str(following))
+        return here._replace(code="wrong-next-hop", detail=str(following))
     if hop.host == target.owner and length > target.prefix.length and end.fate != "unknown":
         return here._replace(code="stolen-part", detail=_where(decision.kind, following, end))
     return None
@@ -106,9 +117,12 @@ _FATES: dict[str, tuple[Severity, str]] = {
     "unknown": ("cannot-tell", "cannot-tell"),
 }
 
+_DECIDED = {"wrong-node", "route-refuses", "routing-loop", "no-route"}  # the others happen whatever the route says
+
 
 def _by_fate(last: Hop, end: End) -> Cause:
     severity, code = _FATES[end.fate]
     if end.fate == "refused" and last.decision.kind == "no-route":
         code = "no-route"
-    return Cause(severity, code, last.host, last.decision.route, end.detail)
+    route = last.decision.route if code in _DECIDED else None
+    return Cause(severity, code, last.host, route, end.detail)

@@ -75,7 +75,10 @@ class _Follower:
         if self.flow.src is None or tables.version == 6:
             return None
         devices = {hop.dev for hop in decision.hops} if decision.kind == "unicast" else {LOOPBACK}
-        verdicts = {source_verdict(tables, self.flow._replace(iif=iif), str(dev)) for dev in devices}
+        asked = self.flow.dst if decision.kind != "broadcast" else None  # who would answer to a broadcast is not asked
+        verdicts = {
+            source_verdict(tables, self.flow._replace(iif=iif), Flow(self.flow.src, asked, str(dev))) for dev in devices
+        }
         if "asymmetric" in verdicts:
             self.hops[place] = self.hops[place]._replace(asymmetric=True)
         faults: tuple[Fate, ...] = ("martian-source", "reverse-path", "unknown")
@@ -85,8 +88,10 @@ class _Follower:
         self.ends.append(End(place, fate, detail, way))
 
 
-def source_verdict(tables: Tables, flow: Flow, oif: str) -> str:
-    """Return what is wrong with the source of an IPv4 packet that leaves by OIF (``lo``: stays), or an empty text.
+def source_verdict(tables: Tables, flow: Flow, answer: Flow) -> str:
+    """Return what is wrong with the source of an IPv4 packet, or an empty text.
+
+    ANSWER is the packet back, coming in by the device that FLOW leaves by, or ``lo`` where that stays.
 
     ``asymmetric`` is no fault: rp_filter is not known, and were it strict the packet would be dropped.
     """
@@ -94,20 +99,20 @@ def source_verdict(tables: Tables, flow: Flow, oif: str) -> str:
     if flow.src is None:
         return ""
     mode = host.reverse_path(flow.iif)
-    back = tables.decide(Flow(flow.src, flow.dst, oif, flow.tos))
+    back = tables.decide(answer._replace(tos=flow.tos))
     if host.owns(flow.src) is not None:
         return "martian-source"
     if mode == 0:
         return "martian-source" if tables.custom and back.kind in ("local", "broadcast", "multicast") else ""
     if back.kind == "unknown":
-        return "unknown" if mode else "asymmetric"
+        return "unknown" if mode else ""
     leads_back = (
         back.kind == "unicast" and back.route is not None and flow.iif in [hop.dev for hop in back.route.next_hops]
     )
     if leads_back:
         return ""
-    if mode is None:
-        return "asymmetric"
+    if mode is None:  # no way back at all has a finding of its own
+        return "asymmetric" if back.kind == "unicast" else ""
     if back.kind in ("local", "broadcast", "multicast", "anycast"):
         return "martian-source"
     addressed = any(each.dev == flow.iif and each.address.version == 4 for each in host.addresses)

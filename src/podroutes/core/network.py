@@ -4,11 +4,12 @@ Two devices are taken to be on one segment when they have addresses of one subne
 wires, so where it takes more to know the answer there is none.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from podroutes.core.lookup import Tables
-from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.address import BITS, Address, Prefix, network
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.route import NextHop
@@ -39,7 +40,8 @@ class Network:
     def __init__(self, hosts: Iterable[Host], cluster: Cluster) -> None:
         self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
         self.nodes: Mapping[str, Node] = {node.name: node for node in cluster.nodes}
-        self._pods = [cidr for node in cluster.nodes for cidr in node.pod_cidrs]
+        self._pods = sorted({cidr for node in cluster.nodes for cidr in node.pod_cidrs})
+        self._pod_set, self._pod_lengths = set(self._pods), {cidr.length for cidr in self._pods}
         self._owners: dict[Address, list[Arrival]] = {}
         for host in self.hosts.values():
             for each in host.addresses:
@@ -89,7 +91,7 @@ class Network:
             return Lost("unknown", f"{_several(near)} all have the address {target}")
         if near:
             return Lost("unknown", f"{near.pop().host} has several devices on one network")
-        if hop.via is None:
+        if hop.via is None and target not in self._unseen:
             return Lost("on-link", str(hop.dev))
         if owners:
             return Lost(
@@ -116,6 +118,14 @@ class Network:
         devices = dict.fromkeys((owner.iif, *others))
         return next((each for each in devices if _meet(segment, self.segment(owner.host, each))), None)
 
+    def _is_of_pods(self, prefix: Prefix) -> bool:
+        """Whether PREFIX shares an address with a pod CIDR."""
+        inside = bisect_left(self._pods, prefix) < bisect_left(self._pods, Prefix(prefix.version, prefix.last + 1, 0))
+        address = Address(prefix.version, prefix.value)
+        return inside or any(
+            network(address, length) in self._pod_set for length in self._pod_lengths if length <= prefix.length
+        )
+
     def segment(self, host: str, dev: str) -> tuple[Prefix, ...]:
         """Return the subnets of a device that others may be in, too: not link-local, not of pods, not single addresses."""
         key = host, dev
@@ -126,7 +136,7 @@ class Network:
                 if each.dev == dev and each.length < BITS[each.address.version]
             }
             self._segments[key] = tuple(
-                prefix for prefix in own if not _LINK_LOCAL.covers(prefix) and not any(map(prefix.overlaps, self._pods))
+                prefix for prefix in own if not _LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix)
             )
         return self._segments[key]
 

@@ -42,6 +42,7 @@ class _Fate(NamedTuple):
 
     causes: tuple[Cause, ...]
     arrivals: tuple[Arrival, ...]
+    against: frozenset[int]  # targets whose own packets some machine on the way has something against
     blind: bool
 
 
@@ -58,15 +59,21 @@ class _Prover:
         ]
         self._catalogue = Catalogue(network, found, version)
         self._reaches = {name: self._catalogue.reach(network.hosts[name]) for name in self.sources}
+        self._all = frozenset(range(len(found)))
         self._parts = {
             place: parts(target.prefix, self._catalogue.specifics[place]) for place, target in enumerate(found)
         }
         self._selected = {
             rule.src for host in network.hosts.values() for rule in host.rules.get(version) or () if rule.src
         }
-        self._tables: dict[str, Tables] = {}
+        self._tables: tuple[str, Tables] = (
+            "",
+            Tables(next(iter(network.hosts.values())), version, ()),
+        )  # the last one used
         self._classes: dict[object, dict[int, _Fate]] = {}
-        self._back: dict[tuple[Arrival, int], str] = {}
+        self._suspected: dict[Arrival, frozenset[int]] = {}
+        self._verdicts: dict[object, dict[int, str]] = {}
+        self._faults: dict[tuple[Arrival, int], str] = {}
         self._found: dict[Cause, dict[tuple[int, ...], list[str]]] = {}
         pods = sum(target.pods for target in found)
         self.pairs = sum(pods - sum(found[place].pods for place in self._reaches[name].own) for name in self.sources)
@@ -77,9 +84,9 @@ class _Prover:
         for name in self.sources:
             reach = self._reaches[name]
             iif = self._pod_device(reach)
-            astray = reach.missing.union(*(reached & personal for reached in reach.direct.values()) if personal else ())
+            astray = (reach.missing | personal) - reach.own
             if iif != LOOPBACK and reach.host.forwards(self.version, iif) is False:
-                astray = astray.union(*reach.direct.values())
+                astray = self._all - reach.own
             if astray:
                 self._astray(name, iif, sorted(astray))
         self._ways_back()
@@ -109,24 +116,23 @@ class _Prover:
             if not fate.blind:
                 personal.add(place)
             elif fate.causes:
-                straight = [
-                    name
-                    for name in self.sources
-                    if any(place in reached for reached in self._reaches[name].direct.values())
-                ]
+                straight = [name for name in self.sources if self._reaches[name].straight(place)]
                 for cause in fate.causes:
                     self._note(cause, (place,), straight)
         return frozenset(personal)
 
     def _astray(self, name: str, iif: str, places: Iterable[int]) -> None:
         """Judge what one node does with targets that it does not send straight to their owners."""
+        own = self._reaches[name].own
         known = self._classes.setdefault(self._class(self._reaches[name], iif), {})
         found: dict[Cause, dict[int, None]] = {}
         for place in places:
             fate = known.get(place) or self._fate(place, name, iif, name)
             if fate.blind:
                 known[place] = fate
-                causes = fate.causes or self._back_causes(name, fate.arrivals)
+                causes = fate.causes
+                if not causes and not own.isdisjoint(fate.against):
+                    causes = self._back_causes(fate, own)
             else:
                 fates = [self._fate(place, name, iif, name, src) for src in self._sources_of(name, iif)]
                 causes = tuple(cause for each in fates for cause in each.causes)
@@ -150,68 +156,68 @@ class _Prover:
             cause = judge(self.network, journey, self.targets[place], part)
             if cause is None and src is not None:
                 cause = _asymmetry(journey)
-            if cause and cause._replace(part=None) not in causes:  # the whole explains its parts, and comes first
+            if cause and not any(_explains(other, cause) for other in causes):
                 causes[cause] = None
-        return _Fate(
-            tuple(cause._replace(node="" if cause.node == source else cause.node) for cause in causes),
-            tuple(arrivals),
-            blind,
-        )
+        against = frozenset[int]().union(*map(self._suspects, arrivals)) if src is None else frozenset[int]()
+        shown = tuple(cause._replace(node="" if cause.node == source else cause.node) for cause in causes)
+        return _Fate(shown, tuple(arrivals), against, blind)
 
     def _ways_back(self) -> None:
         """Find packets that come straight to their owner, whose answers would not leave by the device they came in by."""
         for place, arrival in self._catalogue.arrivals.items():
-            if self.version == 6 or arrival is None or self.network.hosts[arrival.host].reverse_path(arrival.iif) == 0:
-                continue
-            owner = self._reaches.get(arrival.host)
-            if owner is None:
-                continue
-            other = (reached for dev, reached in owner.direct.items() if dev != arrival.iif)
-            for back in owner.missing.union(*other):
-                sender = self._reaches.get(self.targets[back].owner)
-                if sender and not any(place in reached for reached in sender.direct.values()):
-                    continue
-                if sender:
-                    for cause in self._back_causes(sender.host.name, (arrival,)):
-                        self._note(cause, (place,), [sender.host.name])
+            for back in self._suspects(arrival) if arrival else ():
+                name = self.targets[back].owner
+                sender = self._reaches.get(name)
+                if sender and arrival and sender.straight(place):
+                    self._note(self._back_cause(arrival, back), (place,), [name])
 
-    def _back_causes(self, name: str, arrivals: Iterable[Arrival]) -> tuple[Cause, ...]:
-        """Return what the machines on the way have against packets from NAME, whose answers they would send elsewhere."""
-        if self.version == 6:
-            return ()
-        for place in self._reaches[name].own:
-            for arrival in arrivals:
-                key = arrival, place
-                verdict = self._back.get(key)
-                if verdict is None:
-                    verdict = self._back[key] = self._verdict(arrival, place)
-                if verdict == "asymmetric":
-                    return (Cause("warning", "asymmetric-path", arrival.host, None, arrival.iif),)
-                if verdict:
-                    severity = "cannot-tell" if verdict == "unknown" else "unreachable"
-                    code = "cannot-tell" if verdict == "unknown" else verdict
-                    return (Cause(severity, code, arrival.host, None, arrival.iif),)  # type: ignore[arg-type]
-        return ()
+    def _suspects(self, arrival: Arrival) -> frozenset[int]:
+        """Return the targets whose own packets, coming in there, the machine has something against (rp_filter)."""
+        found = self._suspected.get(arrival)
+        if found is None:
+            host, reach = self.network.hosts[arrival.host], self._reaches.get(arrival.host)
+            candidates = self._all
+            if self.version == 6 or host.reverse_path(arrival.iif) == 0:
+                candidates = frozenset()
+            elif reach:
+                candidates = reach.not_by(arrival.iif, self._all)
+            known = self._verdicts.setdefault(
+                (self._class(reach, arrival.iif), arrival.iif, host.reverse_path(arrival.iif)) if reach else arrival, {}
+            )
+            for place in candidates - known.keys():
+                src = self._parts[place][0][1]
+                known[place] = source_verdict(
+                    self._look(arrival.host, src), Flow(src, src, arrival.iif), Flow(src, None, arrival.iif)
+                )
+            found = self._suspected[arrival] = frozenset(place for place in candidates if known[place])
+            self._faults.update(((arrival, place), known[place]) for place in found)
+        return found
 
-    def _verdict(self, arrival: Arrival, place: int) -> str:
-        host = self.network.hosts[arrival.host]
-        mode = host.reverse_path(arrival.iif)
-        reach = self._reaches.get(arrival.host)
-        if mode == 0 or (reach and place in reach.direct.get(arrival.iif, ())):
-            return ""
-        src = self._parts[place][0][1]
-        return source_verdict(self._look(arrival.host, src), Flow(src, src, arrival.iif), arrival.iif)
+    def _back_causes(self, fate: _Fate, own: frozenset[int]) -> tuple[Cause, ...]:
+        found = ((arrival, back) for arrival in fate.arrivals for back in sorted(self._suspects(arrival) & own))
+        return tuple(dict.fromkeys(self._back_cause(arrival, back) for arrival, back in found))
+
+    def _back_cause(self, arrival: Arrival, place: int) -> Cause:
+        verdict = self._faults[arrival, place]
+        if verdict == "asymmetric":
+            return Cause("warning", "asymmetric-path", arrival.host, None, arrival.iif)
+        if verdict == "unknown":
+            return Cause("cannot-tell", "cannot-tell", arrival.host, None, "the way back to the source is not modelled")
+        return Cause("unreachable", verdict, arrival.host, None, arrival.iif)
 
     def _look(self, name: str, dst: Address) -> Tables:
         """Return tables that hold at least what a look-up of DST can meet."""
         reach, place = self._reaches.get(name), self._catalogue.place(dst)
         if reach is None or place is None:
             return self.network.look(name, dst)
-        if place not in reach.missing and place not in reach.own:
-            return Tables(reach.host, self.version, self._catalogue.alone(reach, place))
-        if name not in self._tables:
-            self._tables[name] = Tables(reach.host, self.version, reach.routes)
-        return self._tables[name]
+        if place in reach.own:
+            return Tables(reach.host, self.version, reach.own_routes)
+        if place not in reach.missing:
+            return Tables(reach.host, self.version, self._catalogue.routes(reach.host, [place]))
+        if name != self._tables[0]:
+            routes = self._catalogue.routes(reach.host, reach.missing | reach.own)
+            self._tables = name, Tables(reach.host, self.version, routes)
+        return self._tables[1]
 
     def _pod_device(self, reach: Reach) -> str:
         """Return the device that packets of a node's pods come in by, ``lo`` where it has none and is itself the source."""
@@ -240,29 +246,12 @@ class _Prover:
     def _class(self, reach: Reach, iif: str) -> object:
         """Return what tells apart machines that may treat targets of others differently; equal ones share every verdict."""
         host = reach.host
-        met = frozenset(
-            (route.dst, route.table, route.metric, route.tos, route.kind, route.next_hops)
-            for route in reach.routes
-            if not all(place in reach.own for place in self._catalogue.touched(route))
-        )
         devices = tuple(
-            (dev, (link := host.links.get(dev)) and link[2:], self.network.segment(host.name, dev))
-            for dev in sorted({hop.dev for route in reach.routes for hop in route.next_hops if hop.dev} | {iif})
+            (dev, link.up, link.carrier, self.network.segment(host.name, dev))
+            for dev, link in sorted(host.links.items())
         )
-        peculiar = (
-            tuple((route, host.peculiar[route]) for route in reach.routes if route in host.peculiar)
-            if host.peculiar
-            else ()
-        )
-        return (
-            met,
-            devices,
-            host.rules.get(self.version),
-            peculiar,
-            iif,
-            host.forwards(self.version, iif),
-            frozenset(host.masters) if host.masters else (),
-        )
+        rules, forwards = host.rules.get(self.version), host.forwards(self.version, iif)
+        return reach.key, devices, rules, iif, forwards, iif in host.masters
 
     def _note(self, cause: Cause, places: tuple[int, ...], names: Sequence[str]) -> None:
         if names:
@@ -272,3 +261,9 @@ class _Prover:
 def _asymmetry(journey: Journey) -> Cause | None:
     found = next((hop for hop in journey.hops if hop.asymmetric), None)
     return found and Cause("warning", "asymmetric-path", found.host, None, found.iif)
+
+
+def _explains(one: Cause, other: Cause) -> bool:
+    """Whether ONE is OTHER about more addresses; a whole comes before its parts."""
+    covered = one.part is None or (other.part is not None and one.part.covers(other.part))
+    return covered and one._replace(part=None) == other._replace(part=None)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from podroutes.core.network import Arrival, Network
 from podroutes.core.targets import Spans
-from podroutes.model.address import Address, Prefix
+from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.host import Host, Rule
 from podroutes.model.proof import Target
 from podroutes.model.route import MAIN, Route
@@ -21,9 +21,22 @@ class Reach(NamedTuple):
 
     host: Host
     missing: frozenset[int]  # targets of others that it does not send straight to their owner, or not for certain
-    direct: dict[str, frozenset[int]]  # the others, by the device that they leave by
     own: frozenset[int]
-    routes: tuple[Route, ...]  # all that a look-up of a missing or own target can meet
+    main: str  # the device by which most of the others leave
+    aside: dict[str, frozenset[int]]  # those that leave by another one
+    own_routes: tuple[Route, ...]  # all that a look-up of an own target can meet
+    key: frozenset[int]  # what a look-up of a missing target can meet, as numbers that equal routes share
+
+    def straight(self, place: int) -> bool:
+        """Whether it sends a target straight to its owner."""
+        return place not in self.missing and place not in self.own
+
+    def not_by(self, dev: str, everything: frozenset[int]) -> frozenset[int]:
+        """Return the targets of EVERYTHING that it does not send straight to their owners over DEV."""
+        others = frozenset().union(*self.aside.values())
+        if dev == self.main:
+            return self.missing.union(others) - self.aside.get(dev, frozenset())
+        return everything - self.own - self.aside.get(dev, frozenset())
 
 
 class Catalogue:
@@ -36,104 +49,127 @@ class Catalogue:
         self.arrivals: dict[int, Arrival | None] = {}  # where packets for a target come in at its owner; None: not seen
         self.specifics: dict[int, set[Prefix]] = {place: set() for place in range(len(found))}
         self._spans = Spans(found)
-        self._straight: dict[int, tuple[int, Route]] = {}  # id(route): the target whose owner it leads to
-        self._touching: dict[int, tuple[range, Route]] = {}  # id(route): the targets that it touches otherwise
-        self._by_target: dict[int, set[int]] = {}  # id(route) of the straight ones, by target
-        self._by_dev: dict[str, tuple[set[int], Prefix]] = {}
         self._all = frozenset(range(len(found)))
         self._own: dict[str, set[int]] = {}
         for place, target in enumerate(found):
             self._own.setdefault(target.owner, set()).add(place)
+        # Routes are known by their id(): hashing 25 million of them would take longer than all the rest.
+        self._routes: dict[int, Route] = {}
+        self._wide: set[int] = set()  # those that touch several targets
+        self._single: list[set[int]] = [set() for _ in found]  # the others, by the target that they touch
+        self._place: dict[int, int] = {}  # the same the other way round
+        self._straight: set[int] = set()  # of the latter those that lead straight to the owner
+        self._covering: set[int] = set()  # and those that decide about all or a part of it otherwise
+        self._tables: dict[int, set[int]] = {}
+        self._by_dev: dict[str, tuple[set[int], Prefix]] = {}
+        self._number: dict[int, int] = {}
         self._classify()
 
     def place(self, address: Address) -> int | None:
         """Return the place of the target that ADDRESS lies in."""
-        touched = self._spans.touched(Prefix(address.version, address.value, 128 if address.version == 6 else 32))
+        touched = self._spans.touched(Prefix(address.version, address.value, BITS[address.version]))
         return touched.start if touched else None
-
-    def touched(self, route: Route) -> range:
-        """Return the places of all targets that ROUTE touches."""
-        return self._spans.touched(route.dst)
-
-    def own(self, name: str) -> frozenset[int]:
-        """Return the places of the targets of one node."""
-        return frozenset(self._own.get(name, ()))
 
     def reach(self, host: Host) -> Reach:
         """Return what HOST does with every target."""
         ids = set(map(id, host.routes))
-        own = self.own(host.name)
+        own = frozenset(self._own.get(host.name, ()))
         tables = _sequence(host.rules.get(self.version), host)
-        before = set(tables[: tables.index(MAIN)]) if MAIN in tables else set()
-        touching = ids & self._touching.keys()
-        blocked: set[int] = set()
-        for touched, route in map(self._touching.__getitem__, touching):
-            first = touched.start
-            if route.table in before or (route.table == MAIN and route.dst.length >= self.targets[first].prefix.length):
-                blocked.update(touched)
+        wide, covering, straight = ids & self._wide, ids & self._covering, ids & self._straight
         direct: dict[str, frozenset[int]] = {}
-        for dev in self._by_dev if MAIN in tables else ():
-            reached = self._direct(host, dev, ids)
-            if reached:
-                direct[dev] = reached.difference(blocked, own)
+        if MAIN in tables:
+            blocked = self._blocked(wide | covering, set(tables[: tables.index(MAIN)]))
+            for dev in self._by_dev:
+                reached = self._direct(host, dev, straight)
+                if reached:
+                    direct[dev] = reached.difference(blocked, own)
         missing = self._all.difference(own, *direct.values())
-        met = touching.union(*(ids & self._by_target.get(place, set()) for place in missing | own))
-        return Reach(host, missing, direct, own, tuple(route for route in host.routes if id(route) in met))
+        main = max(direct, key=lambda dev: len(direct[dev]), default="")
+        direct.pop(main, None)
+        mine = set().union(*(self._single[place] for place in own))
+        aside = {key for key in straight if self._place[key] in missing} if missing else set()
+        key = frozenset(
+            map(
+                self._number.__getitem__,
+                (wide | (ids & self._place.keys()) - straight - mine | aside) if missing else (),
+            )
+        )
+        return Reach(host, missing, own, main, direct, self._in_order(host, wide | ids & mine), key)
 
-    def alone(self, reach: Reach, place: int) -> tuple[Route, ...]:
-        """Return all routes that a look-up of the target at PLACE can meet."""
-        if place in reach.missing or place in reach.own:
-            return reach.routes
-        straight = self._by_target[place]
-        return (*reach.routes, *(route for route in reach.host.routes if id(route) in straight))
+    def routes(self, host: Host, places: Iterable[int]) -> tuple[Route, ...]:
+        """Return all routes of HOST that a look-up of the targets at PLACES can meet."""
+        wanted = self._wide.union(*(self._single[place] for place in places))
+        return tuple(route for route in host.routes if id(route) in wanted)
 
-    def _direct(self, host: Host, dev: str, ids: set[int]) -> frozenset[int]:
-        """Return the targets whose owners HOST reaches straight over DEV."""
+    def _in_order(self, host: Host, keys: set[int]) -> tuple[Route, ...]:
+        """Return routes, those of one prefix in the kernel's order."""
+        found = [self._routes[key] for key in keys]
+        if len({(route.dst, route.table) for route in found}) < len(found):
+            return tuple(route for route in host.routes if id(route) in keys)
+        return tuple(found)
+
+    def _blocked(self, keys: set[int], before: set[int]) -> set[int]:
+        """Return the targets that some other route decides about, at least in part, before or beside the straight one."""
+        found = set(map(self._place.__getitem__, keys & self._covering & self._tables.get(MAIN, set())))
+        for table in before:
+            for key in keys & self._tables.get(table, set()):
+                found.update(self._spans.touched(self._routes[key].dst))
+        return found
+
+    def _direct(self, host: Host, dev: str, straight: set[int]) -> frozenset[int]:
+        """Return the targets whose owners HOST reaches over DEV by one of the routes STRAIGHT."""
         link = host.links.get(dev)
         if link is None or not (link.up and link.carrier):
             return frozenset()
-        found = ids & self._by_dev[dev][0]
+        found = straight & self._by_dev[dev][0]
         segment = self.network.segment(host.name, dev)
         if not any(subnet.covers(self._by_dev[dev][1]) for subnet in segment):
-            vias = ((key, self._straight[key][1].via) for key in found)
+            vias = ((key, self._routes[key].via) for key in found)
             found = {key for key, via in vias if via and any(subnet.covers(via) for subnet in segment)}
-        return frozenset([self._straight[key][0] for key in found])
+        return frozenset(map(self._place.__getitem__, found))
 
     def _classify(self) -> None:
         known: set[int] = set()
+        numbers: dict[object, int] = {}
         for host in self.network.hosts.values():
-            new = set(map(id, host.routes)) - known
-            if new:
-                for route in host.routes:
-                    if id(route) in new and route.dst.version == self.version:
-                        self._judge(host, route)
-                known |= new
+            routes = dict(zip(map(id, host.routes), host.routes, strict=True))
+            new = [routes[key] for key in routes.keys() - known]
+            for route in sorted(new, key=lambda route: (route.dst, route.table, route.metric, str(route.next_hops))):
+                if route.dst.version == self.version and self._judge(host, route):
+                    alike = route._replace(prefsrc=None, protocol=0, scope=0)
+                    self._routes[id(route)] = route
+                    self._tables.setdefault(route.table, set()).add(id(route))
+                    self._number[id(route)] = numbers.setdefault((alike, host.peculiar.get(route)), len(numbers))
+            known.update(routes)
             for rule in host.rules.get(self.version) or ():
                 self._split(rule.dst)
-        for key, (place, route) in self._straight.items():
-            self._by_target.setdefault(place, set()).add(key)
-            via, dev = route.via, route.dev
+        for key in self._straight:
+            via, dev = self._routes[key].via, self._routes[key].dev
             if via and dev:
-                ids, hull = self._by_dev.setdefault(
-                    dev, (set(), Prefix(via.version, via.value, 128 if via.version == 6 else 32))
-                )
+                ids, hull = self._by_dev.setdefault(dev, (set(), Prefix(via.version, via.value, BITS[via.version])))
                 ids.add(key)
                 while not hull.covers(via):
-                    hull = Prefix(hull.version, hull.value, hull.length - 1)
+                    hull = hull._replace(length=hull.length - 1)
                 self._by_dev[dev] = ids, hull
 
-    def _judge(self, host: Host, route: Route) -> None:
+    def _judge(self, host: Host, route: Route) -> bool:
+        """File ROUTE; False where it touches no target."""
         touched = self._spans.touched(route.dst)
-        if not touched:
-            return
-        if len(touched) == 1:
+        if len(touched) > 1:
+            self._wide.add(id(route))
+        elif touched:
+            place = touched.start
             self._split(route.dst)
-            if self._leads_straight(host, route, touched.start):
-                self._straight[id(route)] = touched.start, route
-                return
-        self._touching[id(route)] = touched, route
+            self._single[place].add(id(route))
+            self._place[id(route)] = place
+            if self._leads_straight(host, route, place):
+                self._straight.add(id(route))
+            elif route.dst.length >= self.targets[place].prefix.length:
+                self._covering.add(id(route))
+        return bool(touched)
 
     def _split(self, prefix: Prefix | None) -> None:
+        """Note that PREFIX tells addresses of one target apart."""
         touched = self._spans.touched(prefix) if prefix and prefix.version == self.version else range(0)
         if prefix and len(touched) == 1 and prefix.length > self.targets[touched.start].prefix.length:
             self.specifics[touched.start].add(prefix)

@@ -18,6 +18,10 @@ CAUSES: dict[str, tuple[str, str]] = {
         "What happens depends on something that routes, rules, addresses and links do not tell, or that is not modelled (VRF, routes by source address, encapsulation).",
         "Try it with `verify --probe`.",
     ),
+    "detour": (
+        "The route leads to a node that does not own the pod CIDR but passes the packets on. They arrive for as long as that node works.",
+        "`podroutes apply` on that node; a route that someone else made has to be removed first.",
+    ),
     "forwarding-off": (
         "The machine has forwarding switched off, so it drops packets between its devices.",
         "`sysctl -w net.ipv4.ip_forward=1` (IPv6: `net.ipv6.conf.all.forwarding=1`), and in /etc/sysctl.d for the next boot.",

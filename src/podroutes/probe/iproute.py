@@ -12,7 +12,7 @@ from podroutes.model.address import BITS, Address, Prefix, network, parse_addres
 from podroutes.model.fib import IfAddress, Link
 from podroutes.model.host import ANY_TABLE, DEFAULT, DEFAULT_RULES, LOCAL, Host, Peculiarity, Rule
 from podroutes.model.route import MAIN, NextHop, Route, protocol_name
-from podroutes.model.text import printable
+from podroutes.model.text import escaped, printable
 from podroutes.probe import TablesError
 
 _KINDS = {
@@ -58,7 +58,8 @@ class Reader:
         """Return the machine NAME. PLACE tells what to call a field of TEXTS in messages; TablesError says what is wrong."""
 
         def items(field: str) -> list[msgspec.Raw]:
-            return _items(getattr(texts, field) or b"[]", place(field))
+            printed = getattr(texts, field)
+            return [] if printed is None else _items(printed, place(field))
 
         def read(field: str, parse: Callable[[Any], Any]) -> list[Any]:
             return [found for raw in items(field) if (found := _parsed(raw, parse, place(field))) is not None]
@@ -191,13 +192,8 @@ def _parsed(raw: msgspec.Raw, parse: Callable[[Any], Any], place: str) -> Any:
         return parse(item)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         quoted = printable(bytes(raw).decode(errors="replace"))
-        why = f"lacks {error}" if isinstance(error, KeyError) else escaped_reason(error)
+        why = f"lacks {error}" if isinstance(error, KeyError) else escaped(str(error))
         raise TablesError(f"{place}: {quoted} is not what ip -j prints: {why}") from None
-
-
-def escaped_reason(error: Exception) -> str:
-    """Return what ERROR says, in one line."""
-    return printable(str(error)).strip('"')
 
 
 def _link(item: dict[str, Any]) -> tuple[Link, str | None] | None:

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from podroutes.model.host import Host
-from podroutes.model.text import printable
+from podroutes.model.text import escaped
 from podroutes.probe import TablesError
 from podroutes.probe.here import COMMANDS
 from podroutes.probe.iproute import Reader, Texts, sysctls, sysctls_json
@@ -19,20 +19,16 @@ def read_directory(directory: str) -> list[Host]:
     try:
         names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise TablesError(
-            f"{printable(directory)}: {error.strerror}; it is to have a directory for each node"
-        ) from None
+        raise TablesError(f"{escaped(directory)}: {error.strerror}; it is to have a directory for each node") from None
     if not names:
-        raise TablesError(
-            f"{printable(directory)}: has no directory in it; make one for each node, named like the node"
-        )
+        raise TablesError(f"{escaped(directory)}: has no directory in it; make one for each node, named like the node")
     reader = Reader()
     return [_host(root / name, reader) for name in names]
 
 
 def _host(directory: Path, reader: Reader) -> Host:
     def place(field: str) -> str:
-        return printable(str(directory / f"{field}.json")).strip('"')
+        return escaped(str(directory / f"{field}.json"))
 
     found = {
         field: _read(directory / f"{field}.json", place(field), wanted=field not in _OPTIONAL)
@@ -46,7 +42,7 @@ def _sysctls(directory: Path) -> dict[str, int]:
         ("sysctl.json", sysctls_json),
         ("sysctl.txt", lambda data, place: sysctls(data.decode(errors="replace"), place)),
     ):
-        place = printable(str(directory / name)).strip('"')
+        place = escaped(str(directory / name))
         data = _read(directory / name, place, wanted=False)
         if data is not None:
             return parse(data, place)

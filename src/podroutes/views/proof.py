@@ -23,6 +23,7 @@ def sentence(finding: Finding) -> str:
     return {
         "asymmetric-path": f"{node} gets packets for {what} by {detail}, and answers by another device",
         "cannot-tell": f"{node}: what becomes of {what} cannot be told: {detail}",
+        "detour": f"{node} sends {what} round by {detail}: {line}",
         "forwarding-off": f"{node} does not forward what comes in by {detail}, so {what} is cut off",
         "link-down": f"{node} cannot deliver {what}: {detail} is down or has no carrier",
         "martian-source": f"{node} drops packets for {what} that come in by {detail}: their source is an address of its own",
@@ -31,7 +32,8 @@ def sentence(finding: Finding) -> str:
         "reverse-path": f"{node} drops packets for {what} that come in by {detail}: it would answer by another device (rp_filter)",
         "route-refuses": f"{node} refuses {what}: {line if cause.route else 'a policy rule says ' + detail}",
         "routing-loop": f"{node} sends {what} round in a circle: {line}",
-        "stolen-part": f"{node} has a more specific route for {what}: {line} takes it to {detail}",
+        "stolen-part": f"{node} has a more specific route for {what}: {line} "
+        + (f"takes it to {detail}" if cause.route and cause.route.next_hops else "refuses it"),
         "tables-not-seen": f"{node} hands {what} to {detail}, whose tables have not been seen",
         "unknown-gateway": f"{node} hands {what} to {detail}, which is no node and whose tables have not been seen",
         "wrong-next-hop": f"{node} sends {what} to {detail}, which does not own it: {line}",
@@ -75,9 +77,12 @@ def verdict(proof: Proof, style: Style) -> str:
     )
     if not proof.proven:
         failed = [
-            f"{_pairs(proof.of(severity))} {words}"
-            for severity, words in (("unreachable", "fail"), ("cannot-tell", "cannot be told"))
-            if proof.of(severity)
+            f"{count} {one if count == 1 else several}"
+            for severity, one, several in (
+                ("unreachable", "fails", "fail"),
+                ("cannot-tell", "cannot be told", "cannot be told"),
+            )
+            if (count := _pairs(proof.of(severity)))
         ]
         return f"{style('red', 'not proven')}: {counts}; {', '.join(failed)}"
     if proof.unseen:

@@ -5,18 +5,36 @@ import sys
 
 from podroutes.cli import evidence, session
 from podroutes.core.proof import prove
+from podroutes.errors import PodroutesError
 from podroutes.views import proof as views
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prove that every pod CIDR is reachable from every node; 0 proven, 2 not."""
+    """Prove that every pod CIDR is reachable from every node; 0 proven, and all packets answered, 2 not."""
+    if arguments.pod and not arguments.probe:
+        raise PodroutesError("--pod is what --probe sends packets to: add --probe")
+    if arguments.probe and arguments.tables:
+        raise PodroutesError("--probe sends packets from this machine, --tables speaks of others: leave one out")
     found = evidence.gather(arguments)
-    claims = found.source.claims
-    proof = prove(found.network, claims)
-    if arguments.output == "json":
-        session.say_json(views.document(proof, claims.problems))
-    else:
+    problems = found.source.claims.problems
+    proof = prove(found.network, found.source.claims)
+    good = proof.proven and not any(problem.severity == "error" for problem in problems)
+    document = views.document(proof, problems) if arguments.output == "json" else {}
+    if arguments.output == "text":
         session.say(views.text(proof, session.style(sys.stdout)))
-        session.say_problems(claims.problems)
-    clean = not any(problem.severity == "error" for problem in claims.problems)
-    return 0 if proof.proven and clean else 2
+    if arguments.probe:
+        from podroutes.cli import probing  # noqa: PLC0415, sockets are for those who asked
+        from podroutes.views import probing as probe_views  # noqa: PLC0415
+
+        sys.stdout.flush()
+        results = probing.probe_all(found, arguments)
+        differences = probing.disagreements(proof, found, results)
+        good = good and all(result.answered for result in results)
+        document["probe"] = probe_views.document(results, differences)
+        if arguments.output == "text":
+            session.say(probe_views.text(results, differences, session.style(sys.stdout)))
+    if arguments.output == "json":
+        session.say_json(document)
+    else:
+        session.say_problems(problems)
+    return 0 if good else 2

@@ -1,0 +1,36 @@
+"""What real packets found."""
+
+from typing import NamedTuple
+
+from podroutes.model.address import Address
+
+
+class Probed(NamedTuple):
+    """Packets from the machine ``source`` to an address of ``node``: times are in milliseconds, ``mtu`` in bytes.
+
+    ``mtu`` is the largest packet that was answered without being fragmented, None where nothing was. ``how`` is ``icmp``, or
+    ``udp`` where only a closed UDP port answered. ``error`` is what stands against it: an ICMP error, or of this machine.
+    """
+
+    source: str
+    node: str
+    target: Address
+    sent: int = 0
+    received: int = 0
+    fastest: float = 0.0
+    mean: float = 0.0
+    mtu: int | None = None
+    how: str = "icmp"
+    error: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether any packet was."""
+        return self.received > 0
+
+
+class Disagreement(NamedTuple):
+    """Proof and packets say different things about one pair."""
+
+    probed: Probed
+    proven: bool

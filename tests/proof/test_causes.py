@@ -1,0 +1,172 @@
+"""Every cause is documented, and every one is found: a cluster that is right but for one thing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from podroutes.core.claims import examine
+from podroutes.core.network import Network
+from podroutes.core.proof import prove
+from podroutes.model.proof import CAUSES
+from podroutes.views.proof import sentence
+from proof.paper import ROUTER, paper
+from support.notation import cluster
+
+DOCS = Path(__file__).parents[2] / "docs"
+NODES = cluster(
+    "worker-0 192.168.8.20 10.200.0.0/24", "worker-1 192.168.8.21 10.200.1.0/24", "worker-2 192.168.8.22 10.200.2.0/24"
+)
+
+
+def test_the_table_has_every_cause_with_its_meaning_and_fix():
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| (.+) \| (.+) \|$", (DOCS / "causes.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert {code: (meaning, fix) for code, meaning, fix in rows} == CAUSES
+    assert [code for code, _, _ in rows] == sorted(CAUSES)
+
+
+def proof(nodes=NODES, *extra, **changes):
+    """Return the proof for NODES, whose routes are right but for CHANGES: ``worker_1=["-10.200.0.0/24", "blackhole …"]``."""
+    return prove(Network([*paper(nodes, changes), *extra], nodes), examine(nodes))
+
+
+def found(verdict):
+    return [
+        (finding.cause.severity, finding.cause.code, finding.cause.node, finding.pairs) for finding in verdict.findings
+    ]
+
+
+def test_a_healthy_cluster_is_proven_without_a_word():
+    verdict = proof()
+    assert (verdict.proven, verdict.findings, verdict.pairs, verdict.pod_cidrs) == (True, (), 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "says"),
+    [
+        (
+            ["-10.200.1.0/24"],
+            ("unreachable", "no-route", 1),
+            "no route to 10.200.1.0/24; it leaves by the default route to 192.168.8.1",
+        ),
+        (["-10.200.1.0/24", "-default"], ("unreachable", "no-route", 1), "nothing else covers it"),
+        (
+            ["-10.200.1.0/24", "-default", "unreachable 10.0.0.0/8"],
+            ("unreachable", "no-route", 1),
+            "refused by the route to 10.0.0.0/8",
+        ),
+        (
+            ["-10.200.1.0/24", "blackhole 10.200.1.0/24"],
+            ("unreachable", "route-refuses", 1),
+            "`blackhole 10.200.1.0/24",
+        ),
+        (
+            ["10.200.1.64/26 via 192.168.8.1 dev ens18"],
+            ("unreachable", "stolen-part", 1),
+            "10.200.1.64/26 of 10.200.1.0/24",
+        ),
+        (["unreachable 10.200.1.77/32"], ("unreachable", "stolen-part", 1), "10.200.1.77/32 of 10.200.1.0/24"),
+        (["-10.200.1.0/24", "10.200.1.0/24 via 192.168.8.22 dev ens18"], ("warning", "detour", 1), "round by worker-2"),
+        (["10.200.1.0/25 via 192.168.8.22 dev ens18"], ("warning", "detour", 1), "10.200.1.0/25 of 10.200.1.0/24"),
+        (
+            ["-10.200.1.0/24", "10.200.1.0/24 via 192.168.8.1 dev ens18"],
+            ("cannot-tell", "unknown-gateway", 1),
+            "192.168.8.1",
+        ),
+        (
+            ["-10.200.1.0/24", "10.200.1.0/24 dev ens18"],
+            ("unreachable", "wrong-node", 1),
+            "takes 10.200.1.0/24 for its own",
+        ),
+        (["10.200.1.0/24 dev cni0 metric 1"], None, ""),
+        (["10.200.1.0/24 via 192.168.8.99 dev ens18 tos 16"], None, ""),
+        (["10.200.1.0/24 via 192.168.8.99 dev ens18 table 100"], None, ""),
+        (["blackhole 10.0.0.0/8", "10.200.0.128/25 dev cni0"], None, ""),
+    ],
+)
+def test_one_fault_on_one_node_is_one_finding_that_explains_it(changes, expected, says):
+    verdict = proof(worker_0=changes)
+    one = [(finding.cause.severity, finding.cause.code, finding.pairs) for finding in verdict.findings]
+    assert one == ([expected] if expected else [])
+    assert all(finding.cause.node == "worker-0" and says in sentence(finding) for finding in verdict.findings)
+    assert verdict.proven == (expected is None or expected[0] == "warning")
+
+
+def test_two_nodes_that_send_to_each_other_are_named_for_their_wrong_routes():
+    verdict = proof(
+        worker_0=["-10.200.2.0/24", "10.200.2.0/24 via 192.168.8.21 dev ens18"],
+        worker_1=["-10.200.2.0/24", "10.200.2.0/24 via 192.168.8.20 dev ens18"],
+    )
+    assert sorted(found(verdict)) == [("unreachable", "wrong-next-hop", f"worker-{number}", 1) for number in (0, 1)]
+
+
+def test_a_fault_at_the_owner_explains_every_source():
+    verdict = proof(worker_1=["-10.200.1.0/24", "!cni0"])
+    assert found(verdict) == [("unreachable", "no-pod-device", "worker-1", 2)]
+
+
+def test_what_the_owner_has_for_a_part_of_its_own_pods_is_stolen_from_all():
+    assert found(proof(worker_1=["blackhole 10.200.1.192/26"])) == [("unreachable", "stolen-part", "worker-1", 2)]
+
+
+def test_routes_for_single_pods_leave_no_gap():
+    verdict = proof(
+        worker_1=["-10.200.1.0/24", "10.200.1.5/32 dev cni0 scope link", "10.200.1.6/32 dev cni0 scope link"]
+    )
+    assert verdict.proven
+
+
+def test_forwarding_off_cuts_off_both_ways():
+    assert found(proof(worker_1=["net.ipv4.ip_forward=0"])) == [
+        ("unreachable", "forwarding-off", "worker-1", 2),
+        ("unreachable", "forwarding-off", "worker-1", 2),
+    ]
+
+
+def test_a_link_without_carrier_is_named():
+    assert {each[1:3] for each in found(proof(worker_1=["?ens18"]))} == {
+        ("link-down", "worker-0"),
+        ("link-down", "worker-1"),
+        ("link-down", "worker-2"),
+    }
+
+
+TWO = cluster("worker-0 192.168.8.20 10.200.0.0/24", "worker-1 192.168.9.21 10.200.1.0/24")
+THROUGH = {
+    "worker_0": ["10.200.1.0/24 via 192.168.8.1 dev ens18"],
+    "worker_1": ["10.200.0.0/24 via 192.168.9.1 dev ens18"],
+}
+
+
+def test_a_router_between_two_networks_is_followed_where_it_is_known():
+    assert proof(TWO, ROUTER, **THROUGH).proven
+    assert {each[:2] for each in found(proof(TWO, **THROUGH))} == {("cannot-tell", "unknown-gateway")}
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0, []), (1, ["reverse-path"]), (2, []), (None, ["asymmetric-path"])])
+def test_an_answer_by_another_device_matters_where_reverse_path_filtering_is_strict(mode, expected):
+    settings = [f"net.ipv4.conf.{dev}.rp_filter={mode}" for dev in ("all", "ens18")] if mode is not None else []
+    verdict = proof(
+        worker_1=["+ens19 192.168.8.121/24", "-10.200.0.0/24", "10.200.0.0/24 via 192.168.8.20 dev ens19", *settings]
+    )
+    assert [finding.cause.code for finding in verdict.findings] == expected
+
+
+def test_without_the_tables_of_others_the_first_hop_is_proven():
+    hosts = [host for host in paper(NODES, {}) if host.name == "worker-0"]
+    verdict = prove(Network(hosts, NODES), examine(NODES))
+    assert (verdict.proven, verdict.sources, verdict.unseen) == (True, ("worker-0",), ("worker-1", "worker-2"))
+    hosts = [
+        host
+        for host in paper(NODES, {"worker_0": ["-10.200.1.0/24", "10.200.1.0/24 via 192.168.8.22 dev ens18"]})
+        if host.name == "worker-0"
+    ]
+    assert found(prove(Network(hosts, NODES), examine(NODES))) == [("cannot-tell", "wrong-next-hop", "worker-0", 1)]
+
+
+def test_answers_have_to_reach_nodes_without_pods():
+    nodes = cluster("server 192.168.8.10", "worker-0 192.168.8.20 10.200.0.0/24")
+    verdict = proof(nodes, worker_0=["-192.168.8.0/24", "blackhole 192.168.8.10/32", "192.168.8.0/24 dev ens18"])
+    assert found(verdict) == [("unreachable", "route-refuses", "worker-0", 1)]

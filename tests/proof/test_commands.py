@@ -1,0 +1,261 @@
+"""verify and trace as a user types them: on files, and in a lab with faults."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from podroutes.cli import main
+from proof.paper import paper
+from proof.test_causes import NODES
+
+MACHINES = "".join(f"192.168.8.2{n} worker-{n}.kubernetes.local worker-{n} 10.200.{n}.0/24\n" for n in range(3))
+
+
+def printed(host):
+    """Return a machine on paper as ip(8) prints it."""
+    routes = []
+    for route in host.routes:
+        item = {
+            "dst": str(route.dst),
+            "table": str(route.table),
+            "protocol": str(route.protocol),
+            "flags": [],
+            "type": route.kind,
+        }
+        item |= {"gateway": str(route.via)} if route.via else {}
+        routes.append(
+            item | ({"dev": route.dev} if route.dev else {}) | {"scope": str(route.scope), "metric": route.metric}
+        )
+    addresses = [
+        {"ifname": each.dev, "addr_info": [{"family": "inet", "local": str(each.address), "prefixlen": each.length}]}
+        for each in host.addresses
+    ]
+    links = [
+        {"ifindex": link.ifindex, "ifname": name, "flags": ["UP", "LOWER_UP"]} for name, link in host.links.items()
+    ]
+    rules = [{"priority": rule.priority, "src": "all", "table": str(rule.table)} for rule in host.rules[4]]
+    return {"link": links, "addr": addresses, "route": routes, "rule": rules}
+
+
+@pytest.fixture
+def podroutes(tmp_path, capsys):
+    """Write the tables of three nodes with changes, run a command on them; return status, output and errors."""
+    (tmp_path / "machines.txt").write_text(MACHINES)
+
+    def run(*words, **changes):
+        for host in paper(NODES, changes):
+            (tmp_path / "tables" / host.name).mkdir(parents=True, exist_ok=True)
+            for name, items in printed(host).items():
+                (tmp_path / "tables" / host.name / f"{name}.json").write_text(json.dumps(items))
+        try:
+            status = main([*words, "-i", str(tmp_path / "machines.txt"), "--tables", str(tmp_path / "tables")])
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_verify_prints_a_proof(podroutes):
+    expected = "proven: 3 nodes, 3 pod CIDRs, 6 pairs: every pod CIDR is reachable from every node\n"
+    assert podroutes("verify") == (0, expected, "")
+
+
+def test_verify_prints_the_one_cause(podroutes):
+    status, out, err = podroutes("verify", worker_2=["-10.200.1.0/24"])
+    assert (status, err) == (2, "")
+    assert out.splitlines() == [
+        "unreachable no-route: worker-2 has no route to 10.200.1.0/24; it leaves by the default route to 192.168.8.1",
+        "  fix: `podroutes apply` on that node.",
+        "not proven: 3 nodes, 3 pod CIDRs, 6 pairs; 1 fails",
+    ]
+
+
+def test_verifys_json_is_stable(podroutes):
+    status, out, _ = podroutes("verify", "-o", "json", worker_2=["10.200.1.64/26 via 192.168.8.1 dev ens18"])
+    assert status == 2
+    assert json.loads(out) == {
+        "proven": False,
+        "nodes": 3,
+        "pod_cidrs": 3,
+        "pairs": 6,
+        "unreachable": 1,
+        "cannot_tell": 0,
+        "not_seen": [],
+        "findings": [
+            {
+                "severity": "unreachable",
+                "code": "stolen-part",
+                "node": "worker-2",
+                "part": "10.200.1.64/26",
+                "route": "10.200.1.64/26 via 192.168.8.1 dev ens18 proto podroutes",
+                "detail": "192.168.8.1",
+                "message": "worker-2 has a more specific route for 10.200.1.64/26 of 10.200.1.0/24: "
+                "`10.200.1.64/26 via 192.168.8.1 dev ens18 proto podroutes` takes it to 192.168.8.1",
+                "fix": "Remove that route, or move what it is for out of the pod network.",
+                "pairs": 1,
+                "blocks": [{"sources": ["worker-2"], "destinations": ["10.200.1.0/24"]}],
+            }
+        ],
+        "problems": [],
+    }
+
+
+def test_trace_tells_rule_and_route_of_every_hop(podroutes):
+    status, out, err = podroutes("trace", "10.200.0.9", "10.200.1.5")
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "1 worker-0  10.200.1.5: rule 32766 lookup main, 10.200.1.0/24 via 192.168.8.21 dev ens18 proto podroutes",
+        "2 worker-1  10.200.1.5: rule 32766 lookup main, 10.200.1.0/24 dev cni0 proto kernel scope link",
+        "            puts it on cni0",
+        "delivered",
+    ]
+
+
+def test_trace_says_why_it_ends(podroutes):
+    status, out, _ = podroutes("trace", "worker-2", "10.200.1.5", worker_2=["-10.200.1.0/24"])
+    assert status == 2
+    assert out.splitlines()[1:3] == [
+        "            hands it to 192.168.8.1, whose tables are not known",
+        "not delivered: worker-2 has no route to 10.200.1.5/32; it leaves by the default route to 192.168.8.1",
+    ]
+    status, out, _ = podroutes("trace", "worker-2", "10.200.1.5", "-o", "json", worker_2=["-10.200.1.0/24"])
+    document = json.loads(out)
+    assert (document["delivered"], [hop["host"] for hop in document["hops"]]) == (False, ["worker-2"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["trace", "nobody", "worker-1"], 'podroutes: "nobody" is not an IP address, and no node is named so'),
+        (["trace", "8.8.8.8", "worker-1"], "podroutes: 8.8.8.8 is neither in a pod CIDR nor an address of a machine"),
+        (["trace", "fd00::1", "worker-1"], "have no IP version in common"),
+        (["verify", "--lab"], "podroutes: --tables and --lab both say where the tables are"),
+        (["verify", "--pod", "10.200.1.2"], "add --probe"),
+        (["verify", "--probe"], "--probe sends packets from this machine"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_1(podroutes, words, says):
+    status, out, err = podroutes(*words)
+    assert (status, out) == (1, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+class Lab:
+    """A lab of three nodes that is up, and podroutes in it."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def run(self, *words):
+        """Run podroutes outside."""
+        command = [sys.executable, "-m", "podroutes", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def inside(self, node, *words):
+        """Run a command on a machine of it."""
+        done = self.run("lab", "exec", "--name", self.name, node, "--", *words)
+        assert done.returncode == 0, done.stderr
+
+    def verify(self, *words):
+        """Return the status and the document of verify."""
+        done = self.run("verify", "--lab", self.name, "-o", "json", *words)
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    found = Lab(f"proof-{os.getpid()}")
+    done = found.run("lab", "up", "--name", found.name, "--nodes", "3", "--ipv6")
+    if done.returncode:
+        pytest.skip(done.stderr)
+    inventory = tmp_path_factory.mktemp("lab") / "lab.yaml"
+    inventory.write_text(found.run("lab", "inventory", "--name", found.name).stdout)
+    for number in range(3):
+        found.inside(f"worker-{number}", sys.executable, "-m", "podroutes", "apply", "-i", str(inventory))
+    yield found
+    found.run("lab", "down", "--name", found.name)
+
+
+def test_a_lab_is_proven_and_its_packets_agree(lab):
+    status, document = lab.verify("--probe")
+    assert (status, document["proven"], document["pairs"], document["findings"]) == (0, True, 12, [])
+    probe = document["probe"]
+    assert len(probe["results"]) == 12
+    assert all(
+        each["received"] == each["sent"] == 3 and each["mtu"] == 1500 and not each["error"] for each in probe["results"]
+    )
+    assert probe["disagreements"] == []
+
+
+def test_faults_are_found_by_proof_and_packets_alike(lab):
+    lab.inside("worker-2", "ip", "route", "del", "10.200.1.0/24")
+    lab.inside("worker-0", "ip", "link", "set", "ens18", "mtu", "1400")
+    try:
+        status, document = lab.verify("--probe")
+        assert status == 2
+        assert [(each["code"], each["node"], each["pairs"]) for each in document["findings"]] == [
+            ("no-route", "worker-2", 1)
+        ]
+        lost = [(each["source"], each["address"]) for each in document["probe"]["results"] if not each["received"]]
+        assert lost == [("worker-2", "10.200.1.1")]
+        assert document["probe"]["disagreements"] == []
+        small = {each["node"] for each in document["probe"]["results"] if each["mtu"] and each["mtu"] < 1500}
+        assert small >= {"worker-0"}
+    finally:
+        lab.inside("worker-2", "ip", "route", "add", "10.200.1.0/24", "via", "192.168.8.21", "proto", "107")
+        lab.inside("worker-0", "ip", "link", "set", "ens18", "mtu", "1500")
+
+
+def test_where_packets_contradict_the_proof_both_are_shown(lab):
+    """An address in the wrong place answers, and one that ignores ICMP answers by UDP."""
+    lab.inside("worker-1", "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=1")
+    try:
+        _, document = lab.verify("--probe")
+        how = {(each["address"], each["how"], each["received"]) for each in document["probe"]["results"]}
+        assert ("10.200.1.1", "udp", 1) in how
+        assert ("10.200.2.1", "icmp", 3) in how
+    finally:
+        lab.inside("worker-1", "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0")
+    lab.inside("worker-1", "ip", "link", "set", "ens18", "arp", "off")
+    lab.inside("worker-1", "ip", "neigh", "flush", "all")
+    lab.inside("worker-0", "ip", "neigh", "flush", "all")
+    try:
+        status, document = lab.verify("--probe", "--pod", "10.200.1.1")
+        assert (status, document["proven"]) == (2, True)
+        assert {each["source"] for each in document["probe"]["disagreements"]} >= {"worker-0"}
+    finally:
+        lab.inside("worker-1", "ip", "link", "set", "ens18", "arp", "on")
+
+
+def test_trace_follows_through_a_lab(lab):
+    done = lab.run("trace", "--lab", lab.name, "fd00:10:200::5", "fd00:10:200:2::7")
+    assert done.returncode == 0
+    assert re.findall(r"^\d (\S+)", done.stdout, re.MULTILINE) == ["worker-0", "worker-2"]
+
+
+def test_one_node_proves_its_own_decisions(lab, tmp_path):
+    inventory = tmp_path / "lab.yaml"
+    inventory.write_text(lab.run("lab", "inventory", "--name", lab.name).stdout)
+    done = lab.run(
+        "lab",
+        "exec",
+        "--name",
+        lab.name,
+        "worker-0",
+        "--",
+        sys.executable,
+        "-m",
+        "podroutes",
+        "verify",
+        "-i",
+        str(inventory),
+    )
+    assert done.returncode == 0
+    assert "proven for worker-0 alone" in done.stdout
+    assert "not seen: the tables of worker-1 and worker-2" in done.stdout
