@@ -11,6 +11,7 @@ from pathlib import Path
 
 from podroutes import __version__
 from podroutes.cli.parser import Parser, build_parser
+from podroutes.model.finding import FINDINGS
 from podroutes.model.problem import CODES
 
 HERE = Path(__file__).parent
@@ -23,6 +24,13 @@ A problem never stops the routes of the nodes that it does not concern.
 
 | code | what it means | what to do |
 |---|---|---|
+"""
+
+FINDINGS_HEAD = """\
+# Findings
+
+What `podroutes doctor` finds is named by a code, which is stable: it is `code` in `-o json`, and scripts may rely on it. An
+*error* stops pod traffic, a *warning* will or does so for some of it, *info* leaves the exit status at 0.
 """
 
 # What the parser does not know.
@@ -40,7 +48,9 @@ An error: one line on standard error says where, what was found, what was wanted
 changes are pending;
 .BR show :
 some route is not
-.BR ok .
+.BR ok ;
+.BR doctor :
+something would stop pod traffic.
 .SH ENVIRONMENT
 .TP
 .B NODE_NAME
@@ -71,6 +81,15 @@ def problems() -> str:
     """Return docs/problems.md."""
     rows = (f"| `{code}` | {meaning} | {fix} |" for code, (meaning, fix) in sorted(CODES.items()))
     return PROBLEMS + "\n".join(rows) + "\n"
+
+
+def findings() -> str:
+    """Return docs/findings.md: a section for each code, whose heading is the anchor that findings name."""
+    sections = (
+        f"\n## {code}\n\n**{kind.title}** ({kind.severity}). {kind.reason}\n\n{kind.advice}\n\nSource: {kind.source}.\n"
+        for code, kind in sorted(FINDINGS.items())
+    )
+    return FINDINGS_HEAD + "".join(sections)
 
 
 def man_page() -> str:
@@ -156,7 +175,7 @@ def _roff(text: str) -> str:
     return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
 
-PAGES = {HERE / "problems.md": problems, HERE / "man" / "podroutes.1": man_page}
+PAGES = {HERE / "problems.md": problems, HERE / "findings.md": findings, HERE / "man" / "podroutes.1": man_page}
 
 
 def main() -> int:
