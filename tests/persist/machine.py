@@ -4,7 +4,6 @@ What is written goes into memory. A reboot keeps the files in /etc and /var and 
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -41,6 +40,7 @@ class Machine:
 
     def __init__(self, memory: Path, tree: Path) -> None:
         self.root = memory / "root"
+        self.source = CHECKOUT / "src"
         self._run = self.root / "run"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log = (memory / "log").open("ab")
@@ -160,14 +160,25 @@ class Machine:
 
     @staticmethod
     def _environment(more: dict[str, str]) -> dict[str, str]:
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PYTHONPATH": f"{CHECKOUT}/src"} | more
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PYTHONPATH": str(CHECKOUT / "src")} | more
 
-    def podroutes(self, *words: str, status: int | None = 0) -> str:
+    def neighbours(self, *addresses: str) -> None:
+        """Put machines that answer pings onto the other end of the wire."""
+        other = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        self._processes.append(other)
+        inside = ["nsenter", "-t", str(other.pid), "-n", "ip"]
+        self.wait(lambda: Path(f"/proc/{other.pid}/comm").read_text().strip() == "sleep", "a namespace")
+        subprocess.run(["ip", "link", "set", "wire", "netns", str(other.pid)], check=True)
+        subprocess.run([*inside, "link", "set", "wire", "up"], check=True)
+        for address in addresses:
+            subprocess.run([*inside, "addr", "add", f"{address}/24", "dev", "wire"], check=True)
+
+    def podroutes(self, *words: str, status: int | None = 0, **environment: str) -> str:
         """Run podroutes on the machine as worker-0; return what it prints."""
         source = () if words[0] == "remove" else ("-i", INVENTORY, "--node", "worker-0")
         command = (sys.executable, "-m", "podroutes", *words, *source)
         done = subprocess.run(
-            self._inside(*command), text=True, capture_output=True, check=False, env=self._environment({})
+            self._inside(*command), text=True, capture_output=True, check=False, env=self._environment(environment)
         )
         said = done.stdout + done.stderr
         assert status is None or done.returncode == status, f"{words}: {done.returncode}\n{said}"
@@ -195,6 +206,10 @@ class Machine:
         """Return the text of every configuration file that a manager reads, ours included."""
         found = (path for top in _EMPTY if top.startswith("etc") for path in (self.root / top).rglob("*"))
         return {str(path.relative_to(self.root)): path.read_text() for path in found if path.is_file()}
+
+    def stamps(self) -> dict[str, int]:
+        """Return when each configuration file was written."""
+        return {path: (self.root / path).stat().st_mtime_ns for path in self.files()}
 
     def show(self, words: str) -> list[str]:
         """Return the lines that ``ip WORDS`` prints."""

@@ -125,6 +125,11 @@ def _plan(parser: Parser) -> None:
 def _apply(parser: Parser) -> None:
     _source(parser)
     _persist(parser)
+    parser.add_argument(
+        "--activate",
+        action="store_true",
+        help="with --persist: have the manager read its files now; everything goes back if another node stops answering",
+    )
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     _output(parser)
 
@@ -242,7 +247,7 @@ protocol 107 (podroutes), or of our own file where netplan gives them another, a
 hop is one atomic replace. Needs CAP_NET_ADMIN when there is something to change.
 
 With --persist the same routes are written to a file of our own, in the place where the network manager reads it at the next
-boot. No manager is restarted or reloaded.
+boot. No manager is restarted or reloaded, unless --activate asks for it.
 
 exit status: 0 done, 1 something could not be done
 """

@@ -118,6 +118,22 @@ def standing(plan: Plan, desired: Desired, fib: Fib, ledger: Ledger) -> list[Las
     return sorted(routes, key=lambda lasting: (lasting.route.dst, lasting.route.metric))
 
 
+def back(then: Fib, before: Ledger, now: Fib, after: Ledger) -> tuple[Change, ...]:
+    """Return what gives a machine the routes of ours again that it had THEN, when BEFORE told which these are."""
+    old, new = ({_place(route): route for route in ours(*each)} for each in ((then, before), (now, after)))
+    changes = [
+        Change("replace" if place in new else "add", route, None, new.get(place))
+        for place, route in old.items()
+        if new.get(place) != route
+    ]
+    changes += [Change("delete", route) for place, route in new.items() if place not in old]
+    return tuple(sorted(changes, key=in_order))
+
+
+def _place(route: Route) -> tuple[object, ...]:
+    return route.dst, route.metric, route.tos
+
+
 def _incumbent(desired: Desired, route: Route) -> str | None:
     return desired.incumbents.get(route.dst, {}).get(route.via) if route.via else None
 

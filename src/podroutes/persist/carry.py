@@ -1,6 +1,6 @@
 """Carry out the file changes of a plan: asked about first, some before the kernel is changed, the rest after."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 
@@ -40,6 +40,15 @@ def after(root: Root, changes: Sequence[FileChange]) -> dict[int, str]:
         if failure:
             failures[position] = failure
     return failures
+
+
+def undo(root: Root, changes: Iterable[FileChange], files: Mapping[str, Mapping[str, File]]) -> None:
+    """Give every file of CHANGES the content that it has in FILES, which were there before; what was not there goes."""
+    then = {path: file for group in files.values() for path, file in group.items()}
+    for change in changes:
+        old = then.get(change.file.path)
+        if failure := _write(root, old) if old else _delete(root, change.file):
+            raise PersistError(f"{change.file.path} cannot be put back: {failure}")
 
 
 def _write(root: Root, file: File) -> str:

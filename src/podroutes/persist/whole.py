@@ -40,12 +40,13 @@ class _Here(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """The plan of kernel and files, whose routes are ours, which backend keeps them ("" none) and how it was found."""
+    """The plan of kernel and files, whose routes are ours, which backend keeps them ("" none) and how it was found, our files so far."""
 
     planned: Planned
     ledger: Ledger
     backend: str = ""
     why: str = ""
+    found: Found = Found({})
 
 
 def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> Whole:
@@ -77,7 +78,7 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
             raise
         problem = Problem("error", "not-persistent", str(error))
         return Whole(_with(planned, problems=(*planned.plan.problems, problem)), ledger, name)
-    return Whole(_with(planned, files=files), ledger, "" if name == NONE else name, why)
+    return Whole(_with(planned, files=files), ledger, "" if name == NONE else name, why, found)
 
 
 def _with(planned: Planned, **fields: object) -> Planned:

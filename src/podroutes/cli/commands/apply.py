@@ -5,6 +5,7 @@ import sys
 
 from podroutes.cli import session
 from podroutes.core.advice import refusals
+from podroutes.errors import PersistError
 from podroutes.kernel import Kernel
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Outcome, Plan
@@ -17,8 +18,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node and carry it out; 0 done, 1 something could not be done."""
     source = session.read_source(arguments)
     with NetlinkKernel() as kernel:
-        whole = session.plan_whole(arguments, source, kernel.snapshot())
-        return carry_out(whole.planned.plan, kernel, arguments.output)
+        fib = kernel.snapshot()
+        whole = session.plan_whole(arguments, source, fib)
+        if arguments.activate and not whole.backend:
+            raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
+        status = carry_out(whole.planned.plan, kernel, arguments.output)
+        if arguments.activate and not status:
+            from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
+
+            then = Then(fib, whole.found.ledger(""), whole.found)
+            kept = argparse.Namespace(**vars(arguments) | {"persist": None})
+            activate(whole, then, kernel, lambda: session.plan_whole(kept, source, kernel.snapshot()).planned.plan)
+        return status
 
 
 def carry_out(plan: Plan, kernel: Kernel, output: str, verb: str = "Apply") -> int:

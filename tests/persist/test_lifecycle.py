@@ -1,0 +1,231 @@
+"""From the first apply to remove, on machines with real managers: one plan of kernel and files, and nothing left behind."""
+
+import pytest
+
+from persist.machine import INVENTORY, MACHINES, SEED
+from persist.managers import Ifupdown, NetplanNetworkd, Networkd, NetworkManager
+
+OURS = {
+    "networkd": "/etc/systemd/network/20-lan.network.d/50-podroutes.conf",
+    "netplan": "/etc/netplan/90-podroutes.yaml",
+    "networkmanager": "/etc/NetworkManager/dispatcher.d/50-podroutes",
+    "ifupdown": "/etc/network/if-up.d/podroutes",
+    "systemd": "/etc/systemd/system/podroutes.service",
+}
+KINDS = {"networkd": Networkd, "netplan": NetplanNetworkd, "networkmanager": NetworkManager, "ifupdown": Ifupdown}
+NAME = "/etc/iproute2/rt_protos.d/podroutes.conf"
+
+
+@pytest.fixture
+def booted(machine):
+    """Boot the machine with a manager of the kind."""
+
+    def boot(kind):
+        manager = kind(machine)
+        manager.configure()
+        manager.boot()
+        return manager
+
+    return boot
+
+
+@pytest.mark.parametrize("backend", KINDS)
+def test_what_apply_writes_remove_takes_back(machine, booted, backend):
+    booted(KINDS[backend])
+    before = machine.files()
+    assert machine.json("plan", "--persist", backend)["files"] == [
+        {"action": "create", "path": OURS[backend], "backend": backend},
+        {"action": "create", "path": NAME, "backend": None},
+    ]
+    assert (machine.files(), machine.routes()) == (before, []), "a plan touches nothing"
+    machine.podroutes("apply", "--persist", backend, "--sysctl")
+    assert "ip_forward = 1" in machine.read("/etc/sysctl.d/90-podroutes.conf")
+    written = machine.stamps()
+    assert machine.podroutes("apply", "--persist", backend).startswith(
+        "Apply complete: 0 added, 0 replaced, 0 deleted, 2 unchanged."
+    )
+    assert machine.stamps() == written, "a run that changes nothing writes nothing"
+    assert [each["survives_reboot"] for each in machine.json("show")["routes"]] == [True, True]
+
+    machine.write(INVENTORY, "".join(MACHINES.splitlines(keepends=True)[:2]))  # worker-2 has left
+    assert machine.podroutes("plan", status=2).splitlines()[:2] == [
+        "  - 10.200.2.0/24 via 192.168.8.22 dev ens18  not wanted",
+        f"  ~ {OURS[backend]}  {backend}",
+    ]
+    machine.podroutes("apply")
+    assert [route for route, _ in machine.routes()] == [SEED[0]]
+    assert "10.200.2.0/24" not in machine.read(OURS[backend])
+    assert machine.podroutes("plan").startswith("No changes.")
+
+    assert "4 files" not in machine.podroutes("remove", "--dry-run")
+    machine.podroutes("remove")
+    assert (machine.files(), machine.routes()) == (before | {"etc/podroutes/nodes": machine.read(INVENTORY)}, [])
+    assert not machine.exists(NAME)
+    assert not machine.exists("/etc/sysctl.d/90-podroutes.conf")
+
+
+def test_without_persist_nothing_is_written_and_show_says_what_that_means(machine, booted):
+    booted(Networkd)
+    before = machine.files()
+    machine.podroutes("apply")
+    assert machine.files() == before
+    assert machine.podroutes("show").count("ok, until reboot") == 2
+    assert "files" not in machine.json("plan")
+
+
+def test_another_next_hop_is_one_route_before_and_after_netplan_reads_it(machine, booted):
+    manager = booted(NetplanNetworkd)
+    machine.podroutes("apply", "--persist", "netplan")
+    manager.reload()
+    manager.wait()
+    machine.write(INVENTORY, MACHINES.replace("192.168.8.22", "192.168.8.99"))
+    assert "via 192.168.8.99 dev ens18  worker-2  was via 192.168.8.22" in machine.podroutes("apply")
+    expected = [(SEED[0], "static"), ("10.200.2.0/24 via 192.168.8.99", "static")]
+    assert machine.routes() == expected
+    manager.reload()
+    machine.wait(lambda: machine.routes() == expected, "netplan's routes")
+    machine.reboot()
+    manager.boot()
+    machine.wait(lambda: machine.routes() == expected, "netplan's routes")
+    assert machine.podroutes("plan").startswith("No changes.")
+
+
+def test_routes_move_from_one_place_to_another_and_are_never_in_both(machine, booted):
+    """The number goes with the place: netplan knows none, so its routes are static in the kernel, too."""
+    manager = booted(NetplanNetworkd)
+    drop_in = "/etc/systemd/network/10-netplan-ens18.network.d/50-podroutes.conf"
+    machine.podroutes("apply", "--persist", "auto")
+    assert machine.exists(drop_in)
+    machine.podroutes("apply", "--persist", "netplan")
+    assert (machine.exists(drop_in), machine.exists(OURS["netplan"])) == (False, True)
+    assert machine.routes() == [(route, "static") for route in SEED]
+    manager.reload()
+    manager.wait()
+    machine.podroutes("apply", "--persist", "networkd")
+    assert (machine.exists(drop_in), machine.exists(OURS["netplan"])) == (True, False)
+    assert machine.routes() == [(route, "107") for route in SEED]
+    manager.reload()
+    manager.wait()
+    machine.wait(lambda: machine.routes() == [(route, "107") for route in SEED], "networkd's routes")
+    machine.podroutes("apply", "--persist", "none")
+    assert (machine.exists(drop_in), machine.routes()) == (False, [(route, "107") for route in SEED])
+
+
+def test_static_routes_of_somebody_else_stay_theirs_beside_our_netplan_file(machine, booted):
+    booted(NetplanNetworkd)
+    machine.ip(
+        "route add 10.200.1.0/24 via 192.168.8.21 proto static", "route add 10.99.0.0/24 via 192.168.8.9 proto static"
+    )
+    assert "foreign-route" in machine.podroutes("apply", "--persist", "netplan")
+    assert "10.200.1.0/24" not in machine.read(OURS["netplan"])
+    machine.podroutes("remove")
+    assert machine.routes() == [("10.200.1.0/24 via 192.168.8.21", "static")]
+    assert any("10.99.0.0/24" in line for line in machine.show("route"))
+
+
+def test_netplan_ids_are_not_interface_names(machine):
+    """With `match` the id is another word; the generated file is named after it, and so is the drop-in's directory."""
+    manager = NetplanNetworkd(machine)
+    manager.configure()
+    theirs = "/etc/netplan/00-installer-config.yaml"
+    machine.write(theirs, machine.read(theirs).replace("    ens18:", "    lan:\n      match: {name: ens1*}"), 0o600)
+    manager.boot()
+    machine.podroutes("apply", "--persist", "netplan")
+    assert '    "lan":\n' in machine.read(OURS["netplan"])
+    manager.reload()
+    manager.wait()
+    machine.wait(lambda: machine.routes() == [(route, "static") for route in SEED], "netplan's routes")
+    machine.podroutes("apply", "--persist", "networkd")
+    assert machine.exists("/etc/systemd/network/10-netplan-lan.network.d/50-podroutes.conf")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "network: {version: 2, ethernets: {eth0: {addresses: [10.0.0.2/24]}}}",
+            'no interface of /etc/netplan is "ens18"',
+        ),
+        ("network: {version: 2, ethernets: {ens18: {adresses: [192.168.8.20/24]}}}", "netplan refuses the file"),
+        ("network: [", "is not YAML"),
+        (
+            "network: {version: 2, ethernets: {ens18: {}, a: {match: {name: 'ens*'}}}}",
+            "ethernets.ens18 and ethernets.a",
+        ),
+    ],
+)
+def test_what_netplan_would_not_take_is_refused_before_anything_is_changed(machine, booted, text, complaint):
+    booted(Networkd)
+    machine.write("/etc/netplan/01.yaml", text, 0o600)
+    before = machine.files()
+    said = machine.podroutes("apply", "--persist", "netplan", status=1)
+    assert complaint in said
+    assert "Traceback" not in said
+    assert (machine.files(), machine.routes()) == (before, [])
+
+
+def test_a_file_of_somebody_elses_in_our_place_is_not_touched(machine, booted):
+    booted(Ifupdown)
+    machine.write(OURS["ifupdown"], "#!/bin/sh\necho mine\n", 0o755)
+    assert "is not ours" in machine.podroutes("apply", "--persist", "auto", status=1)
+    machine.podroutes("remove")
+    assert machine.read(OURS["ifupdown"]) == "#!/bin/sh\necho mine\n"
+
+
+def test_the_unit_brings_the_routes_back_at_boot(machine, booted):
+    """systemd-analyze has read it; what it would run is run here as it would be, with nothing in its environment."""
+    manager = booted(Ifupdown)
+    machine.podroutes("apply", "--persist", "systemd")
+    assert "Wants=podroutes.service" in machine.read("/etc/systemd/system/multi-user.target.d/50-podroutes.conf")
+    (command,) = (line for line in machine.read(OURS["systemd"]).splitlines() if line.startswith("ExecStart="))
+    machine.reboot()
+    manager.boot()
+    assert machine.routes() == []
+    machine.chroot("env", "-i", f"PYTHONPATH={machine.source}", *command.removeprefix("ExecStart=").split())
+    assert machine.routes() == [(route, "107") for route in SEED]
+    assert machine.podroutes("plan").startswith("No changes.")
+    assert "until reboot" not in machine.podroutes("show")
+
+
+def test_when_the_place_is_lost_the_kernel_is_kept_up_all_the_same(machine, booted):
+    manager = booted(Networkd)
+    machine.podroutes("apply", "--persist", "auto")
+    machine.stop(manager.daemon)
+    machine.chroot("sh", "-c", "rm -f /run/systemd/netif/links/*")
+    machine.ip("route del 10.200.1.0/24")
+    said = machine.podroutes("apply", status=1)
+    assert "error not-persistent: systemd-networkd has no .network file" in said
+    assert machine.routes() == [(route, "107") for route in SEED]
+
+
+def test_activate_has_the_manager_take_the_routes_up(machine, booted):
+    manager = booted(Networkd)
+    machine.neighbours("192.168.8.21", "192.168.8.22")
+    manager.wait()
+    machine.podroutes("apply", "--persist", "auto", "--activate")
+    machine.ip("link set ens18 down")
+    machine.ip("link set ens18 up")
+    machine.wait(lambda: machine.routes() == [(route, "107") for route in SEED], "networkd's own routes")
+
+
+def test_activate_puts_everything_back_when_a_node_stops_answering(machine, booted):
+    manager = booted(Networkd)
+    machine.neighbours("192.168.8.21", "192.168.8.22")
+    manager.wait()
+    machine.ip("route add 10.200.1.0/24 via 192.168.8.99 proto 107")
+    before = machine.files()
+    spoil = "[ -e /run/once ] && ip route del unreachable 192.168.8.22 || ip route add unreachable 192.168.8.22"
+    machine.write("/usr/local/bin/networkctl", f"#!/bin/sh\n{spoil}\ntouch /run/once\n", 0o755)
+    said = machine.podroutes(
+        "apply", "--persist", "auto", "--activate", status=1, PATH="/usr/local/bin:/usr/sbin:/usr/bin"
+    )
+    assert "everything put back as it was: 192.168.8.22 answered before" in said
+    assert machine.files() == before
+    assert machine.routes() == [("10.200.1.0/24 via 192.168.8.99", "107")]
+
+
+def test_auto_says_what_it_chose_and_why(machine, booted):
+    booted(Ifupdown)
+    said = machine.podroutes("plan", "--persist", "auto", status=2)
+    assert "podroutes: --persist auto is ifupdown: /run/network/ifstate has ens18" in said
+    assert machine.json("plan", "--persist", "auto")["files"][0]["backend"] == "ifupdown"
