@@ -125,11 +125,8 @@ def _plan(parser: Parser) -> None:
 def _apply(parser: Parser) -> None:
     _source(parser)
     _persist(parser)
-    parser.add_argument(
-        "--activate",
-        action="store_true",
-        help="with --persist: have the manager read its files now; everything goes back if another node stops answering",
-    )
+    reload = "with --persist: have the manager read its files now; all goes back if another node stops answering"
+    parser.add_argument("--activate", action="store_true", help=reload)
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     _output(parser)
 
@@ -147,10 +144,8 @@ def _remove(parser: Parser) -> None:
 def _render(parser: Parser) -> None:
     from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
 
-    formats = ("ip", *BACKENDS)
-    parser.add_argument(
-        "format", metavar="FORMAT", choices=formats, help=f"ip (commands for a shell), {', '.join(BACKENDS)}"
-    )
+    formats = f"ip (commands for a shell), {', '.join(BACKENDS)}"
+    parser.add_argument("format", metavar="FORMAT", choices=("ip", *BACKENDS), help=formats)
     _source(parser)
     _interface(parser)
     parser.add_argument("--all", action="store_true", help="for every node")
