@@ -147,7 +147,7 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
     (root / "proc" / "sys").symlink_to("/proc/sys")
     inventory.write_text(INVENTORY)
     monkeypatch.setattr(command, "Files", lambda: Files(root))
-    monkeypatch.setattr(nexthops, "_WAIT", 0.1)  # nobody here is further away than a few microseconds
+    monkeypatch.setattr(nexthops, "_WAIT", 0.05)  # nobody here is further away than a few microseconds
     monkeypatch.delenv("NODE_NAME", raising=False)
     segment = Segment()
     try:
@@ -165,8 +165,9 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
         patient.run(
             "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0",
             "sysctl -qw net.ipv4.conf.ens18.rp_filter=0 net.ipv4.conf.cni0.rp_filter=0",
-            f"podroutes apply -i {inventory} --node worker-0",
         )
+        assert main(["apply", "-i", str(inventory), "--node", "worker-0"]) == 0
+        capsys.readouterr()
         yield patient
     finally:
         segment.end()

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from podroutes.core.health.patient import Patient
-from podroutes.core.health.words import counted, described, few
+from podroutes.core.health.words import apply, counted, described, few
 from podroutes.model.finding import Finding
 
 
@@ -16,12 +16,11 @@ def networkd_deletes(patient: Patient) -> Iterator[Finding]:
     for dev, link in managers.networkd.items():
         lost = [route for route in patient.ours if route.dev == dev and route.dst not in link.routes]
         if lost:
-            source = patient.cluster.source if patient.cluster else "INVENTORY"
             yield Finding(
                 "networkd-deletes-routes",
                 f"systemd-networkd manages {dev} and removes {counted(len(lost), 'route')} of ours when it restarts or reconfigures it",
                 few([f"not in {link.file} nor its drop-ins: {described(route)}" for route in lost]),
-                (f"podroutes apply -i {shlex.quote(source)} --persist networkd",),
+                (apply(patient.cluster, "--persist", "networkd"),),
             )
 
 

@@ -1,30 +1,31 @@
 """A machine and what the inventory expects of it: the question that every finder asks the same way."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from podroutes.model.address import BITS, Address, Prefix, network
+from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.facts import Facts, Question
-from podroutes.model.host import LOCAL
+from podroutes.model.host import LOCAL, LOOPBACK
 from podroutes.model.route import MAIN, Route
 
 _LINK_LOCAL = Prefix(6, 0xFE80 << 112, 10)  # RFC 4291 section 2.5.6
-_NO_LINK_ADDRESS = 126  # IPv6 hosts of a subnet are not looked for on links with nothing but their own address
+T = TypeVar("T")
 
 
-class Prefixes:
+class Prefixes(Generic[T]):
     """Prefixes with what they belong to; finds the longest that covers another among thousands."""
 
-    def __init__(self, entries: Iterable[tuple[Prefix, Node | None]]) -> None:
-        self._by_length: dict[tuple[int, int], dict[int, Node | None]] = {}
-        for prefix, node in entries:
+    def __init__(self, entries: Iterable[tuple[Prefix, T]]) -> None:
+        by_length: dict[tuple[int, int], dict[int, T]] = {}
+        for prefix, owner in entries:
             host_bits = BITS[prefix.version] - prefix.length
-            self._by_length.setdefault((prefix.version, host_bits), {})[prefix.value >> host_bits] = node
+            by_length.setdefault((prefix.version, host_bits), {})[prefix.value >> host_bits] = owner
+        self._by_length = sorted(by_length.items(), key=lambda each: each[0])
 
-    def find(self, inner: Prefix) -> tuple[bool, Node | None]:
+    def find(self, inner: Prefix) -> tuple[bool, T | None]:
         """Return whether some prefix covers INNER, and whose the longest one is."""
-        for (version, host_bits), networks in sorted(self._by_length.items()):
+        for (version, host_bits), networks in self._by_length:
             fits = version == inner.version and host_bits >= BITS[version] - inner.length
             if fits and inner.value >> host_bits in networks:
                 return True, networks[inner.value >> host_bits]
@@ -74,7 +75,7 @@ class Patient(NamedTuple):
         return {cidr: node for node in others for cidr in node.pod_cidrs}
 
     @property
-    def pod_range(self) -> Prefixes:
+    def pod_range(self) -> Prefixes[Node | None]:
         """All that belongs to pods, here or elsewhere."""
         limits = self.cluster.pod_cidrs if self.cluster else ()
         own = ((cidr, self.own) for cidr in self.own_cidrs)
@@ -96,7 +97,7 @@ class Patient(NamedTuple):
         if not any(found):
             default = Prefix(version, 0, 0)
             found = [hop.dev for route in host.routes if route.dst == default for hop in route.next_hops]
-        return [dev for dev in dict.fromkeys(filter(None, found)) if dev in self.facts.devices]
+        return [dev for dev in dict.fromkeys(filter(None, found)) if dev in self.facts.devices and dev != LOOPBACK]
 
     def questions(self) -> Iterator[Question]:
         """Yield every next hop that has to answer on a network of this machine: the other nodes', else those of our routes."""
@@ -107,7 +108,7 @@ class Patient(NamedTuple):
             }
         host = self.facts.host
         own = {each.address for each in host.addresses}
-        networks = [each for each in host.addresses if each.length < min(BITS[each.address.version], _NO_LINK_ADDRESS)]
+        networks = [each for each in host.addresses if each.length < BITS[each.address.version]]
         for address in sorted(found - own):
             on = next((each for each in networks if each.prefix.covers(address) and self._hears(each.dev)), None)
             if on:
@@ -123,10 +124,7 @@ def sample(prefix: Prefix) -> Address:
     return Address(prefix.version, min(prefix.value + 2, prefix.last))
 
 
-def connected(patient: Patient, address: Address) -> bool:
-    """Whether a network of the machine itself, and not a router, leads to ADDRESS."""
-    alone = network(address, BITS[address.version])
+def connected(patient: Patient) -> Prefixes[str]:
+    """Return the networks of the machine itself, to which no router leads, with their devices."""
     routes = (route for route in patient.facts.host.routes if route.table != LOCAL and route.kind == "unicast")
-    return any(
-        route.next_hops and not any(hop.via for hop in route.next_hops) and route.dst.covers(alone) for route in routes
-    )
+    return Prefixes((route.dst, route.dev) for route in routes if route.dev and not route.via)

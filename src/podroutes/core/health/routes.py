@@ -1,9 +1,10 @@
 """Whether the routes that decide about pod traffic are the right ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from podroutes.core.health.patient import Patient, connected
-from podroutes.core.health.words import counted, deletion, described, few
+from podroutes.core.health.patient import Patient, Prefixes, connected
+from podroutes.core.health.words import apply, counted, deletion, described, few
+from podroutes.model.address import BITS, network
 from podroutes.model.cluster import Node
 from podroutes.model.finding import Finding
 from podroutes.model.host import LOCAL
@@ -30,10 +31,12 @@ _PROGRAMS = {
 
 def strangers(patient: Patient) -> Iterator[Finding]:
     """Find routes of others inside the pod range: those that lead elsewhere, those beside ours, and those in place of ours."""
-    mine = {route.dst: route for route in patient.ours}
+    mine = {route.dst: route.via for route in patient.ours}
+    ways = Prefixes(mine.items())
     strays, doubles, rivals = list[Route](), list[Route](), dict[int, list[Route]]()
     for route, node in _inside(patient):
-        if not _right(patient, route, node, mine.get(route.dst)):
+        right = node.internal_ips if node else (ways.find(route.dst)[1],)  # where it is nobody's, ours tell
+        if route.via is None or route.via not in right:
             strays.append(route)
         elif route.dst in mine:
             doubles.append(route)
@@ -41,42 +44,36 @@ def strangers(patient: Patient) -> Iterator[Finding]:
             rivals.setdefault(route.protocol, []).append(route)
     if strays:
         what = f"{counted(len(strays), 'route')} inside the pod range {'leads' if len(strays) == 1 else 'lead'} elsewhere than to the node"
-        yield _alike("stray-route", what, strays)
+        yield _alike("stray-route", what, strays, map(deletion, strays))
     if doubles:
         what = f"{counted(len(doubles), 'podCIDR')} {'has' if len(doubles) == 1 else 'have'} a route of someone else beside ours"
-        yield _alike("duplicate-route", what, doubles)
+        yield _alike("duplicate-route", what, doubles, map(deletion, doubles))
     for protocol, routes in sorted(rivals.items()):
         what = (
             f"{counted(len(routes), 'podCIDR')} {'is' if len(routes) == 1 else 'are'} routed by {_PROGRAMS[protocol]}"
         )
-        yield _alike("rival-routes", f"{what} (protocol {protocol_name(protocol)})", routes)
+        adopting = (apply(patient.cluster, "--adopt"),)  # deleting them first would cut the pods off
+        yield _alike("rival-routes", f"{what} (protocol {protocol_name(protocol)})", routes, adopting)
 
 
 def _inside(patient: Patient) -> Iterator[tuple[Route, Node | None]]:
-    """Yield every route that is not ours and inside the pod range, with the node whose pods it is about.
+    """Yield every route that is not ours and inside the pod range, with the other node whose pods it is about.
 
     What leads to the pods of this machine is the CNI plugin's business, unless it leads away through a gateway.
     """
-    pods = patient.pod_range
+    pods, own = patient.pod_range, patient.own_cidrs
     for route in patient.facts.host.routes:
         if route.ours or route.table == LOCAL or route.kind in ("multicast", "broadcast", "local", "anycast"):
             continue
         found, node = pods.find(route.dst)
-        here = any(cidr.covers(route.dst) for cidr in patient.own_cidrs)
+        here = any(cidr.covers(route.dst) for cidr in own)
         if found and not (here and not any(hop.via for hop in route.next_hops)):
-            yield route, node
+            yield route, None if here else node
 
 
-def _right(patient: Patient, route: Route, node: Node | None, mine: Route | None) -> bool:
-    """Whether ROUTE leads to the node whose podCIDR it is about; without an inventory ours tells."""
-    if patient.cluster is None:
-        return mine is not None or any(each.via == route.via for each in patient.ours if each.dst.covers(route.dst))
-    return node is not None and node != patient.own and route.via in node.internal_ips
-
-
-def _alike(code: str, cause: str, routes: list[Route]) -> Finding:
+def _alike(code: str, cause: str, routes: list[Route], fix: Iterable[str]) -> Finding:
     evidence = [f"ip route show table all: {described(route)}" for route in routes]
-    return Finding(code, cause, few(evidence), tuple(map(deletion, routes)))
+    return Finding(code, cause, few(evidence), tuple(fix))
 
 
 def split(patient: Patient) -> Iterator[Finding]:
@@ -85,7 +82,7 @@ def split(patient: Patient) -> Iterator[Finding]:
     if found:
         evidence = few([f"ip route: {described(route)}" for route in found])
         cause = f"{counted(len(found), 'route')} of ours {'has' if len(found) == 1 else 'have'} more than one next hop"
-        yield Finding("route-split", cause, evidence, (_apply(patient),))
+        yield Finding("route-split", cause, evidence, (apply(patient.cluster),))
 
 
 def without_carrier(patient: Patient) -> Iterator[Finding]:
@@ -102,16 +99,16 @@ def without_carrier(patient: Patient) -> Iterator[Finding]:
 def off_link(patient: Patient) -> Iterator[Finding]:
     """Find routes of ours whose next hop is on no network of this machine any more."""
     hops = {hop.via: hop for route in patient.ours for hop in route.next_hops if hop.via and not hop.flags & _ONLINK}
-    lost = [via for via in sorted(hops) if not connected(patient, via)]
+    networks = connected(patient)
+    lost = [via for via in sorted(hops) if not networks.find(network(via, BITS[via.version]))[0]]
     if lost:
         first = f"{lost[0]} dev {hops[lost[0]].dev}"
         cause = f"{counted(len(lost), 'next hop')} of our routes {'is' if len(lost) == 1 else 'are'} on no connected network: {first}"
-        routes = [route for route in patient.ours if route.via in lost]
+        astray = set(lost)
+        routes = [route for route in patient.ours if route.via in astray]
         yield Finding(
-            "next-hop-off-link", cause, few([f"ip route: {described(route)}" for route in routes]), (_apply(patient),)
+            "next-hop-off-link",
+            cause,
+            few([f"ip route: {described(route)}" for route in routes]),
+            (apply(patient.cluster),),
         )
-
-
-def _apply(patient: Patient) -> str:
-    source = patient.cluster.source if patient.cluster else "INVENTORY"
-    return f"podroutes apply -i {source}"

@@ -3,9 +3,11 @@
 import shlex
 from collections.abc import Sequence
 
+from podroutes.model.cluster import Cluster
 from podroutes.model.finding import Repair
 from podroutes.model.route import MAIN, Route, protocol_name
 
+_STDIN = "standard input"  # what an inventory is called that came through a pipe
 SHOWN = 5  # of many alike; the rest is counted
 
 
@@ -17,6 +19,12 @@ def conf(version: int, dev: str, key: str) -> str:
 def setting(repair: Repair) -> str:
     """Return the command that makes REPAIR."""
     return f"sysctl -w {shlex.quote(f'{repair.name}={repair.value}')}"
+
+
+def apply(cluster: Cluster | None, *options: str) -> str:
+    """Return the command that applies the inventory, as far as its name is known."""
+    source = "INVENTORY" if cluster is None else "-" if cluster.source == _STDIN else cluster.source
+    return shlex.join(["podroutes", "apply", "-i", source, *options])
 
 
 def described(route: Route) -> str:
