@@ -1,6 +1,5 @@
 """What one machine should route: the honoured claims of the other nodes, each with the next hop and device from here."""
 
-from itertools import repeat
 from typing import NamedTuple
 
 from podroutes.core.claims import Claim, Claims
@@ -41,15 +40,16 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
     The next hop is the claim's first address that is on-link, else the problem of its first address is reported.
     """
     others = [claim for claim in claims.honoured if claim.node.name != own.name]
-    reachable: list[tuple[Claim, Address, str]] = []
     incumbents: dict[Prefix, dict[Address, str]] = {}
     out_of_reach: dict[Prefix, Route] = {}
     problems = []
     first = [claim.vias[0] for claim in others]
-    dev = links.resolve_all(first)
+    wanted = {version: Wanted(PlainRoutes.empty(version), [], []) for version in (4, 6)}
+    dev = links.resolve_all(first) if len({via.version for via in first}) == 1 else None
     if dev is not None:
-        reachable = list(zip(others, first, repeat(dev)))
+        wanted[first[0].version] = _wanted(others, first, [dev] * len(others))
         others = []
+    reachable: list[tuple[Claim, Address, str]] = []
     for claim in others:
         via, dev, obstacle = _next_hop(claim, links)
         if not obstacle:
@@ -62,18 +62,18 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
     for claim in claims.contested:
         if claim.node.name != own.name and not any(cidr.covers(claim.dst) for cidr in own.pod_cidrs):
             incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
-    wanted = {version: _wanted(version, [row for row in reachable if row[1].version == version]) for version in (4, 6)}
+    for version in (4, 6):
+        rows = [row for row in reachable if row[1].version == version]
+        if rows:
+            wanted[version] = _wanted(*map(list, zip(*rows, strict=True)))
     return Desired(wanted, incumbents, out_of_reach, tuple(problems))
 
 
-def _wanted(version: int, rows: list[tuple[Claim, Address, str]]) -> Wanted:
-    """Turn rows of claim, next hop and device into columns."""
-    if not rows:
-        return Wanted(PlainRoutes.empty(version), [], [])
-    claims, vias, devs = map(list, zip(*rows, strict=True))
+def _wanted(claims: list[Claim], vias: list[Address], devs: list[str]) -> Wanted:
+    """Turn claims of one IP version, at least one, into columns."""
     _, networks, lengths = map(list, zip(*[claim.dst for claim in claims], strict=True))
     gateways = [via.value for via in vias]
-    return Wanted(PlainRoutes(version, networks, lengths, gateways, devs, [0] * len(rows)), claims, vias)
+    return Wanted(PlainRoutes(vias[0].version, networks, lengths, gateways, devs, [0] * len(vias)), claims, vias)
 
 
 def _next_hop(claim: Claim, links: Resolver) -> tuple[Address, str, str]:

@@ -117,7 +117,7 @@ class _Family:
     def _add(self, missing: list[int]) -> None:
         new = self._new(missing, metrics_of_new(self.version, self.wanted.routes, missing))
         names = [self.wanted.claims[index].node.name for index in missing]
-        self.changes += [Change("add", *each) for each in zip(new, names, strict=True)]
+        self.changes += [Change("add", route, name) for route, name in zip(new, names, strict=True)]
 
     def _move(self, moved: list[tuple[int, int]]) -> None:
         """Replace in place: at the metric that the route has."""

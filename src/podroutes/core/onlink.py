@@ -16,7 +16,7 @@ class Resolver(Protocol):
         """Return the device towards VIA ("" if none) and the code of the problem that forbids to use it ("" if none)."""
 
     def resolve_all(self, vias: Sequence[Address]) -> str | None:
-        """Return the one device that leads to all of VIAS without a problem, or None where they have to be asked for one by one."""
+        """Return the one device that leads to all of VIAS, of one IP version, without a problem; None: ask for each."""
 
 
 class Away:
@@ -74,11 +74,9 @@ class OnLink:
 
     def resolve_all(self, vias: Sequence[Address]) -> str | None:
         """Return the one device that leads to all of VIAS: the usual cluster has one network, and thousands of nodes in it."""
-        if not vias or not self._own.keys().isdisjoint(vias):
+        if not self._own.keys().isdisjoint(vias):
             return None
         lowest, highest = min(vias), max(vias)
-        if lowest.version != highest.version:
-            return None
         for host_bits, devices in self._connected[lowest.version]:
             first, last = lowest.value >> host_bits, highest.value >> host_bits
             if first == last and first in devices:

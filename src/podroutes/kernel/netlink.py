@@ -120,13 +120,14 @@ class NetlinkKernel:
 
     def _batch(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Carry out at most BATCH changes; those over a device that is gone never leave this process."""
+        devices = {hop.dev for change in batch for hop in change.route.next_hops}
+        if devices <= self._indexes.keys() | {None}:
+            return self._converse(batch)
         gone = {
             offset: Refusal(errno.ENODEV, os.strerror(errno.ENODEV))
             for offset, change in enumerate(batch)
             if any(hop.dev and hop.dev not in self._indexes for hop in change.route.next_hops)
         }
-        if not gone:
-            return self._converse(batch)
         here = [offset for offset in range(len(batch)) if offset not in gone]
         refused = self._converse([batch[offset] for offset in here]) if here else {}
         return gone | {here[offset]: why for offset, why in refused.items()}

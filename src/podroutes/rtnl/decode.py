@@ -115,7 +115,7 @@ class RouteDump:
             plain.dst.extend(_values(columns, layout.dst, width, rows))
             plain.via.extend(_values(columns, layout.via, width, rows))
             plain.length.extend(lengths[:rows])
-            plain.dev.extend([names.get(index, f"if{index}") for index in columns[layout.oif >> 2][:rows]])
+            plain.dev.extend(_devices(columns[layout.oif >> 2][:rows], names))
             plain.metric.extend(columns[layout.metric >> 2][:rows] if layout.metric else zeros[:rows])
         return rows
 
@@ -132,6 +132,14 @@ def _alike(words: "array[int]", rest: "array[int]", most: int) -> int:
         else:
             high = middle
     return low
+
+
+def _devices(indexes: "array[int]", names: dict[int, str]) -> list[str]:
+    """Return the device of each interface index; nearly always it is the same one."""
+    first = indexes[0]
+    if indexes == array("I", [first]) * len(indexes):
+        return [names.get(first, f"if{first}")] * len(indexes)
+    return [names.get(index, f"if{index}") for index in indexes]
 
 
 def _values(columns: dict[int, "array[int]"], offset: int, width: int, rows: int) -> list[int]:
