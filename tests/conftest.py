@@ -21,6 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if uid:
             for name, line in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
                 Path(f"/proc/self/{name}").write_text(line)
+        syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)  # what tests mount stays with them
+        if not uid:  # whatever podroutes keeps on this machine is none of the tests' business
+            syscalls.mount("/etc", "/etc", flags=syscalls.MS_BIND)
+            syscalls.mount("none", "/etc", flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         config.stash[SHUT_OUT] = f"namespaces cannot be made here: {error}"

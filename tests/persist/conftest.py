@@ -7,24 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from persist import debian
 from persist.machine import Machine
+from persist.unpacking import unpack
 from podroutes.lab import syscalls
+from support import debian
 
 
 @pytest.fixture(scope="session")
 def tree(request, tmp_path_factory) -> Iterator[Path]:
     """Unpack the managers into memory; skip where they cannot run or be had."""
-    why = debian.possible()
-    if why:
-        pytest.skip(why)
     memory = tmp_path_factory.mktemp("managers")
     try:
-        packages = debian.fetch()
+        packages = debian.packages("managers")
         syscalls.mount("tmpfs", str(memory), "tmpfs", data="mode=755")
     except (debian.UnavailableError, OSError) as error:
         pytest.skip(str(error))
-    debian.unpack(packages, memory / "tree")
+    unpack(packages, memory / "tree")
     yield memory
     subprocess.run(["umount", "-l", str(memory)], check=True)
 

@@ -8,11 +8,10 @@ from podroutes.core.ownership import back, ours
 from podroutes.errors import PersistError
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
-from podroutes.model.lasting import Ledger
 from podroutes.model.plan import Plan
 from podroutes.model.text import listing
 from podroutes.persist import backend, carry
-from podroutes.persist.ledger import Found
+from podroutes.persist.ledger import Found, find
 from podroutes.persist.reach import MOST, answering
 from podroutes.persist.root import Root
 from podroutes.persist.whole import Whole
@@ -26,7 +25,6 @@ class Then(NamedTuple):
     """What there was before anything was changed."""
 
     fib: Fib
-    ledger: Ledger
     found: Found
 
 
@@ -37,7 +35,8 @@ def activate(whole: Whole, then: Then, kernel: Kernel, replan: Callable[[], Plan
     they were.
     """
     commands = backend(whole.backend).RELOAD
-    vias = sorted({route.via for route in ours(kernel.snapshot(), whole.ledger) if route.via})
+    after = find(Root()).ledger("")
+    vias = sorted({route.via for route in ours(kernel.snapshot(), after) if route.via})
     nodes = answering(vias[:: len(vias) // MOST + 1], _FIRST)
     trouble = _reload(commands)
     if not trouble and (lost := nodes - answering(nodes, _PATIENCE)):
@@ -49,7 +48,7 @@ def activate(whole: Whole, then: Then, kernel: Kernel, replan: Callable[[], Plan
     carry.undo(Root(), whole.planned.plan.files or (), then.found.files)
     _reload(commands)
     answering(nodes, _PATIENCE)
-    kernel.apply(back(then.fib, then.ledger, kernel.snapshot(), whole.ledger))
+    kernel.apply(back(then.fib, then.found.ledger(""), kernel.snapshot(), after))
     raise PersistError(f"not activated, and everything put back as it was: {trouble}")
 
 

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.activate and not status:
             from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
 
-            then = Then(fib, whole.found.ledger(""), whole.found)
+            then = Then(fib, whole.found)
             kept = argparse.Namespace(**vars(arguments) | {"persist": None})
             activate(whole, then, kernel, lambda: session.plan_whole(kept, source, kernel.snapshot()).planned.plan)
         return status

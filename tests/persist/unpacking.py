@@ -1,0 +1,17 @@
+"""Debian's packages unpacked into a tree that network managers run from; nothing is installed."""
+
+import subprocess
+from pathlib import Path
+
+
+def unpack(packages: list[Path], tree: Path) -> None:
+    """Unpack PACKAGES into TREE as into a system whose /bin, /lib and /sbin are links into /usr."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (tree / "usr" / name).mkdir(parents=True, exist_ok=True)
+        (tree / name).symlink_to(f"usr/{name}")
+    for package in packages:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as content:
+            command = ["tar", "-x", "--keep-directory-symlink", "-C", str(tree), "-f", "-"]
+            subprocess.run(command, stdin=content.stdout, check=True)
+    for name in ("etc/network/interfaces", "etc/default/networking"):
+        (tree / name).unlink(missing_ok=True)
