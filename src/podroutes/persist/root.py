@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path  # every `plan` looks for files of ours, and nearly none finds any
 
 from podroutes.errors import PersistError
 
@@ -10,12 +13,14 @@ from podroutes.errors import PersistError
 class Root:
     """Everything below one directory, named by the absolute paths that the machine itself would use."""
 
-    def __init__(self, directory: Path = Path("/")) -> None:
-        self.directory = directory
+    def __init__(self, directory: "str | Path" = "/") -> None:
+        self.directory = os.fspath(directory)
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str) -> "Path":
         """Return where the machine's NAME is for us."""
-        return self.directory / name.lstrip("/")
+        from pathlib import Path  # noqa: PLC0415, see above
+
+        return Path(self.directory, name.lstrip("/"))
 
     def read(self, name: str) -> str | None:
         """Return the text of NAME, None where there is no such file; PersistError when it cannot be read."""
@@ -33,11 +38,12 @@ class Root:
     def glob(self, pattern: str) -> Iterator[str]:
         """Yield the names that match PATTERN, sorted."""
         if "*" not in pattern:
-            if os.path.lexists(self.path(pattern)):
+            if os.path.lexists(os.path.join(self.directory, pattern.lstrip("/"))):  # noqa: PTH118
                 yield pattern
             return
-        for path in sorted(self.directory.glob(pattern.lstrip("/"))):
-            yield f"/{path.relative_to(self.directory)}"
+        from glob import glob  # noqa: PLC0415, few ask for it
+
+        yield from (f"/{name}" for name in sorted(glob(pattern.lstrip("/"), root_dir=self.directory)))  # noqa: PTH207
 
     def run(self, words: Sequence[str], text: str = "", **environment: str) -> tuple[int, str] | None:
         """Run a tool of this machine with TEXT as its input; return status and output, None where it is not installed.
@@ -46,7 +52,7 @@ class Root:
         """
         import subprocess  # noqa: PLC0415, only for what writes
 
-        if self.directory != Path("/"):
+        if self.directory != "/":
             return None
         env = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"} | environment
         try:
