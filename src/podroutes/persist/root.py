@@ -22,10 +22,14 @@ class Root:
 
         return Path(self.directory, name.lstrip("/"))
 
+    def _join(self, name: str) -> str:
+        return f"{self.directory.rstrip('/')}/{name.lstrip('/')}"
+
     def read(self, name: str) -> str | None:
         """Return the text of NAME, None where there is no such file; PersistError when it cannot be read."""
         try:
-            return self.path(name).read_text(encoding="utf-8", errors="replace")
+            with open(self._join(name), encoding="utf-8", errors="replace") as file:  # noqa: PTH123, pathlib again
+                return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -38,7 +42,7 @@ class Root:
     def glob(self, pattern: str) -> Iterator[str]:
         """Yield the names that match PATTERN, sorted."""
         if "*" not in pattern:
-            if os.path.lexists(os.path.join(self.directory, pattern.lstrip("/"))):  # noqa: PTH118
+            if os.path.lexists(self._join(pattern)):
                 yield pattern
             return
         from glob import glob  # noqa: PLC0415, few ask for it
