@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from podroutes.cli import main
 from podroutes.cli.commands import doctor as command
 from podroutes.probe import nexthops
 from podroutes.probe.files import Files
+from support import debian
 
 INVENTORY = """\
 nodes:
@@ -23,11 +23,6 @@ nodes:
 - {name: worker-1, internalIPs: [192.168.8.21, "fd00::21"], podCIDRs: [10.200.1.0/24, "fd01:0:0:1::/64"]}
 - {name: worker-2, internalIPs: [192.168.8.22, "fd00::22"], podCIDRs: [10.200.2.0/24, "fd01:0:0:2::/64"]}
 """
-CACHE = Path(__file__).parents[2] / ".cache" / "filters"
-PACKAGES = """
-nftables iptables libnftables1 libnftnl11 libxtables12 libip4tc2 libip6tc2 libnetfilter-conntrack3 libnfnetlink0 libmnl0
-libjansson4
-""".split()
 
 
 class Machine:
@@ -174,21 +169,15 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
 
 
 @pytest.fixture(scope="session")
-def unpacked() -> Path:
+def unpacked(tmp_path_factory) -> Path:
     """Return a directory with nft(8) and iptables(8), which come from Debian's packages and are installed nowhere."""
-    root = CACHE / "tree"
-    if not (root / "usr/sbin/nft").exists():
-        if os.geteuid() or not shutil.which("apt-get"):
-            pytest.skip("nft and iptables are unpacked from Debian packages, which takes root and apt-get")
-        CACHE.mkdir(parents=True, exist_ok=True)
-        outside = f"--net=/proc/{os.getppid()}/ns/net"  # the session has left the network
-        fetched = subprocess.run(
-            ["nsenter", outside, "apt-get", "-q", "download", *PACKAGES], cwd=CACHE, capture_output=True, check=False
-        )
-        if fetched.returncode:
-            pytest.skip(f"nft and iptables cannot be downloaded: {fetched.stderr.decode(errors='replace')[-200:]}")
-        for package in CACHE.glob("*.deb"):
-            subprocess.run(["dpkg", "-x", package, root], check=True)
+    root = tmp_path_factory.mktemp("filters")
+    try:
+        packages = debian.packages("filters")
+    except debian.UnavailableError as error:
+        pytest.skip(str(error))
+    for package in packages:
+        subprocess.run(["dpkg", "-x", package, root], check=True)
     return root
 
 

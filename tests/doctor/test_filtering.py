@@ -1,5 +1,9 @@
 """Packet filters that drop pod traffic, made by the real nft(8) and iptables(8)."""
 
+import random
+import subprocess
+import sys
+
 import pytest
 
 BASE = "add table inet guard; add chain inet guard forward {{ type filter hook forward priority 0; policy {}; }}"
@@ -104,3 +108,57 @@ def test_a_rule_of_iptables_is_quoted(healthy, filters):
     assert "rule: -A FORWARD -i ens+ -p tcp -j DROP" in six["evidence"][0]
     healthy.run(*four["fix"], *six["fix"])
     assert healthy.examine().codes == []
+
+
+CONNECT = """
+import socket, sys
+s = socket.socket()
+s.settimeout(0.25)
+s.bind((sys.argv[1], 0))
+try:
+    s.connect((sys.argv[2], 9))
+except ConnectionRefusedError:
+    print("answered")
+except OSError:
+    print("lost")
+"""
+RULES = (
+    """
+ip saddr 10.200.0.0/24 accept|ip daddr 10.200.0.0/24 accept|ip saddr 10.200.1.0/24 drop|ip daddr 10.200.1.0-10.200.1.9 reject
+iifname ens18 accept|oifname "ens*" drop|iifname != cni0 return|meta l4proto udp drop|meta mark 0 accept|tcp dport 23 drop
+ct state new jump pods|ct state invalid drop|ct state vmap { established : drop, new : jump pods }|ip saddr { 10.200.0.2, 10.9.0.0/16 } goto pods
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+
+
+def answered(machine, src, dst):
+    """Whether a connection that MACHINE opens from SRC is answered by DST."""
+    words = ["nsenter", "--net", "--target", str(machine.process.pid), sys.executable, "-c", CONNECT, src, dst]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout == "answered\n"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_its_verdict_is_that_of_real_packets(healthy, filters, seed, worker):
+    """Chains of random rules: what is found is what a connection in one of the two directions runs into."""
+    other, pod = healthy.segment.machines[1], healthy.segment.join()
+    worker.ip(f"link add host0 master cni0 up type veth peer name pod0 netns {pod.process.pid}")
+    pod.ip("link set pod0 up", "addr add 10.200.0.2/24 dev pod0", "route add default via 10.200.0.1")
+    other.ip(
+        "link set lo up", "addr add 10.200.1.2/32 dev lo", "route add 10.200.0.0/24 via 192.168.8.20 src 10.200.1.2"
+    )
+    assert answered(other, "10.200.1.2", "10.200.0.2"), "before there is a filter"
+    chance = random.Random(seed)
+    policy = chance.choice(["accept", "drop"])
+    lines = [
+        "table ip guard",
+        f"chain ip guard forward {{ type filter hook forward priority 0; policy {policy}; }}",
+        "chain ip guard pods",
+        "rule ip guard forward ct state established,related accept",
+        *(f"rule ip guard pods {rule}" for rule in chance.sample(RULES[:10], 2)),
+        *(f"rule ip guard forward {rule}" for rule in chance.sample(RULES, 4)),
+    ]
+    subprocess.run(["nft", "-f", "-"], input="".join(f"add {line}\n" for line in lines), text=True, check=True)
+    passes = answered(other, "10.200.1.2", "10.200.0.2") and answered(pod, "10.200.0.2", "10.200.1.2")
+    assert healthy.examine().codes == ([] if passes else ["forward-chain-drops"]), lines
