@@ -7,7 +7,7 @@ pairs of their own; left to see is whether they leave by the device that packets
 See docs/design/proof.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from podroutes.core.causes import judge
@@ -46,6 +46,18 @@ class _Fate(NamedTuple):
     blind: bool
 
 
+_NONE = frozenset[int]()
+
+
+class _Class(NamedTuple):
+    """What is known of nodes whose tables agree about the targets that they do not send straight."""
+
+    fates: dict[int, _Fate]
+    alike: dict[tuple[tuple[Cause, ...], int], list[int]]  # targets by what becomes of them
+    personal: set[int]  # targets whose fate depends on the source
+    judged: set[int]
+
+
 class _Prover:
     """The working state for one IP version."""
 
@@ -70,11 +82,17 @@ class _Prover:
             "",
             Tables(next(iter(network.hosts.values())), version, ()),
         )  # the last one used
-        self._classes: dict[object, dict[int, _Fate]] = {}
+        self._classes: dict[object, _Class] = {}
         self._suspected: dict[Arrival, frozenset[int]] = {}
         self._verdicts: dict[object, dict[int, str]] = {}
         self._faults: dict[tuple[Arrival, int], str] = {}
         self._found: dict[Cause, dict[tuple[int, ...], list[str]]] = {}
+        self._iifs = {name: self._pod_device(reach) for name, reach in self._reaches.items()}
+        self._grounded = {  # nodes that do not even let out what their pods send
+            name
+            for name, iif in self._iifs.items()
+            if iif != LOOPBACK and network.hosts[name].forwards(version, iif) is False
+        }
         pods = sum(target.pods for target in found)
         self.pairs = sum(pods - sum(found[place].pods for place in self._reaches[name].own) for name in self.sources)
 
@@ -83,12 +101,11 @@ class _Prover:
         personal = self._deliveries()
         for name in self.sources:
             reach = self._reaches[name]
-            iif = self._pod_device(reach)
-            astray = (reach.missing | personal) - reach.own
-            if iif != LOOPBACK and reach.host.forwards(self.version, iif) is False:
-                astray = self._all - reach.own
+            astray = reach.missing | personal if personal else reach.missing
+            if name in self._grounded:
+                astray = self._all
             if astray:
-                self._astray(name, iif, sorted(astray))
+                self._astray(name, self._iifs[name], astray)
         self._ways_back()
         return [
             Finding(
@@ -106,6 +123,9 @@ class _Prover:
         versions = {each.version for each in node.internal_ips} | {each.version for each in node.pod_cidrs}
         return self.version in versions
 
+    def _goes_straight(self, name: str, place: int) -> bool:
+        return name not in self._grounded and self._reaches[name].straight(place)
+
     def _deliveries(self) -> frozenset[int]:
         """Judge what owners do with packets that come straight; return the targets where that depends on the source."""
         personal = set()
@@ -116,30 +136,37 @@ class _Prover:
             if not fate.blind:
                 personal.add(place)
             elif fate.causes:
-                straight = [name for name in self.sources if self._reaches[name].straight(place)]
+                straight = [name for name in self.sources if self._goes_straight(name, place)]
                 for cause in fate.causes:
                     self._note(cause, (place,), straight)
         return frozenset(personal)
 
-    def _astray(self, name: str, iif: str, places: Iterable[int]) -> None:
+    def _astray(self, name: str, iif: str, places: frozenset[int]) -> None:
         """Judge what one node does with targets that it does not send straight to their owners."""
         own = self._reaches[name].own
-        known = self._classes.setdefault(self._class(self._reaches[name], iif), {})
-        found: dict[Cause, dict[int, None]] = {}
-        for place in places:
-            fate = known.get(place) or self._fate(place, name, iif, name)
+        known = self._classes.setdefault((self._class(self._reaches[name], iif), places), _Class({}, {}, set(), set()))
+        for place in sorted(places - known.judged - own):
+            fate = self._fate(place, name, iif, name)
+            known.judged.add(place)
+            known.fates[place] = fate
             if fate.blind:
-                known[place] = fate
-                causes = fate.causes
-                if not causes and not own.isdisjoint(fate.against):
-                    causes = self._back_causes(fate, own)
+                known.alike.setdefault((fate.causes, id(fate.against)), []).append(place)
             else:
-                fates = [self._fate(place, name, iif, name, src) for src in self._sources_of(name, iif)]
-                causes = tuple(cause for each in fates for cause in each.causes)
-            for cause in causes:
-                found.setdefault(cause._replace(node=cause.node or name), {})[place] = None
-        for cause, those in found.items():
-            self._note(cause, tuple(those), [name])
+                known.personal.add(place)
+        found: dict[Cause, list[int]] = {}
+        for (causes, _), those in known.alike.items():
+            mine = [place for place in those if place not in own] if causes else []
+            for cause in causes if mine else ():
+                found.setdefault(cause, []).extend(mine)
+            for place in those if not causes and not own.isdisjoint(known.fates[those[0]].against) else ():
+                for cause in self._back_causes(known.fates[place], own) if place not in own else ():
+                    found.setdefault(cause, []).append(place)
+        for place in sorted(known.personal - own):
+            fates = [self._fate(place, name, iif, name, src) for src in self._sources_of(name, iif)]
+            for cause in dict.fromkeys(cause for each in fates for cause in each.causes):
+                found.setdefault(cause, []).append(place)
+        for cause, misled in found.items():
+            self._note(cause._replace(node=cause.node or name), tuple(misled), [name])
 
     def _fate(self, place: int, start: str, iif: str, source: str = "", src: Address | None = None) -> _Fate:
         """Follow packets to every part of a target. Causes at SOURCE itself name no node, as they are shared by a class."""
@@ -158,7 +185,10 @@ class _Prover:
                 cause = _asymmetry(journey)
             if cause and not any(_explains(other, cause) for other in causes):
                 causes[cause] = None
-        against = frozenset[int]().union(*map(self._suspects, arrivals)) if src is None else frozenset[int]()
+        suspects = [found for arrival in arrivals if (found := self._suspects(arrival))] if src is None else []
+        against = (
+            suspects[0] if len(suspects) == 1 else _NONE.union(*suspects) if suspects else _NONE
+        )  # shared, as it is large
         shown = tuple(cause._replace(node="" if cause.node == source else cause.node) for cause in causes)
         return _Fate(shown, tuple(arrivals), against, blind)
 
@@ -167,8 +197,7 @@ class _Prover:
         for place, arrival in self._catalogue.arrivals.items():
             for back in self._suspects(arrival) if arrival else ():
                 name = self.targets[back].owner
-                sender = self._reaches.get(name)
-                if sender and arrival and sender.straight(place):
+                if arrival and name in self._reaches and self._goes_straight(name, place):
                     self._note(self._back_cause(arrival, back), (place,), [name])
 
     def _suspects(self, arrival: Arrival) -> frozenset[int]:

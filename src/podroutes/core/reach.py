@@ -6,6 +6,7 @@ A healthy cluster's tables are the same routes everywhere, so that sets of them 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from podroutes.core.alike import Likeness, Likenesses
 from podroutes.core.network import Arrival, Network
 from podroutes.core.targets import Spans
 from podroutes.model.address import BITS, Address, Prefix
@@ -20,7 +21,7 @@ class Reach(NamedTuple):
     """What one machine does with all targets, which are known by their places."""
 
     host: Host
-    missing: frozenset[int]  # targets of others that it does not send straight to their owner, or not for certain
+    missing: frozenset[int]  # targets that it does not send straight to their owner, or not for certain; maybe its own
     own: frozenset[int]
     main: str  # the device by which most of the others leave
     aside: dict[str, frozenset[int]]  # those that leave by another one
@@ -33,10 +34,28 @@ class Reach(NamedTuple):
 
     def not_by(self, dev: str, everything: frozenset[int]) -> frozenset[int]:
         """Return the targets of EVERYTHING that it does not send straight to their owners over DEV."""
-        others = frozenset().union(*self.aside.values())
+        others = frozenset[int]().union(*self.aside.values())
         if dev == self.main:
-            return self.missing.union(others) - self.aside.get(dev, frozenset())
+            return self.missing.union(others) - self.own
         return everything - self.own - self.aside.get(dev, frozenset())
+
+
+class _Ways(NamedTuple):
+    """What decides about a machine's straight routes but the routes: tables in order, subnets of the devices that work."""
+
+    tables: tuple[int, ...]
+    subnets: tuple[tuple[str, tuple[Prefix, ...]], ...]
+
+
+class _Model(NamedTuple):
+    """A machine that others are nearly like. ``blocked`` targets have something beside their straight route."""
+
+    reach: Reach
+    ways: _Ways
+    ids: frozenset[int]
+    mine: frozenset[int]
+    blocked: frozenset[int]
+    met: frozenset[int]  # routes that touch several targets
 
 
 class Catalogue:
@@ -53,7 +72,6 @@ class Catalogue:
         self._own: dict[str, set[int]] = {}
         for place, target in enumerate(found):
             self._own.setdefault(target.owner, set()).add(place)
-        # Routes are known by their id(): hashing 25 million of them would take longer than all the rest.
         self._routes: dict[int, Route] = {}
         self._wide: set[int] = set()  # those that touch several targets
         self._single: list[set[int]] = [set() for _ in found]  # the others, by the target that they touch
@@ -63,6 +81,8 @@ class Catalogue:
         self._tables: dict[int, set[int]] = {}
         self._by_dev: dict[str, tuple[set[int], Prefix]] = {}
         self._number: dict[int, int] = {}
+        self._likenesses = Likenesses()
+        self._models: dict[str, _Model] = {}
         self._classify()
 
     def place(self, address: Address) -> int | None:
@@ -72,75 +92,115 @@ class Catalogue:
 
     def reach(self, host: Host) -> Reach:
         """Return what HOST does with every target."""
-        ids = set(map(id, host.routes))
-        own = frozenset(self._own.get(host.name, ()))
+        likeness = self._likenesses.found.get(host.name)
+        ways = self._ways(host)
+        model = self._models.get(likeness.model) if likeness else None
+        if likeness and model and model.ways == ways and (reach := self._like(host, model, likeness)):
+            return reach
+        ids = frozenset(map(id, host.routes))
+        model = self._whole(host, ways, ids)
+        if host.name in self._likenesses.ids:
+            self._models[host.name] = model
+        return model.reach
+
+    def _ways(self, host: Host) -> _Ways:
         tables = _sequence(host.rules.get(self.version), host)
-        wide, covering, straight = ids & self._wide, ids & self._covering, ids & self._straight
-        direct: dict[str, frozenset[int]] = {}
-        if MAIN in tables:
-            blocked = self._blocked(wide | covering, set(tables[: tables.index(MAIN)]))
-            for dev in self._by_dev:
-                reached = self._direct(host, dev, straight)
-                if reached:
-                    direct[dev] = reached.difference(blocked, own)
-        missing = self._all.difference(own, *direct.values())
+        working = (dev for dev in sorted(self._by_dev) if (link := host.links.get(dev)) and link.up and link.carrier)
+        return _Ways(tuple(tables), tuple((dev, self.network.segment(host.name, dev)) for dev in working))
+
+    def _whole(self, host: Host, ways: _Ways, ids: frozenset[int]) -> _Model:
+        """Work out a machine from nothing."""
+        own = frozenset(self._own.get(host.name, ()))
+        mine = frozenset[int]().union(*(self._single[place] for place in own))
+        straight = ids & self._straight
+        blocked = frozenset(self._blocked((ids & self._wide | ids & self._covering) - mine, ways))
+        direct = {
+            dev: reached - blocked - own for dev, _ in ways.subnets if (reached := self._direct(dev, ways, straight))
+        }
+        missing = self._all.difference(*direct.values())
+        if direct:  # where nothing is straight all machines share one set, their own targets in it
+            missing -= own
         main = max(direct, key=lambda dev: len(direct[dev]), default="")
         direct.pop(main, None)
-        mine = set().union(*(self._single[place] for place in own))
-        aside = {key for key in straight if self._place[key] in missing} if missing else set()
-        key = frozenset(
-            map(
-                self._number.__getitem__,
-                (wide | (ids & self._place.keys()) - straight - mine | aside) if missing else (),
-            )
-        )
-        return Reach(host, missing, own, main, direct, self._in_order(host, wide | ids & mine), key)
+        aside = {key for key in straight if self._place[key] in missing} if missing else set[int]()
+        met = self._relevant(ids) - mine | aside
+        key = frozenset(map(self._number.__getitem__, met)) if missing else frozenset[int]()
+        routes = self._in_order(host, ids & self._wide | ids & mine)
+        return _Model(Reach(host, missing, own, main, direct, routes, key), ways, ids, mine, blocked, ids & self._wide)
+
+    def _like(self, host: Host, model: _Model, likeness: Likeness) -> Reach | None:
+        """Work out a machine from its model, None where more than straight routes and its own ones are different."""
+        own = frozenset(self._own.get(host.name, ()))
+        mine = frozenset[int]().union(*(self._single[place] for place in own))
+        gone, new, same = likeness.gone, likeness.new, model.reach
+        number = self._number.__getitem__
+        if same.aside or set(map(number, self._relevant(gone) - model.mine)) != set(
+            map(number, self._relevant(new) - mine)
+        ):
+            return None
+        straight = new & self._straight
+        gained = self._direct(same.main, model.ways, straight)
+        lost = frozenset(self._place[key] for key in gone & self._straight)
+        several = any(len(self._single[place] & self._straight & model.ids) > 1 for place in gained | lost)
+        if several or len(gained) < len(straight) or not model.blocked.isdisjoint(gained | lost | own):
+            return None
+        wanted = (lost | same.own if same.main else lost) - gained - own
+        unwanted = gained | own if same.main else gained
+        missing = same.missing
+        if not (wanted <= missing and unwanted.isdisjoint(missing)):
+            missing = missing.union(wanted) - unwanted
+        kept = {key for key in model.met if key not in gone} | {
+            key for key in mine if key in model.ids and key not in gone
+        }
+        routes = self._in_order(host, kept | ((new & self._wide) | (new & mine)))
+        return Reach(host, missing, own, same.main, {}, routes, same.key)
+
+    def _relevant(self, keys: frozenset[int]) -> frozenset[int]:
+        """Return those of KEYS that decide about targets otherwise than by leading straight to their owners."""
+        return (keys & self._wide) | (keys & self._place.keys()) - self._straight
 
     def routes(self, host: Host, places: Iterable[int]) -> tuple[Route, ...]:
         """Return all routes of HOST that a look-up of the targets at PLACES can meet."""
         wanted = self._wide.union(*(self._single[place] for place in places))
         return tuple(route for route in host.routes if id(route) in wanted)
 
-    def _in_order(self, host: Host, keys: set[int]) -> tuple[Route, ...]:
+    def _in_order(self, host: Host, keys: set[int] | frozenset[int]) -> tuple[Route, ...]:
         """Return routes, those of one prefix in the kernel's order."""
         found = [self._routes[key] for key in keys]
         if len({(route.dst, route.table) for route in found}) < len(found):
             return tuple(route for route in host.routes if id(route) in keys)
         return tuple(found)
 
-    def _blocked(self, keys: set[int], before: set[int]) -> set[int]:
+    def _blocked(self, keys: frozenset[int], ways: _Ways) -> set[int]:
         """Return the targets that some other route decides about, at least in part, before or beside the straight one."""
+        if MAIN not in ways.tables:
+            return set(self._all)
         found = set(map(self._place.__getitem__, keys & self._covering & self._tables.get(MAIN, set())))
-        for table in before:
+        for table in ways.tables[: ways.tables.index(MAIN)]:
             for key in keys & self._tables.get(table, set()):
                 found.update(self._spans.touched(self._routes[key].dst))
         return found
 
-    def _direct(self, host: Host, dev: str, straight: set[int]) -> frozenset[int]:
-        """Return the targets whose owners HOST reaches over DEV by one of the routes STRAIGHT."""
-        link = host.links.get(dev)
-        if link is None or not (link.up and link.carrier):
+    def _direct(self, dev: str, ways: _Ways, straight: frozenset[int]) -> frozenset[int]:
+        """Return the targets whose owners are reached over DEV by one of the routes STRAIGHT."""
+        if not straight or dev not in self._by_dev:
             return frozenset()
-        found = straight & self._by_dev[dev][0]
-        segment = self.network.segment(host.name, dev)
+        segment = dict(ways.subnets).get(dev, ())
+        found: Iterable[int] = straight & self._by_dev[dev][0]
         if not any(subnet.covers(self._by_dev[dev][1]) for subnet in segment):
             vias = ((key, self._routes[key].via) for key in found)
-            found = {key for key, via in vias if via and any(subnet.covers(via) for subnet in segment)}
+            found = [key for key, via in vias if via and any(subnet.covers(via) for subnet in segment)]
         return frozenset(map(self._place.__getitem__, found))
 
     def _classify(self) -> None:
-        known: set[int] = set()
         numbers: dict[object, int] = {}
-        for host in self.network.hosts.values():
-            routes = dict(zip(map(id, host.routes), host.routes, strict=True))
-            new = [routes[key] for key in routes.keys() - known]
-            for route in sorted(new, key=lambda route: (route.dst, route.table, route.metric, str(route.next_hops))):
+        for host, unseen in self._likenesses.compare(self.network.hosts.values()):
+            for route in unseen:
                 if route.dst.version == self.version and self._judge(host, route):
                     alike = route._replace(prefsrc=None, protocol=0, scope=0)
                     self._routes[id(route)] = route
                     self._tables.setdefault(route.table, set()).add(id(route))
                     self._number[id(route)] = numbers.setdefault((alike, host.peculiar.get(route)), len(numbers))
-            known.update(routes)
             for rule in host.rules.get(self.version) or ():
                 self._split(rule.dst)
         for key in self._straight:

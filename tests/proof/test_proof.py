@@ -1,0 +1,131 @@
+"""Proving by classes finds exactly what following every packet of every pair finds."""
+
+from collections import Counter
+from random import Random
+
+from podroutes.core.causes import judge
+from podroutes.core.claims import examine
+from podroutes.core.follow import follow
+from podroutes.core.network import Network
+from podroutes.core.proof import prove
+from podroutes.core.targets import parts, targets
+from podroutes.model.host import DEFAULT_RULES, Rule
+from podroutes.model.journey import Flow
+from proof.paper import ROUTER, paper
+from support.notation import cluster
+
+COUNT = 9
+NODES = cluster("server 192.168.8.10", *(f"worker-{n} 192.168.8.{20 + n} 10.200.{n}.0/24" for n in range(COUNT)))
+
+
+def fault(random):
+    """Return one change to one node, wrong or harmless."""
+    n = random.randrange(COUNT)
+    via = random.choice([f"192.168.8.{20 + random.randrange(COUNT)}", "192.168.8.1", "192.168.8.99"])
+    part = random.choice(
+        [f"10.200.{n}.64/26", f"10.200.{n}.77/32", f"10.200.{n}.128/25", "10.200.0.0/16", "10.0.0.0/8"]
+    )
+    return random.choice(
+        [
+            [f"-10.200.{n}.0/24"],
+            [f"-10.200.{n}.0/24", f"10.200.{n}.0/24 via {via} dev ens18"],
+            [f"10.200.{n}.0/24 via {via} dev ens18 metric {random.choice([1, 0])}"],
+            [f"{part} via {via} dev ens18"],
+            [f"{random.choice(['blackhole', 'unreachable', 'throw'])} {part}"],
+            [f"{part} dev cni0"],
+            ["-0.0.0.0/0"],
+            ["!cni0"],
+            ["?ens18"],
+            ["net.ipv4.ip_forward=0"],
+            [
+                "net.ipv4.ip_forward=1",
+                "net.ipv4.conf.all.rp_filter=1",
+                "net.ipv4.conf.ens18.rp_filter=0",
+                "net.ipv4.conf.cni0.rp_filter=0",
+            ],
+            ["+ens19 192.168.8.121/24", f"-10.200.{n}.0/24", f"10.200.{n}.0/24 via 192.168.8.{20 + n} dev ens19"],
+        ]
+    )
+
+
+def ruled(random, host):
+    """Give a machine policy rules, some of which look at the source."""
+    n = random.randrange(COUNT)
+    selector = random.choice(
+        [
+            {"src": host.routes[0].dst},
+            {"iif": "cni0"},
+            {"dst": NODES.nodes[1 + n].pod_cidrs[0]},
+            {"mark": 1, "mask": 1},
+            {},
+        ]
+    )
+    rule = Rule(random.randint(1, 30000), random.choice(["lookup", "blackhole", "nop"]), 100, **selector)
+    return host._replace(rules={**DEFAULT_RULES, 4: (DEFAULT_RULES[4][0], rule, *DEFAULT_RULES[4][1:])})
+
+
+def one_by_one(network, claims):
+    """Follow a packet from every node's pods to every part of every target: {(source, target): severities}."""
+    found = {}
+    everything = targets(claims, network, 4)
+    inside = {route.dst for host in network.hosts.values() for route in host.routes}
+    for source in network.nodes:
+        cidrs = network.nodes[source].pod_cidrs
+        start = "cni0" if cidrs and any(each.dev == "cni0" for each in network.hosts[source].routes) else "lo"
+        own = (
+            parts(cidrs[0], [each for each in inside if cidrs[0].covers(each) and each != cidrs[0]])[0][1]
+            if start == "cni0"
+            else network.nodes[source].internal_ips[0]
+        )
+        for target in everything:
+            if target.owner == source:
+                continue
+            specifics = [each for each in inside if target.prefix.covers(each) and each != target.prefix]
+            causes = [
+                judge(network, follow(network, network.look, source, Flow(dst, own, start)), target, part)
+                for part, dst in parts(target.prefix, specifics)
+            ]
+            severities = {cause.severity for cause in causes if cause and cause.severity != "warning"}
+            if severities:
+                found[source, target.prefix] = severities
+    return found
+
+
+def by_classes(network, claims):
+    """Return the same as ``prove`` has it."""
+    found = {}
+    for finding in prove(network, claims).findings:
+        for block in finding.blocks if finding.cause.severity != "warning" else ():
+            for source in block.sources:
+                for destination in block.destinations:
+                    found.setdefault((source, destination), set()).add(finding.cause.severity)
+    return found
+
+
+def test_proving_by_classes_is_following_every_packet():
+    claims, counts = examine(NODES), Counter()
+    for seed in range(250):
+        random = Random(seed)
+        changes = {
+            f"worker_{random.randrange(COUNT)}": fault(random) for _ in range(random.choice([0, 1, 1, 2, 4, 12]))
+        }
+        hosts = paper(NODES, changes)
+        if random.random() < 0.2:
+            place = random.randrange(1, COUNT + 1)
+            hosts[place] = ruled(random, hosts[place])
+        if random.random() < 0.3:
+            hosts.append(ROUTER)
+        random.shuffle(hosts)
+        network = Network(hosts, NODES)
+        expected = one_by_one(network, claims)
+        assert by_classes(network, claims) == expected, f"seed {seed}: {changes}"
+        counts.update(severity for severities in expected.values() for severity in severities)
+    assert counts["unreachable"] > 1000
+    assert counts["cannot-tell"] > 50
+
+
+def test_a_healthy_cluster_of_any_size_needs_no_pair_to_be_followed():
+    for count in (20, 200):
+        nodes = cluster(*(f"n{n} 192.168.8.{n + 10} 10.200.{n}.0/24" for n in range(count)))
+        proof = prove(Network(paper(nodes, {}), nodes), examine(nodes))
+        assert (proof.proven, proof.pairs, proof.followed) == (True, count * (count - 1), 2 * count)
