@@ -14,14 +14,23 @@ from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.persist.root import Root
 
-BACKENDS = ("networkd", "networkmanager", "ifupdown", "netplan", "systemd")  # one module each
+# The backends, one module each, and where the files of each are: absolute, * stands for one name. Told here, as every run looks.
+BACKENDS = {
+    "networkd": ("/etc/systemd/network/*.network.d/50-podroutes.conf",),
+    "networkmanager": ("/etc/NetworkManager/dispatcher.d/50-podroutes",),
+    "ifupdown": ("/etc/network/if-up.d/podroutes",),
+    "netplan": ("/etc/netplan/90-podroutes.yaml",),
+    "systemd": (
+        "/etc/systemd/system/podroutes.service",
+        "/etc/systemd/system/multi-user.target.d/50-podroutes.conf",
+    ),
+}
 
 
 class Backend(Protocol):
     """What podroutes asks of a backend, which is a module."""
 
     PROTOCOL: int  # what its routes carry in the kernel
-    PATTERNS: tuple[str, ...]  # where its files are: absolute, * stands for one name
     ROUTE: (
         re.Pattern[str] | None
     )  # finds dst, via and metric of the routes in a file; None: it stands for every wanted route

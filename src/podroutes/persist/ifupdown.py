@@ -11,13 +11,13 @@ from podroutes.errors import PersistError
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
+from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root
 from podroutes.persist.shell import syntax
 from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, safe
 
-PATH = "/etc/network/if-up.d/podroutes"
+(PATH,) = BACKENDS["ifupdown"]
 PROTOCOL = OURS
-PATTERNS = (PATH,)
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup looks for scripts each time
 _FILES = ("/etc/network/interfaces", "/etc/network/interfaces.d/*")

@@ -40,7 +40,7 @@ class Found(NamedTuple):
 
 def find(root: Root) -> Found:
     """Return the files of ours below ROOT; PersistError when a file in one of our places cannot be read."""
-    places = {name: backend(name).PATTERNS for name in BACKENDS} | {"": (PROTOCOL_NAME, FORWARDING)}
+    places = BACKENDS | {"": (PROTOCOL_NAME, FORWARDING)}
     return Found({name: _ours(root, patterns) for name, patterns in places.items()})
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root
 from podroutes.persist.text import HEADER, by_device, metric, remark, safe
 
-PATH = "/etc/netplan/90-podroutes.yaml"
+(PATH,) = BACKENDS["netplan"]
 PROTOCOL = 4  # RTPROT_STATIC, linux/rtnetlink.h: both networkd and NetworkManager give it to what netplan writes
-PATTERNS = (PATH,)
 ROUTE = re.compile(
     r"^ +- to: (?P<dst>\S+).*\n +via: (?P<via>[0-9a-f.:]+)\n(?: +metric: (?P<metric>\d+)\n)?", re.MULTILINE
 )

@@ -12,11 +12,12 @@ from podroutes.errors import PersistError
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
+from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root, keyfile
 from podroutes.persist.text import HEADER, by_device, metric, remark, safe
 
+(PATTERN,) = BACKENDS["networkd"]
 PROTOCOL = OURS
-PATTERNS = ("/etc/systemd/network/*.network.d/50-podroutes.conf",)
 ROUTE = re.compile(
     r"^Destination=(?P<dst>\S+)\nGateway=(?P<via>\S+)\nProtocol=\d+\n(?:Metric=(?P<metric>\d+)\n)?", re.MULTILINE
 )
@@ -29,7 +30,7 @@ def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
     if not rows:
         return tuple(File(path, HEADER) for path in setting.there)
     return tuple(
-        File(f"/etc/systemd/network/{base}.d/50-podroutes.conf", HEADER + "".join(map(_section, rows[dev])))
+        File(PATTERN.replace("*.network", base), HEADER + "".join(map(_section, rows[dev])))
         for dev, base in sorted(setting.places.items())
     )
 

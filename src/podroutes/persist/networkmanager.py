@@ -10,13 +10,13 @@ from podroutes.errors import PersistError
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
+from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root, keyfile
 from podroutes.persist.shell import syntax
 from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, safe
 
-PATH = "/etc/NetworkManager/dispatcher.d/50-podroutes"
+(PATH,) = BACKENDS["networkmanager"]
 PROTOCOL = OURS
-PATTERNS = (PATH,)
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # the dispatcher looks for scripts each time
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
+from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root
 from podroutes.persist.text import HEADER, safe
 
-UNIT = "/etc/systemd/system/podroutes.service"
-WANTS = "/etc/systemd/system/multi-user.target.d/50-podroutes.conf"
+UNIT, WANTS = BACKENDS["systemd"]
 PROTOCOL = OURS
-PATTERNS = (UNIT, WANTS)
 ROUTE = None
 RELOAD = (("systemctl", "daemon-reload"),)
 _UNIT = """

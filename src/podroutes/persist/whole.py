@@ -13,7 +13,6 @@ from podroutes.model.lasting import File, FileChange, Lasting, Ledger, Setting, 
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, NextHop, Route
 from podroutes.persist import backend
-from podroutes.persist.detect import detect
 from podroutes.persist.extras import FORWARDING, forwarding, protocol_name
 from podroutes.persist.ledger import Found, find
 from podroutes.persist.root import Root
@@ -65,6 +64,8 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
 
     name, why = wish.backend, ""
     if name == AUTO:
+        from podroutes.persist.detect import detect  # noqa: PLC0415, knows all managers
+
         first, ledger = plan("")
         devices = {lasting.route.dev for lasting in standing(first.plan, first.desired, fib, ledger)}
         name, why = detect(root, [link for link in fib.links if link.name in devices])
