@@ -248,6 +248,13 @@ def test_netplan_routes_go_under_the_right_section_and_id(worker, text, place):
     assert written.stat().st_mode & 0o777 == 0o600
 
 
+def test_netplan_is_refused_where_it_leaves_the_device_to_networkmanager(worker):
+    """It makes the metric 100 of none, and drops IPv6 routes where the interface has no IPv6 address."""
+    worker.root.path("/run/systemd/netif/links/2").unlink()
+    with pytest.raises(PersistError, match="use --persist networkmanager"):
+        worker.plan(backend="netplan")
+
+
 def test_an_id_that_set_name_calls_otherwise_is_not_ours(worker):
     worker.write("/etc/netplan/01.yaml", "network: {ethernets: {ens18: {match: {name: ens18}, set-name: lan0}}}")
     with pytest.raises(PersistError, match="netplan does not manage it"):

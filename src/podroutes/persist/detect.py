@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from podroutes.errors import PersistError
 from podroutes.model.fib import Link
 from podroutes.model.text import listing, printable
+from podroutes.persist import networkd, networkmanager
 from podroutes.persist.ifupdown import has_stanza
-from podroutes.persist.root import Root, keyfile
+from podroutes.persist.root import Root
 
 
 def detect(root: Root, links: Sequence[Link]) -> tuple[str, str]:
@@ -42,13 +43,11 @@ def _owner(root: Root, link: Link) -> tuple[str, str]:
 
 def _running(root: Root, link: Link) -> Iterator[tuple[str, str]]:
     """Yield who says that it manages LINK now."""
-    path = f"/run/systemd/netif/links/{link.ifindex}"
-    state = keyfile(root.read(path) or "")
-    if state.get("NETWORK_FILE") and state.get("ADMIN_STATE") != "unmanaged":
-        yield "networkd", f"{path} names {state['NETWORK_FILE']}"
-    path = f"/run/NetworkManager/devices/{link.ifindex}"
-    if keyfile(root.read(path) or "").get("managed") == "true":
-        yield "networkmanager", f"{path} says managed"
+    file = networkd.network_file(root, link)
+    if file:
+        yield "networkd", f"{networkd.state_file(link)} names {file}"
+    if networkmanager.manages(root, link):
+        yield "networkmanager", f"{networkmanager.state_file(link)} says managed"
     path = "/run/network/ifstate"  # ifup(8) of ifupdown; that of ifupdown2 keeps none
     if any(line.split("=")[0] == link.name for line in (root.read(path) or "").splitlines()):
         yield "ifupdown", f"{path} has {link.name}"

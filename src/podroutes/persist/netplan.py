@@ -7,9 +7,10 @@ https://netplan.readthedocs.io/en/stable/netplan-yaml/
 import re
 from collections.abc import Iterator, Sequence
 
+from podroutes.errors import PersistError
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
-from podroutes.persist import BACKENDS
+from podroutes.persist import BACKENDS, networkd, networkmanager
 from podroutes.persist.root import Root
 from podroutes.persist.text import HEADER, by_device, metric, remark, safe
 
@@ -51,10 +52,19 @@ def away(dev: str) -> str:
 
 
 def place(root: Root, link: Link) -> str:
-    """Return section and id of LINK in the administrator's files."""
+    """Return section and id of LINK in the administrator's files.
+
+    PersistError where netplan leaves LINK to NetworkManager, which gives the routes a metric of its own choice.
+    """
     from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
 
-    return find(root, link)
+    place = find(root, link)
+    if networkmanager.manages(root, link) and not networkd.network_file(root, link):
+        raise PersistError(
+            f"netplan leaves {safe(link.name)} to NetworkManager, which changes the routes of netplan's files; "
+            "use --persist networkmanager"
+        )
+    return place
 
 
 def check(root: Root, files: Sequence[File]) -> str:

@@ -49,13 +49,23 @@ def away(dev: str) -> str:
 
 def place(root: Root, link: Link) -> str:
     """Return the base name of the .network file that networkd says it uses for LINK."""
-    state = keyfile(root.read(f"/run/systemd/netif/links/{link.ifindex}") or "")
-    base = PurePosixPath(state.get("NETWORK_FILE", "")).name
+    base = PurePosixPath(network_file(root, link)).name
     if not base:
         raise PersistError(
             f"systemd-networkd has no .network file for {safe(link.name)}; see `networkctl status {link.name}`, or --persist auto"
         )
     return base
+
+
+def network_file(root: Root, link: Link) -> str:
+    """Return the .network file that networkd uses for LINK, "" where it leaves it alone."""
+    state = keyfile(root.read(state_file(link)) or "")
+    return state.get("NETWORK_FILE", "") if state.get("ADMIN_STATE") != "unmanaged" else ""
+
+
+def state_file(link: Link) -> str:
+    """Return where networkd says what it makes of LINK, for all to read."""
+    return f"/run/systemd/netif/links/{link.ifindex}"
 
 
 def check(root: Root, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it

@@ -40,9 +40,19 @@ def away(dev: str) -> str:
 
 def place(root: Root, link: Link) -> str:
     """Return the device's name, if NetworkManager manages it."""
-    if keyfile(root.read(f"/run/NetworkManager/devices/{link.ifindex}") or "").get("managed") != "true":
+    if not manages(root, link):
         raise PersistError(f"NetworkManager does not manage {safe(link.name)}; see `nmcli device`, or --persist auto")
     return safe(link.name)
+
+
+def manages(root: Root, link: Link) -> bool:
+    """Whether NetworkManager manages LINK."""
+    return keyfile(root.read(state_file(link)) or "").get("managed") == "true"
+
+
+def state_file(link: Link) -> str:
+    """Return where NetworkManager keeps what it knows of LINK."""
+    return f"/run/NetworkManager/devices/{link.ifindex}"
 
 
 def check(root: Root, files: Sequence[File]) -> str:
