@@ -14,7 +14,7 @@ _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
 _EPILOG = """\
 Every option has an environment variable: --inventory is PODROUTES_INVENTORY. Colour is off where NO_COLOR is set.
-Exit status of plan and show: 0 in sync, 2 changes pending, 1 error.
+Exit status: 0 all is well, 1 error, 2 where a command found something to do or to mend (`COMMAND --help` says what).
 """
 
 
@@ -102,7 +102,7 @@ def build_parser() -> Parser:
     """Return the parser for the whole command line; a command's options are declared when it is called."""
     parser = Parser(
         prog="podroutes",
-        description="Plan, apply and check the routes between the pods of a Kubernetes cluster.",
+        description="Plan, apply, keep and prove the routes between the pods of a Kubernetes cluster.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"podroutes {__version__}")
