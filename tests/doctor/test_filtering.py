@@ -124,7 +124,7 @@ except OSError:
 """
 RULES = (
     """
-ip saddr 10.200.0.0/24 accept|ip daddr 10.200.0.0/24 accept|ip saddr 10.200.1.0/24 drop|ip daddr 10.200.1.0-10.200.1.9 reject
+ip saddr 10.200.0.0/24 accept|ip daddr 10.200.0.0/24 accept|ip saddr 10.200.1.0/24 drop|ip daddr 10.200.1.0-10.200.1.9 reject with icmp admin-prohibited
 iifname ens18 accept|oifname "ens*" drop|iifname != cni0 return|meta l4proto udp drop|meta mark 0 accept|tcp dport 23 drop
 ct state new jump pods|ct state invalid drop|ct state vmap { established : drop, new : jump pods }|ip saddr { 10.200.0.2, 10.9.0.0/16 } goto pods
 """.strip()
