@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from podroutes import inventory
 from podroutes.model.address import parse_prefix
@@ -34,6 +35,15 @@ def test_each_machine_has_a_run_directory_of_its_own(lab):
     lab.on("worker-0", "touch", "/run/podroutes/mine")
     assert lab.on("worker-0", "ls", "/run/podroutes") == "mine"
     assert lab.on("worker-1", "ls", "/run/podroutes") == ""
+
+
+def test_what_a_machine_writes_to_etc_is_its_own_and_never_the_hosts(lab):
+    """So that a network configuration persisted inside a lab is not that of the machine it runs on."""
+    lab.on("worker-0", "sh", "-c", "echo mine > /etc/podroutes-lab-test")
+    assert lab.on("worker-0", "cat", "/etc/podroutes-lab-test") == "mine"
+    assert lab.on("worker-1", "find", "/etc", "-maxdepth", "1", "-name", "podroutes-lab-test") == ""
+    assert not Path("/etc/podroutes-lab-test").exists()
+    assert lab.on("worker-0", "cat", "/etc/passwd") == Path("/etc/passwd").read_text().strip()
 
 
 def test_the_exit_status_is_that_of_the_command(lab):

@@ -3,11 +3,12 @@
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from podroutes.errors import LabError
 from podroutes.lab import syscalls
-from podroutes.lab.places import MACHINES, NETNS, search_path
+from podroutes.lab.places import ETC, MACHINES, NETNS, search_path
 from podroutes.lab.plumbing import commands, sysctls
 from podroutes.lab.topology import namespaces
 from podroutes.model.cluster import Cluster
@@ -42,13 +43,26 @@ def _own_run_directory() -> None:
     syscalls.mount("lab", "/run", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
     Path(NETNS).mkdir()
     Path(MACHINES).mkdir()
+    Path(ETC).mkdir()
 
 
 def _add_namespace(name: str) -> None:
     Path(MACHINES, name).mkdir()
+    _own_etc(name)
     Path(NETNS, name).touch(0o444, exist_ok=False)
     syscalls.unshare(syscalls.NEWNET)
     syscalls.mount(_HERE, f"{NETNS}/{name}", flags=syscalls.MS_BIND)
+
+
+def _own_etc(name: str) -> None:
+    """Lay an empty layer over the host's /etc: what a machine of a lab persists is its own, and gone with the lab."""
+    for part in ("", "changes", "work", "all"):
+        Path(ETC, name, part).mkdir()
+    layers = f"lowerdir=/etc,upperdir={ETC}/{name}/changes,workdir={ETC}/{name}/work"
+    for options in (layers, f"{layers},userxattr"):  # the latter in a user namespace, Linux 5.11
+        with suppress(OSError):
+            syscalls.mount("overlay", f"{ETC}/{name}/all", "overlay", data=options)
+            return
 
 
 def _write_sysctl(path: str, value: str) -> None:

@@ -4,6 +4,7 @@ import os
 
 NETNS = "/run/netns"  # where ip(8) looks for named namespaces: NETNS_RUN_DIR of iproute2
 MACHINES = "/run/machines"  # the private /run/podroutes of each machine
+ETC = "/run/etc"  # the private /etc of each machine: the host's, with the machine's own changes over it
 
 
 def search_path() -> str:
