@@ -226,10 +226,12 @@ class Machine:
         pods = [row for row in rows if row["dst"].startswith(("10.200.", "fd00:10:"))]
         return sorted((f"{row['dst']} via {row.get('gateway')}", str(row.get("protocol", "boot"))) for row in pods)
 
-    def wait(self, what: Callable[[], bool], why: str) -> None:
-        """Wait until WHAT is so."""
-        end = time.monotonic() + PATIENCE
-        while not what():
+    def wait(self, what: Callable[[], bool], why: str, hold: float = 0) -> None:
+        """Wait until WHAT is so, and has been for HOLD seconds."""
+        begin = time.monotonic()
+        end = begin + PATIENCE
+        while not (so := what()) or time.monotonic() < begin + hold:
+            begin = begin if so else time.monotonic()
             assert time.monotonic() < end, (
                 f"{why}: never; the table is {self.show('route')} {self.show('-6 route')} {self.log()}"
             )

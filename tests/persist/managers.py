@@ -76,7 +76,7 @@ class Manager:
 
     def wait(self) -> None:
         """Wait for the addresses."""
-        self.machine.wait(self.settled, "addresses on ens18")
+        self.machine.wait(self.settled, "addresses on ens18", hold=0.3)
 
 
 class Networkd(Manager):
@@ -93,11 +93,11 @@ class Networkd(Manager):
     def _start(self) -> None:
         self.daemon = self.machine.start("/lib/systemd/systemd-networkd")
         self.wait()
-        self.machine.wait(self._configured, "networkd has configured ens18")
 
-    def _configured(self) -> bool:
+    def settled(self) -> bool:
         path = f"/run/systemd/netif/links/{self.machine.index('ens18')}"
-        return self.machine.exists(path) and "ADMIN_STATE=configured" in self.machine.read(path)
+        configured = self.machine.exists(path) and "ADMIN_STATE=configured" in self.machine.read(path)
+        return configured and super().settled()
 
     def reload(self) -> None:
         self.machine.chroot("networkctl", "reload")

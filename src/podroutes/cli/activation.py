@@ -17,7 +17,7 @@ from podroutes.persist.root import Root
 from podroutes.persist.whole import Whole
 
 _FIRST = 2.0  # seconds for a node to answer before; one that is down should not hold things up
-_PATIENCE = 15.0  # seconds for the manager to be done: networkd 252 takes the addresses away and gives them anew
+_PATIENCE = 10.0  # seconds for the manager to be done: networkd 252 takes the addresses away and gives them anew
 _PAUSE = 0.2  # seconds between two looks
 
 
