@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -183,6 +184,8 @@ def test_show_is_0_when_all_is_ok_and_a_lost_carrier_is_unreachable(worker, podr
     podroutes("apply")
     assert podroutes("show")[0] == 0
     worker.ip("link set wire down")
+    while "linkdown" not in worker.show("route show proto 107")[0]:
+        time.sleep(0.01)  # linkwatch flags routes within a second, net/core/link_watch.c
     status, out, _ = podroutes("show")
     assert status == 2
     assert out.count("linkdown") == out.count("unreachable") == 2
