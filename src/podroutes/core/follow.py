@@ -6,6 +6,7 @@ from podroutes.model.host import LOOPBACK
 from podroutes.model.journey import Decision, End, Fate, Flow, Hop, Journey
 from podroutes.model.route import NextHop
 
+_NO_SOURCE = {"local", "broadcast", "multicast", "anycast"}  # what an address that somebody else sends from cannot be
 _TTL = 64  # net.ipv4.ip_default_ttl
 
 
@@ -103,7 +104,8 @@ def source_verdict(tables: Tables, flow: Flow, answer: Flow) -> str:
     if host.owns(flow.src) is not None:
         return "martian-source"
     if mode == 0:
-        return "martian-source" if tables.custom and back.kind in ("local", "broadcast", "multicast") else ""
+        looked_up = back.kind if tables.custom else ""
+        return "unknown" if looked_up == "unknown" else "martian-source" if looked_up in _NO_SOURCE else ""
     if back.kind == "unknown":
         return "unknown" if mode else ""
     leads_back = (
@@ -113,7 +115,7 @@ def source_verdict(tables: Tables, flow: Flow, answer: Flow) -> str:
         return ""
     if mode is None:  # no way back at all has a finding of its own
         return "asymmetric" if back.kind == "unicast" else ""
-    if back.kind in ("local", "broadcast", "multicast", "anycast"):
+    if back.kind in _NO_SOURCE:
         return "martian-source"
     addressed = any(each.dev == flow.iif and each.address.version == 4 for each in host.addresses)
     return "" if mode != 1 and back.kind == "unicast" and addressed else "reverse-path"

@@ -13,6 +13,7 @@ from podroutes.model.journey import Decision, Flow
 from podroutes.model.route import MAIN, NextHop, Route
 
 _REFUSING = {"blackhole", "unreachable", "prohibit", "throw"}
+_KERNEL = 2  # RTPROT_KERNEL
 _DEAD = 1  # RTNH_F_DEAD; ip(8) also says it of a link without carrier where ignore_routes_with_linkdown is set
 _ROUTE_TOS = 0x1C  # INET_DSCP_LEGACY_TOS_MASK: of a packet's TOS the bits that an IPv4 route or rule is compared with
 _DSCP = 0xFC  # the bits that an IPv6 rule is compared with: all but ECN's
@@ -44,8 +45,10 @@ class Tables:
 
     @property
     def custom(self) -> bool:
-        """Whether the policy rules are others than those of a fresh machine."""
-        return self.rules != DEFAULT_RULES[self.version]
+        """Whether a source is looked up although rp_filter is off: fib_has_custom_rules, fib_has_custom_local_routes."""
+        return self.rules != DEFAULT_RULES[self.version] or any(
+            route.kind == "local" and route.protocol != _KERNEL and route.dst.version == 4 for route in self.host.routes
+        )
 
     def decide(self, flow: Flow) -> Decision:
         """Return what becomes of a packet of FLOW."""
@@ -181,16 +184,18 @@ class Tables:
     def _may_be_merged(self, routes: Iterable[Route]) -> bool:
         """Whether it matters that, until the first rule is changed, the kernel keeps local and main in one trie.
 
-        fib_trie_table(), fib_unmerge(); in that state fib_lookup() also asks table default after a refusal.
+        fib_trie_table(), fib_unmerge(), net/ipv4/fib_frontend.c.
         """
         return self.rules == DEFAULT_RULES[4] and any(
-            route.table == DEFAULT or (route.table == LOCAL and route.dst.length < 32 and route.dst.value >> 24 != 127)
+            route.table == LOCAL
+            and route.dst.value >> 24 != 127
+            and (route.dst.length < 32 or route.tos or route.kind not in ("local", "broadcast"))
             for route in routes
         )
 
     def _walk_merged(self, flow: Flow, merged: _By_length) -> Decision:
         found = self._find(merged, flow)
-        if (found is None or found.kind in _REFUSING) and DEFAULT in self._tables:
+        if (found is None or found.kind == "throw") and DEFAULT in self._tables:
             found = self._find(self._tables[DEFAULT], flow)
         return self._decided(found, flow, None) if found and found.kind != "throw" else _NO_ROUTE
 
