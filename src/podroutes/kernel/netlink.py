@@ -174,7 +174,8 @@ class NetlinkKernel:
 
     def _judge(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Tell from the tables what became of a batch whose answers the kernel had no room for (ENOBUFS)."""
-        there = {_identity(route) for route in self.ours()}
+        fib = self.snapshot()
+        there = {_identity(route) for route in (*fib.ours(), *fib.others, *self.ours())}
         return {
             offset: Refusal(errno.ENOBUFS, "the kernel's answer was lost")
             for offset, change in enumerate(batch)
@@ -196,4 +197,11 @@ class NetlinkKernel:
 
 def _identity(route: Route) -> tuple[object, ...]:
     """Return what the kernel tells routes apart by; flags come and go with the carrier."""
-    return route.table, route.dst, route.tos, route.metric, *((hop.via, hop.dev) for hop in route.next_hops)
+    return (
+        route.table,
+        route.dst,
+        route.tos,
+        route.metric,
+        route.protocol,
+        *((hop.via, hop.dev) for hop in route.next_hops),
+    )
