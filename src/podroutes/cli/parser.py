@@ -159,6 +159,7 @@ def _verify(parser: Parser) -> None:
     _tables(parser)
     parser.add_argument("--probe", action="store_true", help="send real packets, too, and say where they disagree")
     parser.add_argument("--pod", metavar="ADDRESS", help="with --probe: ask this address, not every node's pod gateway")
+    parser.add_argument("--html", metavar="FILE", help="write a page to look at, too: map, matrix, explanations; replaces FILE")
     _output(parser)
 
 

@@ -78,10 +78,11 @@ def _verdict(report: Report) -> str:
 
 def _banner(report: Report) -> Html:
     proof = report.proof
-    errors = sum(problem.severity == "error" for problem in report.problems)
     if not proof.proven:
         says = "Not every pod CIDR is reachable from every node"
-    elif errors:
+    elif report.lost:
+        says = "The tables lead everywhere, but not all packets were answered"
+    elif report.errors:
         says = "What the inventory lets be routed is reachable, but the inventory has errors"
     elif proof.unseen:
         says = "Every packet from the nodes that were seen is handed to the node it is for"
@@ -95,6 +96,11 @@ def _banner(report: Report) -> Html:
         ),
         ("Pod CIDRs", f"{proof.pod_cidrs:,}"),
         ("Pairs", f"{proof.pairs:,}"),
+        *(
+            (("Packets", f"{len(report.probe.results) - report.lost:,} of {len(report.probe.results):,} answered"),)
+            if report.probe
+            else ()
+        ),
         ("Checked", report.time),
         ("Tables", report.tables),
         ("Inventory", report.cluster.source),

@@ -32,5 +32,15 @@ class Report(NamedTuple):
 
     @property
     def good(self) -> bool:
-        """Whether all is proven, with nothing wrong in the inventory."""
-        return self.proof.proven and not any(problem.severity == "error" for problem in self.problems)
+        """Whether all is proven, with nothing wrong in the inventory, and no packet contradicts it."""
+        return self.proof.proven and not self.errors and not self.lost
+
+    @property
+    def errors(self) -> int:
+        """How many errors the inventory has."""
+        return sum(problem.severity == "error" for problem in self.problems)
+
+    @property
+    def lost(self) -> int:
+        """How many addresses answered no packet at all."""
+        return sum(not each.answered for each in self.probe.results) if self.probe else 0

@@ -105,7 +105,7 @@ def packets(probe: Probe) -> Html:
                 f"{100 - 100 * each.received // each.sent} %" if each.sent else _NOTHING,
                 f"{each.fastest:.2f}" if each.answered else _NOTHING,
                 f"{each.mean:.2f}" if each.answered else _NOTHING,
-                each.mtu if each.mtu is not None else _NOTHING,
+                str(each.mtu) if each.mtu is not None else _NOTHING,
                 each.how,
                 each.error or "answered",
             ],
