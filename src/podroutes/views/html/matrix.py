@@ -62,6 +62,7 @@ def drawing(grid: Grid) -> Html:
         viewBox=f"0 0 {left + grid.width * cell + right} {top + grid.height * cell}",
         width=left + grid.width * cell + right if small else None,
         class_="small" if small else "dense",
+        preserveAspectRatio="xMinYMin" if small else "none",  # a cell of many need not be square
         role="img",
         aria_label=f"{grid.height} rows (source nodes) by {grid.width} columns (pod CIDRs); every failing pair is explained below",
         data_width=grid.width,

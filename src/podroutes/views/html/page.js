@@ -139,10 +139,11 @@ function draw() {
   const wide = left + columns.length * cell + (small ? (top * 3) / 4 : 0);
   svg.setAttribute("viewBox", `0 0 ${wide} ${top + rows.length * cell}`);
   svg.setAttribute("class", small ? "small" : "dense");
+  svg.setAttribute("preserveAspectRatio", small ? "xMinYMin" : "none");
   if (small) svg.setAttribute("width", wide * zoom);
   else svg.removeAttribute("width");
   svg.style.width = small || zoom === 1 ? "" : `${100 * zoom}%`;
-  svg.style.maxWidth = zoom === 1 ? "" : "none";
+  svg.style.maxHeight = small || zoom === 1 ? "" : `${78 * zoom}vh`;
   $(".cells", svg).setAttribute("transform", `translate(${left} ${top}) scale(${cell})`);
   for (const each of $$(".cells > rect, .lines rect", svg)) {
     each.setAttribute("width", columns.length);
@@ -275,9 +276,10 @@ nodes.forEach((node, place) => {
     const next = step && nodes[place + step];
     if (!next) return;
     event.preventDefault();
-    node.tabIndex = -1;
-    next.tabIndex = 0;
     next.focus();
+  });
+  node.addEventListener("focus", () => {
+    for (const each of nodes) each.tabIndex = each === node ? 0 : -1;
   });
   node.addEventListener("click", () => {
     if (node.dataset.row === undefined) return;

@@ -7,6 +7,8 @@ import shutil
 import signal
 import tempfile
 import time
+import zlib
+from base64 import b64decode
 from pathlib import Path
 from typing import Any, Self
 
@@ -152,12 +154,30 @@ class Browser:
                 clickCount=1,
             )
 
-    def picture(self, path: Path, *, whole: bool = False) -> None:
-        """Save what is seen as PNG; the WHOLE page, or what the window shows."""
-        from base64 import b64decode  # noqa: PLC0415
+    def centre(self, selector: str, fraction: tuple[float, float] = (0.5, 0.5)) -> tuple[float, float]:
+        """Bring an element into view and return where in the window its centre is, or another FRACTION of it."""
+        x, y = self.run(
+            f"(() => {{ const each = document.querySelector({json.dumps(selector)}); each.scrollIntoView({{block: 'center'}});"
+            f"const box = each.getBoundingClientRect();"
+            f"return [box.x + {fraction[0]} * box.width, box.y + {fraction[1]} * box.height]; }})()"
+        )
+        return x, y
 
-        found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        path.write_bytes(b64decode(found["data"]))
+    def click(self, selector: str) -> None:
+        """Click the middle of an element."""
+        self.point(*self.centre(selector), click=True)
+
+    def colour(self, x: float, y: float) -> tuple[int, int, int]:
+        """Return the colour of one pixel that is seen, as red, green and blue."""
+        clip = {"x": x + self.run("scrollX"), "y": y + self.run("scrollY"), "width": 1, "height": 1, "scale": 1}
+        image = b64decode(self.call("Page.captureScreenshot", format="png", clip=clip)["data"])
+        data, place = b"", 8
+        while place < len(image):  # PNG: length, type, data and CRC of each chunk (RFC 2083)
+            length = int.from_bytes(image[place : place + 4], "big")
+            data += image[place + 8 : place + 8 + length] if image[place + 4 : place + 8] == b"IDAT" else b""
+            place += 12 + length
+        red, green, blue = zlib.decompress(data)[1:4]  # behind the filter, which leaves a first pixel as it is
+        return red, green, blue
 
     def requested(self) -> list[str]:
         """Return the addresses of all that was asked for since the page was opened."""
