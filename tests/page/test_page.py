@@ -23,7 +23,7 @@ from podroutes.views.html.matrix import fitting
 NO_ROUTE = State("unreachable", "no-route")
 HOSTILE = [
     "</script><script>document.title='x'</script>",
-    "<!--<script>",
+    "</script x <!-- <script y",  # an end tag needs no bracket right behind it
     "]]><img src=x onerror=alert(1)>",
     "\"'><b>&lt;",
     "a\u2028b\u2029c\u202ed\x00e\x1b[31m\nf\r",
