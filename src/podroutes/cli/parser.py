@@ -159,7 +159,7 @@ def _verify(parser: Parser) -> None:
     _tables(parser)
     parser.add_argument("--probe", action="store_true", help="send real packets, too, and say where they disagree")
     parser.add_argument("--pod", metavar="ADDRESS", help="with --probe: ask this address, not every node's pod gateway")
-    parser.add_argument("--html", metavar="FILE", help="write a page to look at, too: map, matrix, explanations; replaces FILE")
+    parser.add_argument("--html", metavar="FILE", help="also write a page to look at: map, matrix, explanations")
     _output(parser)
 
 
@@ -278,7 +278,6 @@ Packets of a pod start at its node, as do those that a node itself sends.
 
 exit status: 0 delivered (on every way that it may take), 2 not, 1 error
 """
-
 _DOCTOR = """\
 Examine this machine for everything that would stop pod traffic although the routes are right: forwarding, reverse path
 filter, packet filter, CNI configuration, other programs' routes, network managers, neighbours, MTU. Each finding has a

@@ -1,7 +1,7 @@
 """A proof as one self-contained page: values in, HTML out.
 
-``page.css`` and ``page.js`` stand in the page as they are. All that matters is in the HTML itself; the script adds
-searching, sorting and pointing at cells.
+``page.css``, ``page.js`` and ``matrix.js`` stand in the page as they are. All that matters is in the HTML itself; the
+scripts add searching, sorting and pointing at cells.
 """
 
 from podroutes.views.html.page import page

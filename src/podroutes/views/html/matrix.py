@@ -1,4 +1,4 @@
-"""The reachability matrix as SVG. The picture is the data: page.js reads the states of all pairs out of its paths."""
+"""The reachability matrix as SVG. The picture is the data: matrix.js reads the states of all pairs out of its paths."""
 
 from podroutes.model.text import escaped
 from podroutes.views.html.grid import APART, OWN, UNSEEN, Grid, State, folded

@@ -27,7 +27,10 @@ _CAUSES = "Why pairs fail, and what to do about it."
 
 def page(report: Report) -> str:
     """Return REPORT as one HTML document: style, script and data are inside it, and whatever is elsewhere is forbidden."""
-    style, script = (files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    style, *scripts = (
+        files(__package__).joinpath(name).read_text("utf-8") for name in ("page.css", "page.js", "matrix.js")
+    )
+    script = "".join(scripts)
     grid = lay_out(report.proof, report.cluster, report.targets)
     standing = Standing(report, grid)
     found = report.proof.findings
