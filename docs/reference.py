@@ -69,7 +69,7 @@ When set and not empty, output is not coloured.
 .SH NOTES
 The routes carry route protocol 107, which is how
 .B podroutes
-knows its own. Nothing else is ever changed or deleted.
+knows its own; with netplan, which knows no protocols, it is the file that it wrote. Nothing else is ever changed or deleted.
 .SH SEE ALSO
 .BR ip\-route (8),
 .BR rtnetlink (7),
