@@ -5,8 +5,7 @@ from typing import Protocol
 
 from podroutes.model.address import BITS, Address
 from podroutes.model.fib import Fib
-
-_SCOPE_LINK = 253  # RT_SCOPE_LINK: routes without a gateway; only these resolve a next hop
+from podroutes.model.route import SCOPE_LINK
 
 
 class Resolver(Protocol):
@@ -53,7 +52,7 @@ class OnLink:
             hop = route.next_hops[0] if len(route.next_hops) == 1 else None
             if hop is None or hop.via or hop.dev is None or route.kind != "unicast" or route.dst.version != version:
                 continue
-            if version == 4 and route.scope < _SCOPE_LINK:  # IPv6 has no scopes
+            if version == 4 and route.scope < SCOPE_LINK:  # with a gateway itself, it resolves no next hop
                 continue
             host_bits = BITS[version] - route.dst.length
             networks.setdefault(host_bits, {}).setdefault(route.dst.value >> host_bits, hop.dev)

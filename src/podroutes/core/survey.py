@@ -8,8 +8,6 @@ from podroutes.model.fib import Fib
 from podroutes.model.lasting import Ledger
 from podroutes.model.survey import Entry
 
-_NO_WAY_OUT = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN: linux/rtnetlink.h
-
 
 def survey(planned: Planned, fib: Fib, ledger: Ledger) -> list[Entry]:
     """Return an entry for every route of ours in FIB and every wanted one, in order of destination."""
@@ -28,7 +26,7 @@ def _entries(planned: Planned, fib: Fib, ledger: Ledger) -> Iterator[Entry]:
         node = nodes.get(route.dst) or (incumbent.get(route.via) if route.via else None)
         if route in leaving:
             yield Entry(route, node, "stale")
-        elif route.dst in desired.out_of_reach or any(hop.flags & _NO_WAY_OUT for hop in route.next_hops):
+        elif route.dst in desired.out_of_reach or any(hop.dead for hop in route.next_hops):
             yield Entry(route, node, "unreachable")
         else:
             yield Entry(route, node, "ok")

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from podroutes.model.address import Address
 from podroutes.model.fib import Fib, IfAddress, Link, PlainRoutes
 from podroutes.model.plan import Change, Refusal
-from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route
+from podroutes.model.route import MAIN, PROTOCOL, SCOPE_LINK, NextHop, Route
 
-_LINK_SCOPE = 253  # RT_SCOPE_LINK
 _KERNEL = 2  # RTPROT_KERNEL
 _METRIC = {4: 0, 6: 1024}  # what the kernel makes of metric 0; IP6_RT_PRIO_USER
 _CONNECTED_METRIC = {4: 0, 6: 256}  # IP6_RT_PRIO_ADDRCONF
@@ -116,14 +115,14 @@ class MemoryKernel:
         return any(
             route.dst.covers(via) and route.dev == dev
             for route in self.routes
-            if not route.via and (route.scope >= _LINK_SCOPE or via.version == 6)
+            if not route.via and (route.scope >= SCOPE_LINK or via.version == 6)
         )
 
 
 def _connected(address: IfAddress) -> Route:
     version = address.address.version
     source = address.address if version == 4 else None
-    scope = _LINK_SCOPE if version == 4 else 0
+    scope = SCOPE_LINK if version == 4 else 0
     return Route(
         address.prefix,
         (NextHop(None, address.dev),),

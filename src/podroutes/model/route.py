@@ -6,6 +6,8 @@ from podroutes.model.address import Address, Prefix
 
 PROTOCOL = 107  # rtm_protocol of every route of ours; no other program is known to use it
 MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
+SCOPE_LINK = 253  # RT_SCOPE_LINK: an IPv4 route without a gateway; IPv6 has no scopes
+_NO_WAY_OUT = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN
 
 # /etc/iproute2/rt_protos and, for kube-router (17), Calico (80) and the like, the numbers they are known to use.
 _PROTOCOL_NAMES = {
@@ -39,6 +41,11 @@ class NextHop(NamedTuple):
     via: Address | None
     dev: str | None
     flags: int = 0
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing can leave this way: the device is down or has no carrier."""
+        return bool(self.flags & _NO_WAY_OUT)
 
 
 class Route(NamedTuple):

@@ -25,7 +25,7 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_MULTIPATH = 1, 4, 5, 6, 7, 9
 RTA_CACHEINFO, RTA_TABLE, RTA_VIA, RTA_PREF = 12, 15, 18, 20
 RT_TABLE_COMPAT = 252  # stands in rtm_table where the number does not fit
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_NOWHERE = 0, 253, 255
+RT_SCOPE_NOWHERE = 255  # in a request to delete: whatever scope it has
 RTM_F_CLONED = 0x200  # a cached copy, not a route
 
 # rtm_type, as ip(8) names them

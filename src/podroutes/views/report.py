@@ -1,6 +1,6 @@
 """Plans, problems and routes for people."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
@@ -116,11 +116,3 @@ def survey(entries: Sequence[Entry], style: Style) -> Iterator[str]:
 
 def _end(entry: Entry) -> str:
     return ", until reboot" if entry.state == "ok" and not entry.lasts else ""
-
-
-def tally(entries: Iterable[Entry]) -> str:
-    """Return how many routes are in which state, in one line."""
-    counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry.state] = counts.get(entry.state, 0) + 1
-    return ", ".join(f"{counts[state]} {state}" for state in _STATES if state in counts) or "no routes"

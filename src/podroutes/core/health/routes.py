@@ -11,7 +11,7 @@ from podroutes.model.host import LOCAL
 from podroutes.model.route import Route, protocol_name
 
 _KERNEL, _BOOT = 2, 3  # RTPROT_KERNEL, RTPROT_BOOT
-_ONLINK, _NO_WAY_OUT = 4, 1 | 16  # RTNH_F_ONLINK; RTNH_F_DEAD, RTNH_F_LINKDOWN: linux/rtnetlink.h
+_ONLINK = 4  # RTNH_F_ONLINK, linux/rtnetlink.h
 # Who is known to write routes under a number.
 _PROGRAMS = {
     _KERNEL: "Cilium, or someone who typed `proto kernel`",
@@ -87,8 +87,8 @@ def split(patient: Patient) -> Iterator[Finding]:
 
 def without_carrier(patient: Patient) -> Iterator[Finding]:
     """Find routes of ours over a device that no packet leaves by."""
-    dead = [route for route in patient.ours if any(hop.flags & _NO_WAY_OUT for hop in route.next_hops)]
-    for dev in dict.fromkeys(hop.dev for route in dead for hop in route.next_hops if hop.flags & _NO_WAY_OUT):
+    dead = [route for route in patient.ours if any(hop.dead for hop in route.next_hops)]
+    for dev in dict.fromkeys(hop.dev for route in dead for hop in route.next_hops if hop.dead):
         number = sum(any(hop.dev == dev for hop in route.next_hops) for route in dead)
         link = patient.facts.host.links.get(str(dev))
         state = "is down" if link and not link.up else "has no carrier"
