@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from podroutes.cli import session
+from podroutes.cli import options, session
+from podroutes.cli.parser import Parser
 from podroutes.core.advice import refusals
 from podroutes.errors import PersistError
 from podroutes.kernel import Kernel
@@ -12,6 +13,28 @@ from podroutes.model.plan import Outcome, Plan
 from podroutes.persist import carry
 from podroutes.persist.root import Root
 from podroutes.views import data, report
+
+_DESCRIPTION = """\
+Make the kernel's main table agree with the inventory: show the plan, carry it out, say what became of it. Only routes of
+protocol 107 (podroutes), or of our own file where netplan gives them another, are ever changed or deleted; a change of next
+hop is one atomic replace. Needs CAP_NET_ADMIN when there is something to change.
+
+With --persist the same routes are written to a file of our own, in the place where the network manager reads it at the next
+boot. No manager is restarted or reloaded, unless --activate asks for it.
+
+exit status: 0 done, 1 something could not be done
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    options.source(parser)
+    options.persist(parser)
+    reload = "with --persist: have the manager read its files now; all goes back if another node stops answering"
+    parser.add_argument("--activate", action="store_true", help=reload)
+    parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
+    options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 
-from podroutes.cli import session
+from podroutes.cli import options, session
+from podroutes.cli.parser import Parser
 from podroutes.core.health import examine, repairs
 from podroutes.core.health.patient import Patient
 from podroutes.core.identity import named_node, this_node
@@ -16,6 +17,23 @@ from podroutes.probe.machine import read_machine
 from podroutes.probe.nexthops import ask_all
 from podroutes.probe.repair import carry_out
 from podroutes.views import health
+
+_DESCRIPTION = """\
+Examine this machine for everything that would stop pod traffic although the routes are right: forwarding, reverse path
+filter, packet filter, CNI configuration, other programs' routes, network managers, neighbours, MTU. Each finding has a
+cause, what was read where, and the command that mends it. Without an inventory it knows less. Asks each next hop by ARP or
+neighbour solicitation. Changes nothing without --fix, which touches sysctls of this network namespace and nothing else.
+
+exit status: 0 healthy (there may be findings for information), 2 findings, 1 error
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    options.source(parser)
+    parser.add_argument("--fix", action="store_true", help="set the sysctls that are missing, until the next boot")
+    options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

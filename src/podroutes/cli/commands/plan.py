@@ -4,11 +4,28 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from podroutes.cli import session
+from podroutes.cli import options, session
+from podroutes.cli.parser import Parser
 from podroutes.core.planning import plan_away
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
 from podroutes.views import data
+
+_DESCRIPTION = """\
+Compare the inventory with the routes of this machine and show the difference. Changes nothing, needs no privileges.
+
+exit status: 0 in sync, 2 changes pending, 1 error (also when nothing is pending but a podCIDR cannot be routed)
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    options.source(parser)
+    parser.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
+    options.interface(parser)
+    options.persist(parser)
+    options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

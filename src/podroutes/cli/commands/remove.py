@@ -3,8 +3,9 @@
 import argparse
 import os
 
-from podroutes.cli import session
+from podroutes.cli import options, session
 from podroutes.cli.commands.apply import carry_out
+from podroutes.cli.parser import Parser
 from podroutes.core.ownership import ours
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.lasting import FileChange
@@ -12,6 +13,20 @@ from podroutes.model.plan import Change, Plan
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
 from podroutes.views import data
+
+_DESCRIPTION = """\
+Delete every route of protocol 107 (podroutes), in every table, every file that podroutes wrote for the next boot, with
+netplan also the routes that it made of our file, and nothing else. Needs no inventory.
+
+exit status: 0 done, 1 something could not be done
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+    options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,13 +4,35 @@ import argparse
 import sys
 from pathlib import Path
 
-from podroutes.cli import session
+from podroutes.cli import options, session
+from podroutes.cli.parser import Parser
 from podroutes.core.planning import plan_away
 from podroutes.errors import PodroutesError
 from podroutes.model.lasting import File
 from podroutes.model.plan import Plan
 from podroutes.model.text import printable
 from podroutes.views import iproute
+
+_DESCRIPTION = """\
+Print the configuration that gives a node its routes, for use away from it. Touches nothing and needs no privileges.
+
+exit status: 0 complete, 1 error (also when a podCIDR had to be left out; standard error says which)
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
+
+    formats = f"ip (commands for a shell), {', '.join(BACKENDS)}"
+    parser.add_argument("format", metavar="FORMAT", choices=("ip", *BACKENDS), help=formats)
+    options.source(parser)
+    options.interface(parser)
+    parser.add_argument("--all", action="store_true", help="for every node")
+    parser.add_argument(
+        "--directory", metavar="DIR", help="with --all: write a file for each node there instead of printing"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,10 +3,26 @@
 import argparse
 import sys
 
-from podroutes.cli import session
+from podroutes.cli import options, session
+from podroutes.cli.parser import Parser
 from podroutes.core.survey import survey
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.views import data, report
+
+_DESCRIPTION = """\
+List the routes of ours that the kernel has and the wanted ones it has not, one a line in the style of `ip route`.
+
+states: ok, missing, stale (no longer wanted, or not that way), foreign (someone else holds the prefix), unreachable (the
+next hop cannot be reached)
+exit status: 0 all ok, 2 any is not, 1 error
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    options.source(parser)
+    options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,9 +3,29 @@
 import argparse
 import sys
 
-from podroutes.cli import evidence, session
+from podroutes.cli import evidence, options, session
+from podroutes.cli.parser import Parser
 from podroutes.core.trace import trace
 from podroutes.views import trace as views
+
+_DESCRIPTION = """\
+Follow one packet from SRC to DST as the nodes' tables have it, with the rule and the route that decide at each hop.
+Packets of a pod start at its node, as do those that a node itself sends.
+
+exit status: 0 delivered (on every way that it may take), 2 not, 1 error
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    parser.add_argument(
+        "src", metavar="SRC", help="where it comes from: the address of a pod or machine, or a node's name"
+    )
+    parser.add_argument("dst", metavar="DST", help="where it goes to, likewise or any other address")
+    options.source(parser)
+    options.tables(parser)
+    options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

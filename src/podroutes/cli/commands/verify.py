@@ -4,13 +4,33 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from podroutes.cli import evidence, session
+from podroutes.cli import evidence, options, session
+from podroutes.cli.parser import Parser
 from podroutes.core.proof import prove
 from podroutes.errors import PodroutesError
 from podroutes.views import proof as views
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_DESCRIPTION = """\
+Decide for every node and every pod CIDR of another node whether packets get there, from the tables that the nodes really
+have: all policy rules and tables, longest prefix, metric, TOS, ECMP, refusing routes, link state, reverse path. Prints a
+proof, or the cause of each failure. Without --tables and --lab it knows the tables of this machine alone.
+
+exit status: 0 proven (and with --probe every packet answered), 2 not, 1 error
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    options.source(parser)
+    options.tables(parser)
+    parser.add_argument("--probe", action="store_true", help="send real packets, too, and say where they disagree")
+    parser.add_argument("--pod", metavar="ADDRESS", help="with --probe: ask this address, not every node's pod gateway")
+    parser.add_argument("--html", metavar="FILE", help="also write a page to look at: map, matrix, explanations")
+    options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,57 @@
+"""Options that several commands share, each with its environment variable."""
+
+import os
+
+from podroutes.cli.parser import Parser
+
+
+def source(parser: Parser) -> None:
+    """Declare where the nodes come from, and which of them this machine is."""
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        metavar="PATH",
+        help="the nodes: podroutes YAML or JSON, machines.txt, or what `kubectl get nodes -o json` prints; - is standard input",
+    )
+    action = parser.add_argument(
+        "--node", metavar="NAME", help="which node this machine is; found by host name or address"
+    )
+    action.default = action.default or os.environ.get("NODE_NAME")  # what the downward API usually sets in a pod
+
+
+def interface(parser: Parser) -> None:
+    """Declare the device of a machine that we are not on."""
+    parser.add_argument(
+        "--interface", metavar="DEV", help="the device towards the other nodes, where the inventory names none"
+    )
+
+
+def tables(parser: Parser) -> None:
+    """Declare whose tables are read."""
+    parser.add_argument(
+        "--tables",
+        metavar="DIR",
+        help="the nodes' tables, DIR/NODE/{link,addr,route,rule,rule6}.json as `ip -j` prints them",
+    )
+    parser.add_argument(
+        "--lab", metavar="NAME", nargs="?", const="lab", help="read the tables from a running lab (default lab)"
+    )
+
+
+def persist(parser: Parser) -> None:
+    """Declare what is written down for the next boot."""
+    from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
+
+    parser.add_argument(
+        "--persist",
+        metavar="BACKEND",
+        choices=("auto", *BACKENDS, "none"),
+        help=f"write the routes down for the next boot: auto (for the manager of the interface), {', '.join(BACKENDS)}; "
+        "none takes back what was written; without it, what is written down already is kept up to date",
+    )
+    parser.add_argument("--sysctl", action="store_true", help="with --persist: turn on forwarding at boot as well")
+
+
+def output(parser: Parser) -> None:
+    """Declare text for people, JSON for programs."""
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")
