@@ -1,5 +1,6 @@
-"""A machine to try network managers on: this system's files with the managers' packages over them, in namespaces of its own.
+"""A machine to try network managers on, in namespaces of its own.
 
+Its files are this system's with the managers' packages over them, or only packages of another release.
 What is written goes into memory. A reboot keeps the files in /etc and /var and nothing else: another network namespace, another /run.
 """
 
@@ -38,26 +39,27 @@ _EMPTY = (
 class Machine:
     """worker-0 with one network card, ens18, and no address: that is the manager's business."""
 
-    def __init__(self, memory: Path, tree: Path) -> None:
+    def __init__(self, memory: Path, tree: Path, *, alone: bool) -> None:
+        """Boot it from TREE over this system's files, or from TREE ALONE: then Python and its libraries are Debian's, too."""
         self.root = memory / "root"
+        self.python = "/usr/bin/python3" if alone else sys.executable
         self.source = CHECKOUT / "src"
         self._run = self.root / "run"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log = (memory / "log").open("ab")
         for name in ("root", "upper", "work"):
             (memory / name).mkdir()
-        layers = f"lowerdir={tree}:/,upperdir={memory}/upper,workdir={memory}/work"
+        layers = f"lowerdir={tree}{'' if alone else ':/'},upperdir={memory}/upper,workdir={memory}/work"
         syscalls.mount("overlay", str(self.root), "overlay", data=layers)
         for name in _EMPTY:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         syscalls.mount("/dev", f"{self.root}/dev", flags=syscalls.MS_BIND)
         syscalls.mount("proc", f"{self.root}/proc", "proc")
-        for path in (CHECKOUT, Path(sys.prefix)):  # they may lie on another file system than /
-            if not (self.root / path.relative_to("/")).is_dir() or not any(
-                (self.root / path.relative_to("/")).iterdir()
-            ):
-                (self.root / path.relative_to("/")).mkdir(parents=True, exist_ok=True)
-                syscalls.mount(str(path), f"{self.root}{path}", flags=syscalls.MS_BIND)
+        for path in (self.source,) if alone else (CHECKOUT, Path(sys.prefix)):
+            inside = self.root / path.relative_to("/")
+            inside.mkdir(parents=True, exist_ok=True)
+            if not any(inside.iterdir()):  # it lies on another file system than /
+                syscalls.mount(str(path), str(inside), flags=syscalls.MS_BIND)
         self._user("systemd-network", 998)
         self._user("messagebus", 997)
         self.chroot("ldconfig")  # netplan looks for its library in the cache
@@ -66,10 +68,11 @@ class Machine:
 
     def _user(self, name: str, number: int) -> None:
         """Make the user that a daemon runs as, where this system has none."""
-        for file, line in (("passwd", f"{name}:x:{number}:{number}::/:/bin/false"), ("group", f"{name}:x:{number}:")):
+        for file, line in (("passwd", "{0}:x:{1}:{1}::/:/bin/sh\n"), ("group", "{0}:x:{1}:\n")):
             path = self.root / "etc" / file
-            if f"\n{name}:" not in path.read_text():
-                path.write_text(f"{path.read_text()}{line}\n")
+            known = path.read_text() if path.exists() else line.format("root", 0)
+            if f"\n{name}:" not in known:
+                path.write_text(known + line.format(name, number))
 
     def _boot(self) -> None:
         syscalls.unshare(syscalls.NEWNET)
@@ -176,7 +179,7 @@ class Machine:
     def podroutes(self, *words: str, status: int | None = 0, **environment: str) -> str:
         """Run podroutes on the machine as worker-0; return what it prints."""
         source = () if words[0] == "remove" else ("-i", INVENTORY, "--node", "worker-0")
-        command = (sys.executable, "-m", "podroutes", *words, *source)
+        command = (self.python, "-m", "podroutes", *words, *source)
         done = subprocess.run(
             self._inside(*command), text=True, capture_output=True, check=False, env=self._environment(environment)
         )

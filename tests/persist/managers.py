@@ -3,7 +3,10 @@
 # ruff: noqa: D102 - the first class says what each method does
 
 from persist.machine import Machine
+from persist.unpacking import unpack
+from support import debian
 
+RELEASES = {"system": "managers", "trixie": "trixie"}  # of Debian, and the set of packages with the managers of each
 NETWORK = """\
 [Match]
 Name=ens18
@@ -50,6 +53,14 @@ iface ens18 inet6 static
     address fd00::20/64
     dad-attempts 0
     accept_ra 0
+"""
+ONE_STANZA = """\
+auto lo
+iface lo inet loopback
+auto ens18
+iface ens18
+    address 192.168.8.20/24
+    address fd00::20/64
 """
 
 
@@ -145,7 +156,8 @@ class NetworkManager(Manager):
         self._start()
 
     def _start(self) -> None:
-        self.dispatcher = self.machine.start("/usr/lib/NetworkManager/nm-dispatcher", "--persist")
+        places = ("/usr/libexec/nm-dispatcher", "/usr/lib/NetworkManager/nm-dispatcher")
+        self.dispatcher = self.machine.start(next(filter(self.machine.exists, places)), "--persist")
         self.daemon = self.machine.start("/usr/sbin/NetworkManager", "--no-daemon")
         self.wait()
         self.machine.wait(self._connected, "NetworkManager has connected ens18")
@@ -187,3 +199,15 @@ class Ifupdown(Manager):
 
     def reconfigure(self) -> None:
         self.machine.chroot("sh", "-c", "ifdown ens18; ifup ens18")
+
+
+class Ifupdown2(Ifupdown):
+    """ifupdown2: other programs for the same files, where one stanza can hold the addresses of both IP versions."""
+
+    def configure(self) -> None:
+        unpack(debian.packages("ifupdown2"), self.machine.root)
+        self.machine.chroot("chmod", "+x", "/usr/share/ifupdown2/__main__.py")  # as its postinst does
+        self.machine.write("/etc/network/interfaces", ONE_STANZA)
+
+    def reload(self) -> None:
+        self.machine.chroot("ifreload", "-a")

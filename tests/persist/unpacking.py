@@ -3,15 +3,18 @@
 import subprocess
 from pathlib import Path
 
+_UNREAD = [f"--exclude=./usr/share/{name}" for name in ("doc", "info", "locale", "man")]  # all of it lies in memory
+
 
 def unpack(packages: list[Path], tree: Path) -> None:
     """Unpack PACKAGES into TREE as into a system whose /bin, /lib and /sbin are links into /usr."""
     for name in ("bin", "sbin", "lib", "lib64"):
         (tree / "usr" / name).mkdir(parents=True, exist_ok=True)
-        (tree / name).symlink_to(f"usr/{name}")
+        if not (tree / name).exists():
+            (tree / name).symlink_to(f"usr/{name}")
     for package in packages:
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as content:
-            command = ["tar", "-x", "--keep-directory-symlink", "-C", str(tree), "-f", "-"]
+            command = ["tar", "-x", "--keep-directory-symlink", *_UNREAD, "-C", str(tree), "-f", "-"]
             subprocess.run(command, stdin=content.stdout, check=True)
     for name in ("etc/network/interfaces", "etc/default/networking"):
         (tree / name).unlink(missing_ok=True)

@@ -4,15 +4,29 @@
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 CACHE = Path(__file__).parents[2] / ".cache"
+
+
+class Packages(NamedTuple):
+    """Packages to have: of this system's own release and without what it has installed, or of another, with all that they need."""
+
+    names: str
+    release: str = ""
+
+
+_MANAGERS = "dbus ifupdown iproute2 netplan.io network-manager systemd udev"
 SETS = {
-    "managers": ("dbus", "ifupdown", "iproute2", "netplan.io", "network-manager", "systemd", "udev"),
-    "filters": ("iptables", "nftables"),
+    "managers": Packages(_MANAGERS),
+    "ifupdown2": Packages("ifupdown2"),
+    "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
+    "filters": Packages("iptables nftables"),
 }
 _DONE = "complete"
 
@@ -41,24 +55,51 @@ def fetch(name: str) -> None:
     """Download the set NAME as the system's own apt would, with lists and archives of our own: nothing of its is touched."""
     if not shutil.which("apt-get"):
         raise UnavailableError("apt-get is missing")
-    lists, archives = CACHE / "lists", CACHE / name
-    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    wanted, archives = SETS[name], CACHE / name
     (archives / "partial").mkdir(parents=True, exist_ok=True)
-    private = (f"Dir::State::lists={lists}", f"Dir::Cache::archives={archives}", "Debug::NoLocking=1")
-    apt = ["apt-get", "-q", "-y", *(word for option in private for word in ("-o", option))]
+    other = _other_release(wanted.release, archives) if wanted.release else ()
+    apt = _apt(wanted.release, f"Dir::Cache={archives}", f"Dir::Cache::archives={archives}", *other)
+    _run(*apt, "--no-install-recommends", "--download-only", "--reinstall", "install", *wanted.names.split())
+    (archives / _DONE).write_text(" ".join(wanted))
+
+
+def _apt(release: str, *options: str) -> list[str]:
+    """Return an apt-get with OPTIONS that knows the packages of RELEASE, "" for this system's own."""
+    lists = CACHE / "lists" / release
+    apt = ["apt-get", "-q", "-y"]
+    for option in (f"Dir::State::lists={lists}", "Debug::NoLocking=1", *options):
+        apt += ["-o", option]
     if not any(lists.glob("*_Packages*")):
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
         _run(*apt, "update")
-    _run(*apt, "--no-install-recommends", "--download-only", "--reinstall", "install", *SETS[name])
-    (archives / _DONE).write_text(" ".join(SETS[name]))
+    return apt
 
 
-def _run(*words: str) -> None:
+def _other_release(release: str, directory: Path) -> tuple[str, ...]:
+    """Return what makes apt that of a machine of RELEASE with nothing installed; the mirror is the one that this system uses."""
+    if platform.freedesktop_os_release().get("VERSION_CODENAME") == release:
+        raise UnavailableError("it is the release of this system")
+    labelled = ("--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian")
+    mirrors = _run(*_apt(""), "indextargets", *labelled).split()
+    if not mirrors:
+        raise UnavailableError("this system has no mirror of Debian")
+    (directory / "status").touch()
+    (directory / "sources.list").write_text(f"deb {mirrors[0]} {release} main\n")
+    return (
+        f"Dir::State::status={directory}/status",
+        f"Dir::Etc::sourcelist={directory}/sources.list",
+        "Dir::Etc::sourceparts=-",
+    )
+
+
+def _run(*words: str) -> str:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"{words[0]} does not answer") from None
     if done.returncode:
         raise UnavailableError(done.stderr.strip() or done.stdout.strip())
+    return done.stdout
 
 
 def main() -> None:

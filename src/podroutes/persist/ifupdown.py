@@ -43,7 +43,7 @@ def place(root: Root, link: Link) -> str:
 
 def has_stanza(root: Root, dev: str) -> bool:
     """Whether ifupdown configures DEV; files that are included from elsewhere are not followed."""
-    stanza = re.compile(rf"^[ \t]*iface[ \t]+{re.escape(dev)}[ \t]", re.MULTILINE)
+    stanza = re.compile(rf"^[ \t]*iface[ \t]+{re.escape(dev)}(?!\S)", re.MULTILINE)
     names = (name for pattern in _FILES for name in root.glob(pattern) if root.path(name).is_file())
     return any(stanza.search(root.read(name) or "") for name in names)
 
