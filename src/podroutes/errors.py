@@ -27,3 +27,7 @@ class LabError(PodroutesError):
 
 class PersistError(PodroutesError):
     """Routes cannot be made to last: no manager or two, an interface it does not know, a file that cannot be written."""
+
+
+class AgentError(PodroutesError):
+    """The agent cannot run as it was told to, or cannot be asked."""

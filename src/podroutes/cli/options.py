@@ -52,6 +52,13 @@ def persist(parser: Parser) -> None:
     parser.add_argument("--sysctl", action="store_true", help="with --persist: turn on forwarding at boot as well")
 
 
+def listen(parser: Parser, meaning: str) -> None:
+    """Declare where the agent of this machine is asked."""
+    parser.add_argument(
+        "--listen", metavar="ADDRESS:PORT", default="127.0.0.1:9107", help=f"{meaning} (default 127.0.0.1:9107)"
+    )
+
+
 def output(parser: Parser) -> None:
     """Declare text for people, JSON for programs."""
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")

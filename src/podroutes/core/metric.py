@@ -16,13 +16,13 @@ SPREAD = 16384  # distinct metrics: 100,000 routes make chains of 6
 IPV6_DEFAULT = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h: what the kernel makes of metric 0; no chain in IPv6
 
 
-def metrics_of_new(version: int, wanted: PlainRoutes, rows: Sequence[int]) -> list[int]:
-    """Return the metrics of new routes for ROWS of WANTED, all the routes wanted in that IP version.
+def metrics_of_new(version: int, wanted: PlainRoutes, rows: Sequence[int], beside: int = 0) -> list[int]:
+    """Return the metrics of new routes for ROWS of WANTED, which with BESIDE others are all that is wanted in that IP version.
 
     In a large IPv4 table neighbouring podCIDRs get neighbouring metrics: 1 + (network number modulo SPREAD).
     """
     if version == 6:
         return [IPV6_DEFAULT] * len(rows)
-    if len(wanted.dst) <= PLAIN_LIMIT:
+    if len(wanted.dst) + beside <= PLAIN_LIMIT:
         return [0] * len(rows)
     return [1 + (wanted.dst[row] >> (BITS[4] - wanted.length[row])) % SPREAD for row in rows]

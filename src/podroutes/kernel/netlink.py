@@ -52,6 +52,12 @@ class NetlinkKernel:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    @property
+    def port(self) -> int:
+        """The netlink port by which the kernel tells our changes from those of others."""
+        port: int = self._socket.getsockname()[0]
+        return port
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()

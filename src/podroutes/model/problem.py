@@ -56,6 +56,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A node has a podCIDR but no InternalIP, so nothing can be routed to it.",
         "Add its InternalIP.",
     ),
+    "not-a-node": (
+        "The agent was told which node this machine is, but the cluster has none of that name.",
+        "Correct `--node`, or wait for the node to join; until then this machine receives routes and claims none.",
+    ),
     "not-persistent": (
         "The routes cannot be written down for the next boot as they were before.",
         "Name the place with `apply --persist BACKEND`, or give it up with `apply --persist none`.",

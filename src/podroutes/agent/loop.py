@@ -1,0 +1,232 @@
+"""The agent's loop: hear the kernel and the source, do at once what can be, compare the whole when something is due.
+
+One thread owns the kernel and all decisions; the source, the disk and HTTP have threads of their own and only hand values over.
+Every pass computes the whole wanted state and writes the difference, so that a missed event costs time and never correctness.
+"""
+
+import gc
+import random
+import selectors
+import signal
+import socket
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from podroutes.agent.log import Log
+from podroutes.agent.machine import Machine, Pass
+from podroutes.agent.notify import Supervisor
+from podroutes.agent.record import Record
+from podroutes.agent.schedule import CONFIRM, Schedule
+from podroutes.agent.source import Source
+from podroutes.agent.view import View
+from podroutes.core.guard import AGAIN
+from podroutes.errors import AgentError, PodroutesError
+from podroutes.kernel.watch import Heard, KernelWatch, program_of
+from podroutes.model.status import SourceStatus
+
+_STUCK = 60.0  # seconds without a round of the loop after which it counts as dead
+_ROUND = 5.0  # seconds that a round waits for events at most
+
+
+class Kept(NamedTuple):
+    """What became of keeping the last good state: ``error`` is why it could not be, "" when it was."""
+
+    error: str
+
+
+class Parts(NamedTuple):
+    """What the loop brings together."""
+
+    machine: Machine
+    watch: KernelWatch
+    record: Record
+    log: Log
+
+
+class Loop:
+    """One agent. ``publish``, ``report``, ``kept``, ``stop`` and ``fail`` may be called from any thread, all else from the one that runs it."""
+
+    def __init__(self, parts: Parts, resync: float) -> None:
+        self._machine, self._watch, self._record, self._log = parts
+        self._schedule = Schedule(resync, random.random)
+        self._inbox: SimpleQueue[View | SourceStatus | Kept] = SimpleQueue()
+        self._bell, self._ear = socket.socketpair()
+        for end in (self._bell, self._ear):
+            end.setblocking(False)
+        self._view: View | None = None
+        self._fresh: float | None = None  # when the source told what no pass has seen yet
+        self._asked: float | None = None  # the hold about which the source was asked again
+        self._stopping = False
+        self._again = False
+        self._failure: BaseException | None = None
+        self._round = time.monotonic()
+
+    def publish(self, view: View) -> None:
+        """Take what the source tells."""
+        self._inbox.put(view)
+        self._ring()
+
+    def report(self, status: SourceStatus) -> None:
+        """Take how the source is doing."""
+        self._inbox.put(status)
+        self._ring()
+
+    def kept(self, error: str) -> None:
+        """Take why the last good state could not be kept, "" when it was."""
+        self._inbox.put(Kept(error))
+        self._ring()
+
+    def stop(self) -> None:
+        """End ``run``. The routes stay."""
+        self._stopping = True
+        self._ring()
+
+    def fail(self, error: BaseException) -> None:
+        """Have ``run`` end with ERROR: without its source an agent had better be started anew."""
+        self._failure = error
+        self.stop()
+
+    def alive(self) -> str:
+        """Return why the loop counts as dead, "" while it goes round."""
+        idle = time.monotonic() - self._round
+        return f"the loop has not gone round for {idle:.0f} s" if idle > _STUCK else ""
+
+    def run(self, source: Source) -> None:
+        """Go round until ``stop`` or a signal to end; SIGHUP has the source asked again."""
+        supervisor = Supervisor()
+        before = self._signals()
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._watch, selectors.EVENT_READ)
+                selector.register(self._ear, selectors.EVENT_READ)
+                self._go_round(selector, source, supervisor)
+        finally:
+            supervisor.tell("STOPPING=1")
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(-1)
+        if self._failure:
+            raise AgentError(f"the source failed: {type(self._failure).__name__}: {self._failure}") from self._failure
+
+    def _go_round(self, selector: selectors.BaseSelector, source: Source, supervisor: Supervisor) -> None:
+        supervisor.tell("READY=1")  # not only when in sync: what waits for us may be what the API server waits for
+        told = 0.0
+        while not self._stopping:
+            now = time.monotonic()
+            self._round = now
+            if supervisor.interval and now - told >= supervisor.interval:
+                supervisor.tell("WATCHDOG=1", f"STATUS={self._record.summary()}")
+                told = now
+            selector.select(self._patience(now, supervisor))
+            with suppress(BlockingIOError):
+                while self._ear.recv(4096):
+                    pass
+            self._hear()
+            self._receive()
+            if self._again:
+                self._again = False
+                source.again()
+                self._schedule.want("asked", time.monotonic())
+            due = self._schedule.due()
+            if due is not None and due <= time.monotonic() and self._view:
+                self._pass(self._view, source)
+
+    def _patience(self, now: float, supervisor: Supervisor) -> float:
+        """Return how many seconds there is nothing to do."""
+        due = self._schedule.due() if self._view else None
+        waits = [_ROUND, *([supervisor.interval] if supervisor.interval else [])]
+        return max(0.0, min([*waits, *([due - now] if due is not None else [])]))
+
+    def _hear(self) -> None:
+        """Take in what the kernel announced; what was simply taken away is put back at once."""
+        more = True
+        while more:
+            heard = self._watch.read(self._machine.devices)
+            more = heard.more
+            if heard == Heard(more=more) or not self._machine.concerns(heard):
+                continue
+            now = time.monotonic()
+            healed = self._machine.heal(heard, now, program_of)
+            self._record.heard(heard, healed)
+            whole = len(healed) == len(heard.lost) and not (heard.came or heard.surroundings or heard.overflow)
+            self._schedule.want("kernel", now + CONFIRM if whole else now)
+
+    def _receive(self) -> None:
+        """Take in what the source told; of several views the last one counts."""
+        newest = None
+        with suppress(Empty):
+            while True:
+                told = self._inbox.get_nowait()
+                if isinstance(told, View):
+                    newest = told
+                elif isinstance(told, Kept):
+                    self._record.state(told.error)
+                else:
+                    self._record.source(told)
+        if newest is None:
+            return
+        same = self._view is not None and newest.inventory == self._view.inventory and not self._view.provisional
+        self._view = newest
+        now = time.monotonic()
+        if same:
+            if self._machine.guard.hold:
+                self._schedule.want("listed", now)
+            return
+        self._fresh = newest.at if self._fresh is None else self._fresh
+        added = () if newest.provisional else self._machine.welcome(newest.inventory.cluster)
+        if added:
+            self._record.welcomed(added, time.monotonic() - self._fresh)
+            self._fresh = None
+        self._schedule.want("nodes", now + CONFIRM if added else now)
+
+    def _pass(self, view: View, source: Source) -> None:
+        """Compare the whole, write the difference, and see to what has to follow."""
+        began = time.monotonic()
+        reason = self._schedule.begin(began)
+        try:
+            found = self._machine.reconcile(view, began)
+        except PodroutesError as error:
+            self._record.broken(reason, str(error))
+            self._schedule.end(time.monotonic(), ok=False)
+            return
+        now = time.monotonic()
+        self._schedule.end(now, ok=not found.failures)
+        if found.postponed is not None:
+            self._schedule.want("contested", found.postponed)
+        self._hold(found, now, source)
+        fresh = now - self._fresh if self._fresh is not None and not view.provisional else None
+        self._fresh = None
+        self._record.passed(reason, found, view, now - began, fresh)
+        if self._record.first_pass:
+            gc.collect()
+            gc.freeze()  # the nodes live as long as we do: no collection need look at them again
+
+    def _hold(self, found: Pass, now: float, source: Source) -> None:
+        """See that what is held is asked about again, once a hold."""
+        hold = self._machine.guard.hold
+        if not found.held or hold is None:
+            return
+        if now < hold.since + AGAIN:
+            self._schedule.want("hold", hold.since + AGAIN)
+        elif self._asked != hold.since:
+            self._asked = hold.since
+            source.again()
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # full: it rings already; closed: nobody listens any more
+            self._bell.send(b"\0")
+
+    def _signals(self) -> dict[int, Any]:
+        """Have SIGTERM and SIGINT end the loop, SIGHUP ask again; return what was there before."""
+        signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
+
+        def end(_number: int, _frame: object) -> None:
+            self._stopping = True
+
+        def again(_number: int, _frame: object) -> None:
+            self._again = True
+
+        wanted = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: again}
+        return {number: signal.signal(number, handler) for number, handler in wanted.items()}

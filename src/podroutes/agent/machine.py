@@ -1,0 +1,180 @@
+"""One machine's way from a view of the cluster to its routes: whole passes, and what can be done at once between them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from podroutes.agent.view import View
+from podroutes.core.advice import refusals
+from podroutes.core.claims import Claims, examine
+from podroutes.core.guard import Guard
+from podroutes.core.identity import named_node, this_node
+from podroutes.core.planning import plan_here
+from podroutes.core.prompt import Prompt
+from podroutes.core.rivalry import Rivalry
+from podroutes.errors import IdentityError, PersistError
+from podroutes.kernel import Kernel
+from podroutes.kernel.watch import Heard
+from podroutes.model.address import Address, Prefix
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.fib import Fib
+from podroutes.model.lasting import Ledger
+from podroutes.model.plan import Change, Plan
+from podroutes.model.problem import Problem
+from podroutes.model.route import PROTOCOL
+from podroutes.persist import carry
+from podroutes.persist.root import Root
+from podroutes.persist.whole import Whole, Wish, plan_whole
+
+
+class Settings(NamedTuple):
+    """What does not change while an agent runs."""
+
+    root: Root  # where files of ours are kept up to date, if there are any
+    hostname: str
+    node: str = ""  # --node
+    command: Callable[[str], Sequence[str]] = lambda _: ()  # what a boot unit of ours runs on the node of that name
+    adopt: bool = False
+
+
+class Pass(NamedTuple):
+    """What one whole pass found and did. ``plan`` is all that separated machine and cluster when it began."""
+
+    plan: Plan
+    done: tuple[Change, ...] = ()
+    failures: Mapping[str, str] = {}  # why, by destination or file
+    held: frozenset[Prefix] = frozenset()  # deletions that wait for a second opinion
+    postponed: float | None = None  # when the earliest route that is fought over may be put back
+    wanted: int = 0
+    installed: int = 0
+
+
+class Machine:
+    """The routes of this machine. Not thread-safe; the caller waits, retries and tells the time."""
+
+    def __init__(self, kernel: Kernel, settings: Settings, guard: Guard, rivalry: Rivalry) -> None:
+        self.guard = guard
+        self.rivalry = rivalry
+        self._kernel = kernel
+        self._settings = settings
+        self._prompt: Prompt | None = None  # what the last pass knew
+        self._may_hurry = True
+        self._examined: tuple[Cluster, Claims] | None = None
+        self.devices: dict[int, str] = {}  # by interface index, as of the last pass
+
+    def reconcile(self, view: View, now: float) -> Pass:
+        """Compare the whole of VIEW with the kernel and write the difference. Raises KernelError."""
+        fib = self._kernel.snapshot()
+        self.devices = {link.ifindex: link.name for link in fib.links}
+        cluster = view.inventory.cluster
+        own, doubts = self._identify(cluster, fib)
+        claims = self._examine(cluster)
+        whole, more = self._plan(claims, own, fib)
+        plan, wanted = whole.planned
+        plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
+        self._prompt = Prompt(cluster, claims, own, fib, wanted)
+        self._may_hurry = whole.ledger.protocol == PROTOCOL  # else a file of ours tells which routes are ours
+        installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)
+        changes, held, postponed = self._admitted(plan, view, installed, now)
+        if held or view.provisional:
+            plan = plan._replace(files=None)  # what is written down is what stands
+        failures = self._carry_out(changes, plan)
+        done = tuple(change for change in changes if str(change.route.dst) not in failures)
+        grown = sum((change.action == "add") - (change.action == "delete") for change in done)
+        count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
+        return Pass(plan, done, failures, held, postponed, count, installed + grown)
+
+    def heal(self, heard: Heard, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
+        """Put back at once what others took, where that is as simple as that; return what was put back.
+
+        WHO tells the program behind a netlink port. Everything else that was HEARD is a reason for a whole pass.
+        """
+        for route, port in heard.lost:
+            if port:  # else the kernel itself: an address or a link went
+                self.rivalry.lost(route.dst, who(port), now)
+        if not (self._prompt and self._may_hurry) or heard.surroundings or heard.overflow:
+            return ()
+        candidates = [self._prompt.healed(route) for route, _ in heard.lost if route.dst not in heard.came]
+        return self._add([each for each in candidates if each and self.rivalry.until(each.route.dst) <= now])
+
+    def welcome(self, cluster: Cluster) -> tuple[Change, ...]:
+        """Add at once the routes to nodes that are new in CLUSTER and concern no other; return what was added."""
+        return self._add(self._prompt.arrived(cluster)) if self._prompt and self._may_hurry else ()
+
+    def concerns(self, heard: Heard) -> bool:
+        """Whether a whole pass may find something after what was HEARD."""
+        if heard.lost or heard.meddled or heard.surroundings or heard.overflow or self._prompt is None:
+            return True
+        return any(map(self._prompt.wants, heard.touched))
+
+    def _add(self, changes: list[Change]) -> tuple[Change, ...]:
+        if not changes:
+            return ()
+        refused = self._kernel.apply(changes)
+        return tuple(change for position, change in enumerate(changes) if position not in refused)
+
+    def _identify(self, cluster: Cluster, fib: Fib) -> tuple[Node, tuple[Problem, ...]]:
+        """Return the node that this machine is; one that is not in CLUSTER receives routes and claims none."""
+        addresses = [each.address for each in fib.addresses]
+        try:
+            if self._settings.node:
+                return named_node(cluster, self._settings.node), ()
+            return this_node(cluster, self._settings.hostname, addresses), ()
+        except IdentityError as error:
+            name = self._settings.node or self._settings.hostname
+            known = [node for node in cluster.nodes if _is(node, name, addresses)]
+            if known:  # it is one of several: to guess would route its own pods away
+                raise
+            problem = Problem("warning", "not-a-node", str(error), (name,))
+            return Node(name, tuple(addresses)), (problem,) if self._settings.node else ()
+
+    def _examine(self, cluster: Cluster) -> Claims:
+        """Return the verdict on CLUSTER, the one of before where the nodes are the same: the kernel changes more often."""
+        if self._examined is None or self._examined[0] != cluster:
+            self._examined = (cluster, examine(cluster))
+        return self._examined[1]
+
+    def _plan(self, claims: Claims, own: Node, fib: Fib) -> tuple[Whole, tuple[Problem, ...]]:
+        """Return the plan of kernel and files, of the kernel alone where files of ours cannot be read."""
+        adopt, root, command = self._settings.adopt, self._settings.root, self._settings.command
+        try:
+            return plan_whole(claims, own, fib, root, Wish(lambda: command(own.name), adopt=adopt)), ()
+        except PersistError as error:
+            problem = Problem("error", "not-persistent", str(error))
+            return Whole(plan_here(claims, own, fib, adopt=adopt), Ledger()), (problem,)
+
+    def _admitted(
+        self, plan: Plan, view: View, installed: int, now: float
+    ) -> tuple[list[Change], frozenset[Prefix], float | None]:
+        """Return which changes of PLAN go now, which deletions are held, and when the earliest that waits may go."""
+        until = self.rivalry.until
+        waiting = [
+            until(each.route.dst) for each in plan.changes if each.action == "add" and until(each.route.dst) > now
+        ]
+        changes = [each for each in plan.changes if each.action != "add" or until(each.route.dst) <= now]
+        if view.provisional:  # the kernel may know better
+            return [each for each in changes if each.action == "add"], frozenset(), min(waiting, default=None)
+        wants = self._prompt.wants if self._prompt else lambda _: False
+        leaving = frozenset(each.route.dst for each in changes if each.action == "delete" and not wants(each.route.dst))
+        empty = not view.inventory.cluster.nodes
+        allowed = self.guard.allow(leaving, installed, empty=empty, listed=view.listed, now=now)
+        held = leaving - allowed
+        changes = [each for each in changes if each.action != "delete" or each.route.dst not in held]
+        return changes, held, min(waiting, default=None)
+
+    def _carry_out(self, changes: list[Change], plan: Plan) -> dict[str, str]:
+        """Change the kernel, and files of ours with it; return why, by destination or path, for what could not be done."""
+        root, files = self._settings.root, plan.files or ()
+        failures = {}
+        try:
+            if files:
+                carry.check(root, files)
+                carry.before(root, files)
+        except PersistError as error:  # a route in the kernel is worth more than one that lasts
+            failures, files = {"files": str(error)}, ()
+        refused = refusals(tuple(changes), self._kernel.apply(changes))
+        failures |= {str(changes[position].route.dst): why for position, why in refused.items()}
+        return failures | {files[position].file.path: why for position, why in carry.after(root, files).items()}
+
+
+def _is(node: Node, name: str, addresses: list[Address]) -> bool:
+    return name in (node.name, *node.hostnames) or not set(addresses).isdisjoint(node.internal_ips)

@@ -1,0 +1,45 @@
+"""When the next whole pass is due, and why. Pure: times are seconds of the monotonic clock, and given."""
+
+from collections.abc import Callable
+
+FIRST_RETRY, LAST_RETRY = 0.2, 30.0  # seconds after a pass that could not do everything, doubled each time
+CONFIRM = 0.05  # seconds after which a whole pass looks at what was done at once; a burst of events shares it
+JITTER = 0.1  # of the interval of resyncs, so that a cluster's agents do not look all at once
+
+
+class Schedule:
+    """Collects reasons for a whole pass. RESYNC is the interval of the slow timer; RANDOM yields numbers from 0 to 1."""
+
+    def __init__(self, resync: float, random: Callable[[], float]) -> None:
+        self._resync = resync
+        self._random = random
+        self._due: dict[str, float] = {}
+        self._failures = 0
+        self._began = 0.0
+        self._free = 0.0  # before this no pass, so that they never take more than half of the time
+
+    def want(self, reason: str, at: float) -> None:
+        """Have a pass for REASON no later than AT."""
+        self._due[reason] = min(at, self._due.get(reason, at))
+
+    def due(self) -> float | None:
+        """Return when the next pass is due, None for never."""
+        return max(min(self._due.values()), self._free) if self._due else None
+
+    def begin(self, now: float) -> str:
+        """Take all reasons, as a whole pass serves every one; return the one that was due first."""
+        first = min(self._due, key=lambda reason: self._due[reason]) if self._due else ""
+        self._due = {}
+        self._began = now
+        return first
+
+    def end(self, now: float, *, ok: bool) -> None:
+        """Take note that a pass ended NOW; one that could not do everything is tried again, later each time."""
+        self._free = now + (now - self._began)
+        self.want("resync", now + self._resync * (1 + JITTER * (2 * self._random() - 1)))
+        if ok:
+            self._failures = 0
+            return
+        self._failures += 1
+        delay = min(FIRST_RETRY * 2.0 ** (self._failures - 1), LAST_RETRY)
+        self.want("retry", now + delay * (0.5 + 0.5 * self._random()))

@@ -1,0 +1,88 @@
+"""Brings the parts of one agent together, each in its thread, and takes them apart again."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from podroutes.agent import state
+from podroutes.agent.endpoint import Endpoint
+from podroutes.agent.log import Log
+from podroutes.agent.loop import Loop, Parts
+from podroutes.agent.machine import Machine
+from podroutes.agent.record import Record
+from podroutes.agent.source import Publish, Report, Source
+from podroutes.agent.view import View
+from podroutes.errors import InventoryError
+from podroutes.kernel.watch import KernelWatch
+
+_GOODBYE = 5.0  # seconds that a source may take to end
+
+
+class Wishes(NamedTuple):
+    """What the user wants of an agent beyond its machine."""
+
+    source: Callable[[Publish, Report], Source]
+    state_dir: Path
+    listen: str  # ADDRESS:PORT, "" for nowhere
+    resync: float  # seconds
+
+
+def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) -> None:
+    """Keep the routes of MACHINE until a signal ends it. Raises AgentError, KernelError, InventoryError where it cannot begin."""
+    keeper = state.Keeper(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
+    record = Record(log, machine, keeper.keep)
+    loop = Loop(Parts(machine, watch, record, log), wishes.resync)
+    source = wishes.source(loop.publish, loop.report)
+    with _endpoint(wishes.listen, record, loop):
+        _remember(wishes.state_dir, loop, log)
+        log("info", "started", version=record.status.version, process=record.status.pid, listen=wishes.listen)
+        thread = threading.Thread(target=_told(source, loop), name="source", daemon=True)
+        thread.start()
+        try:
+            loop.run(source)
+        finally:
+            source.stop()
+            thread.join(_GOODBYE)
+            keeper.close()
+    log("info", "ended", routes=record.status.routes.installed, note="the routes stay")
+
+
+@contextmanager
+def _endpoint(listen: str, record: Record, loop: Loop) -> Iterator[None]:
+    if not listen:
+        yield
+        return
+    endpoint = Endpoint(listen, lambda: record.status, loop.alive)
+    try:
+        yield
+    finally:
+        endpoint.close()
+
+
+def _remember(directory: Path, loop: Loop, log: Log) -> None:
+    """Hand the last good state to LOOP, so that there are routes before the source answers."""
+    try:
+        found = state.load(directory)
+    except InventoryError as error:
+        log("warning", "state not used", error=str(error))
+        return
+    if found:
+        now = time.monotonic()
+        log("info", "state remembered", nodes=len(found.cluster.nodes), path=directory / state.NAME)
+        loop.publish(View(found, now, now, provisional=True))
+
+
+def _told(source: Source, loop: Loop) -> Callable[[], None]:
+    """Return what runs SOURCE. Should that ever fail, the whole agent ends, for a supervisor to start it anew."""
+
+    def run() -> None:
+        try:
+            source.run()
+        except BaseException as error:
+            loop.fail(error)
+            raise
+
+    return run

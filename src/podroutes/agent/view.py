@@ -1,0 +1,18 @@
+"""What a source says about the cluster, and how it is doing: what it hands to the agent's loop."""
+
+from typing import NamedTuple
+
+from podroutes.inventory import Inventory
+
+
+class View(NamedTuple):
+    """The whole cluster as a source has it now; times are seconds of the monotonic clock.
+
+    ``at`` is when the source told what is new in it, ``listed`` when it last told all its nodes. ``provisional`` is what was
+    known before a restart: good enough to add routes by, not to change or delete any.
+    """
+
+    inventory: Inventory
+    at: float
+    listed: float
+    provisional: bool = False

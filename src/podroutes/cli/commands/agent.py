@@ -1,0 +1,90 @@
+"""``podroutes agent``."""
+
+import argparse
+import gc
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from podroutes.agent.log import Log
+from podroutes.agent.machine import Machine, Settings
+from podroutes.agent.service import Wishes, keep_routes
+from podroutes.agent.source import FileSource, Publish, Report, Source
+from podroutes.cli import options, session
+from podroutes.cli.parser import Parser
+from podroutes.core.guard import Guard
+from podroutes.core.rivalry import Rivalry
+from podroutes.errors import AgentError, InventoryError
+from podroutes.kernel.netlink import NetlinkKernel
+from podroutes.kernel.watch import KernelWatch
+from podroutes.persist.root import Root
+
+_DESCRIPTION = """\
+Keep this machine's routes as the cluster wants them, until SIGTERM: when nodes join, leave or change their address, when
+somebody deletes a route, when a link flaps, when the API server or the inventory cannot be read. Ending it leaves the routes
+where they are; `podroutes remove` takes them back. Needs CAP_NET_ADMIN.
+
+A deletion of more than a third of our routes (and more than three) is held until the source has said so twice, a minute
+apart. The last good state is kept in --state-dir and made routes of before the source answers.
+
+signals: SIGTERM and SIGINT end it, SIGHUP asks the source and the kernel again
+exit status: 0 ended by a signal, 1 error
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    options.source(parser)
+    parser.add_argument(
+        "--state-dir", metavar="DIR", default="/var/lib/podroutes", help="where the last good state is kept"
+    )
+    options.listen(parser, "serve /livez, /readyz, /metrics and /status there; none: nowhere")
+    parser.add_argument(
+        "--resync",
+        metavar="SECONDS",
+        type=float,
+        default=300.0,
+        help="compare everything at least so often (default 300)",
+    )
+    parser.add_argument(
+        "--allow-mass-delete", action="store_true", help="do not hold back a deletion of very many routes"
+    )
+    parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
+    parser.add_argument(
+        "--log", choices=("auto", "text", "json"), default="auto", help="text for a terminal (auto), else JSON lines"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Keep the routes until a signal ends it."""
+    gc.enable()  # unlike every other command this one lives long
+    if arguments.resync <= 0:
+        raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
+    log = Log(sys.stderr, arguments.log)
+    with NetlinkKernel() as kernel, KernelWatch(kernel.port) as watch:
+        machine = Machine(kernel, _settings(arguments), Guard(trusting=arguments.allow_mass_delete), Rivalry())
+        keep_routes(machine, watch, log, _wishes(arguments))
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    def command(node: str) -> tuple[str, ...]:
+        return session.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=node)
+
+    return Settings(Root(), os.uname().nodename, arguments.node or "", command, arguments.adopt)
+
+
+def _wishes(arguments: argparse.Namespace) -> Wishes:
+    listen = "" if arguments.listen == "none" else arguments.listen
+    return Wishes(_source(arguments), Path(arguments.state_dir), listen, arguments.resync)
+
+
+def _source(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
+    """Return what makes the source of nodes that the command line names."""
+    if not arguments.inventory:
+        raise InventoryError("no inventory: name one with -i PATH (or PODROUTES_INVENTORY)")
+    if arguments.inventory == "-":
+        raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
+    return lambda publish, report: FileSource(arguments.inventory, publish, report)

@@ -1,0 +1,58 @@
+"""``podroutes status``."""
+
+import argparse
+import json
+import sys
+import time
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from podroutes.cli import options, session
+from podroutes.cli.parser import Parser
+from podroutes.errors import AgentError
+from podroutes.model.text import printable
+from podroutes.views import agent as views
+
+_DESCRIPTION = """\
+Ask the agent of this machine how it is doing: its source, its routes, what it holds back and what it cannot do.
+
+exit status: 0 it is ready and nothing is wrong, 2 something needs attention, 1 no agent answers
+"""
+_PATIENCE = 5.0  # seconds; it answers from memory
+_LARGEST = 64 << 20  # bytes; a problem with every one of 100,000 nodes takes less
+
+
+def configure(parser: Parser) -> None:
+    """Declare the options."""
+    parser.description = _DESCRIPTION
+    options.listen(parser, "where the agent listens")
+    options.output(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the agent says; 0 all is well, 2 not all."""
+    shown = _ask(arguments.listen)
+    if arguments.output == "json":
+        session.say_json(shown)
+    else:
+        session.say(views.text(shown, time.time(), session.style(sys.stdout)))
+    return 0 if shown["ready"] and not views.troubles(shown) else 2
+
+
+def _ask(listen: str) -> dict[str, Any]:
+    """Return the status document of the agent at LISTEN."""
+    connection = HTTPConnection(listen, timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/status")
+        answer = connection.getresponse()
+        shown: dict[str, Any] = json.loads(answer.read(_LARGEST))
+        if answer.status == 200 and "podroutes" in answer.headers.get("Server", ""):
+            return shown
+    except (OSError, HTTPException, ValueError, AttributeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise AgentError(
+            f"no agent answers on {printable(listen)}: {why}; start one with `podroutes agent`, or name its address with --listen"
+        ) from None
+    finally:
+        connection.close()
+    raise AgentError(f"what answers on {printable(listen)} is no podroutes agent: name its address with --listen")

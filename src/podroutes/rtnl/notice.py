@@ -1,0 +1,68 @@
+"""What the kernel tells those who subscribed: routes, links, addresses and nexthop objects that came, changed or went."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from podroutes.model.address import Prefix
+from podroutes.model.route import MAIN, PROTOCOL, Route
+from podroutes.rtnl import constants as nl
+from podroutes.rtnl.decode import read_route
+from podroutes.rtnl.encode import RTMSG
+from podroutes.rtnl.message import HEADER, Message, attributes, messages
+
+# Links and addresses too: when the last address or the link goes, the kernel drops IPv4 routes without a word about them.
+GROUPS = (
+    nl.RTNLGRP_LINK,
+    nl.RTNLGRP_IPV4_IFADDR,
+    nl.RTNLGRP_IPV6_IFADDR,
+    nl.RTNLGRP_IPV4_ROUTE,
+    nl.RTNLGRP_IPV6_ROUTE,
+    nl.RTNLGRP_NEXTHOP,
+)
+_SURROUNDINGS = {
+    nl.RTM_NEWLINK: False,
+    nl.RTM_DELLINK: True,
+    nl.RTM_NEWADDR: False,
+    nl.RTM_DELADDR: True,
+    nl.RTM_NEWNEXTHOP: False,
+    nl.RTM_DELNEXTHOP: True,
+}
+_ROUTES = {nl.RTM_NEWROUTE: False, nl.RTM_DELROUTE: True}
+
+
+class Notice(NamedTuple):
+    """One message to all listeners. ``port`` is the netlink port of whoever asked for the change, 0 for the kernel itself.
+
+    ``dst`` is there for a route of the main table, ``route`` as well where the route is of our protocol.
+    """
+
+    kind: Literal["route", "surroundings"]
+    gone: bool
+    port: int
+    dst: Prefix | None = None
+    route: Route | None = None
+
+
+def notices(datagram: bytes, names: dict[int, str]) -> Iterator[Notice]:
+    """Yield what DATAGRAM tells that podroutes has a use for. NAMES tells the device of an interface index."""
+    for said in messages(datagram):
+        port = HEADER.unpack_from(datagram, said.start - HEADER.size)[4]
+        if said.type in _SURROUNDINGS:
+            yield Notice("surroundings", _SURROUNDINGS[said.type], port)
+        elif said.type in _ROUTES and said.end - said.start >= RTMSG.size:
+            found = _destination(datagram, said)
+            if found:
+                dst, ours = found
+                route = read_route(datagram, said, names) if ours else None
+                yield Notice("route", _ROUTES[said.type], port, dst, route)
+
+
+def _destination(datagram: bytes, said: Message) -> tuple[Prefix, bool] | None:
+    """Return where a route of the main table leads to and whether it is ours; None for any other, and for cached copies."""
+    family, length, _, _, table, protocol, _, _, flags = RTMSG.unpack_from(datagram, said.start)
+    if table != MAIN or family not in nl.VERSION or flags & nl.RTM_F_CLONED:
+        return None
+    for kind, start, end in attributes(datagram, said.start + RTMSG.size, said.end):
+        if kind == nl.RTA_DST:
+            return Prefix(nl.VERSION[family], int.from_bytes(datagram[start:end], "big"), length), protocol == PROTOCOL
+    return Prefix(nl.VERSION[family], 0, 0), protocol == PROTOCOL

@@ -1,0 +1,57 @@
+"""When the next whole pass is due: at once, but never more than half of the time; later after each failure."""
+
+from podroutes.agent.schedule import FIRST_RETRY, LAST_RETRY, Schedule
+
+
+def schedule(resync=300.0):
+    return Schedule(resync, lambda: 0.5)
+
+
+def test_nothing_is_due_until_something_is_wanted():
+    assert schedule().due() is None
+
+
+def test_the_earliest_reason_counts_and_a_pass_serves_all():
+    plan = schedule()
+    plan.want("kernel", 10)
+    plan.want("nodes", 5)
+    plan.want("kernel", 20)
+    assert plan.due() == 5
+    assert plan.begin(5) == "nodes"
+    plan.end(5, ok=True)
+    assert plan.due() == 305
+
+
+def test_passes_take_at_most_half_of_the_time():
+    plan = schedule()
+    plan.want("kernel", 100)
+    plan.begin(100)
+    plan.end(102, ok=True)
+    plan.want("kernel", 102)
+    assert plan.due() == 104
+
+
+def test_failures_are_tried_again_later_each_time_and_forgotten_after_a_success():
+    plan = schedule(resync=10_000)
+    delays = []
+    for _ in range(12):
+        plan.begin(0)
+        plan.end(0, ok=False)
+        delays.append(plan.due())
+    assert delays[:4] == [0.75 * FIRST_RETRY * 2**n for n in range(4)]
+    assert delays[-1] == 0.75 * LAST_RETRY
+    plan.begin(0)
+    plan.end(0, ok=True)
+    plan.begin(0)
+    plan.end(0, ok=False)
+    assert plan.due() == delays[0]
+
+
+def test_resyncs_of_a_cluster_are_spread():
+    due = set()
+    for random in (0.0, 0.5, 1.0):
+        plan = Schedule(300, lambda random=random: random)
+        plan.begin(0)
+        plan.end(0, ok=True)
+        due.add(plan.due())
+    assert due == {270, 300, 330}
