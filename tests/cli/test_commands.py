@@ -142,22 +142,33 @@ def test_a_failed_change_is_told_and_the_rest_is_done(worker, podroutes, monkeyp
     apply = NetlinkKernel.apply
 
     def late(kernel, changes):
-        worker.ip("route add 10.200.1.0/24 via 192.168.8.77")  # somebody else, between the plan and its execution
-        return apply(kernel, changes)
+        worker.ip("route add 10.200.1.0/24 via 192.168.8.77")  # somebody else, between every plan and its execution
+        refused = apply(kernel, changes)
+        worker.ip("route delete 10.200.1.0/24 via 192.168.8.77")
+        return refused
 
     monkeypatch.setattr(NetlinkKernel, "apply", late)
     status, document = shown(podroutes, "apply")
     assert status == 1
     assert [(each["dst"], each["applied"]) for each in document["changes"]] == [
-        ("10.200.1.0/24", False),
         ("10.200.2.0/24", True),
+        ("10.200.1.0/24", False),
     ]
-    assert document["changes"][0]["error"].startswith("File exists (someone else added a route")
-    monkeypatch.undo()
+    assert document["changes"][1]["error"].startswith("File exists (someone else added a route")
+
+
+def test_a_prefix_that_is_taken_between_plan_and_apply_is_told_as_in_a_plan(worker, podroutes, monkeypatch):
+    apply = NetlinkKernel.apply
+
+    def late(kernel, changes):
+        worker.ip("route replace 10.200.1.0/24 via 192.168.8.77")
+        return apply(kernel, changes)
+
+    monkeypatch.setattr(NetlinkKernel, "apply", late)
     status, out, err = podroutes("apply")
     assert status == 1
     assert "error foreign-route" in err
-    assert out.startswith("Apply incomplete")
+    assert out.splitlines()[-1] == "Apply incomplete: 1 added, 0 replaced, 0 deleted, 0 unchanged; 1 error."
 
 
 def test_show_tells_the_state_of_every_route(worker, podroutes, machines):

@@ -1,20 +1,20 @@
 """``apply --activate``: the network manager reads its files now, and everything goes back where that costs the way to a node."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from podroutes.core.ownership import back, ours
 from podroutes.errors import PersistError
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
+from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Plan
 from podroutes.model.text import listing
 from podroutes.persist import backend, carry
 from podroutes.persist.ledger import Found, find
 from podroutes.persist.reach import MOST, answering
 from podroutes.persist.root import Root
-from podroutes.persist.whole import Whole
 
 _FIRST = 2.0  # seconds for a node to answer before; one that is down should not hold things up
 _PATIENCE = 10.0  # seconds for the manager to be done: networkd 252 takes the addresses away and gives them anew
@@ -28,13 +28,13 @@ class Then(NamedTuple):
     found: Found
 
 
-def activate(whole: Whole, then: Then, kernel: Kernel, replan: Callable[[], Plan]) -> None:
-    """Have the manager read the files of WHOLE, which has been carried out; REPLAN tells what is missing yet.
+def activate(name: str, files: Sequence[FileChange], then: Then, kernel: Kernel, replan: Callable[[], Plan]) -> None:
+    """Have the manager of backend NAME read FILES, which have been carried out; REPLAN tells what is missing yet.
 
     Raises PersistError when a node that answered no longer does or the routes do not come back; files and kernel are then as
     they were.
     """
-    commands = backend(whole.backend).RELOAD
+    commands = backend(name).RELOAD
     after = find(Root()).ledger("")
     vias = sorted({route.via for route in ours(kernel.snapshot(), after) if route.via})
     nodes = answering(vias[:: len(vias) // MOST + 1], _FIRST)
@@ -42,10 +42,10 @@ def activate(whole: Whole, then: Then, kernel: Kernel, replan: Callable[[], Plan
     if not trouble and (lost := nodes - answering(nodes, _PATIENCE)):
         trouble = f"{listing(sorted(map(str, lost)))} answered before and not any more"
     if not trouble and not _settles(kernel, replan):
-        trouble = f"{whole.backend} does not make the routes that its files say"
+        trouble = f"{name} does not make the routes that its files say"
     if not trouble:
         return
-    carry.undo(Root(), whole.planned.plan.files or (), then.found.files)
+    carry.undo(Root(), files, then.found.files)
     _reload(commands)
     answering(nodes, _PATIENCE)
     kernel.apply(back(then.fib, then.found.ledger(""), kernel.snapshot(), after))

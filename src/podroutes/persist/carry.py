@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import chain, groupby
 
 from podroutes.errors import PersistError
 from podroutes.model.lasting import File, FileChange
 from podroutes.persist import backend
-from podroutes.persist.files import write_whole
+from podroutes.persist.files import leftovers, sweep, write_whole
+from podroutes.persist.ledger import PLACES
 from podroutes.persist.root import Root
 
 _OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories go with the last file in them
@@ -25,6 +26,7 @@ def check(root: Root, changes: Iterable[FileChange]) -> None:
 
 def before(root: Root, changes: Sequence[FileChange]) -> None:
     """Write what has to stand while the kernel is changed; PersistError where it cannot be written, and nothing else is done."""
+    clean(root)
     for change in changes:
         if change.first and (failure := _write(root, change.first)):
             raise PersistError(f"{change.file.path}: {failure}; nothing was changed")
@@ -40,6 +42,12 @@ def after(root: Root, changes: Sequence[FileChange]) -> dict[int, str]:
         if failure:
             failures[position] = failure
     return failures
+
+
+def clean(root: Root) -> None:
+    """Take away what runs that were killed have left in our places: temporary files, which no manager reads."""
+    for pattern in chain.from_iterable(PLACES.values()):
+        sweep(map(root.path, root.glob(leftovers(pattern))))
 
 
 def undo(root: Root, changes: Iterable[FileChange], files: Mapping[str, Mapping[str, File]]) -> None:

@@ -9,6 +9,10 @@ from podroutes.persist.extras import FORWARDING, PROTOCOL_NAME
 from podroutes.persist.root import Root
 from podroutes.persist.text import is_ours, recorded
 
+PLACES = BACKENDS | {
+    "": (PROTOCOL_NAME, FORWARDING)
+}  # where files of ours can be, by backend; "" for those that go with all
+
 
 class Found(NamedTuple):
     """Files of ours, by the backend that they belong to; "" for those that go with every one."""
@@ -40,8 +44,7 @@ class Found(NamedTuple):
 
 def find(root: Root) -> Found:
     """Return the files of ours below ROOT; PersistError when a file in one of our places cannot be read."""
-    places = BACKENDS | {"": (PROTOCOL_NAME, FORWARDING)}
-    return Found({name: _ours(root, patterns) for name, patterns in places.items()})
+    return Found({name: _ours(root, patterns) for name, patterns in PLACES.items()})
 
 
 def _ours(root: Root, patterns: tuple[str, ...]) -> dict[str, File]:

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
 from podroutes.core.advice import refusals
+from podroutes.core.rounds import Done, joined, raced
 from podroutes.errors import PersistError
 from podroutes.kernel import Kernel
 from podroutes.kernel.netlink import NetlinkKernel
@@ -14,6 +16,7 @@ from podroutes.persist import carry
 from podroutes.persist.root import Root
 from podroutes.views import data, report
 
+_AGAIN = 2  # more plans when others change routes meanwhile; whoever does it all the time is not to be outrun
 _DESCRIPTION = """\
 Make the kernel's main table agree with the inventory: show the plan, carry it out, say what became of it. Only routes of
 protocol 107 (podroutes), or of our own file where netplan gives them another, are ever changed or deleted; a change of next
@@ -45,35 +48,63 @@ def run(arguments: argparse.Namespace) -> int:
         whole = session.plan_whole(arguments, source, fib)
         if arguments.activate and not whole.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
-        status = carry_out(whole.planned.plan, kernel, arguments.output)
-        if arguments.activate and not status:
+        if whole.why:  # what was chosen once is chosen
+            arguments.persist = whole.backend
+
+        def again() -> Plan:
+            return session.plan_whole(arguments, source, kernel.snapshot()).planned.plan
+
+        done = carry_out(whole.planned.plan, kernel, arguments.output, again)
+        if arguments.activate and done.complete:
             from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
 
-            then = Then(fib, whole.found)
-            kept = argparse.Namespace(**vars(arguments) | {"persist": None})
-            activate(whole, then, kernel, lambda: session.plan_whole(kept, source, kernel.snapshot()).planned.plan)
-        return status
+            arguments.persist = None
+            activate(whole.backend, done.plan.files or (), Then(fib, whole.found), kernel, again)
+        return 0 if done.complete else 1
 
 
-def carry_out(plan: Plan, kernel: Kernel, output: str, verb: str = "Apply") -> int:
-    """Say what PLAN will do, do it, say what became of it; VERB is what the user asked for."""
+def carry_out(plan: Plan, kernel: Kernel, output: str, again: Callable[[], Plan], verb: str = "Apply") -> Done:
+    """Say what PLAN will do, do it, say what became of it; VERB is what the user asked for.
+
+    Where others have changed routes meanwhile, AGAIN makes another plan, and that is carried out as well.
+    """
     if output == "json":
-        outcome = _do(plan, kernel)
-        session.say_json(data.plan(plan, outcome))
+        done = _rounds(plan, kernel, again, lambda _: None)
+        session.say_json(data.plan(*done))
     else:
-        session.say(report.changes(plan, session.style(sys.stdout)))
-        sys.stdout.flush()
-        outcome = _do(plan, kernel)
-        session.say_failures(plan, outcome)
-        session.say_problems(plan.problems)
-        print(report.outcome(plan, outcome, verb))
-    return 1 if outcome.failed or plan.errors else 0
+        done = _rounds(plan, kernel, again, _show)
+        session.say_failures(*done)
+        session.say_problems(done.plan.problems)
+        print(report.outcome(*done, verb))
+    return done
 
 
-def _do(plan: Plan, kernel: Kernel) -> Outcome:
-    """Change kernel and files in an order that leaves no route unclaimed when it is interrupted."""
+def _rounds(plan: Plan, kernel: Kernel, again: Callable[[], Plan], show: Callable[[Plan], None]) -> Done:
+    show(plan)
+    done, late = _do(plan, kernel)
+    for _ in range(_AGAIN):
+        if not late:
+            break
+        plan = again()
+        if plan.pending:
+            print("podroutes: somebody else changed routes meanwhile; what is left to do:", file=sys.stderr)
+            show(plan)
+        then, late = _do(plan, kernel)
+        done = joined(done, then)
+    return done
+
+
+def _show(plan: Plan) -> None:
+    session.say(report.changes(plan, session.style(sys.stdout)))
+    sys.stdout.flush()
+
+
+def _do(plan: Plan, kernel: Kernel) -> tuple[Done, bool]:
+    """Change kernel and files in an order that leaves no route unclaimed when it is interrupted; tell whether PLAN came late."""
     root, files = Root(), plan.files or ()
-    carry.check(root, files)
-    carry.before(root, files)
-    failures = refusals(plan.changes, kernel.apply(plan.changes))
-    return Outcome(failures, carry.after(root, files))
+    if plan.files is not None:
+        carry.check(root, files)
+        carry.before(root, files)
+    refused = kernel.apply(plan.changes)
+    outcome = Outcome(refusals(plan.changes, refused), carry.after(root, files))
+    return Done(plan, outcome), raced(refused.values())

@@ -7,9 +7,11 @@ from podroutes.cli import options, session
 from podroutes.cli.commands.apply import carry_out
 from podroutes.cli.parser import Parser
 from podroutes.core.ownership import ours
+from podroutes.kernel import Kernel
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Change, Plan
+from podroutes.persist import carry
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
 from podroutes.views import data
@@ -31,19 +33,25 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Delete every route and every file of ours; 0 done, 1 something could not be done."""
-    found = find(Root())
-    ledger = found.ledger("")
-    files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
     with NetlinkKernel() as kernel:
-        routes = set(kernel.ours())
-        if ledger.static:
-            routes.update(ours(kernel.snapshot(), ledger))
-        changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
-        plan = Plan(os.uname().nodename, changes, 0, (), tuple(files) or None)
+        plan = _plan(kernel)
         if not arguments.dry_run:
-            return carry_out(plan, kernel, arguments.output, "Remove")
+            carry.clean(Root())
+            return 0 if carry_out(plan, kernel, arguments.output, lambda: _plan(kernel), "Remove").complete else 1
     if arguments.output == "json":
         session.say_json(data.plan(plan))
     else:
         session.say_plan(plan)
     return 0
+
+
+def _plan(kernel: Kernel) -> Plan:
+    """Return what takes back everything: routes of our number in every table, those of our files, and these."""
+    found = find(Root())
+    ledger = found.ledger("")
+    routes = set(kernel.ours())
+    if ledger.static:
+        routes.update(ours(kernel.snapshot(), ledger))
+    changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
+    files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
+    return Plan(os.uname().nodename, changes, 0, (), tuple(files) or None)
