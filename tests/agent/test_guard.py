@@ -15,7 +15,15 @@ def allow(guard, deletes, now, listed, installed=10, *, empty=False):
 
 @pytest.mark.parametrize(
     ("deletes", "installed", "held"),
-    [(3, 3, False), (4, 4, True), (4, 11, True), (4, 12, False), (1667, 5000, True), (1666, 5000, False), (0, 0, False)],
+    [
+        (3, 3, False),
+        (4, 4, True),
+        (4, 11, True),
+        (4, 12, False),
+        (1667, 5000, True),
+        (1666, 5000, False),
+        (0, 0, False),
+    ],
 )
 def test_more_than_a_third_and_more_than_three_are_too_many(deletes, installed, held):
     assert too_many(deletes, installed) is held
@@ -58,7 +66,7 @@ def test_what_came_back_during_the_hold_begins_anew():
 
 def test_no_nodes_at_all_is_never_believed():
     guard = Guard()
-    one = {sorted(TEN)[0]}
+    one = {min(TEN)}
     assert allow(guard, one, 100, listed=100, installed=1, empty=True) == frozenset()
     assert allow(guard, one, 1000, listed=1000, installed=1, empty=True) == frozenset()
 

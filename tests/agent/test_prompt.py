@@ -64,7 +64,9 @@ def test_a_route_that_was_taken_away_is_put_back_as_it_was():
 
 
 nodes = st.builds(
-    lambda number, last, third, length: f"n{number} 192.168.8.{last} 10.200.{third & (255 << (24 - length)) & 255}.0/{length}",
+    lambda number, last, third, length: (
+        f"n{number} 192.168.8.{last} 10.200.{third & (255 << (24 - length)) & 255}.0/{length}"
+    ),
     st.integers(1, 9),
     st.integers(18, 30),
     st.integers(0, 12),

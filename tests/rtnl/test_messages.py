@@ -1,6 +1,7 @@
 """rtnetlink without a kernel: columns and single messages say the same, recorded bytes are read, garbage is survived."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from podroutes.rtnl import constants as nl
 from podroutes.rtnl.decode import RouteDump, read_route
 from podroutes.rtnl.encode import encode, routes_request
 from podroutes.rtnl.message import HEADER, MessageDump, answer, attribute, message, messages
+from podroutes.rtnl.notice import notices
 from support.notation import route
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -164,3 +166,10 @@ def test_garbage_is_refused_or_skipped_but_never_loops_or_invents(garbage):
         if isinstance(dump, RouteDump):
             assert all(each.ours for each in dump.plain.routes())
             assert len({len(column) for column in dump.plain[1:]}) == 1
+
+
+@given(st.binary(max_size=200), st.sampled_from([16, 17, 20, 24, 25, 104]))
+def test_announcements_that_make_no_sense_are_survived(garbage, kind):
+    """The reader passes over them, or says that a structure is cut short: whoever listens then reads everything anew."""
+    with suppress(struct.error):
+        list(notices(message(kind, 0, 1, garbage) + garbage, NAMES))

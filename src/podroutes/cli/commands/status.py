@@ -10,7 +10,7 @@ from typing import Any
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
 from podroutes.errors import AgentError
-from podroutes.model.text import printable
+from podroutes.model.text import escaped
 from podroutes.views import agent as views
 
 _DESCRIPTION = """\
@@ -51,8 +51,8 @@ def _ask(listen: str) -> dict[str, Any]:
     except (OSError, HTTPException, ValueError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise AgentError(
-            f"no agent answers on {printable(listen)}: {why}; start one with `podroutes agent`, or name its address with --listen"
+            f"no agent answers on {escaped(listen)}: {why}; start one with `podroutes agent`, or name its address with --listen"
         ) from None
     finally:
         connection.close()
-    raise AgentError(f"what answers on {printable(listen)} is no podroutes agent: name its address with --listen")
+    raise AgentError(f"what answers on {escaped(listen)} is no podroutes agent: name its address with --listen")

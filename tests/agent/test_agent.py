@@ -1,0 +1,331 @@
+"""An agent on a real kernel: whatever happens to nodes, links, routes, disk and process, it ends in sync and touches nothing else."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from agent.conftest import until
+
+OWN = "worker-0 192.168.8.20 10.200.0.0/24"
+ONE, TWO, THREE = (f"worker-{i} 192.168.8.2{i} 10.200.{i}.0/24" for i in (1, 2, 3))
+R1, R2, R3 = (f"10.200.{i}.0/24 via 192.168.8.2{i}" for i in (1, 2, 3))
+
+
+@pytest.fixture
+def bystanders(worker):
+    """Routes of other people; whatever happened, they are there in the end."""
+    worker.ip(
+        "route add default via 192.168.8.1 proto static",
+        "route add 172.16.0.0/12 via 192.168.8.2 proto bird",
+        "route add 10.201.0.0/16 via 192.168.8.3 proto 80 metric 7",
+        "route add 10.200.77.0/24 via 192.168.8.4 table 77 proto 107",  # ours by number, but in a table that is not
+    )
+
+    def others():
+        return sorted(
+            line for line in worker.show("route show table all") if "proto 107" not in line or "table 77" in line
+        )
+
+    before = others()
+    yield
+    assert others() == before
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_nodes_come_go_and_move(start, nodes, routes):
+    nodes(OWN, ONE)
+    start().ready()
+    assert routes() == [R1]
+    nodes(OWN, ONE, TWO)
+    until(lambda: routes() == [R1, R2])
+    nodes(OWN, "worker-1 192.168.8.99 10.200.1.0/24", TWO)
+    until(lambda: routes() == ["10.200.1.0/24 via 192.168.8.99", R2])
+    nodes(OWN, TWO)
+    until(lambda: routes() == [R2])
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_what_is_deleted_or_altered_is_put_right(start, nodes, routes, worker):
+    nodes(OWN, ONE, TWO)
+    agent = start().ready()
+    worker.ip("route del 10.200.1.0/24")
+    until(lambda: routes() == [R1, R2])
+    worker.ip("route replace 10.200.2.0/24 via 192.168.8.66 proto 107")
+    until(lambda: routes() == [R1, R2])
+    worker.ip("route add 10.200.9.0/24 via 192.168.8.66 proto 107")
+    until(lambda: routes() == [R1, R2])
+    worker.ip("route flush proto 107")
+    until(lambda: routes() == [R1, R2])
+    assert agent.status()["counters"]["healed"] >= 3
+
+
+def test_a_route_is_back_before_the_whole_is_compared(start, nodes, worker):
+    """The first thing that follows a deletion is the same route again."""
+    nodes(OWN, ONE, TWO)
+    start().ready()
+    monitor = subprocess.Popen(["ip", "monitor", "route"], stdout=subprocess.PIPE, text=True)
+    try:
+        subprocess.run(
+            ["ip", "route", "add", "unreachable", "10.66.0.0/16"], check=True
+        )  # it listens, once it tells this
+        assert "10.66.0.0/16" in monitor.stdout.readline()
+        worker.ip("route del 10.200.1.0/24")
+        lines = [monitor.stdout.readline().split(" dev")[0] for _ in range(2)]
+    finally:
+        monitor.kill()
+        monitor.communicate()
+    assert lines == [f"Deleted {R1}", R1]
+
+
+def test_a_hundred_link_flaps(start, nodes, routes, worker):
+    worker.ip("route add blackhole 172.16.0.0/12 proto bird")
+    nodes(OWN, ONE, TWO)
+    agent = start().ready()
+    for _ in range(100):
+        worker.ip("link set ens18 down", "link set ens18 up")
+    until(lambda: routes() == [R1, R2])
+    until(lambda: agent.status()["problems"] == [])
+    assert worker.show("route show proto bird") == ["blackhole 172.16.0.0/12"]
+
+
+def test_an_address_that_goes_takes_routes_without_a_word_and_they_come_back(start, nodes, routes, worker):
+    nodes(OWN, ONE)
+    agent = start().ready()
+    worker.ip("addr del 192.168.8.20/24 dev ens18")
+    until(lambda: [each["code"] for each in agent.status()["problems"]] == ["next-hop-off-link"])
+    assert routes() == []
+    worker.ip("addr add 192.168.8.20/24 dev ens18")
+    until(lambda: routes() == [R1])
+
+
+def test_a_lost_carrier_is_no_reason_to_touch_anything(start, nodes, worker, routes):
+    nodes(OWN, ONE)
+    agent = start().ready()
+    changes = agent.status()["counters"]["changes"]
+    worker.ip("link set wire down")
+    until(lambda: [each["code"] for each in agent.status()["problems"]] == ["link-down"])
+    worker.ip("link set wire up")
+    until(lambda: agent.status()["problems"] == [])
+    assert agent.status()["counters"]["changes"] == changes
+    assert routes() == [R1]
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_a_rival_that_takes_our_prefix_keeps_it_until_it_leaves(start, nodes, routes, worker):
+    nodes(OWN, ONE, TWO)
+    agent = start().ready()
+    worker.ip("route replace 10.200.1.0/24 via 192.168.8.50 proto bird")
+    until(lambda: [each["code"] for each in agent.status()["problems"]] == ["foreign-route"])
+    assert routes() == [R2]
+    worker.ip("route del 10.200.1.0/24 proto bird")
+    until(lambda: routes() == [R1, R2])
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_a_rival_that_deletes_again_and_again_is_not_fought(start, nodes, routes, worker):
+    nodes(OWN, ONE, TWO)
+    agent = start().ready()
+    for _ in range(3):
+        until(lambda: routes() == [R1, R2])
+        worker.ip("route del 10.200.1.0/24")
+    contested = until(lambda: agent.status()["contested"])
+    assert [(each["dst"], each["losses"]) for each in contested] == [("10.200.1.0/24", 3)]
+    assert agent.events("route contested")
+    until(lambda: routes() == [R1, R2], "it is put back, only later")
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_a_broken_edit_leaves_the_last_good_one_in_force(start, nodes, routes, tmp_path):
+    nodes(OWN, ONE)
+    agent = start().ready()
+    (tmp_path / "nodes.json").write_text('{"nodes": [{"name": "worker-0", "inter')
+    until(lambda: not agent.status()["source"]["connected"])
+    assert routes() == [R1]
+    (tmp_path / "nodes.json").unlink()
+    until(lambda: "No such file" in (agent.status()["source"]["error"] or ""))
+    assert routes() == [R1]
+    nodes(OWN, ONE, TWO)
+    until(lambda: routes() == [R1, R2])
+    assert [each["level"] for each in agent.events("source lost")] == ["warning"]
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_routes_outlive_the_agent_and_come_from_its_state_before_the_source_answers(
+    start, nodes, routes, worker, tmp_path
+):
+    nodes(OWN, ONE, TWO)
+    agent = start().ready()
+    until((tmp_path / "state" / "nodes.yaml").exists)
+    assert agent.end() == 0
+    assert routes() == [R1, R2]
+    (tmp_path / "nodes.json").unlink()
+    worker.ip("route flush proto 107")
+    agent = start()
+    until(lambda: routes() == [R1, R2])
+    assert agent.ask("/readyz")[0] == 503
+    assert agent.ask("/livez") == (200, "ok\n")
+    nodes(OWN, TWO)
+    agent.ready()
+    until(lambda: routes() == [R2])
+
+
+def test_a_damaged_state_is_told_and_not_used(start, nodes, routes, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "nodes.yaml").write_text("# half a st")
+    nodes(OWN, ONE)
+    agent = start().ready()
+    assert routes() == [R1]
+    assert "damaged" in agent.events("state not used")[0]["error"]
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_a_state_directory_that_cannot_be_written_stops_nothing(start, nodes, routes, tmp_path, trouble):
+    state = tmp_path / "state"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", state], check=True)
+    try:
+        if trouble == "full":
+            (state / "ballast").write_bytes(bytes(4096))
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", state], check=True)
+        nodes(OWN, ONE)
+        agent = start().ready()
+        error = until(lambda: agent.status()["state_error"])
+        assert ("No space left" if trouble == "full" else "Read-only") in error
+        nodes(OWN, ONE, TWO)
+        until(lambda: routes() == [R1, R2])
+        agent.end()
+    finally:
+        subprocess.run(["umount", state], check=True)
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_killed_two_hundred_times_in_the_middle_of_things_it_ends_in_sync(start, nodes, routes, worker):
+    chance = random.Random(7)
+    everybody = [f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(20)]
+    for _ in range(200):
+        nodes(OWN, *(each for each in everybody if chance.random() < 0.8))
+        agent = start("--listen", "none", "--allow-mass-delete")
+        if chance.random() < 0.5:
+            worker.ip("route flush root 10.200.96.0/19 proto 107")
+        signal.sigtimedwait([], chance.random() * 0.03)
+        agent.end(signal.SIGKILL)
+    nodes(OWN, ONE, TWO)
+    start("--allow-mass-delete").ready()
+    until(lambda: routes() == [R1, R2])
+
+
+@pytest.mark.usefixtures("bystanders")
+def test_a_wall_clock_that_jumps_changes_nothing(start, nodes, routes, worker):
+    def jumping():
+        chance = random.Random(3)
+        time.time = lambda: chance.uniform(0, 4e9)
+
+    nodes(OWN, ONE, TWO)
+    agent = start(prepare=jumping).ready()
+    for _ in range(2):
+        worker.ip("route del 10.200.1.0/24")
+        until(lambda: routes() == [R1, R2])
+    nodes(OWN, TWO)
+    until(lambda: routes() == [R2])
+    assert agent.ask("/livez") == (200, "ok\n")
+
+
+def test_many_deletions_are_held_and_told(start, nodes, routes):
+    many = [f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(9)]
+    nodes(OWN, *many)
+    agent = start().ready()
+    nodes(OWN, *many[:2], THREE)
+    hold = until(lambda: agent.status()["hold"])
+    assert hold["routes"] == 7
+    assert len(routes()) == 10, "what is new is there, what would go is held"
+    assert agent.events("deletion held")[0]["routes"] == 7
+
+
+def test_announcements_that_were_lost_are_made_up_for(start, nodes, routes, worker):
+    """While it is stopped, more happens than its socket can hold."""
+    nodes(OWN, ONE, TWO)
+    agent = start().ready()
+    os.kill(agent.pid, signal.SIGSTOP)
+    worker.ip(
+        *("route add 10.66.0.0/16 via 192.168.8.9 proto bird", "route del 10.66.0.0/16") * 12000,
+        "route del 10.200.1.0/24",
+    )
+    os.kill(agent.pid, signal.SIGCONT)
+    until(lambda: routes() == [R1, R2])
+    assert agent.status()["counters"]["overflows"] >= 1
+
+
+def test_it_tells_its_supervisor_how_it_is(start, nodes, notified, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    nodes(OWN, ONE)
+    agent = start()
+    told = []
+    while "WATCHDOG=1" not in told or "STATUS=1 of 1 routes installed" not in told:
+        told += notified.recv(4096).decode().splitlines()
+    assert told[0] == "READY=1"
+    agent.end()
+    while told[-1] != "STOPPING=1":
+        told += notified.recv(4096).decode().splitlines()
+
+
+def test_a_signal_has_it_look_again(start, nodes, notified):
+    nodes(OWN, ONE)
+    agent = start().ready()
+    before = agent.status()["source"]["lists"]
+    os.kill(agent.pid, signal.SIGHUP)
+    until(lambda: agent.status()["source"]["lists"] == before + 1)
+    until(lambda: agent.status()["counters"]["passes"].get("asked"))
+
+
+def test_two_agents_do_not_share_an_address(start, nodes, tmp_path):
+    nodes(OWN, ONE)
+    start().ready()
+    assert start().ended() == 1
+    lines = (tmp_path / "agent.log").read_text().splitlines()
+    assert [line for line in lines if line.startswith("podroutes: ")] == [
+        "podroutes: --listen 127.0.0.1:9107: Address already in use; is another agent running here? (`podroutes status` asks it)"
+    ]
+
+
+def podroutes(*words):
+    return subprocess.run([sys.executable, "-m", "podroutes", *words], capture_output=True, text=True, check=False)
+
+
+def test_status_asks_it_for_a_person(start, nodes, worker):
+    nodes(OWN, ONE)
+    start().ready()
+    done = podroutes("status")
+    assert (done.returncode, done.stdout.splitlines()[0], done.stderr) == (0, "worker-0  in sync", "")
+    worker.ip("link set ens18 down")
+    done = until(lambda: (found := podroutes("status")).returncode == 2 and found)
+    assert "link-down" in done.stdout
+
+
+@pytest.mark.usefixtures("worker")
+def test_where_no_agent_is_status_says_so_in_one_line():
+    done = podroutes("status")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("podroutes: no agent answers on 127.0.0.1:9107: Connection refused; start one with")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--listen", "9107"], "wanted ADDRESS:PORT"),
+        (["--resync", "0"], "wanted a number of seconds greater than 0"),
+        (["--resync", "soon"], "invalid float value: 'soon'"),
+        (["-i", "-"], "standard input cannot be read twice"),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+def test_what_cannot_be_is_one_line(options, complaint, tmp_path):
+    done = podroutes("agent", "-i", str(tmp_path / "nodes.json"), "--state-dir", str(tmp_path / "state"), *options)
+    assert done.returncode == 1
+    assert complaint in done.stderr.splitlines()[-1]

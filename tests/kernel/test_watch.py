@@ -1,0 +1,111 @@
+"""What the kernel announces, and what it does not: the hints that the agent goes by."""
+
+import os
+
+import pytest
+
+from podroutes.kernel.netlink import NetlinkKernel
+from podroutes.kernel.watch import Heard, KernelWatch, program_of
+from podroutes.model.address import parse_prefix
+from podroutes.model.plan import Change
+from support.notation import route
+
+V4 = "10.200.1.0/24 via 192.168.8.21 dev ens18"
+V6 = "fd00:200:1::/64 via fd00::21 dev ens18"
+
+
+@pytest.fixture
+def kernel(worker):
+    with NetlinkKernel() as real:
+        yield real
+
+
+@pytest.fixture
+def watch(kernel):
+    with KernelWatch(kernel.port) as listening:
+        listening.read({})
+        yield listening
+
+
+@pytest.fixture
+def heard(watch, worker):
+    """Return what is announced, with the names of devices."""
+    names = {worker.index("ens18"): "ens18"}
+    return lambda: watch.read(names)
+
+
+@pytest.mark.parametrize("text", [V4, V6, f"{V4} metric 77"])
+def test_our_own_changes_are_not_heard(kernel, heard, text):
+    assert kernel.apply([Change("add", route(text)), Change("delete", route(text))]) == {}
+    assert heard() == Heard()
+
+
+@pytest.mark.parametrize("text", [V4, V6, f"{V4} metric 77"])
+def test_a_route_of_ours_that_somebody_takes_is_told_as_it_was(kernel, worker, heard, text):
+    kernel.apply([Change("add", route(text))])
+    worker.ip(f"route del {text}")
+    ((gone, port),) = (found := heard()).lost
+    assert gone == route(text)
+    assert port > 0
+    assert found == Heard(((gone, port),), touched=frozenset([gone.dst]))
+
+
+def test_what_others_put_is_told_by_destination(worker, heard):
+    dst = parse_prefix("10.200.1.0/24")
+    worker.ip(f"route add {V4} proto static")
+    assert heard() == Heard(came=frozenset([dst]), touched=frozenset([dst]))
+    worker.ip(f"route del {V4} proto static")
+    assert heard() == Heard(touched=frozenset([dst]))
+
+
+def test_who_uses_our_number_is_noticed(worker, heard):
+    worker.ip(f"route add {V4} proto 107")
+    assert heard().meddled
+
+
+def test_other_tables_are_none_of_our_business(worker, heard):
+    worker.ip(f"route add {V4} proto 107 table 77", f"route add {V4} proto 107 table 7777")
+    assert heard() == Heard()
+
+
+def test_the_default_route_is_a_destination(worker, heard):
+    worker.ip("route add default via 192.168.8.1")
+    assert heard().came == {parse_prefix("0.0.0.0/0")}
+
+
+@pytest.mark.parametrize(
+    "command", ["link set ens18 down", "addr del 192.168.8.20/24 dev ens18", "addr add 192.168.8.77/24 dev ens18"]
+)
+def test_links_and_addresses_tell_of_what_goes_without_a_word(kernel, worker, heard, command):
+    kernel.apply([Change("add", route(V4))])
+    worker.ip(command)
+    found = heard()
+    assert found.surroundings
+    assert not [gone for gone, _ in found.lost if gone.dst.version == 4], "IPv4 routes go silently"
+
+
+def test_nexthop_objects_are_surroundings(worker, heard):
+    worker.ip("nexthop add id 5 via 192.168.8.21 dev ens18")
+    assert heard().surroundings
+
+
+def test_what_did_not_fit_is_told(kernel, worker, watch):
+    watch._socket.setsockopt(1, 33, 4096)  # SOL_SOCKET, SO_RCVBUFFORCE
+    worker.ip(*(f"route add 10.66.{third}.0/24 via 192.168.8.9" for third in range(64)))
+    assert watch.read({}).overflow
+
+
+def test_a_flood_is_read_in_portions(worker, watch):
+    worker.ip(
+        *(f"route add 10.{second}.{third}.0/24 via 192.168.8.9" for second in (66, 67, 68) for third in range(250))
+    )
+    first = watch.read({})
+    assert (first.more, len(first.came)) == (True, 512)
+    second = watch.read({})
+    assert (second.more, len(first.came | second.came)) == (False, 750)
+
+
+def test_the_program_behind_a_port_is_named_where_it_can_be():
+    assert program_of(os.getpid())
+    assert program_of(0) == ""
+    assert program_of((1 << 32) - 5) == ""
