@@ -27,6 +27,7 @@ SETS = {
     "ifupdown2": Packages("ifupdown2"),
     "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
     "filters": Packages("iptables nftables"),
+    "ssh": Packages("openssh-server sudo"),
 }
 _DONE = "complete"
 
