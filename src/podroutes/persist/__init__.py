@@ -45,6 +45,12 @@ class Backend(Protocol):
     def place(self, root: Root, link: Link, /) -> str:
         """Return what the manager calls LINK; PersistError where it does not manage it."""
 
+    def running(self, root: Root, link: Link, /) -> str:
+        """Return what says that the manager runs and has LINK, "" where nothing does."""
+
+    def configured(self, root: Root, link: Link, /) -> str:
+        """Return what says that the administrator has given LINK to the manager, running or not; "" where nothing does."""
+
     def check(self, root: Root, files: Sequence[File], /) -> str:
         """Ask the manager's own tool, where it is installed, what it thinks of FILES: "" or its complaint."""
 

@@ -1,12 +1,11 @@
 """Which network manager owns an interface: running daemons first, then files, and no guess between two."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from podroutes.errors import PersistError
 from podroutes.model.fib import Link
 from podroutes.model.text import listing, printable
-from podroutes.persist import networkd, networkmanager
-from podroutes.persist.ifupdown import has_stanza
+from podroutes.persist import BACKENDS, backend
 from podroutes.persist.root import Root
 
 
@@ -29,38 +28,19 @@ def detect(root: Root, links: Sequence[Link]) -> tuple[str, str]:
 
 def _owner(root: Root, link: Link) -> tuple[str, str]:
     """Return backend and evidence for one device."""
-    for source in (_running, _configured):
-        claims = list(source(root, link))
-        if len(claims) > 1:
-            each = " and ".join(f"{name} ({why})" for name, why in claims)
-            raise PersistError(f"{printable(link.name)} is claimed by {each}; name one with --persist BACKEND")
-        if claims:
-            return claims[0]
+    claims = _claims(root, link)
+    if len(claims) > 1:
+        each = " and ".join(f"{name} ({why})" for name, why in claims.items())
+        raise PersistError(f"{printable(link.name)} is claimed by {each}; name one with --persist BACKEND")
+    if claims:
+        return claims.popitem()
     if root.path("/run/systemd/system").is_dir():  # sd_booted(3)
         return "systemd", f"no network manager knows {link.name}, and systemd runs"
     raise PersistError(f"no network manager knows {printable(link.name)}; name one with --persist BACKEND")
 
 
-def _running(root: Root, link: Link) -> Iterator[tuple[str, str]]:
-    """Yield who says that it manages LINK now."""
-    file = networkd.network_file(root, link)
-    if file:
-        yield "networkd", f"{networkd.state_file(link)} names {file}"
-    if networkmanager.manages(root, link):
-        yield "networkmanager", f"{networkmanager.state_file(link)} says managed"
-    path = "/run/network/ifstate"  # ifup(8) of ifupdown; that of ifupdown2 keeps none
-    if any(line.split("=")[0] == link.name for line in (root.read(path) or "").splitlines()):
-        yield "ifupdown", f"{path} has {link.name}"
-
-
-def _configured(root: Root, link: Link) -> Iterator[tuple[str, str]]:
-    """Yield whose files are about LINK."""
-    if has_stanza(root, link.name):
-        yield "ifupdown", f"/etc/network/interfaces has a stanza for {link.name}"
-    if any(root.glob("/etc/netplan/*.yaml")):
-        from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
-
-        try:
-            yield "netplan", f"/etc/netplan has {find(root, link)}"
-        except PersistError:  # it is about other devices
-            return
+def _claims(root: Root, link: Link) -> dict[str, str]:
+    """Return who manages LINK now, with the evidence; where nobody does, whose files are about it."""
+    backends = {name: backend(name) for name in BACKENDS}
+    running = {name: why for name, each in backends.items() if (why := each.running(root, link))}
+    return running or {name: why for name, each in backends.items() if (why := each.configured(root, link))}

@@ -1,4 +1,4 @@
-"""ifupdown: a script that ifup(8) runs when an interface is up, interfaces(5), which never fails.
+"""ifupdown and ifupdown2: a script that ifup(8) runs when an interface is up, interfaces(5), which never fails.
 
 A failure would fail ifup and skip what comes after; a second ``iface`` stanza can run before the address is there. The name has
 no dot, as run-parts(8) passes over those that have.
@@ -21,6 +21,7 @@ PROTOCOL = OURS
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup looks for scripts each time
 _FILES = ("/etc/network/interfaces", "/etc/network/interfaces.d/*")
+_STATE = "/run/network/ifstate"
 
 
 def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
@@ -46,6 +47,17 @@ def has_stanza(root: Root, dev: str) -> bool:
     stanza = re.compile(rf"^[ \t]*iface[ \t]+{re.escape(dev)}(?!\S)", re.MULTILINE)
     names = (name for pattern in _FILES for name in root.glob(pattern) if root.path(name).is_file())
     return any(stanza.search(root.read(name) or "") for name in names)
+
+
+def running(root: Root, link: Link) -> str:
+    """Return where ifup(8) has noted that it brought LINK up; that of ifupdown2 keeps other notes."""
+    names = (line.split("=")[0] for line in (root.read(_STATE) or "").splitlines())
+    return f"{_STATE} has {link.name}" if link.name in names else ""
+
+
+def configured(root: Root, link: Link) -> str:
+    """Return which file has a stanza for LINK."""
+    return f"{_FILES[0]} has a stanza for {link.name}" if has_stanza(root, link.name) else ""
 
 
 def check(root: Root, files: Sequence[File]) -> str:

@@ -59,12 +59,29 @@ def place(root: Root, link: Link) -> str:
     from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
 
     place = find(root, link)
-    if networkmanager.manages(root, link) and not networkd.network_file(root, link):
+    if networkmanager.running(root, link) and not networkd.running(root, link):
         raise PersistError(
             f"netplan leaves {safe(link.name)} to NetworkManager, which changes the routes of netplan's files; "
             "use --persist networkmanager"
         )
     return place
+
+
+def running(root: Root, link: Link) -> str:  # noqa: ARG001, netplan runs no daemon
+    """Return nothing: netplan leaves LINK to another manager."""
+    return ""
+
+
+def configured(root: Root, link: Link) -> str:
+    """Return what netplan's files call LINK."""
+    if not any(root.glob("/etc/netplan/*.yaml")):
+        return ""
+    from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
+
+    try:
+        return f"/etc/netplan has {find(root, link)}"
+    except PersistError:  # they are about other devices
+        return ""
 
 
 def check(root: Root, files: Sequence[File]) -> str:

@@ -68,6 +68,17 @@ def state_file(link: Link) -> str:
     return f"/run/systemd/netif/links/{link.ifindex}"
 
 
+def running(root: Root, link: Link) -> str:
+    """Return where networkd says which file it uses for LINK."""
+    file = network_file(root, link)
+    return f"{state_file(link)} names {file}" if file else ""
+
+
+def configured(root: Root, link: Link) -> str:  # noqa: ARG001, networkd alone knows which of all the files it takes
+    """Return nothing: whose file is about LINK is known while networkd runs."""
+    return ""
+
+
 def check(root: Root, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it
     """Read the files back: every section of them is one complete route."""
     for file in files:

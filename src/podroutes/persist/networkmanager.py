@@ -40,19 +40,20 @@ def away(dev: str) -> str:
 
 def place(root: Root, link: Link) -> str:
     """Return the device's name, if NetworkManager manages it."""
-    if not manages(root, link):
+    if not running(root, link):
         raise PersistError(f"NetworkManager does not manage {safe(link.name)}; see `nmcli device`, or --persist auto")
     return safe(link.name)
 
 
-def manages(root: Root, link: Link) -> bool:
-    """Whether NetworkManager manages LINK."""
-    return keyfile(root.read(state_file(link)) or "").get("managed") == "true"
+def running(root: Root, link: Link) -> str:
+    """Return where NetworkManager says that it manages LINK."""
+    path = f"/run/NetworkManager/devices/{link.ifindex}"  # what it knows of LINK, for all to read
+    return f"{path} says managed" if keyfile(root.read(path) or "").get("managed") == "true" else ""
 
 
-def state_file(link: Link) -> str:
-    """Return where NetworkManager keeps what it knows of LINK."""
-    return f"/run/NetworkManager/devices/{link.ifindex}"
+def configured(root: Root, link: Link) -> str:  # noqa: ARG001, a profile need not name a device
+    """Return nothing: which profile LINK gets is known while NetworkManager runs."""
+    return ""
 
 
 def check(root: Root, files: Sequence[File]) -> str:

@@ -61,6 +61,14 @@ def place(root: Root, link: Link) -> str:  # noqa: ARG001, the unit asks for no 
     return safe(link.name)
 
 
+def running(root: Root, link: Link) -> str:  # noqa: ARG001, a unit has no device
+    """Return nothing: where nobody has LINK, ``detect`` falls back on this backend."""
+    return ""
+
+
+configured = running
+
+
 def check(root: Root, files: Sequence[File]) -> str:
     """Have ``systemd-analyze verify`` read the unit, in a directory of its own."""
     import tempfile  # noqa: PLC0415, only for what writes
