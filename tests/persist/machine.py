@@ -44,6 +44,7 @@ class Machine:
         self.root = memory / "root"
         self.python = "/usr/bin/python3" if alone else sys.executable
         self.source = CHECKOUT / "src"
+        self._written = memory / "upper"
         self._run = self.root / "run"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._log = (memory / "log").open("ab")
@@ -206,9 +207,9 @@ class Machine:
         return socket.if_nametoindex(link)
 
     def files(self) -> dict[str, str]:
-        """Return the text of every configuration file that a manager reads, ours included."""
-        found = (path for top in _EMPTY if top.startswith("etc") for path in (self.root / top).rglob("*"))
-        return {str(path.relative_to(self.root)): path.read_text() for path in found if path.is_file()}
+        """Return the text of every file in /etc that is not as it came with a package."""
+        found = (path for path in (self._written / "etc").rglob("*") if path.is_file())
+        return {str(path.relative_to(self._written)): path.read_text(errors="replace") for path in found}
 
     def stamps(self) -> dict[str, int]:
         """Return when each configuration file was written."""
