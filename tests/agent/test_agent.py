@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -283,14 +284,37 @@ def test_a_signal_has_it_look_again(start, nodes, notified):
     until(lambda: agent.status()["counters"]["passes"].get("asked"))
 
 
-def test_two_agents_do_not_share_an_address(start, nodes, tmp_path):
+def complaint(tmp_path):
+    """Return what an agent that did not start said."""
+    (line,) = [line for line in (tmp_path / "agent.log").read_text().splitlines() if line.startswith("podroutes: ")]
+    return line.removeprefix("podroutes: ")
+
+
+def test_there_are_never_two_agents(start, nodes, tmp_path):
     nodes(OWN, ONE)
-    start().ready()
-    assert start().ended() == 1
-    lines = (tmp_path / "agent.log").read_text().splitlines()
-    assert [line for line in lines if line.startswith("podroutes: ")] == [
-        "podroutes: --listen 127.0.0.1:9107: Address already in use; is another agent running here? (`podroutes status` asks it)"
-    ]
+    first = start().ready()
+    assert start("--listen", "none").ended() == 1
+    said = f"an agent (process {first.pid}) keeps the routes of this machine already: `podroutes status` asks it"
+    assert complaint(tmp_path) == said
+
+
+def test_an_address_that_is_taken_is_told(start, nodes, tmp_path):
+    nodes(OWN, ONE)
+    with socket.create_server(("127.0.0.1", 9107)):
+        assert start().ended() == 1
+    assert complaint(tmp_path).startswith("--listen 127.0.0.1:9107: Address already in use; ")
+
+
+def test_nothing_is_removed_while_an_agent_would_put_it_back(start, nodes, routes):
+    nodes(OWN, ONE)
+    agent = start().ready()
+    done = podroutes("remove")
+    assert done.returncode == 1
+    assert f"an agent (process {agent.pid}) is running here and would put the routes back: stop it first" in done.stderr
+    assert routes() == [R1]
+    agent.end()
+    assert podroutes("remove").returncode == 0
+    assert routes() == []
 
 
 def podroutes(*words):

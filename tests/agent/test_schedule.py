@@ -18,7 +18,7 @@ def test_the_earliest_reason_counts_and_a_pass_serves_all():
     plan.want("kernel", 20)
     assert plan.due() == 5
     assert plan.begin(5) == "nodes"
-    plan.end(5, ok=True)
+    plan.end(5, ok=True, idle=False)
     assert plan.due() == 305
 
 
@@ -26,9 +26,21 @@ def test_passes_take_at_most_half_of_the_time():
     plan = schedule()
     plan.want("kernel", 100)
     plan.begin(100)
-    plan.end(102, ok=True)
+    plan.end(102, ok=True, idle=False)
     plan.want("kernel", 102)
     assert plan.due() == 104
+
+
+def test_passes_that_find_nothing_to_do_take_less_and_less_of_the_time():
+    plan, now, shares = schedule(), 0.0, []
+    for _ in range(12):
+        plan.want("kernel", now)
+        plan.begin(now)
+        plan.end(now + 1, ok=True, idle=True)
+        plan.want("kernel", now + 1)
+        shares.append(plan.due() - now - 1)
+        now = plan.due()
+    assert shares == [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9]
 
 
 def test_failures_are_tried_again_later_each_time_and_forgotten_after_a_success():
@@ -36,14 +48,14 @@ def test_failures_are_tried_again_later_each_time_and_forgotten_after_a_success(
     delays = []
     for _ in range(12):
         plan.begin(0)
-        plan.end(0, ok=False)
+        plan.end(0, ok=False, idle=False)
         delays.append(plan.due())
     assert delays[:4] == [0.75 * FIRST_RETRY * 2**n for n in range(4)]
     assert delays[-1] == 0.75 * LAST_RETRY
     plan.begin(0)
-    plan.end(0, ok=True)
+    plan.end(0, ok=True, idle=False)
     plan.begin(0)
-    plan.end(0, ok=False)
+    plan.end(0, ok=False, idle=False)
     assert plan.due() == delays[0]
 
 
@@ -52,6 +64,6 @@ def test_resyncs_of_a_cluster_are_spread():
     for random in (0.0, 0.5, 1.0):
         plan = Schedule(300, lambda random=random: random)
         plan.begin(0)
-        plan.end(0, ok=True)
+        plan.end(0, ok=True, idle=False)
         due.add(plan.due())
     assert due == {270, 300, 330}

@@ -23,7 +23,7 @@ from podroutes.agent.source import Source
 from podroutes.agent.view import View
 from podroutes.core.guard import AGAIN
 from podroutes.errors import AgentError, PodroutesError
-from podroutes.kernel.watch import Heard, KernelWatch, program_of
+from podroutes.kernel.watch import KernelWatch, program_of
 from podroutes.model.status import SourceStatus
 
 _STUCK = 60.0  # seconds without a round of the loop after which it counts as dead
@@ -141,17 +141,14 @@ class Loop:
 
     def _hear(self) -> None:
         """Take in what the kernel announced; what was simply taken away is put back at once."""
-        more = True
-        while more:
-            heard = self._watch.read(self._machine.devices)
-            more = heard.more
-            if heard == Heard(more=more) or not self._machine.concerns(heard):
-                continue
-            now = time.monotonic()
-            healed = self._machine.heal(heard, now, program_of)
-            self._record.heard(heard, healed)
-            whole = len(healed) == len(heard.lost) and not (heard.came or heard.surroundings or heard.overflow)
-            self._schedule.want("kernel", now + CONFIRM if whole else now)
+        heard = self._watch.read(self._machine.devices)
+        if not (heard.touched or heard.surroundings or heard.overflow) or not self._machine.concerns(heard):
+            return
+        now = time.monotonic()
+        healed = self._machine.heal(heard, now, program_of)
+        self._record.heard(heard, healed)
+        whole = len(healed) == len(heard.lost) and not (heard.came or heard.surroundings or heard.overflow)
+        self._schedule.want("kernel", now + CONFIRM if whole else now)
 
     def _receive(self) -> None:
         """Take in what the source told; of several views the last one counts."""
@@ -189,10 +186,10 @@ class Loop:
             found = self._machine.reconcile(view, began)
         except PodroutesError as error:
             self._record.broken(reason, str(error))
-            self._schedule.end(time.monotonic(), ok=False)
+            self._schedule.end(time.monotonic(), ok=False, idle=False)
             return
         now = time.monotonic()
-        self._schedule.end(now, ok=not found.failures)
+        self._schedule.end(now, ok=not found.failures, idle=not found.done)
         if found.postponed is not None:
             self._schedule.want("contested", found.postponed)
         self._hold(found, now, source)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 FIRST_RETRY, LAST_RETRY = 0.2, 30.0  # seconds after a pass that could not do everything, doubled each time
 CONFIRM = 0.05  # seconds after which a whole pass looks at what was done at once; a burst of events shares it
+PATIENT = 9  # passes that find nothing to do make the next one wait up to so many times as long as they took: pods come and go
 JITTER = 0.1  # of the interval of resyncs, so that a cluster's agents do not look all at once
 
 
@@ -15,6 +16,7 @@ class Schedule:
         self._random = random
         self._due: dict[str, float] = {}
         self._failures = 0
+        self._idle = 0  # passes in a row that had nothing to do
         self._began = 0.0
         self._free = 0.0  # before this no pass, so that they never take more than half of the time
 
@@ -33,9 +35,13 @@ class Schedule:
         self._began = now
         return first
 
-    def end(self, now: float, *, ok: bool) -> None:
-        """Take note that a pass ended NOW; one that could not do everything is tried again, later each time."""
-        self._free = now + (now - self._began)
+    def end(self, now: float, *, ok: bool, idle: bool) -> None:
+        """Take note that a pass ended NOW; one that could not do everything is tried again, later each time.
+
+        IDLE is whether it had nothing to do: of a flood of events that are none of our business few passes come.
+        """
+        self._idle = min(self._idle + 1, PATIENT) if idle else 0
+        self._free = now + (now - self._began) * max(1, self._idle)
         self.want("resync", now + self._resync * (1 + JITTER * (2 * self._random() - 1)))
         if ok:
             self._failures = 0

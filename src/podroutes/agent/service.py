@@ -17,6 +17,7 @@ from podroutes.agent.source import Publish, Report, Source
 from podroutes.agent.view import View
 from podroutes.errors import InventoryError
 from podroutes.kernel.watch import KernelWatch
+from podroutes.probe import presence
 
 _GOODBYE = 5.0  # seconds that a source may take to end
 
@@ -36,7 +37,7 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
     record = Record(log, machine, keeper.keep)
     loop = Loop(Parts(machine, watch, record, log), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
-    with _endpoint(wishes.listen, record, loop):
+    with presence.claim(), _endpoint(wishes.listen, record, loop):
         _remember(wishes.state_dir, loop, log)
         log("info", "started", version=record.status.version, process=record.status.pid, listen=wishes.listen)
         thread = threading.Thread(target=_told(source, loop), name="source", daemon=True)

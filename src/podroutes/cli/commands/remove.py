@@ -7,6 +7,7 @@ from podroutes.cli import options, session
 from podroutes.cli.commands.apply import carry_out
 from podroutes.cli.parser import Parser
 from podroutes.core.ownership import ours
+from podroutes.errors import AgentError
 from podroutes.kernel import Kernel
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.lasting import FileChange
@@ -14,11 +15,12 @@ from podroutes.model.plan import Change, Plan
 from podroutes.persist import carry
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
+from podroutes.probe import presence
 from podroutes.views import data
 
 _DESCRIPTION = """\
 Delete every route of protocol 107 (podroutes), in every table, every file that podroutes wrote for the next boot, with
-netplan also the routes that it made of our file, and nothing else. Needs no inventory.
+netplan also the routes that it made of our file, and nothing else. Needs no inventory. Refuses while an agent runs here.
 
 exit status: 0 done, 1 something could not be done
 """
@@ -33,6 +35,9 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Delete every route and every file of ours; 0 done, 1 something could not be done."""
+    agent = None if arguments.dry_run else presence.running()
+    if agent is not None:
+        raise AgentError(f"an agent (process {agent}) is running here and would put the routes back: stop it first")
     with NetlinkKernel() as kernel:
         plan = _plan(kernel)
         if not arguments.dry_run:

@@ -1,0 +1,45 @@
+"""Whether an agent keeps the routes of this network namespace: told by an abstract socket, unix(7), which is one a namespace.
+
+It vanishes with its process, so that there is nothing that could be stale.
+"""
+
+import os
+import socket
+import struct
+
+from podroutes.errors import AgentError
+
+_NAME = b"\0podroutes/agent"
+_PATIENCE = 1.0  # seconds; connect(2) to a socket that listens does not wait for its process
+
+
+def claim() -> socket.socket:
+    """Return what says that an agent is here, for as long as it is open. Raises AgentError where there is one already."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(_NAME)
+        listener.listen()
+    except OSError as error:
+        pid = running()
+        if pid is None:  # a stranger has the name: that must not keep us from our work
+            return listener
+        listener.close()
+        raise AgentError(
+            f"an agent (process {pid}) keeps the routes of this machine already: `podroutes status` asks it"
+        ) from error
+    return listener
+
+
+def running() -> int | None:
+    """Return the process id of the agent here (0: it is in another PID namespace), None where there is none.
+
+    What an unprivileged stranger says is not believed: only root's and our own user's agents count.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
+        try:
+            client.connect(_NAME)
+        except OSError:
+            return None
+        pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid if uid in (0, os.geteuid()) else None
