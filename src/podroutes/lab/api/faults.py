@@ -1,0 +1,164 @@
+"""Faults on demand: what networks and overloaded servers do to a client, done on purpose.
+
+A fault waits for requests of its verb and spoils so many of them. A hang-up is for the watches that run already.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from podroutes.lab.api.message import Disconnect, Refusal, Response, bad_request, refuse
+from podroutes.lab.api.watching import error
+
+VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
+KINDS = ("cut", "empty", "garbage", "gone", "reset", "stall", "status", "truncate")
+GARBAGE = b'\x00\xff<html>502 Bad Gateway</html>{"type":\n'
+_STALL = 3600.0  # seconds: longer than anybody's patience
+_REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    409: "Conflict",
+    410: "Expired",
+    422: "Invalid",
+    429: "TooManyRequests",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """One way to fail, for the next COUNT requests of a VERB ("" is any).
+
+    ``status`` answers STATUS, with RETRY_AFTER seconds unless 0; ``reset`` closes without an answer; ``garbage`` answers
+    200 with what is no JSON; ``gone`` answers 410, a watch by an ERROR event; ``empty`` answers that there is nothing;
+    ``cut`` closes the connection after AFTER bytes of the answer, ``truncate`` ends it there as if it were complete, and
+    ``stall`` sends no more from there on but keeps the connection.
+    """
+
+    kind: str
+    verb: str = ""
+    count: int = 1
+    status: int = 500
+    retry_after: int = 0
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind} is none of {', '.join(KINDS)}")
+        if self.verb and self.verb not in VERBS:
+            raise ValueError(f"verb {self.verb} is none of {', '.join(VERBS)}")
+
+
+class Call(NamedTuple):
+    """One hang-up, numbered: what to send before the connection is closed."""
+
+    number: int = 0
+    last_word: bytes = b""
+
+
+class Faults:
+    """The faults that still wait for a request, in their order. Any thread may call anything."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+        self.call = Call()
+
+    def add(self, fault: Fault) -> None:
+        """Spoil the next requests with FAULT, after those that wait already."""
+        with self._lock:
+            self._waiting.append(fault)
+
+    def clear(self) -> None:
+        """Forget every fault; what stalls is closed."""
+        with self._lock:
+            self._waiting.clear()
+            self._released.set()
+            self._released = threading.Event()
+
+    def waiting(self) -> list[Fault]:
+        """Return the faults that still wait, with what is left of their counts."""
+        with self._lock:
+            return list(self._waiting)
+
+    def hang_up(self, last_word: bytes = b"") -> None:
+        """Let every running watch send LAST_WORD (half a line, an ERROR event) and be closed without an end."""
+        self.call = Call(self.call.number + 1, last_word)
+
+    def take(self, verb: str) -> Fault | None:
+        """Return the first fault for a request of VERB, and count it."""
+        with self._lock:
+            for index, fault in enumerate(self._waiting):
+                if fault.verb in ("", verb):
+                    left = [msgspec.structs.replace(fault, count=fault.count - 1)] if fault.count > 1 else []
+                    self._waiting[index : index + 1] = left
+                    return fault
+        return None
+
+    def spoil(self, fault: Fault, verb: str, response: Response) -> Response:
+        """Return what becomes of RESPONSE, the answer to a request of VERB."""
+        pieces = response.pieces
+        if fault.kind == "status":
+            return refuse(_refusal(fault))
+        if fault.kind == "gone":
+            gone = _refusal(msgspec.structs.replace(fault, status=410))
+            return response._replace(pieces=[error(gone)]) if verb == "watch" else refuse(gone)
+        if fault.kind == "garbage":
+            return Response(200, [GARBAGE], response.length and len(GARBAGE), response.headers)
+        if fault.kind == "reset":
+            return response._replace(status=0, pieces=_then_close([]))
+        if fault.kind == "truncate":
+            begun = b"".join(_first(pieces, fault.after))
+            return response._replace(pieces=[begun], length=response.length and len(begun))
+        if fault.kind == "cut":
+            return response._replace(pieces=_then_close(_first(pieces, fault.after)))
+        if fault.kind == "stall":
+            return response._replace(pieces=_then_close(self._stalling(_first(pieces, fault.after))))
+        return response  # "empty" is made where lists are
+
+    def _stalling(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        released = self._released
+        yield from pieces
+        for _ in range(int(_STALL)):
+            if released.wait(1.0):
+                return
+            yield b""
+
+
+def decode(body: bytes) -> Fault:
+    """Return the fault that BODY, JSON, describes; Refusal 400 where it describes none."""
+    try:
+        return msgspec.json.decode(body, type=Fault)
+    except msgspec.DecodeError as error:  # ValueError of __post_init__ included
+        raise bad_request(f"no fault: {error}") from None
+
+
+def document(fault: Fault) -> Any:
+    """Return FAULT as JSON values."""
+    return msgspec.to_builtins(fault)
+
+
+def _refusal(fault: Fault) -> Refusal:
+    reason = _REASONS.get(fault.status, "InternalError")
+    details = {"retryAfterSeconds": fault.retry_after} if fault.retry_after else None
+    return Refusal(fault.status, reason, f"{reason}: a fault of the lab API, on purpose", details)
+
+
+def _first(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the first SIZE bytes of PIECES."""
+    if size <= 0:
+        return
+    for piece in pieces:
+        yield piece[:size]
+        size -= len(piece)
+        if size <= 0:
+            return
+
+
+def _then_close(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    yield from pieces
+    raise Disconnect

@@ -1,0 +1,197 @@
+"""The lab API on a TCP socket: HTTP/1.1 with connections that stay, answers of unknown length in chunks (RFC 9112)."""
+
+import select
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from podroutes.lab.api.discovery import NAME
+from podroutes.lab.api.message import Disconnect, Refusal, Request, Response, refuse
+from podroutes.lab.api.service import NodeApi
+
+_LARGEST_BODY = 3 << 20  # bytes: the limit of the real server for JSON
+_ALLOWED = "GET, POST, PUT, PATCH, DELETE"
+
+
+class Server:
+    """Serves API at ADDRESS (host, port; port 0 is any free one, which ``address`` then has) while started.
+
+    ``stop`` closes the door and every connection, as a server that dies does; ``start`` opens it again at the same
+    address. LISTENER is a socket that listens already, TLS the context of a server with a certificate.
+    """
+
+    def __init__(
+        self,
+        api: NodeApi,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        *,
+        listener: socket.socket | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.api = api
+        self.address = address
+        self._listener = listener
+        self._tls = tls
+        self._http: _Http | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is, once it has been started."""
+        host, port = self.address
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> None:
+        """Open the door; ``OSError`` as bind(2) says."""
+        self._http = _Http(self.api, self._listener or listen(self.address), self._tls)
+        self._listener = None  # closed with the door
+        self.address = self._http.socket.getsockname()[:2]
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="lab-api", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the door and every connection; returns when the last thread has ended."""
+        if self._http and self._thread:
+            self._http.shutdown()
+            self._thread.join()
+            self._http.close()
+            self._http = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def listen(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that listens at ADDRESS; ``OSError`` as bind(2) says."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=1024)  # a lab's agents all come at once
+
+
+class _Http(ThreadingHTTPServer):
+    """One thread a connection; knows its connections, to close them."""
+
+    daemon_threads = False  # they are waited for, so that nothing outlives ``stop``
+
+    def __init__(self, api: NodeApi, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.api = api
+        self._tls = tls
+        self._connections: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        connection, peer = self.socket.accept()
+        if self._tls:  # the handshake belongs to the connection's thread: it may take its time
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        self._connections.add(connection)
+        return connection, peer[:2]
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]  # TCP only
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that went away: they may."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+    def close(self) -> None:
+        self.api.hang_up()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Turns what comes over a connection into requests of the API, and its responses into what goes back."""
+
+    server: _Http
+    protocol_version = "HTTP/1.1"
+    server_version = NAME
+    sys_version = ""
+    disable_nagle_algorithm = True  # an event is worth a packet of its own
+    rbufsize = 1 << 16
+
+    def do_GET(self) -> None:
+        """Answer a request of any method."""
+        try:
+            length = int(self.headers.get("Content-Length") or 0)
+        except ValueError:
+            length = _LARGEST_BODY + 1
+        if length > _LARGEST_BODY or self.headers.get("Transfer-Encoding"):
+            self.close_connection = True  # the body is still to come, and nobody wants to read it
+            self._send(refuse(Refusal(413, "RequestEntityTooLarge", "want a Content-Length of 3 MB at most")))
+            return
+        url = urlsplit(self.path)
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self.rfile.read(length) if length else b""
+        self._send(self.server.api.answer(Request(self.command, unquote(url.path), query, headers, body)))
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815  the names that http.server calls
+
+    def _send(self, response: Response) -> None:
+        try:
+            if response.status:
+                self._head(response)
+                chunked = response.length is None
+                for piece in self._pieces(response):
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                if chunked and self.command != "HEAD":
+                    self.wfile.write(b"0\r\n\r\n")
+            else:
+                self.close_connection = True
+        except (Disconnect, ConnectionError):
+            self.close_connection = True
+
+    def _head(self, response: Response) -> None:
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if response.status == 405:
+            self.send_header("Allow", _ALLOWED)
+        if response.length is None:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(response.length))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def _pieces(self, response: Response) -> Iterator[bytes]:
+        """Yield what there is to send, as long as there is somebody to send it to."""
+        if self.command == "HEAD":
+            return
+        for piece in response.pieces:
+            if piece:
+                yield piece
+            elif self._is_gone():
+                raise Disconnect
+
+    def _is_gone(self) -> bool:
+        """Whether the client has closed its side, which only a client that is done with a watch does."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        if not readable or isinstance(self.connection, ssl.SSLSocket):
+            return False  # under TLS what is readable may be no more than a record of it
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name it has there
+        """Be quiet: the lab has no terminal, and tests look at the store."""
