@@ -1,5 +1,7 @@
 """From the first apply to remove, on machines with real managers: one plan of kernel and files, and nothing left behind."""
 
+from pathlib import Path
+
 import pytest
 
 from persist.machine import INVENTORY, MACHINES, SEED
@@ -20,6 +22,7 @@ KINDS = {
     "systemd": Networkd,
 }
 WANTS = "/etc/systemd/system/multi-user.target.d/50-podroutes.conf"
+FORWARDS = Path("/proc/sys/net/ipv4/ip_forward")  # of the network namespace that we are in
 NAME = "/etc/iproute2/rt_protos.d/podroutes.conf"
 
 
@@ -212,7 +215,11 @@ def test_activate_has_the_manager_take_the_routes_up(machine, booted):
     manager = booted(Networkd)
     machine.neighbours("192.168.8.21", "192.168.8.22")
     manager.wait()
-    machine.podroutes("apply", "--persist", "auto", "--activate")
+    FORWARDS.write_text("0")
+    machine.podroutes("apply", "--persist", "auto", "--sysctl")
+    assert FORWARDS.read_text() == "0\n", "what is written down is for the next boot"
+    machine.podroutes("apply", "--activate")
+    assert FORWARDS.read_text() == "1\n"
     machine.ip("link set ens18 down")
     machine.ip("link set ens18 up")
     machine.wait(lambda: machine.routes() == [(route, "107") for route in SEED], "networkd's own routes")
@@ -223,15 +230,29 @@ def test_activate_puts_everything_back_when_a_node_stops_answering(machine, boot
     machine.neighbours("192.168.8.21", "192.168.8.22")
     manager.wait()
     machine.ip("route add 10.200.1.0/24 via 192.168.8.99 proto 107")
+    FORWARDS.write_text("0")
     before = machine.files()
     spoil = "[ -e /run/once ] && ip route del unreachable 192.168.8.22 || ip route add unreachable 192.168.8.22"
     machine.write("/usr/local/bin/networkctl", f"#!/bin/sh\n{spoil}\ntouch /run/once\n", 0o755)
     said = machine.podroutes(
-        "apply", "--persist", "auto", "--activate", status=1, PATH="/usr/local/bin:/usr/sbin:/usr/bin"
+        "apply", "--persist", "auto", "--sysctl", "--activate", status=1, PATH="/usr/local/bin:/usr/sbin:/usr/bin"
     )
     assert "everything put back as it was: 192.168.8.22 answered before" in said
     assert machine.files() == before
     assert machine.routes() == [("10.200.1.0/24 via 192.168.8.99", "107")]
+    assert FORWARDS.read_text() == "0\n"
+
+
+def test_forwarding_can_be_written_down_alone(machine, booted):
+    booted(Networkd)
+    machine.podroutes("apply", "--sysctl")
+    assert machine.read("/etc/sysctl.d/90-podroutes.conf").endswith("net.ipv4.ip_forward = 1\n")
+    assert not machine.exists(NAME)
+    assert machine.podroutes("show").count("until reboot") == 2
+    assert machine.podroutes("plan").startswith("No changes.")
+    assert "goes with --persist" in machine.podroutes("apply", "--sysctl", "--activate", status=1)
+    machine.podroutes("remove")
+    assert not machine.exists("/etc/sysctl.d/90-podroutes.conf")
 
 
 def test_auto_says_what_it_chose_and_why(machine, booted):

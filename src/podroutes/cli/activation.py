@@ -1,4 +1,4 @@
-"""``apply --activate``: the network manager reads its files now, and everything goes back where that costs the way to a node."""
+"""``apply --activate``: what the files say holds now, and everything goes back where that costs the way to a node."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Plan
 from podroutes.model.text import listing
 from podroutes.persist import backend, carry
+from podroutes.persist.extras import kept, switch
 from podroutes.persist.ledger import Found, find
 from podroutes.persist.reach import MOST, answering
 from podroutes.persist.root import Root
@@ -35,9 +36,11 @@ def activate(name: str, files: Sequence[FileChange], then: Then, kernel: Kernel,
     they were.
     """
     commands = backend(name).RELOAD
-    after = find(Root()).ledger("")
+    found = find(Root())
+    after = found.ledger("")
     vias = sorted({route.via for route in ours(kernel.snapshot(), after) if route.via})
     nodes = answering(vias[:: len(vias) // MOST + 1], _FIRST)
+    sysctls = switch(Root(), kept(found.files[""]))
     trouble = _reload(commands)
     if not trouble and (lost := nodes - answering(nodes, _PATIENCE)):
         trouble = f"{listing(sorted(map(str, lost)))} answered before and not any more"
@@ -46,6 +49,7 @@ def activate(name: str, files: Sequence[FileChange], then: Then, kernel: Kernel,
     if not trouble:
         return
     carry.undo(Root(), files, then.found.files)
+    switch(Root(), sysctls)
     _reload(commands)
     answering(nodes, _PATIENCE)
     kernel.apply(back(then.fib, then.found.ledger(""), kernel.snapshot(), after))

@@ -49,7 +49,7 @@ def persist(parser: Parser) -> None:
         help=f"write the routes down for the next boot: auto (for the manager of the interface), {', '.join(BACKENDS)}; "
         "none takes back what was written; without it, what is written down already is kept up to date",
     )
-    parser.add_argument("--sysctl", action="store_true", help="with --persist: turn on forwarding at boot as well")
+    parser.add_argument("--sysctl", action="store_true", help="write down, too, that this machine forwards packets")
 
 
 def listen(parser: Parser, meaning: str) -> None:

@@ -55,7 +55,7 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     way. Where only what is there already cannot be kept up, that is a problem of the plan, and the kernel's routes go ahead.
     """
     found = find(root)
-    if not (wish.backend or any(found.files.values())):
+    if not (wish.backend or wish.sysctl or any(found.files.values())):
         return Whole(plan_here(claims, own, fib, adopt=wish.adopt), Ledger())
 
     def plan(name: str) -> tuple[Planned, Ledger]:
