@@ -31,3 +31,11 @@ class PersistError(PodroutesError):
 
 class AgentError(PodroutesError):
     """The agent cannot run as it was told to, or cannot be asked."""
+
+
+class PushError(PodroutesError):
+    """A machine cannot be reached, asked or changed over SSH."""
+
+
+class KubernetesError(PodroutesError):
+    """The Kubernetes API cannot be asked: a kubeconfig that does not do, no connection, or a refusal."""

@@ -131,8 +131,13 @@ def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
 
 
 def _raw(source: Source, node: KubernetesNode, place: str) -> RawNode:
-    metadata, spec, status = node.metadata or Metadata(), node.spec or Spec(), node.status or Status()
-    name = node_name(source, place, node.kind, metadata.name)
+    name = node_name(source, place, node.kind, node.metadata.name if node.metadata else None)
+    return raw_node(name, node)
+
+
+def raw_node(name: str, node: KubernetesNode) -> RawNode:
+    """Return what routes need of NODE, which is called NAME."""
+    spec, status = node.spec or Spec(), node.status or Status()
     cidrs = once((text, None) for text in (spec.pod_cidr, *(spec.pod_cidrs or ())) if text)
     ips, hostnames = internal_ips_and_hostnames((one.type, one.address, None) for one in status.addresses or ())
     return RawNode(name, ips, cidrs, None, hostnames)

@@ -1,0 +1,7 @@
+"""The Kubernetes door: the nodes of a cluster, once or again whenever they change.
+
+- ``kubeconfig``, ``settings``: which cluster, and as whom; ``credentials``, ``plugin``: the identity of now;
+- ``client``, ``tls``: asking, on urllib3; ``decode``, ``lines``: understanding the answers;
+- ``reflector``, ``table``: list and watch without I/O; ``watch``: the same with a server around it;
+- ``listing``: all nodes once; ``reporting``: Events and conditions, what an agent tells the cluster.
+"""

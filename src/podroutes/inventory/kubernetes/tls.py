@@ -1,0 +1,45 @@
+"""TLS as a kubeconfig wants it: authorities and client certificates from memory, never through a file on disk."""
+
+import os
+import ssl
+
+from podroutes.errors import KubernetesError
+from podroutes.inventory.kubernetes.access import Access
+
+
+def context(access: Access, authority: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
+    """Return a context with AUTHORITY (b"": those of the system) and a client's CERTIFICATE and KEY, all PEM.
+
+    Raises KubernetesError where they are not what they should be.
+    """
+    try:
+        made = ssl.create_default_context(cadata=authority.decode("latin-1") or None)
+    except (ssl.SSLError, ValueError):
+        raise KubernetesError(f"{access.name}: the certificate authority is not a certificate in PEM form") from None
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the authorities of the hard way and of old kubeadm lack an extension
+    made.set_alpn_protocols(["http/1.1"])
+    if not access.verify:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if certificate:
+        _present(made, access, certificate + b"\n" + key)
+    return made
+
+
+def _present(made: ssl.SSLContext, access: Access, pem: bytes) -> None:
+    """Have MADE present the certificate and key of PEM: OpenSSL reads them from a file only, so here is one in memory."""
+    file = os.memfd_create("podroutes")
+    try:
+        os.write(file, pem)
+        made.load_cert_chain(f"/proc/self/fd/{file}", password=_no_password)
+    except (ssl.SSLError, ValueError) as error:
+        why = getattr(error, "reason", None) or str(error)
+        raise KubernetesError(
+            f"{access.name}: the client certificate and its key do not do: {why}; wanted an unencrypted PEM pair"
+        ) from None
+    finally:
+        os.close(file)
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
