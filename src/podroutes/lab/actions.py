@@ -8,6 +8,7 @@ from typing import Any
 
 from podroutes.errors import LabError
 from podroutes.lab import listing, registry
+from podroutes.lab.places import KUBECONFIG
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import default_cluster, fitted, pod_address, to_document
 from podroutes.model.cluster import Cluster
@@ -19,30 +20,45 @@ def up(arguments: argparse.Namespace) -> int:
     """Make a lab."""
     cluster = _topology(arguments)
     began = time.monotonic()
-    make(arguments.name, cluster)
+    make(arguments.name, cluster, kubernetes=arguments.kubernetes)
     lab = registry.find(arguments.name)
     took = time.monotonic() - began
     kind = "as root" if os.geteuid() == 0 else "without root"
     print(f"lab {printable(lab.name)}: {listing.count(cluster)} up in {took:.2f} s {kind} (process {lab.pid})\n")
     print("\n".join(listing.machines(cluster, listing.FEW)))
     name, first = registry.option(lab.name), cluster.nodes[0].name
-    print(
-        f"\ntry   podroutes lab ping{name}\n"
-        f"      podroutes lab inventory{name} > lab.yaml\n"
-        f"      podroutes lab exec{name} {first} -- podroutes plan -i lab.yaml\n"
-        f"      podroutes lab exec{name} --all -- podroutes apply -i lab.yaml\n"
-        f"end   podroutes lab down{name}"
-    )
+    if lab.api:
+        print("\n".join(["", *listing.programs(lab)]))
+        ways = [
+            f"lab exec{name} switch -- kubectl get nodes -w",
+            f"lab exec{name} switch -- kubectl delete node {first}",
+            f"lab exec{name} {first} -- podroutes status",
+            f"lab ping{name}",
+        ]
+    else:
+        ways = [
+            f"lab ping{name}",
+            f"lab inventory{name} > lab.yaml",
+            f"lab exec{name} {first} -- podroutes plan -i lab.yaml",
+            f"lab exec{name} --all -- podroutes apply -i lab.yaml",
+        ]
+    print()
+    for way in ways:
+        print(f"{'try' if way is ways[0] else '':5} podroutes {way}")
+    print(f"end   podroutes lab down{name}")
     return 0
 
 
-def make(name: str, cluster: Cluster) -> None:
-    """Make the lab NAME of CLUSTER, which has to be ``fitted``; raises LabError, and then leaves nothing."""
+def make(name: str, cluster: Cluster, *, kubernetes: bool = False) -> None:
+    """Make the lab NAME of CLUSTER, which has to be ``fitted``; raises LabError, and then leaves nothing.
+
+    With KUBERNETES it has the lab API, and an agent on every machine.
+    """
     from podroutes.lab import holder  # noqa: PLC0415  ctypes and subprocess, for this command only
 
     listener = registry.reserve(name)
     try:
-        holder.start(cluster, listener)
+        holder.start(cluster, listener, kubernetes=kubernetes)
     finally:
         listener.close()
 
@@ -69,6 +85,8 @@ def status(arguments: argparse.Namespace) -> int:
     for lab in labs:
         print(f"lab {printable(lab.name)}: {listing.count(lab.cluster)}, process {lab.pid}\n")
         print("\n".join(listing.machines(lab.cluster, len(lab.cluster.nodes))))
+        if lab.api:
+            print("\n".join(["", *listing.programs(lab)]))
         print(f"\nwhich pod reaches which: podroutes lab ping{registry.option(lab.name)}")
     return 0
 
@@ -88,6 +106,8 @@ def execute(arguments: argparse.Namespace) -> int:
     if not any(words[:1]) or (name is None and not arguments.all):
         raise LabError("say where and what to run: podroutes lab exec NODE -- CMD, or --all -- CMD for every machine")
     lab = registry.find(arguments.name)
+    if lab.api:
+        os.environ["KUBECONFIG"] = KUBECONFIG  # no cluster but the lab's can be reached from inside
     if name is not None:
         name = inside.known(lab, name)
         inside.enter(lab)
@@ -117,6 +137,19 @@ def ping(arguments: argparse.Namespace) -> int:
 def inventory(arguments: argparse.Namespace) -> int:
     """Print the lab's inventory."""
     print("\n".join(listing.inventory(registry.find(arguments.name).cluster)))
+    return 0
+
+
+def kubeconfig(arguments: argparse.Namespace) -> int:
+    """Print the kubeconfig of the lab API."""
+    from podroutes.lab import running  # noqa: PLC0415  ctypes, for this command only
+
+    lab = registry.find(arguments.name)
+    if not lab.api:
+        raise LabError(
+            f"the lab {printable(lab.name)} has no API: make one with `podroutes lab up --kubernetes{registry.option(lab.name)}`"
+        )
+    print(running.kubeconfig(lab.api))
     return 0
 
 
@@ -150,6 +183,7 @@ def _document(lab: Lab) -> dict[str, Any]:
         "pid": lab.pid,
         **document,
         "nodes": [{**node, "pod": pods[node["name"]]} for node in document["nodes"]],
+        **({"api": {"url": lab.api, "ended": lab.api_ended}, "agents": lab.agents} if lab.api else {}),
     }
 
 

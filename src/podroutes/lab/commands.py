@@ -22,8 +22,15 @@ exit status: 0 nothing is left, 1 error
 _EXEC = """\
 Run CMD on a machine of the lab, in its network and under its name, with this terminal, environment and directory. NODE is
 a machine, its pod (pod@worker-0) or the switch (switch). Files are the host's, except /run, of which a lab has its own.
+Variables that name proxies are left out, and in a lab of --kubernetes KUBECONFIG is that of its API.
 
 exit status: that of CMD; 126 it cannot be run, 127 it is not found, 128+N ended by signal N; with --all the highest
+"""
+_KUBECONFIG = """\
+Print the kubeconfig of the lab API, which is emulated and not Kubernetes. It can be reached from inside the lab only, where
+`lab exec` sets KUBECONFIG to a copy of it: `podroutes lab exec switch -- kubectl get nodes -w` needs nothing more.
+
+exit status: 0 printed, 1 the lab has no API
 """
 _PING = """\
 Send real ICMP and ICMPv6 echo requests from every pod (and every machine without pods) to every pod.
@@ -56,6 +63,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--control-plane", action="store_true", help='also a machine "server" at 192.168.8.10, without pods'
     )
     up.add_argument(
+        "--kubernetes",
+        action="store_true",
+        help="also serve the machines as Nodes of an emulated API, and run an agent on each",
+    )
+    up.add_argument(
         "-i", "--inventory", metavar="PATH", help="make the machines of this inventory instead; - is standard input"
     )
     _name(up)
@@ -82,6 +94,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     inventory = add("inventory", "print the lab's inventory, for `podroutes plan -i -` and friends")
     _name(inventory)
+
+    kubeconfig = add("kubeconfig", "print how kubectl finds the API of a lab of --kubernetes, from inside", _KUBECONFIG)
+    _name(kubeconfig)
 
     demo = add("demo", "tell the whole story in one minute", _DEMO)
     demo.add_argument("--nodes", type=int, metavar="N", help="how many workers (default 3)")

@@ -13,10 +13,11 @@ from types import FrameType
 from typing import NoReturn
 
 from podroutes.errors import LabError
-from podroutes.lab import syscalls
+from podroutes.lab import running, syscalls
 from podroutes.lab.building import build
 from podroutes.lab.forbidden import reason, setting
 from podroutes.lab.places import search_path
+from podroutes.lab.running import Programs
 from podroutes.lab.topology import to_document
 from podroutes.model.cluster import Cluster
 
@@ -25,8 +26,10 @@ _PATIENCE = 1.0  # seconds that one client may keep the others waiting
 _UP = "up"
 
 
-def start(cluster: Cluster, listener: socket.socket) -> None:
+def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False) -> None:
     """Make the lab that CLUSTER describes; its holder then serves LISTENER (bound, not yet listening) until it is killed.
+
+    With KUBERNETES the lab API serves its machines as Nodes, and an agent runs on each.
 
     Raises LabError with the one-line reason when the host forbids something; then nothing is left.
     """
@@ -37,7 +40,7 @@ def start(cluster: Cluster, listener: socket.socket) -> None:
     if child == 0:
         try:
             reports.close()
-            _detach(cluster, listener, report)
+            _detach(cluster, listener, report, kubernetes=kubernetes)
         finally:  # whatever happened, never return into the caller's code a second time
             os._exit(1)
     report.close()
@@ -49,13 +52,18 @@ def start(cluster: Cluster, listener: socket.socket) -> None:
         raise LabError(verdict or "the lab's process died while it built the lab: was the machine short of memory?")
 
 
-def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket) -> NoReturn:
+def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket, *, kubernetes: bool) -> NoReturn:
     """Leave session and namespaces of the caller, then fork, because a new PID namespace begins with the next child."""
+    programs = Programs("", {}, {})
 
     def hold() -> None:
+        nonlocal programs
         _silence(listener.fileno(), report.fileno())
         syscalls.name_process("podroutes-lab")
+        api = running.api_of(cluster) if kubernetes else None
         build(cluster)
+        if api:
+            programs = running.start(cluster, api)
         listener.listen(_BACKLOG)
 
     os.setsid()
@@ -65,7 +73,7 @@ def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket) ->
     _or_report(hold, report)
     _or_report(lambda: report.sendall(_UP.encode()), report)  # nobody there any more: nobody wants this lab
     report.close()
-    _serve(cluster, listener)
+    _serve(cluster, listener, programs)
 
 
 def _or_report(step: Callable[[], None], report: socket.socket) -> None:
@@ -115,17 +123,18 @@ def _silence(*kept: int) -> None:
     os.umask(0o022)
 
 
-def _serve(cluster: Cluster, listener: socket.socket) -> NoReturn:
+def _serve(cluster: Cluster, listener: socket.socket, programs: Programs) -> NoReturn:
     """Describe the lab to everybody who connects; registry.py does."""
-    answer = json.dumps(to_document(cluster)).encode()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # process 1 inherits orphans; ignored, the kernel reaps them
+    document = to_document(cluster)
+    signal.signal(signal.SIGCHLD, programs.reap)  # process 1 inherits orphans besides
+    programs.reap()  # those that ended before
     signal.signal(signal.SIGTERM, _end)
     for harmless in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(harmless, signal.SIG_IGN)
     while True:
         with suppress(OSError), listener.accept()[0] as client:
             client.settimeout(_PATIENCE)
-            client.sendall(answer)
+            client.sendall(json.dumps({**document, **programs.document()}).encode())
 
 
 def _end(_signum: int, _frame: FrameType | None) -> NoReturn:

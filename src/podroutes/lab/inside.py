@@ -10,13 +10,13 @@ from typing import NoReturn
 
 from podroutes.errors import LabError
 from podroutes.lab import syscalls
-from podroutes.lab.places import ETC, MACHINES, NETNS, search_path
+from podroutes.lab.places import ETC, MACHINES, NETNS, RUNTIME, search_path
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import namespaces
 from podroutes.model.text import escaped, printable
 
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128  # what shells return, POSIX XCU 2.8.2
-_RUNTIME = "/run/podroutes"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # what curl(1), Go and Python look for
 _LONGEST_HOSTNAME = 64  # HOST_NAME_MAX, gethostname(2)
 
 
@@ -70,7 +70,7 @@ def run(namespace: str, command: list[str]) -> int:
     child = os.fork()
     if child == 0:
         try:
-            _become(namespace, command)
+            become(namespace, command)
         finally:
             os._exit(_NOT_EXECUTABLE)
     try:
@@ -80,7 +80,8 @@ def run(namespace: str, command: list[str]) -> int:
             _take_terminal_back()
 
 
-def _become(namespace: str, command: list[str]) -> NoReturn:
+def become(namespace: str, command: list[str]) -> NoReturn:
+    """Make this process, which has entered a lab, COMMAND on one of its machines; it ends where that cannot be."""
     try:
         join_network(namespace)
         syscalls.unshare(syscalls.NEWNS | syscalls.NEWUTS)
@@ -92,11 +93,17 @@ def _become(namespace: str, command: list[str]) -> NoReturn:
     name = command[0]
     program = name if "/" in name else shutil.which(name, path=search_path())
     try:
-        os.execve(program or "", command, {**os.environ, "PATH": search_path()})  # noqa: S606  no shell on purpose
+        os.execve(program or "", command, _environment())  # noqa: S606  no shell on purpose
     except FileNotFoundError:
         _die(f"{escaped(name)}: command not found", _NOT_FOUND)
     except OSError as error:
         _die(f"cannot run {escaped(name)}: {error.strerror}", _NOT_EXECUTABLE)
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment without proxies: a lab has no way out to them, and its own addresses need none."""
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES}
+    return {**kept, "PATH": search_path()}
 
 
 def _die(message: str, status: int) -> NoReturn:
@@ -112,8 +119,8 @@ def _own_sight(namespace: str) -> None:
     syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     with suppress(OSError):  # forbidden where the host's own /sys is covered in part: mount_namespaces(7)
         syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
-    Path(_RUNTIME).mkdir(exist_ok=True)
-    syscalls.mount(f"{MACHINES}/{namespace}", _RUNTIME, flags=syscalls.MS_BIND)
+    Path(RUNTIME).mkdir(exist_ok=True)
+    syscalls.mount(f"{MACHINES}/{namespace}", RUNTIME, flags=syscalls.MS_BIND)
     own = Path(ETC, namespace, "all")
     if os.path.ismount(own):
         syscalls.mount(str(own), "/etc", flags=syscalls.MS_BIND)

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable
 
+from podroutes.lab.places import AGENT_LOG, RUNTIME
+from podroutes.lab.registry import Lab
 from podroutes.lab.topology import pod_address, to_document
 from podroutes.model.cluster import Cluster
-from podroutes.model.text import escaped
+from podroutes.model.text import escaped, listing
 
 FEW = 16  # machines that are listed one by one where the list is not what was asked for
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*|[0-9./]+")
@@ -25,6 +27,19 @@ def machines(cluster: Cluster, most: int) -> list[str]:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     hidden = len(cluster.nodes) - most
     return [*lines, f"… and {hidden} more"] if hidden > 0 else lines
+
+
+def programs(lab: Lab) -> list[str]:
+    """Return what runs in LAB, which has an API, besides its machines."""
+    state = "" if lab.api_ended is None else f": it has ended with status {lab.api_ended}"
+    ended = [f"{escaped(name)} (status {status})" for name, status in lab.agents.items() if status is not None]
+    lines = [
+        f"lab API (it is not Kubernetes) at {lab.api}{state}",
+        f"agents: {len(lab.agents) - len(ended)} of {len(lab.agents)} run",
+    ]
+    if ended:
+        lines[-1] += f"; ended: {listing(ended)}; their reasons: {RUNTIME}/{AGENT_LOG} on the machine"
+    return lines
 
 
 def count(cluster: Cluster) -> str:

@@ -4,6 +4,9 @@ import os
 
 NETNS = "/run/netns"  # where ip(8) looks for named namespaces: NETNS_RUN_DIR of iproute2
 MACHINES = "/run/machines"  # the private /run/podroutes of each machine
+RUNTIME = "/run/podroutes"  # where a machine sees its own of them
+AGENT_LOG = "agent.log"  # in it
+KUBECONFIG = "/run/kubeconfig"  # of the lab API, where there is one; the same for all machines
 ETC = "/run/etc"  # the private /etc of each machine: the host's, with the machine's own changes over it
 
 

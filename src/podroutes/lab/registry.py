@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +26,19 @@ _DEATH = 30.0  # seconds in which the kernel ends every process of a lab
 
 
 class Lab(NamedTuple):
-    """A lab that is up: its holder's process id, a pidfd of it, and its machines (``node_cidrs`` is the LAN)."""
+    """A lab that is up: its holder's process id, a pidfd of it, and its machines (``node_cidrs`` is the LAN).
+
+    With ``lab up --kubernetes`` also the URL of its API, with what status that ended (None: it runs), and the same of
+    each machine's agent.
+    """
 
     name: str
     pid: int
     pidfd: int
     cluster: Cluster
+    api: str = ""
+    api_ended: int | None = None
+    agents: Mapping[str, int | None] = {}
 
 
 def reserve(name: str) -> socket.socket:
@@ -64,7 +72,8 @@ def find(name: str) -> Lab:
     client, pid, pidfd = reached
     try:
         with client, client.makefile("rb") as answer:
-            return Lab(name, pid, pidfd, from_document(json.load(answer)))
+            found = json.load(answer)
+            return Lab(name, pid, pidfd, from_document(found), found["api"], found["apiEnded"], found["agents"])
     except (OSError, ValueError) as error:
         os.close(pidfd)
         raise LabError(

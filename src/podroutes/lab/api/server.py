@@ -36,7 +36,7 @@ class Server:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.api = api
-        self.address = address
+        self.address: tuple[str, int] = listener.getsockname()[:2] if listener else address
         self._listener = listener
         self._tls = tls
         self._http: _Http | None = None
