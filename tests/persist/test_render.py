@@ -73,7 +73,7 @@ def test_all_writes_each_nodes_files_where_they_would_be(rendered):
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS if backend(name).ROUTE])
 def test_what_is_written_can_be_read_back(name):
-    """Whose a route is can hang on it: destination, next hop and metric come back as they are in the kernel."""
+    """Whose a route is can hang on it: destination, next hop, metric and device come back as they are in the kernel."""
     routes = [
         route("10.200.1.0/24 via 192.168.8.21 dev ens18"),
         route("10.200.2.0/24 via 192.168.8.22 dev ens18 metric 300"),
@@ -82,9 +82,9 @@ def test_what_is_written_can_be_read_back(name):
     ]
     chosen = backend(name)
     (file,) = chosen.render(
-        [Lasting(each, "w\\\n1 # to: 10.9.9.0/24") for each in routes], Setting({"ens18": chosen.away("ens18")})
+        [Lasting(each, "w\\\n1 # to: 10.9.9.0/24 dev x") for each in routes], Setting({"ens18": chosen.away("ens18")})
     )
-    assert list(recorded(chosen.ROUTE, file.text)) == [(each.dst, each.via, each.metric) for each in routes]
+    assert list(recorded(chosen.ROUTE, file.text)) == [((each.dst, each.via, each.metric), "ens18") for each in routes]
 
 
 def test_a_device_that_is_not_known_is_asked_for(tmp_path, capsys):

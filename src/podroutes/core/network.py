@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from podroutes.core.lookup import Tables
-from podroutes.model.address import BITS, Address, Prefix, network
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.route import NextHop
 from podroutes.model.text import printable
 
 Look = Callable[[str, Address], Tables]  # the tables of a machine that decide about one destination
-_LINK_LOCAL = Prefix(6, 0xFE80 << 112, 10)  # RFC 4291 section 2.5.6
 _KEPT = 64  # machines whose whole tables are kept ready at a time: each can have thousands of routes
 
 
@@ -136,7 +135,7 @@ class Network:
                 if each.dev == dev and each.length < BITS[each.address.version]
             }
             self._segments[key] = tuple(
-                prefix for prefix in own if not _LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix)
+                prefix for prefix in own if not LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix)
             )
         return self._segments[key]
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from podroutes.core.desired import Desired
 from podroutes.core.difference import Difference, in_order
-from podroutes.model.address import Prefix
+from podroutes.model.address import LINK_LOCAL, Prefix
 from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.lasting import Lasting, Ledger, written
 from podroutes.model.plan import Change, Plan
-from podroutes.model.route import PLAIN, PROTOCOL, Route
+from podroutes.model.route import PLAIN, PROTOCOL, NextHop, Route
 
 _STATIC = 4  # RTPROT_STATIC, linux/rtnetlink.h
 
@@ -95,11 +95,7 @@ def node_names(desired: Desired) -> dict[Prefix, str]:
 
 
 def standing(plan: Plan, desired: Desired, fib: Fib, ledger: Ledger) -> list[Lasting]:
-    """Return the routes of ours that stand once PLAN is carried out, in order, to be written down.
-
-    A link that is down has taken its routes along, and they are wanted back when it is up: what waits behind one is written
-    down too, at the metric that it has in our files.
-    """
+    """Return the routes of ours that stand once PLAN is carried out, and those that wait for a link: what is to be written down."""
     names = node_names(desired)
     leaving = {change.was or change.route for change in plan.changes if change.action != "add"}
     there = {
@@ -107,15 +103,32 @@ def standing(plan: Plan, desired: Desired, fib: Fib, ledger: Ledger) -> list[Las
     }
     there |= {change.route: change.node for change in plan.changes if change.action != "delete"}
     routes = [Lasting(route, node) for route, node in there.items() if route.via and route.dev]
-    down = {problem.dst for problem in desired.problems if problem.code == "link-down"}
-    if down:
+    if desired.incumbents:
         present = {route.dst for route in there}
-        metrics: dict[tuple[object, object], int] = {(dst, via): metric for dst, via, metric in ledger.written or ()}
-        for dst, route in desired.out_of_reach.items():
-            if dst in down and dst not in present and route.via and route.dev:
-                waiting = route._replace(metric=metrics.get((dst, route.via), 0), protocol=ledger.protocol)
-                routes.append(Lasting(waiting, names.get(dst)))
+        routes += [each for dst, each in _waiting(desired, fib, ledger).items() if dst not in present]
     return sorted(routes, key=lambda lasting: (lasting.route.dst, lasting.route.metric))
+
+
+def _waiting(desired: Desired, fib: Fib, ledger: Ledger) -> dict[Prefix, Lasting]:
+    """Return the routes that a link has taken along which is down or has lost its addresses: they are wanted back when it is up.
+
+    What is written down stays so. A link that has addresses, if of other networks, is not going to bring them back.
+    """
+    names = node_names(desired)
+    down = {problem.dst for problem in desired.problems if problem.code == "link-down"}
+    waiting = {
+        dst: Lasting(route._replace(protocol=ledger.protocol), names.get(dst))
+        for dst, route in desired.out_of_reach.items()
+        if dst in down and route.via and route.dev
+    }
+    up = {link.name for link in fib.links if link.up and link.carrier}
+    ready = {(each.dev, each.address.version) for each in fib.addresses if not LINK_LOCAL.covers(each.address)}
+    links = {link.name for link in fib.links}
+    for (dst, via, metric), dev in (ledger.written or {}).items():
+        node = desired.incumbents.get(dst, {}).get(via)
+        if node and dev in links and not (dev in up and (dev, via.version) in ready):
+            waiting[dst] = Lasting(Route(dst, (NextHop(via, dev),), metric, ledger.protocol), node)
+    return waiting
 
 
 def back(then: Fib, before: Ledger, now: Fib, after: Ledger) -> tuple[Change, ...]:

@@ -48,6 +48,9 @@ class Prefix(NamedTuple):
         return self.covers(other) or other.covers(self)
 
 
+LINK_LOCAL = Prefix(6, 0xFE80 << 112, 10)  # on every link, RFC 4291 section 2.5.6
+
+
 def parse_address(text: str) -> Address:
     """Read an IPv4 or IPv6 address; ``ValueError`` says in a few words what is wrong with it.
 

@@ -49,12 +49,13 @@ class FileChange(NamedTuple):
 class Ledger(NamedTuple):
     """What our own files say about whose a route is.
 
-    ``protocol`` is what routes of ours should carry, ``written`` what brings them back at the next boot (None: whatever is wanted),
-    ``static`` that part of it which a manager makes protocol static: such a route in the kernel is ours without our number.
+    ``protocol`` is what routes of ours should carry, ``written`` what comes back at the next boot, each with its device ("" where
+    the file does not tell; None: whatever is wanted comes back), ``static`` that part of it which a manager makes protocol
+    static: such a route in the kernel is ours without our number.
     """
 
     protocol: int = PROTOCOL
-    written: frozenset[Written] | None = frozenset()
+    written: Mapping[Written, str] | None = {}
     static: frozenset[Written] = frozenset()
 
 

@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
     def ledger(self, chosen: str | None) -> Ledger:
         """Return whose routes are ours, when they shall be kept by backend CHOSEN."""
-        routes: set[Written] = set()
+        routes: dict[Written, str] = {}
         static: set[Written] = set()
         boundless = False
         for name in self.backends:
@@ -34,12 +34,12 @@ class Found(NamedTuple):
             if kept.ROUTE is None:
                 boundless = True
                 continue
-            rows = {row for file in self.files[name].values() for row in recorded(kept.ROUTE, file.text)}
+            rows = dict(row for file in self.files[name].values() for row in recorded(kept.ROUTE, file.text))
             routes |= rows
             if kept.PROTOCOL != PROTOCOL:
-                static |= rows
+                static.update(rows)
         protocol = backend(chosen).PROTOCOL if chosen else PROTOCOL
-        return Ledger(protocol, None if boundless else frozenset(routes), frozenset(static))
+        return Ledger(protocol, None if boundless else routes, frozenset(static))
 
 
 def find(root: Root) -> Found:

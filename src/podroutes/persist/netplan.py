@@ -12,12 +12,13 @@ from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.persist import BACKENDS, networkd, networkmanager
 from podroutes.persist.root import Root
-from podroutes.persist.text import HEADER, by_device, metric, remark, safe
+from podroutes.persist.text import HEADER, by_device, metric, remark_by, safe
 
 (PATH,) = BACKENDS["netplan"]
 PROTOCOL = 4  # RTPROT_STATIC, linux/rtnetlink.h: both networkd and NetworkManager give it to what netplan writes
 ROUTE = re.compile(
-    r"^ +- to: (?P<dst>\S+).*\n +via: (?P<via>[0-9a-f.:]+)\n(?: +metric: (?P<metric>\d+)\n)?", re.MULTILINE
+    r"^ +- to: (?P<dst>\S+)(?: .* dev (?P<dev>\S+))?.*\n +via: (?P<via>[0-9a-f.:]+)\n(?: +metric: (?P<metric>\d+)\n)?",
+    re.MULTILINE,
 )
 RELOAD = (("netplan", "generate"), ("networkctl", "reload"))  # `netplan apply` would touch every interface
 _PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML takes for nothing but text
@@ -40,7 +41,7 @@ def _interface(name: str, routes: Sequence[Lasting]) -> Iterator[str]:
     yield f"    {name}:" if _PLAIN.fullmatch(name) else f'    "{name}":'
     yield "      routes:" if routes else "      routes: []"
     for lasting in routes:
-        yield f"      - to: {lasting.route.dst} # {remark(lasting.node)}"
+        yield f"      - to: {lasting.route.dst} # {remark_by(lasting)}"
         yield f"        via: {lasting.route.via}"
         if metric(lasting):
             yield f"        metric: {metric(lasting)}"

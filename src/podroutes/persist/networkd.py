@@ -14,12 +14,13 @@ from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root, keyfile
-from podroutes.persist.text import HEADER, by_device, metric, remark, safe
+from podroutes.persist.text import HEADER, by_device, metric, remark_by, safe
 
 (PATTERN,) = BACKENDS["networkd"]
 PROTOCOL = OURS
 ROUTE = re.compile(
-    r"^Destination=(?P<dst>\S+)\nGateway=(?P<via>\S+)\nProtocol=\d+\n(?:Metric=(?P<metric>\d+)\n)?", re.MULTILINE
+    r"^(?:# .* dev (?P<dev>\S+)\n)?Destination=(?P<dst>\S+)\nGateway=(?P<via>\S+)\nProtocol=\d+\n(?:Metric=(?P<metric>\d+)\n)?",
+    re.MULTILINE,
 )
 RELOAD = (("networkctl", "reload"),)
 
@@ -39,7 +40,7 @@ def _section(lasting: Lasting) -> str:
     route = lasting.route
     weight = f"Metric={metric(lasting)}\n" if metric(lasting) else ""
     way = f"Destination={route.dst}\nGateway={route.via}\nProtocol={PROTOCOL}\n{weight}"
-    return f"\n[Route]\n# {remark(lasting.node)}\n{way}"
+    return f"\n[Route]\n# {remark_by(lasting)}\n{way}"
 
 
 def away(dev: str) -> str:

@@ -29,6 +29,11 @@ def remark(node: str | None) -> str:
     return escaped(node).replace("\\", "?") if node else "undecided"
 
 
+def remark_by(lasting: Lasting) -> str:
+    """Return node and device of a route as a comment, for the formats that do not name the device: it can be down when they are read."""
+    return f"{remark(lasting.node)} dev {lasting.route.dev}"
+
+
 def metric(lasting: Lasting) -> int:
     """Return the metric to write down, 0 for the one that goes without saying."""
     route = lasting.route
@@ -50,18 +55,18 @@ def by_device(routes: Iterable[Lasting], devices: Iterable[str]) -> dict[str, li
     return found
 
 
-def recorded(pattern: re.Pattern[str], text: str) -> Iterator[Written]:
-    """Yield the routes that PATTERN finds in TEXT, a file of ours; what was made unreadable by hand is passed over."""
+def recorded(pattern: re.Pattern[str], text: str) -> Iterator[tuple[Written, str]]:
+    """Yield the routes that PATTERN finds in TEXT, a file of ours, with their devices; what was made unreadable is passed over."""
     for found in pattern.finditer(text):
         try:
             dst, via = parse_prefix(found["dst"]), parse_address(found["via"])
         except ValueError:
             continue
-        yield dst, via, int(found["metric"] or _DEFAULT[dst.version])
+        yield (dst, via, int(found["metric"] or _DEFAULT[dst.version])), found["dev"] or ""
 
 
 SCRIPT_ROUTE = re.compile(
-    rf"^route add (?P<dst>\S+) via (?P<via>\S+) dev \S+ proto {PROTOCOL}(?: metric (?P<metric>\d+))?(?=\s)",
+    rf"^route add (?P<dst>\S+) via (?P<via>\S+) dev (?P<dev>\S+) proto {PROTOCOL}(?: metric (?P<metric>\d+))?(?=\s)",
     re.MULTILINE,
 )
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.facts import Facts, Question
 from podroutes.model.host import LOCAL, LOOPBACK
 from podroutes.model.route import MAIN, Route
 
-_LINK_LOCAL = Prefix(6, 0xFE80 << 112, 10)  # RFC 4291 section 2.5.6
 T = TypeVar("T")
 
 
@@ -63,7 +62,7 @@ class Patient(NamedTuple):
         return tuple(
             each.prefix
             for each in self.facts.host.addresses
-            if each.dev in bridges and not _LINK_LOCAL.covers(each.address)
+            if each.dev in bridges and not LINK_LOCAL.covers(each.address)
         )
 
     @property
