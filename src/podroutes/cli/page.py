@@ -59,4 +59,6 @@ def save(
 def _tables(arguments: argparse.Namespace, found: Evidence) -> str:
     if arguments.tables:
         return f"files in {arguments.tables}"
-    return f"of this machine, {found.own.name}" if found.own else f"of the lab {arguments.lab}"
+    if found.own:
+        return f"of this machine, {found.own.name}"
+    return f"of the lab {arguments.lab}" if arguments.lab else "read over SSH"

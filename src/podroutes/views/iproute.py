@@ -52,3 +52,28 @@ def script(plan: Plan) -> str:
             words.append(f"metric {route.metric}")
         lines.append(f"{' '.join(words)}  # {escaped(change.node or '')}")
     return "\n".join(lines) + "\n"
+
+
+def batch(verb: str, route: Route) -> str:
+    """Return the line of ``ip -batch`` that does VERB (add, change, del) to ROUTE, told apart by all that the kernel tells by.
+
+    Numbers instead of names, as those are a matter of each machine's /etc/iproute2. Device names go in as they are.
+    """
+    words = [
+        f"route {verb}",
+        route.kind if route.kind != "unicast" else "",
+        str(route.dst),
+        f"tos {route.tos}" if route.tos else "",
+        f"table {route.table}" if route.table != MAIN else "",
+        f"proto {route.protocol}",
+        f"scope {route.scope}" if route.dst.version == 4 and route.scope else "",
+        f"src {route.prefsrc}" if route.prefsrc else "",
+        f"metric {route.metric}" if route.metric else "",
+    ]
+    ways = [
+        " ".join(
+            filter(None, (hop.via and f"via {hop.via}", hop.dev and f"dev {hop.dev}", "onlink" * bool(hop.flags & 4)))
+        )
+        for hop in route.next_hops
+    ]
+    return " ".join([*filter(None, words), *(ways if len(ways) < 2 else (f"nexthop {way}" for way in ways))])

@@ -39,8 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise PodroutesError("--pod is what --probe sends packets to: add --probe")
     if arguments.probe and arguments.tables:
         raise PodroutesError("--probe sends packets from this machine, --tables speaks of others: leave one out")
-    path = _destination(arguments.html) if arguments.html else None
-    found = evidence.gather(arguments)
+    path = destination(arguments.html) if arguments.html else None
+    return conclude(arguments, evidence.gather(arguments), path)
+
+
+def conclude(arguments: argparse.Namespace, found: evidence.Evidence, path: "Path | None") -> int:
+    """Prove what can be proven of what was FOUND, say it, and write it to the page at PATH; 0 proven, 2 not."""
     problems = found.source.claims.problems
     proof = prove(found.network, found.source.claims)
     good = proof.proven and not any(problem.severity == "error" for problem in problems)
@@ -71,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if good else 2
 
 
-def _destination(text: str) -> "Path":
+def destination(text: str) -> "Path":
+    """Return the file of --html; PodroutesError where it cannot be written."""
     from podroutes.cli import page  # noqa: PLC0415, only where a page is wanted
 
     return page.destination(text)

@@ -1,0 +1,80 @@
+"""The plan of another machine, made as on the machine itself: its files lie in a directory that stands in for it."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from podroutes.core.claims import Claims
+from podroutes.core.identity import named_node
+from podroutes.core.ownership import ours
+from podroutes.errors import PersistError, PushError
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.fib import Fib
+from podroutes.model.lasting import FileChange
+from podroutes.model.plan import Change, Plan
+from podroutes.persist import carry
+from podroutes.persist.ledger import find
+from podroutes.persist.root import Root
+from podroutes.persist.whole import Wish, plan_whole
+from podroutes.push.answers import Remote, Seen, fib
+
+_AGENTLESS = "systemd starts podroutes at boot, which push does not install; name a network manager, or --persist none"
+
+
+class Job(NamedTuple):
+    """What is wanted of every machine. ``backend`` is a name, "auto", "none", or "" for what is there already."""
+
+    cluster: Cluster
+    claims: Claims
+    backend: str = ""
+    sysctl: bool = False
+    adopt: bool = False
+    removes: bool = False  # take back everything of ours instead
+
+    @property
+    def wish(self) -> str:
+        """Which files of the machines matter, as scripts.READ takes it."""
+        return "files" if self.backend or self.removes else "routes"
+
+
+def plan(job: Job, node: Node, seen: Seen) -> Plan:
+    """Return what JOB comes to on NODE. Raises PersistError or IdentityError where that cannot be told."""
+    snapshot = fib(seen.host)
+    with TemporaryDirectory(prefix="podroutes-") as directory:
+        for remote in seen.files:
+            _put(Path(directory), remote)
+        root = Root(directory)
+        made = _removal(node, seen, snapshot, root) if job.removes else _whole(job, node, snapshot, root)
+        carry.check(root, made.files or ())
+    return made
+
+
+def _whole(job: Job, node: Node, snapshot: Fib, root: Root) -> Plan:
+    if job.backend == "systemd":
+        raise PersistError(_AGENTLESS)
+    wish = Wish(tuple, job.backend, job.sysctl, job.adopt)
+    whole = plan_whole(job.claims, named_node(job.cluster, node.name), snapshot, root, wish)
+    if whole.backend == "systemd":
+        raise PersistError(_AGENTLESS)
+    return whole.planned.plan
+
+
+def _removal(node: Node, seen: Seen, snapshot: Fib, root: Root) -> Plan:
+    found = find(root)
+    files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
+    routes = {route for route in seen.host.routes if route.ours} | set(ours(snapshot, found.ledger("")))
+    changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
+    return Plan(node.name, changes, 0, (), tuple(files) or None)
+
+
+def _put(directory: Path, remote: Remote) -> None:
+    path = directory / remote.path.lstrip("/")
+    try:
+        if remote.directory:
+            path.mkdir(parents=True, exist_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(remote.data)
+        path.chmod(remote.mode & 0o777 | 0o400)
+    except OSError as error:
+        raise PushError(f"its {remote.path} cannot be looked at here: {error.strerror}") from None

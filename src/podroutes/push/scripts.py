@@ -1,0 +1,234 @@
+"""What the machines run: constant texts for sh(1). Whatever differs between machines reaches them on standard input.
+
+They need sh, ip(8), and the coreutils and util-linux (or busybox) that every system with sshd has. What they print is in
+sections: a line that begins with ``@``, behind an empty one, names the section that follows. docs/design/push.md tells the whole
+conversation.
+"""
+
+_HEAD = r"""
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" LC_ALL=C
+export PATH LC_ALL
+say() { printf '\n@ %s\n' "$*"; }
+"""
+
+# Standard input: one line, `files` where the network managers' files matter, else `routes`.
+READ = (
+    _HEAD
+    + r"""
+read -r wish
+ask() {
+    say "$1"
+    shift
+    "$@" || say failed "$?"
+}
+ask uid id -u
+ask link ip -j link
+ask addr ip -j addr
+ask route ip -j route show table all
+say rule
+ip -j rule
+say rule6
+ip -j -6 rule
+say sysctl
+grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/*/rp_filter \
+    /proc/sys/net/ipv6/conf/all/forwarding 2>/dev/null
+file() {
+    for each; do
+        if [ -f "$each" ]; then
+            mode=$(stat -c %a "$each")
+            if [ -r "$each" ]; then
+                say file "$mode" "$each"
+                sed 's/^/ /' "$each" # no line of a file can be taken for one of ours
+            else
+                say unreadable 0 "$each"
+            fi
+        fi
+    done
+}
+file /etc/systemd/network/*.network.d/50-podroutes.conf /etc/NetworkManager/dispatcher.d/50-podroutes \
+    /etc/network/if-up.d/podroutes /etc/netplan/90-podroutes.yaml /etc/iproute2/rt_protos.d/podroutes.conf \
+    /etc/sysctl.d/90-podroutes.conf
+ours() {
+    for each in /etc/systemd/network/*.network.d/50-podroutes.conf /etc/NetworkManager/dispatcher.d/50-podroutes \
+        /etc/network/if-up.d/podroutes /etc/netplan/90-podroutes.yaml; do
+        [ ! -f "$each" ] || return 0
+    done
+    return 1
+}
+if [ "$wish" = files ]; then
+    file /etc/systemd/system/podroutes.service /etc/systemd/system/multi-user.target.d/50-podroutes.conf
+fi
+if [ "$wish" = files ] || ours; then
+    file /run/systemd/netif/links/* /run/NetworkManager/devices/* /run/network/ifstate /etc/network/interfaces \
+        /etc/network/interfaces.d/* /lib/netplan/*.yaml /run/netplan/*.yaml /sys/class/net/*/address
+    for each in /etc/netplan/*.yaml; do
+        [ "$each" = /etc/netplan/90-podroutes.yaml ] || file "$each"
+    done
+    [ ! -d /run/systemd/system ] || say directory 755 /run/systemd/system
+fi
+say end
+"""
+)
+
+# Standard input: `TOKEN SECONDS`, then frames: a line `KIND SIZE MODE PATH` and SIZE bytes. Nothing is changed before `end`.
+COMMIT = (
+    _HEAD
+    + r"""
+umask 077
+trap '' HUP PIPE
+[ "$(id -u)" = 0 ] || { say denied; exit 0; }
+read -r token seconds || exit 0
+base=/run/podroutes
+dir=$base/push.$token
+(umask 022 && mkdir -p "$base")
+exec 9>"$base/push.lock"
+flock -w 3 9 || { say busy; exit 0; }
+rm -rf "$base"/push.*/ # whoever made these does not hold the lock any more
+mkdir "$dir" && : >"$dir/files" || { say failed "$dir"; exit 0; }
+forget() { # what was staged
+    while read -r verb mode temporary path; do
+        rm -f "$temporary" "$temporary.first"
+        case ${path%/*} in *.network.d | *.target.d) rmdir "${path%/*}" 2>/dev/null ;; esac
+    done <"$dir/files"
+    rm -rf "$dir"
+}
+give_up() {
+    say "$@"
+    forget
+    exit 0
+}
+take() { # SIZE FILE, whose directory is made
+    dd bs="$1" count=1 iflag=fullblock of="$2" 2>"$dir/why" && [ "$(wc -c <"$2")" -eq "$1" ] && return 0
+    why=$(sed -n 's/^dd: //p' "$dir/why")
+    give_up failed "${why:-cannot write $2}"
+}
+complete=
+while read -r kind size mode path; do
+    temporary=${path%/*}/.${path##*/}.$$
+    case $kind in
+    end)
+        complete=yes
+        break
+        ;;
+    part) take "$size" "$dir/$path" ;;
+    delete) echo "delete $mode $temporary $path" >>"$dir/files" ;;
+    write | first)
+        made=${path%/*}
+        [ -d "$made" ] || (umask 022 && mkdir -p "$made") 2>"$dir/why" || give_up failed "$(cat "$dir/why")"
+        if [ "$kind" = write ]; then
+            echo "write $mode $temporary $path" >>"$dir/files"
+            take "$size" "$temporary"
+            sync "$temporary" 2>"$dir/why" || give_up failed "$(cat "$dir/why")"
+        else
+            take "$size" "$temporary.first"
+        fi
+        ;;
+    esac
+done
+[ "$complete" ] || give_up torn
+while read -r verb mode temporary path; do
+    [ "$verb" = write ] || continue
+    case $mode,$path in
+    755,*) sh -n "$temporary" >"$dir/why" 2>&1 || give_up refused "$path" ;;
+    *,/etc/netplan/*)
+        command -v netplan >/dev/null || continue
+        for each in /lib/netplan /etc/netplan /run/netplan; do
+            mkdir -p "$dir/root$each"
+            cp "$each"/*.yaml "$dir/root$each" 2>/dev/null
+        done
+        cp "$temporary" "$dir/root$path"
+        netplan generate --root-dir "$dir/root" >"$dir/why" 2>&1 || { say said; head -n 1 "$dir/why"; give_up refused "$path"; }
+        rm -rf "$dir/root"
+        ;;
+    esac
+done <"$dir/files"
+say armed
+{ setsid sh "$dir/keeper" "$dir" "$seconds" </dev/null 2>/dev/null & } | cat
+"""
+)
+
+# Runs on the machine on its own from here on, and holds the lock as long as it lives. Arguments: DIRECTORY SECONDS.
+KEEPER = r"""
+trap '' HUP PIPE INT TERM
+dir=$1
+cd "$dir" || exit 1
+now() {
+    read -r up rest </proc/uptime # a clock that nobody sets
+    echo "${up%%.*}"
+}
+end=$(($(now) + $2))
+while read -r verb mode temporary path; do
+    if [ -f "$temporary.first" ]; then
+        [ ! -f "$path" ] || ln -f "$path" "$temporary.was"
+        chmod "$mode" "$temporary.first" && mv -f "$temporary.first" "$path"
+    fi
+done <files
+: >errors
+if [ -f apply ]; then
+    timeout -s KILL "$2" ip -force -batch apply >/dev/null 2>errors
+    printf '\n@ carried %s\n' "$?"
+else
+    printf '\n@ carried 0\n'
+fi
+head -c 1000000 errors
+exec >/dev/null 2>&1
+while [ -d "$dir" ] && [ ! -d decided ] && [ ! -e hurry ] && [ "$(now)" -lt "$end" ]; do sleep 1; done
+mkdir decided || exit 0 # whoever makes this directory decides
+if [ -f undo ]; then
+    total=$(wc -l <undo)
+    sed -n 's/^Command failed .*:\([0-9]*\)$/\1/p' errors | while read -r line; do echo "$((total + 1 - line))d"; done >skip
+    sed -f skip undo >back
+    ip -force -batch back
+fi
+while read -r verb mode temporary path; do
+    if [ -f "$temporary.was" ]; then
+        mv -f "$temporary.was" "$path"
+    elif [ -f first ] && grep -qxF "$path" first; then
+        rm -f "$path"
+    fi
+    rm -f "$temporary"
+    case ${path%/*} in *.network.d | *.target.d) rmdir "${path%/*}" ;; esac
+done <files
+: >decided/back
+"""
+
+# Standard input: `TOKEN keep`, `TOKEN back` or `TOKEN ask`.
+DECIDE = (
+    _HEAD
+    + r"""
+trap '' HUP PIPE
+[ "$(id -u)" = 0 ] || { say denied; exit 0; }
+read -r token word || exit 0
+dir=/run/podroutes/push.$token
+if [ "$word" = keep ] && mkdir "$dir/decided" 2>/dev/null; then
+    while read -r verb mode temporary path; do
+        if [ "$verb" = delete ]; then
+            why=$(rm -f "$path" 2>&1) || say failed "$path $why"
+            case ${path%/*} in *.network.d | *.target.d) rmdir "${path%/*}" 2>/dev/null ;; esac
+        else
+            why=$(chmod "$mode" "$temporary" 2>&1 && mv -f "$temporary" "$path" 2>&1) || say failed "$path $why"
+            sync "${path%/*}" 2>/dev/null
+        fi
+        rm -f "$temporary.was"
+    done <"$dir/files"
+    rm -rf "$dir"
+    say kept
+    exit 0
+fi
+if [ "$word" = back ] && [ -d "$dir" ]; then
+    : >"$dir/hurry"
+    tries=0
+    while [ "$tries" -lt 10 ] && [ ! -e "$dir/decided/back" ]; do
+        sleep 1
+        tries=$((tries + 1))
+    done
+fi
+if [ ! -d "$dir" ]; then
+    say gone
+elif [ -e "$dir/decided/back" ]; then
+    say back
+else
+    say waiting
+fi
+"""
+)

@@ -1,0 +1,246 @@
+"""The door to other machines: SSH by asyncssh, which reads ~/.ssh/config, agents, certificates and known hosts as ssh(1) does.
+
+A machine is looked up by its node's name. Where the configuration has no HostName for it, its InternalIP is connected to, and its
+key may be known by name or address.
+"""
+
+import asyncio
+import re
+import shlex
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from podroutes.errors import PushError
+from podroutes.model.cluster import Node
+from podroutes.model.text import escaped, printable
+from podroutes.push.answers import first_line
+
+if TYPE_CHECKING:
+    import asyncssh
+
+MOST = 64 << 20  # bytes of one answer; 100,000 routes print as 12 MB
+_MOST_SAID = 4 << 20  # bytes of standard error; 10,000 refused routes are 700 KB
+_CHUNK = 1 << 16
+_SSH = 22
+_PROBE = 3.0  # seconds for a node to reach another
+# Names that may stand for %h and %n in a ProxyCommand; ssh(1) checks them likewise since OpenSSH 9.6 (CVE-2023-51385).
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Access(NamedTuple):
+    """How machines are reached. What is None is up to the configuration."""
+
+    user: str | None
+    port: int | None
+    config: str | None  # a file to read instead of ~/.ssh/config
+    sudo: bool
+    timeout: float  # seconds to connect and log in, and then for each answer
+
+
+class Answer(NamedTuple):
+    """What became of a command."""
+
+    status: int | None
+    out: bytes
+    err: bytes
+
+
+class Door:
+    """Opens connections; jump hosts are connected to once for all machines behind them."""
+
+    def __init__(self, access: Access) -> None:
+        try:
+            import asyncssh  # noqa: PLC0415, an optional dependency
+        except ImportError:
+            raise PushError("SSH needs the package asyncssh: pip install 'podroutes[push]'") from None
+        self._ssh = asyncssh
+        self._access = access
+        self._jumps: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._files = TemporaryDirectory(prefix="podroutes-")
+        given = [Path(access.config)] if access.config else [Path("~/.ssh/config").expanduser()]
+        self._config = [path for path in given if path.exists() or access.config]
+
+    async def connect(self, node: Node) -> "Line":
+        """Connect to NODE; PushError tells why that cannot be."""
+        return Line(self._ssh, await self._explained(self._connect(node)), self._access)
+
+    async def close(self) -> None:
+        """Let go of the jump hosts."""
+        for task in self._jumps.values():
+            if task.done() and not task.cancelled() and not task.exception():
+                task.result().close()
+            task.cancel()
+        self._files.cleanup()
+
+    async def _connect(self, node: Node) -> "asyncssh.SSHClientConnection":
+        name = node.name if _HOST.fullmatch(node.name) else ""
+        address = str(node.internal_ips[0]) if node.internal_ips else ""
+        if not name and not address:
+            raise PushError("it has no InternalIP to connect to, and a name that is none of a host")
+        config = [*self._config, self._fallback(address)] if address else self._config
+        options = await self._options(name or address, config)
+        if address and options.host == address and name:
+            options = await self._options(name, config, host_key_alias=options.host_key_alias or name)
+        return await self._open(options, name or address, config)
+
+    def _fallback(self, address: str) -> Path:
+        """Return a configuration that says no more than where the machine is; as it is read last, any other goes before."""
+        path = Path(self._files.name, address)
+        path.write_text(f"Host *\nHostName {address}\n", encoding="ascii")
+        return path
+
+    async def _options(self, host: str, config: list[Path], **more: Any) -> "asyncssh.SSHClientConnectionOptions":
+        access = self._access
+        given: dict[str, Any] = {"username": access.user, "port": access.port}
+        options: asyncssh.SSHClientConnectionOptions = await self._ssh.SSHClientConnectionOptions.construct(
+            None,
+            host=host,
+            config=config,
+            connect_timeout=access.timeout,
+            login_timeout=access.timeout,
+            keepalive_interval=15,
+            agent_forwarding=False,
+            **{key: value for key, value in given.items() if value is not None},
+            **more,
+        )
+        return options  # noqa: RET504, a name for its type
+
+    async def _open(
+        self, options: "asyncssh.SSHClientConnectionOptions", host: str, config: list[Path]
+    ) -> "asyncssh.SSHClientConnection":
+        tunnel: Any = options.tunnel
+        if isinstance(tunnel, str):
+            tunnel = None if tunnel.lower() == "none" else await asyncio.shield(self._jump(tunnel))
+        known = self._known(options.known_hosts)
+        return await self._ssh.connect(host, config=config, options=options, tunnel=tunnel, known_hosts=known)
+
+    def _known(self, configured: Any) -> Any:
+        """Return whose keys are known. Without files nobody's are, as ssh(1) has it; asyncssh would then trust everybody."""
+        if configured is not None and not configured:
+            return ()  # the usual file
+        paths = [Path(each).expanduser() for each in configured or ()]
+        return [str(path) for path in paths if path.is_file()] or self._ssh.import_known_hosts("")
+
+    def _jump(self, hosts: str) -> "asyncio.Task[asyncssh.SSHClientConnection]":
+        if hosts not in self._jumps or (self._jumps[hosts].done() and self._is_gone(self._jumps[hosts])):
+            self._jumps[hosts] = asyncio.create_task(self._through(hosts))
+        return self._jumps[hosts]
+
+    @staticmethod
+    def _is_gone(task: "asyncio.Task[asyncssh.SSHClientConnection]") -> bool:
+        return task.cancelled() or bool(task.exception()) or task.result().is_closed()
+
+    async def _through(self, hosts: str) -> "asyncssh.SSHClientConnection":
+        """Connect to the last of HOSTS, ``[USER@]HOST[:PORT],…``, through those before it, as ssh(1) -J does."""
+        before, _, last = hosts.rpartition(",")
+        user, _, host = last.rpartition("@")
+        host, _, port = host.partition(":")
+        given: dict[str, Any] = {"username": user} if user else {}
+        if port:
+            given["port"] = int(port)
+        if before:
+            given["tunnel"] = await asyncio.shield(self._jump(before))
+        return await self._ssh.connect(host, config=self._config, connect_timeout=self._access.timeout, **given)
+
+    async def _explained(self, attempt: Any) -> Any:
+        """Wait for ATTEMPT; whatever SSH has against it is a PushError that says what to do."""
+        ssh = self._ssh
+        try:
+            return await attempt
+        except ssh.HostKeyNotVerifiable as error:
+            fix = "compare its key and add it to known_hosts, for example with ssh"
+            raise PushError(f"its host key is not the one that is known, or none is: {_said(error)}; {fix}") from None
+        except ssh.PermissionDenied as error:
+            raise PushError(
+                f"it does not let us in: {_said(error)}; no key of ours is accepted for that user"
+            ) from None
+        except ssh.ConfigParseError as error:
+            raise PushError(f"the SSH configuration cannot be read: {_said(error)}") from None
+        except (ssh.KeyImportError, ssh.KeyEncryptionError) as error:
+            raise PushError(f"a key cannot be used: {_said(error)}; put it into the SSH agent (ssh-add)") from None
+        except TimeoutError:
+            raise PushError(f"no answer within {self._access.timeout:g} s") from None
+        except (ssh.Error, OSError, ValueError) as error:
+            raise PushError(f"cannot connect: {_said(error)}") from None
+
+
+class Line:
+    """A connection to one machine."""
+
+    def __init__(self, ssh: Any, connection: "asyncssh.SSHClientConnection", access: Access) -> None:
+        self._ssh = ssh
+        self._connection = connection
+        self._access = access
+
+    async def run(self, script: str, payload: bytes, patience: float = 0.0) -> Answer:
+        """Run SCRIPT with PAYLOAD as its standard input; PATIENCE is what it may take in seconds beyond the usual time.
+
+        Raises PushError when it does not end in time or says too much; the connection is closed then.
+        """
+        seconds = self._access.timeout + patience
+        try:
+            answer = await asyncio.wait_for(self._run(script, payload), seconds)
+        except TimeoutError:
+            self._connection.abort()
+            raise PushError(f"no answer within {seconds:g} s") from None
+        except (self._ssh.Error, OSError) as error:
+            self._connection.abort()
+            raise PushError(f"the connection was lost: {_said(error)}") from None
+        except PushError:
+            self._connection.abort()
+            raise
+        if self._access.sudo and answer.status and answer.err.startswith(b"sudo:"):
+            fix = "let the user run sh without one (NOPASSWD in sudoers), or connect as root"
+            raise PushError(f"{escaped(first_line(answer.err))}; passwords are not asked for: {fix}")
+        return answer
+
+    async def _run(self, script: str, payload: bytes) -> Answer:
+        command = f"{'sudo -n ' if self._access.sudo else ''}sh -c {shlex.quote(script)}"
+        process: Any = await self._connection.create_process(command, encoding=None, request_pty=False)
+        process.stdin.write(payload)
+        process.stdin.write_eof()
+        out, err = await asyncio.gather(_all(process.stdout, MOST), _all(process.stderr, _MOST_SAID))
+        await process.wait_closed()
+        if process.exit_status is None:
+            raise PushError(f"the connection was lost, or sh was killed ({printable(str(process.exit_signal))})")
+        return Answer(process.returncode, out, err)
+
+    async def reaches(self, address: str) -> bool:
+        """Whether the machine can open a TCP connection to the sshd of ADDRESS: no packet of ours, but of its own."""
+        try:
+            opening = self._connection.open_connection(address, _SSH, encoding=None)
+            _, writer = await asyncio.wait_for(opening, _PROBE)
+        except (self._ssh.Error, OSError):  # OSError: also TimeoutError
+            return False
+        writer.close()
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be said."""
+        return bool(self._connection.is_closed())
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+        try:
+            await asyncio.wait_for(self._connection.wait_closed(), _PROBE)
+        except TimeoutError:
+            self._connection.abort()
+
+
+async def _all(stream: Any, most: int) -> bytes:
+    """Return everything that comes, up to MOST bytes; PushError where there is more."""
+    parts, size = [], 0
+    while part := await stream.read(_CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise PushError(f"it sends more than {most >> 20} MiB; hung up")
+    return b"".join(parts)
+
+
+def _said(error: Exception) -> str:
+    text = getattr(error, "reason", "") or getattr(error, "strerror", "") or str(error) or type(error).__name__
+    return escaped(" ".join(str(text).split()))

@@ -1,0 +1,104 @@
+"""A push, for people and for programs: a bar while it goes on, a table when it is over."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from podroutes.model.plan import Plan
+from podroutes.model.pushing import Pushed
+from podroutes.model.text import escaped
+from podroutes.views import data
+from podroutes.views.style import Style
+
+_COLOURS = {"applied": "green", "rolled-back": "yellow", "returning": "red", "unknown": "red"}
+_BAR = 24  # columns
+
+
+def table(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
+    """Yield one line a machine: name, how it was left, what was done, and why not everything."""
+    rows = [(escaped(each.node), _state(each), _done(each), each.error) for each in all_pushed]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for each, row in zip(all_pushed, rows, strict=True):
+        name, state, done = (f"{text:{width}}" for text, width in zip(row, widths, strict=False))
+        colour = "red" if each.error and each.state == "unchanged" else _COLOURS.get(each.state, "dim")
+        yield f"{style('bold', name)}  {style(colour, state)}  {done}  {row[3]}".rstrip()
+
+
+def line(pushed: Pushed) -> str:
+    """Return what became of one machine, in one line."""
+    return ": ".join(filter(None, (escaped(pushed.node), _state(pushed), _done(pushed), pushed.error)))
+
+
+def bar(done: int, whole: int, verb: str, last: str) -> str:
+    """Return how far a push is: ``reading [######......] 12/24 worker-3``."""
+    full = _BAR * done // whole if whole else _BAR
+    return f"{verb} [{'#' * full}{'.' * (_BAR - full)}] {done}/{whole} {escaped(last)}"
+
+
+def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
+    """Return what a push came to, in one line."""
+    applied = sum(each.state == "applied" for each in all_pushed)
+    failed = sum(each.failed for each in all_pushed)
+    same = sum(each.state == "unchanged" and not each.failed for each in all_pushed)
+    verdict = f"{verb} {'incomplete' if failed else 'complete'}"
+    parts = [f"{applied} of {_nodes(len(all_pushed))} changed", f"{same} in sync already"]
+    return f"{verdict}: {', '.join([*parts, *([f'{failed} failed'] if failed else [])])}."
+
+
+def question(all_pushed: Sequence[Pushed], verb: str) -> str:
+    """Return what is asked before anything is changed."""
+    return f"{verb} this on {_nodes(sum(each.pending for each in all_pushed))}? [y/N] "
+
+
+def _state(pushed: Pushed) -> str:
+    until = f"{datetime.fromtimestamp(pushed.until).astimezone():%H:%M:%S}" if pushed.until else "its time"
+    return {
+        "unchanged": "unchanged",
+        "applied": "applied",
+        "rolled-back": "rolled back",
+        "returning": f"rolls back by itself at {until}",
+        "unknown": f"applied, or rolled back by itself at {until}",
+    }[pushed.state]
+
+
+def _done(pushed: Pushed) -> str:
+    plan = pushed.plan
+    if not plan or (pushed.error and not pushed.begun):
+        return ""
+    if not plan.pending:
+        return f"{plan.unchanged} in place"
+    if pushed.state != "applied":
+        return ""
+    refused = pushed.outcome.routes if pushed.outcome else {}
+    actions = [change.action for position, change in enumerate(plan.changes) if position not in refused]
+    words = {"add": "added", "replace": "replaced", "delete": "deleted"}
+    counts = [f"{actions.count(action)} {word}" for action, word in words.items() if action in actions]
+    counts += [f"{len(refused)} failed"] if refused else []
+    files = len(plan.files or ())
+    return ", ".join([*counts, *([f"{files} file{'s' * (files != 1)}"] if files else [])])
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'s' * (count != 1)}"
+
+
+def document(all_pushed: Sequence[Pushed]) -> dict[str, Any]:
+    """Return the stable JSON shape: each node's plan as ``plan -o json`` has it, and how it was left."""
+    return {"nodes": [_node(each) for each in all_pushed]}
+
+
+def _node(pushed: Pushed) -> dict[str, Any]:
+    plan = pushed.plan or Plan(pushed.node, (), 0, ())
+    shown = data.plan(plan, pushed.outcome if pushed.begun else None)
+    if pushed.begun and pushed.state != "applied":
+        for each in (*shown["changes"], *shown.get("files", ())):
+            each["applied"] = False
+    until = datetime.fromtimestamp(pushed.until, UTC).isoformat(timespec="seconds") if pushed.until else None
+    return {
+        **shown,
+        "in_sync": not pushed.error and plan.in_sync,
+        "state": pushed.state,
+        "error": pushed.error or None,
+        "rolls_back_at": until,
+        "connections": pushed.connections,
+    }
