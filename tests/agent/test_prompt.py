@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from podroutes.core.claims import examine
 from podroutes.core.planning import plan_here
-from podroutes.core.prompt import Prompt
+from podroutes.core.prompt import Known, Prompt
 from podroutes.kernel.memory import MemoryKernel
 from support.notation import SEED, address, cluster, link, node, route, shown
 
@@ -17,7 +17,7 @@ def kernel(*routes):
 
 def prompt(nodes, table):
     fib, claims, own = table.snapshot(), examine(nodes), nodes.nodes[0]
-    return Prompt(nodes, claims, own, fib, plan_here(claims, own, fib).desired)
+    return Prompt(Known(nodes, claims), own, fib, plan_here(claims, own, fib).desired)
 
 
 def joined(before, *nodes):
@@ -45,12 +45,12 @@ def test_whatever_is_less_simple_is_left_to_the_plan():
         "worker-1 192.168.8.23 10.200.3.0/24",  # a name that is known
         "worker-3 192.168.8.23 10.200.4.0/24",  # somebody else's route
     ):
-        assert known.arrived(joined(SEED, less_simple)) == [], less_simple
+        assert list(known.arrived(joined(SEED, less_simple))) == [], less_simple
 
 
 def test_other_limits_are_left_to_the_plan():
     limited = joined(SEED, "worker-3 192.168.8.23 10.200.3.0/24")._replace(pod_cidrs=(SEED.nodes[0].pod_cidrs[0],))
-    assert prompt(SEED, kernel()).arrived(limited) == []
+    assert list(prompt(SEED, kernel()).arrived(limited)) == []
 
 
 def test_a_route_that_was_taken_away_is_put_back_as_it_was():
@@ -89,6 +89,6 @@ def test_a_large_table_has_the_metrics_that_a_plan_gives():
     table = MemoryKernel([link("ens18", 2)], [address("10.0.255.254/16 dev ens18")])
     after = joined(many, "late 10.0.200.1 10.120.7.0/24")
     whole = plan_here(examine(after), after.nodes[0], table.snapshot()).plan
-    added = prompt(many, table).arrived(after)
+    added = list(prompt(many, table).arrived(after))
     assert len(added) == 1
     assert set(added) <= set(whole.changes)

@@ -9,7 +9,7 @@ from podroutes.core.claims import Claims, examine
 from podroutes.core.guard import Guard
 from podroutes.core.identity import named_node, this_node
 from podroutes.core.planning import plan_here
-from podroutes.core.prompt import Prompt
+from podroutes.core.prompt import Known, Prompt
 from podroutes.core.rivalry import Rivalry
 from podroutes.errors import IdentityError, PersistError
 from podroutes.kernel import Kernel
@@ -58,7 +58,7 @@ class Machine:
         self._settings = settings
         self._prompt: Prompt | None = None  # what the last pass knew
         self._may_hurry = True
-        self._examined: tuple[Cluster, Claims] | None = None
+        self._known: Known | None = None  # the verdict on the nodes of the last pass
         self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
     def reconcile(self, view: View, now: float) -> Pass:
@@ -67,11 +67,11 @@ class Machine:
         self.devices = {link.ifindex: link.name for link in fib.links}
         cluster = view.inventory.cluster
         own, doubts = self._identify(cluster, fib)
-        claims = self._examine(cluster)
-        whole, more = self._plan(claims, own, fib)
+        known = self._examine(cluster)
+        whole, more = self._plan(known.claims, own, fib)
         plan, wanted = whole.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
-        self._prompt = Prompt(cluster, claims, own, fib, wanted)
+        self._prompt = Prompt(known, own, fib, wanted)
         self._may_hurry = whole.ledger.protocol == PROTOCOL  # else a file of ours tells which routes are ours
         installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)
         changes, held, postponed = self._admitted(plan, view, installed, now)
@@ -98,7 +98,7 @@ class Machine:
 
     def welcome(self, cluster: Cluster) -> tuple[Change, ...]:
         """Add at once the routes to nodes that are new in CLUSTER and concern no other; return what was added."""
-        return self._add(self._prompt.arrived(cluster)) if self._prompt and self._may_hurry else ()
+        return self._add(list(self._prompt.arrived(cluster))) if self._prompt and self._may_hurry else ()
 
     def concerns(self, heard: Heard) -> bool:
         """Whether a whole pass may find something after what was HEARD."""
@@ -127,11 +127,11 @@ class Machine:
             problem = Problem("warning", "not-a-node", str(error), (name,))
             return Node(name, tuple(addresses)), (problem,) if self._settings.node else ()
 
-    def _examine(self, cluster: Cluster) -> Claims:
+    def _examine(self, cluster: Cluster) -> Known:
         """Return the verdict on CLUSTER, the one of before where the nodes are the same: the kernel changes more often."""
-        if self._examined is None or self._examined[0] != cluster:
-            self._examined = (cluster, examine(cluster))
-        return self._examined[1]
+        if self._known is None or self._known.cluster != cluster:
+            self._known = Known(cluster, examine(cluster))
+        return self._known
 
     def _plan(self, claims: Claims, own: Node, fib: Fib) -> tuple[Whole, tuple[Problem, ...]]:
         """Return the plan of kernel and files, of the kernel alone where files of ours cannot be read."""

@@ -19,16 +19,56 @@ from podroutes.model.plan import Change
 from podroutes.model.route import NextHop, Route
 
 
+class Known:
+    """What the verdict on a cluster makes easy to look up, made once and kept while the nodes are the same."""
+
+    def __init__(self, cluster: Cluster, claims: Claims) -> None:
+        self.cluster = cluster
+        self.claims = claims
+        self._ids = set(map(id, cluster.nodes))
+        self._names = {node.name for node in cluster.nodes}
+        self._addresses = sorted({address for node in cluster.nodes for address in node.internal_ips})
+        self._starts: list[tuple[int, int]] = []  # where every claim begins, in order,
+        self._reaches: list[tuple[int, int]] = []  # and how far it and all before it reach
+        furthest = (0, 0)
+        for claim in sorted((*claims.honoured, *claims.contested)) if claims.contested else claims.honoured:
+            furthest = max(furthest, (claim.dst.version, claim.dst.last))
+            self._starts.append(claim.dst[:2])
+            self._reaches.append(furthest)
+
+    def arrivals(self, cluster: Cluster) -> Claims:
+        """Return the verdict on what is in CLUSTER and was not before, as far as it concerns nobody who was."""
+        nothing = Claims((), (), ())
+        if cluster[1:4] != self.cluster[1:4]:  # the limits
+            return nothing
+        # A source hands out the same value for a node that is the same.
+        new = tuple(node for node in cluster.nodes if id(node) not in self._ids)
+        if not new or any(node.name in self._names or any(map(self._has, node.internal_ips)) for node in new):
+            return nothing
+        claims = examine(cluster._replace(nodes=new))
+        return nothing._replace(honoured=tuple(claim for claim in claims.honoured if self._apart(claim.dst)))
+
+    def _has(self, address: Address) -> bool:
+        place = bisect_left(self._addresses, address)
+        return place < len(self._addresses) and self._addresses[place] == address
+
+    def _apart(self, dst: Prefix) -> bool:
+        """Whether no claim overlaps DST and no node has an address in it."""
+        before = bisect_right(self._starts, (dst.version, dst.last))
+        if before and self._reaches[before - 1] >= (dst.version, dst.value):
+            return False
+        first = bisect_left(self._addresses, (dst.version, dst.value))
+        return first == len(self._addresses) or not dst.covers(self._addresses[first])
+
+
 class Prompt:
     """The knowledge of one whole plan of machine OWN, to act on until the next one."""
 
-    def __init__(self, cluster: Cluster, claims: Claims, own: Node, fib: Fib, wanted: Desired) -> None:
-        self._cluster = cluster
-        self._claims = claims
+    def __init__(self, known: Known, own: Node, fib: Fib, wanted: Desired) -> None:
+        self._known = known
         self._own = own
         self._fib = fib
         self._desired = wanted
-        self._resolver = OnLink(fib)
 
     def healed(self, route: Route) -> Change | None:
         """Return what puts ROUTE back, which stood when the plan was made; None where it is not just what is wanted."""
@@ -44,43 +84,19 @@ class Prompt:
         """Whether a route to DST is wanted here, or would be if everything was well."""
         return dst in self._positions or dst in self._desired.incumbents or dst in self._desired.out_of_reach
 
-    def arrived(self, cluster: Cluster) -> list[Change]:
-        """Return the routes to nodes that are in CLUSTER and were not before, and that have nothing to do with any other."""
-        if cluster[1:4] != self._cluster[1:4]:  # the limits
-            return []
-        known = set(map(id, self._cluster.nodes))  # a source hands out the same value for a node that is the same
-        new = tuple(node for node in cluster.nodes if id(node) not in known)
-        if not new or any(node.name in self._names for node in new):
-            return []
-        return list(self._changes(examine(cluster._replace(nodes=new))))
-
-    def _changes(self, claims: Claims) -> Iterator[Change]:
-        simple = tuple(claim for claim in claims.honoured if self._apart(claim.dst, claim.node))
-        here = desired(Claims(simple, (), ()), self._own, self._resolver)
-        for version, (routes, honoured, vias) in here.wanted.items():
+    def arrived(self, cluster: Cluster) -> Iterator[Change]:
+        """Yield the routes to nodes that are in CLUSTER and were not before, and that have nothing to do with any other."""
+        here = desired(self._known.arrivals(cluster), self._own, self._resolver)
+        for version, (routes, claims, vias) in here.wanted.items():
             beside = len(self._desired.wanted[version].vias)
             metrics = metrics_of_new(version, routes, range(len(vias)), beside)
-            for claim, via, dev, metric in zip(honoured, vias, routes.dev, metrics, strict=True):
-                if claim.dst not in self._foreign and not self._own_cidr(claim.dst):
-                    route = Route(claim.dst, (NextHop(via, dev or None),), metric)
-                    yield Change("add", route, claim.node.name)
+            for claim, via, dev, metric in zip(claims, vias, routes.dev, metrics, strict=True):
+                if claim.dst not in self._foreign and not any(cidr.overlaps(claim.dst) for cidr in self._own.pod_cidrs):
+                    yield Change("add", Route(claim.dst, (NextHop(via, dev or None),), metric), claim.node.name)
 
-    def _apart(self, dst: Prefix, node: Node) -> bool:
-        """Whether nothing that was known before has to do with DST or NODE."""
-        starts, reaches = self._extents
-        before = bisect_right(starts, (dst.version, dst.last))
-        return (
-            self._addresses.isdisjoint(node.internal_ips)
-            and (before == 0 or reaches[before - 1] < (dst.version, dst.value))
-            and not self._holds_address(dst)
-        )
-
-    def _holds_address(self, dst: Prefix) -> bool:
-        first = bisect_left(self._sorted, (dst.version, dst.value))
-        return first < len(self._sorted) and dst.covers(self._sorted[first])
-
-    def _own_cidr(self, dst: Prefix) -> bool:
-        return any(cidr.overlaps(dst) for cidr in self._own.pod_cidrs)
+    @cached_property
+    def _resolver(self) -> OnLink:
+        return OnLink(self._fib)
 
     @cached_property
     def _positions(self) -> dict[Prefix, int]:
@@ -90,26 +106,3 @@ class Prompt:
     @cached_property
     def _foreign(self) -> set[Prefix]:
         return {route.dst for route in self._fib.others}
-
-    @cached_property
-    def _names(self) -> set[str]:
-        return {node.name for node in self._cluster.nodes}
-
-    @cached_property
-    def _addresses(self) -> set[Address]:
-        return {address for node in self._cluster.nodes for address in node.internal_ips}
-
-    @cached_property
-    def _sorted(self) -> list[Address]:
-        return sorted(self._addresses)
-
-    @cached_property
-    def _extents(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Where every claim begins, in order, and how far it and all before it reach: what overlaps is found by bisection."""
-        starts, reaches = [], []
-        furthest = (0, 0)
-        for claim in sorted((*self._claims.honoured, *self._claims.contested), key=lambda claim: claim.dst):
-            furthest = max(furthest, (claim.dst.version, claim.dst.last))
-            starts.append((claim.dst.version, claim.dst.value))
-            reaches.append(furthest)
-        return starts, reaches
