@@ -93,9 +93,10 @@ def events(
         yield from gathered(filter(None, (_seen(watch, form, change) for change in changes)))
         version = changes[-1].now.version if changes else version
         now = time.monotonic()
-        if watch.bookmarks and (now >= next_bookmark or now >= end) and version <= store.version:
-            yield bookmark(watch.resource, version)
+        if now >= min(next_bookmark, end):
             next_bookmark = now + bookmark_every
+            if watch.bookmarks and version <= store.version:
+                yield bookmark(watch.resource, version)
         if now >= end:
             return
         if not changes:

@@ -117,7 +117,8 @@ def _arranged(resource: Resource, document: Document) -> Document:
     podCIDR wins where they differ, as in the conversion of k8s.io/kubernetes/pkg/apis/core/v1.
     """
     rest = {key: value for key, value in document.items() if key not in ("kind", "apiVersion", "metadata")}
-    arranged = {"kind": resource.kind, "apiVersion": API_VERSION, "metadata": document["metadata"], **rest}
+    metadata = _without_empty(document["metadata"])
+    arranged = {"kind": resource.kind, "apiVersion": API_VERSION, "metadata": metadata, **rest}
     if resource is NODES:
         spec = dict(document.get("spec", {}))
         one, several = spec.pop("podCIDR", None), spec.pop("podCIDRs", None) or []
@@ -125,9 +126,15 @@ def _arranged(resource: Resource, document: Document) -> Document:
             raise bad_request("cannot unmarshal spec: podCIDR is a string, podCIDRs a list of strings")
         if one and several[:1] != [one]:
             several = [one]
-        arranged["spec"] = {**({"podCIDR": several[0], "podCIDRs": several} if several else {}), **spec}
+        pods = {"podCIDR": several[0], "podCIDRs": several} if several else {}
+        arranged["spec"] = {**pods, **_without_empty(spec)}
         arranged["status"] = document.get("status", {})
     return arranged
+
+
+def _without_empty(part: Document) -> Document:
+    """Return PART without what the real API does not write: ``omitempty`` of its Go types."""
+    return {key: value for key, value in part.items() if value is not False and value not in (None, "", {}, [])}
 
 
 def _check_pod_cidrs(resource: Resource, name: str, before: tuple[Any, ...], document: Document) -> None:
