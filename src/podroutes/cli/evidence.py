@@ -60,7 +60,9 @@ def _lab(arguments: argparse.Namespace) -> Evidence:
 
     lab = registry.find(arguments.lab)
     source = (
-        session.read_source(arguments) if arguments.inventory else session.Source(lab.cluster, examine(lab.cluster))
+        session.read_source(arguments)
+        if session.names_source(arguments)
+        else session.Source(lab.cluster, examine(lab.cluster))
     )
     inside.enter(lab)
     reader, hosts = Reader(), list[Host]()

@@ -5,14 +5,26 @@ import os
 from podroutes.cli.parser import Parser
 
 
-def source(parser: Parser) -> None:
-    """Declare where the nodes come from, and which of them this machine is."""
+def inventory(parser: Parser) -> None:
+    """Declare where the nodes come from."""
     parser.add_argument(
         "-i",
         "--inventory",
         metavar="PATH",
         help="the nodes: podroutes YAML or JSON, machines.txt, or what `kubectl get nodes -o json` prints; - is standard input",
     )
+    parser.add_argument(
+        "--kubernetes",
+        action="store_true",
+        help="the nodes: those of the cluster that kubectl would ask, or of the pod's service account",
+    )
+    parser.add_argument("--kubeconfig", metavar="FILE", help="with --kubernetes: another file than KUBECONFIG names")
+    parser.add_argument("--context", metavar="NAME", help="with --kubernetes: another context than the current one")
+
+
+def source(parser: Parser) -> None:
+    """Declare where the nodes come from, and which of them this machine is."""
+    inventory(parser)
     action = parser.add_argument(
         "--node", metavar="NAME", help="which node this machine is; found by host name or address"
     )

@@ -17,6 +17,7 @@ from podroutes.views import report
 from podroutes.views.style import Style
 
 if TYPE_CHECKING:
+    from podroutes.inventory import Inventory
     from podroutes.persist.whole import Whole
 
 
@@ -29,13 +30,41 @@ class Source(NamedTuple):
 
 def read_source(arguments: argparse.Namespace) -> Source:
     """Read and examine the inventory that the command line names."""
-    from podroutes import inventory  # noqa: PLC0415, `remove` needs none
-
-    if not arguments.inventory:
-        raise InventoryError("no inventory: name one with -i PATH (or PODROUTES_INVENTORY); - reads standard input")
-    found = inventory.load(arguments.inventory)
+    check_source(arguments)
+    found = _read(arguments)
     claims = examine(found.cluster)
     return Source(found.cluster, claims._replace(problems=found.problems + claims.problems))
+
+
+def names_source(arguments: argparse.Namespace) -> bool:
+    """Return whether the command line names a source of nodes."""
+    return any(getattr(arguments, each, None) for each in ("inventory", "kubernetes", "kubeconfig", "context"))
+
+
+def check_source(arguments: argparse.Namespace) -> None:
+    """Raise InventoryError unless the command line names one source of nodes, a file or a cluster."""
+    kubernetes = getattr(arguments, "kubernetes", False)  # some commands know files only
+    narrower = next((each for each in ("kubeconfig", "context") if getattr(arguments, each, None)), "")
+    if arguments.inventory and (kubernetes or narrower):
+        raise InventoryError(
+            f"--inventory and --{narrower or 'kubernetes'}: wanted one source of nodes, a file or a cluster"
+        )
+    if narrower and not kubernetes:
+        raise InventoryError(f"--{narrower} without --kubernetes: add that to read the nodes from a cluster")
+    if not arguments.inventory and not kubernetes:
+        raise InventoryError(
+            "no inventory: name one with -i PATH (or PODROUTES_INVENTORY), - reads standard input; or --kubernetes"
+        )
+
+
+def _read(arguments: argparse.Namespace) -> "Inventory":
+    if not arguments.inventory:
+        from podroutes.inventory import kubernetes  # noqa: PLC0415, loads HTTP and TLS
+
+        return kubernetes.load(kubernetes.connect(arguments.kubeconfig, arguments.context))
+    from podroutes import inventory  # noqa: PLC0415, `remove` needs none
+
+    return inventory.load(arguments.inventory)
 
 
 def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = None) -> Node:
@@ -50,7 +79,22 @@ def command_at_boot(arguments: argparse.Namespace, *program: str, node: str) -> 
     """Return the command with which PROGRAM applies the same inventory at boot, from wherever it is started."""
     if arguments.inventory == "-":
         raise InventoryError("standard input is not there at boot: name the inventory's file with -i PATH")
-    return (*program, "apply", "--inventory", os.path.abspath(arguments.inventory), "--node", node)  # noqa: PTH100
+    return (*program, "apply", *_source_at_boot(arguments), "--node", node)
+
+
+def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the options that name the same source of nodes from another directory, and without this environment."""
+    if arguments.inventory:
+        return "--inventory", os.path.abspath(arguments.inventory)  # noqa: PTH100
+    named = arguments.kubeconfig or os.environ.get("KUBECONFIG", "")
+    if ":" in named:
+        raise InventoryError(f"KUBECONFIG names several files ({named}): name one with --kubeconfig for the next boot")
+    path = named or os.path.expanduser("~/.kube/config")  # noqa: PTH111
+    return (
+        "--kubernetes",
+        *(("--kubeconfig", os.path.abspath(path)) if named or os.path.exists(path) else ()),  # noqa: PTH100, PTH110
+        *(("--context", arguments.context) if arguments.context else ()),
+    )
 
 
 def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib) -> "Whole":

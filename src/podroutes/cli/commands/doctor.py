@@ -38,7 +38,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine this machine; 0 healthy, 2 something would stop pod traffic."""
-    cluster = session.read_source(arguments).cluster if arguments.inventory else None
+    cluster = session.read_source(arguments).cluster if session.names_source(arguments) else None
     patient = _examined(cluster, arguments.node)
     findings = examine(patient)
     done = None

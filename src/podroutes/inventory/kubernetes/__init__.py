@@ -1,7 +1,14 @@
 """The Kubernetes door: the nodes of a cluster, once or again whenever they change.
 
-- ``kubeconfig``, ``settings``: which cluster, and as whom; ``credentials``, ``plugin``: the identity of now;
+- ``kubeconfig``, ``settings``, ``proxy``: which cluster, and as whom; ``credentials``, ``plugin``: the identity of now;
 - ``client``, ``tls``: asking, on urllib3; ``decode``, ``lines``: understanding the answers;
 - ``reflector``, ``table``: list and watch without I/O; ``watch``: the same with a server around it;
 - ``listing``: all nodes once; ``reporting``: Events and conditions, what an agent tells the cluster.
 """
+
+from podroutes.inventory.kubernetes.access import Access
+from podroutes.inventory.kubernetes.listing import load
+from podroutes.inventory.kubernetes.settings import connect
+from podroutes.inventory.kubernetes.watch import NodeWatch, WatchState
+
+__all__ = ["Access", "NodeWatch", "WatchState", "connect", "load"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
+NODES = "/api/v1/nodes"
 CONNECT = 10.0  # seconds to a TCP connection and TLS: the other side of the world needs one
 ANSWER = 60.0  # seconds between two pieces of an answer: the API server itself gives up after as long
 SILENCE = 150.0  # seconds without a line on a watch: the server sends a bookmark about every 60

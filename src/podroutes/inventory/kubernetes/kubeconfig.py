@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-import yaml
 
 from podroutes.errors import KubernetesError
 from podroutes.model.text import escaped, listing, printable
@@ -139,6 +138,8 @@ def read(paths: Sequence[str], *, missing_ok: bool) -> Config:
 
 def parse(text: bytes, path: str) -> Config:
     """Return what TEXT, the content of the file at PATH, says. Raises KubernetesError."""
+    import yaml  # noqa: PLC0415, a pod has a service account and no kubeconfig
+
     origin = f"kubeconfig {escaped(path)}"
     try:
         document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506, both are safe loaders
@@ -180,7 +181,9 @@ def choose(config: Config, context: str | None) -> Choice:
         raise KubernetesError(f"{config.origin}: no current-context; choose with --context (there are: {known})")
     found = config.contexts.get(name)
     if found is None:
-        raise KubernetesError(f"{config.origin}: no context {printable(name)}; choose with --context (there are: {known})")
+        raise KubernetesError(
+            f"{config.origin}: no context {printable(name)}; choose with --context (there are: {known})"
+        )
     place = f"{config.origin}: context {printable(name)}"
     cluster = config.clusters.get(found.cluster)
     if cluster is None:

@@ -43,9 +43,11 @@ class Counts(NamedTuple):
 
 
 class Reflector:
-    """The machine. Not thread-safe. CHANCE returns a number in [0, 1), CLOCK seconds."""
+    """The machine. Not thread-safe. CHANCE returns a number in [0, 1), CLOCK seconds; STREAMING is to try a streaming list."""
 
-    def __init__(self, source: str, chance: Callable[[], float], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, source: str, chance: Callable[[], float], clock: Callable[[], float], *, streaming: bool = True
+    ) -> None:
         self.counts = Counts()
         self.synced = False  # a list has been seen to its end
         self.resource_version = ""  # how far the nodes of the table have come; "" is to list
@@ -55,7 +57,7 @@ class Reflector:
         self._chance, self._clock = chance, clock
         self._coming: Table | None = None  # what a list has told so far
         self._more = ""  # the token for its next page
-        self._streaming = True  # the server can stream lists
+        self._streaming = streaming  # the server can stream lists
         self._paged = True  # else a list is asked for in one piece
         self._began = 0.0
         self._failures = 0  # in a row
@@ -104,7 +106,7 @@ class Reflector:
             self.refused(event)
             return None
         if isinstance(event, decode.Change):
-            news = (self._coming or self.table).take(event)
+            news = (self.table if self._coming is None else self._coming).take(event)  # an empty table is false
             if self._coming is not None:
                 return False
             self.resource_version = event.resource_version

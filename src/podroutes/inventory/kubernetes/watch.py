@@ -9,11 +9,10 @@ from typing import NamedTuple
 from podroutes.errors import KubernetesError
 from podroutes.inventory import Inventory
 from podroutes.inventory.kubernetes.access import Access
-from podroutes.inventory.kubernetes.client import Client, RefusedError, Request, Stream
+from podroutes.inventory.kubernetes.client import NODES, Client, RefusedError, Request, Stream
 from podroutes.inventory.kubernetes.lines import lines
 from podroutes.inventory.kubernetes.reflector import Counts, Reflector
 
-NODES = "/api/v1/nodes"
 _NEWS = 5.0  # seconds between two reports of nothing but counters: a cluster's heartbeats come many times a second
 
 
@@ -75,7 +74,7 @@ class NodeWatch:
                 self._reflector.refused(error.refusal)
                 self._say(connected=False, error=str(error))
             except KubernetesError as error:
-                if self._stopped or self._anew:  # cut by ourselves
+                if self._wake.is_set():  # cut by ourselves
                     continue
                 self._reflector.cut(str(error))
                 self._say(connected=False, error=str(error))
@@ -117,7 +116,7 @@ class NodeWatch:
             try:
                 with self._lock:
                     self._stream = stream
-                    if self._stopped or self._anew:  # said before there was anything to interrupt
+                    if self._wake.is_set():  # said before there was anything to interrupt
                         return
                 self._say(connected=True, error="")
                 self._read(stream)
