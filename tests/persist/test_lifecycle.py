@@ -107,7 +107,10 @@ def test_routes_move_from_one_place_to_another_and_are_never_in_both(machine, bo
     """The number goes with the place: netplan knows none, so its routes are static in the kernel, too."""
     manager = booted(NetplanNetworkd)
     drop_in = "/etc/systemd/network/10-netplan-ens18.network.d/50-podroutes.conf"
-    machine.podroutes("apply", "--persist", "auto")
+    said = machine.podroutes("apply", "--persist", "auto")
+    assert "--persist auto is networkd: /run/systemd/netif/links/" in said
+    assert "10-netplan-ens18.network, made by netplan" in said
+    assert "networkd takes this up at the next boot; to have it so now: networkctl reload" in said
     assert machine.exists(drop_in)
     machine.podroutes("apply", "--persist", "netplan")
     assert (machine.exists(drop_in), machine.exists(OURS["netplan"])) == (False, True)
@@ -122,6 +125,20 @@ def test_routes_move_from_one_place_to_another_and_are_never_in_both(machine, bo
     machine.wait(lambda: machine.routes() == [(route, "107") for route in SEED], "networkd's routes")
     machine.podroutes("apply", "--persist", "none")
     assert (machine.exists(drop_in), machine.routes()) == (False, [(route, "107") for route in SEED])
+
+
+def test_what_is_removed_is_gone_for_good_once_the_manager_has_been_told(machine, booted):
+    """The manager keeps in mind what it has read, and would bring it back with the link."""
+    manager = booted(Networkd)
+    machine.podroutes("apply", "--persist", "auto")
+    manager.reload()
+    manager.wait()
+    said = machine.podroutes("remove")
+    (command,) = (line.partition("to have it so now: ")[2] for line in said.splitlines() if "to have it so now" in line)
+    machine.chroot(*command.split())
+    manager.wait()
+    machine.flap("ens18")
+    machine.wait(lambda: manager.settled() and machine.routes() == [], "no route of ours", hold=1)
 
 
 def test_static_routes_of_somebody_else_stay_theirs_beside_our_netplan_file(machine, booted):

@@ -72,7 +72,8 @@ def state_file(link: Link) -> str:
 def running(root: Root, link: Link) -> str:
     """Return where networkd says which file it uses for LINK."""
     file = network_file(root, link)
-    return f"{state_file(link)} names {file}" if file else ""
+    made = ", made by netplan, beside which a drop-in can say our protocol" if "/10-netplan-" in file else ""
+    return f"{state_file(link)} names {file}{made}" if file else ""
 
 
 def configured(root: Root, link: Link) -> str:  # noqa: ARG001, networkd alone knows which of all the files it takes

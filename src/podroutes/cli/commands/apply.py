@@ -12,7 +12,7 @@ from podroutes.errors import PersistError
 from podroutes.kernel import Kernel
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Outcome, Plan
-from podroutes.persist import carry
+from podroutes.persist import backend, carry
 from podroutes.persist.root import Root
 from podroutes.views import data, report
 
@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
 
             arguments.persist = None
             activate(whole.backend, done.plan.files or (), Then(fib, whole.found), kernel, again)
+        else:
+            say_later(done)
         return 0 if done.complete else 1
 
 
@@ -77,6 +79,13 @@ def carry_out(plan: Plan, kernel: Kernel, output: str, again: Callable[[], Plan]
         session.say_problems(done.plan.problems)
         print(report.outcome(*done, verb))
     return done
+
+
+def say_later(done: Done) -> None:
+    """Say how a manager that keeps its files in mind learns of what became of them."""
+    for name in dict.fromkeys(change.backend for change in done.plan.files or () if change.backend):
+        if commands := " && ".join(" ".join(words) for words in backend(name).RELOAD):
+            print(f"podroutes: {name} takes this up at the next boot; to have it so now: {commands}", file=sys.stderr)
 
 
 def _rounds(plan: Plan, kernel: Kernel, again: Callable[[], Plan], show: Callable[[Plan], None]) -> Done:

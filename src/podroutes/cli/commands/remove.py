@@ -4,7 +4,7 @@ import argparse
 import os
 
 from podroutes.cli import options, session
-from podroutes.cli.commands.apply import carry_out
+from podroutes.cli.commands.apply import carry_out, say_later
 from podroutes.cli.parser import Parser
 from podroutes.core.ownership import ours
 from podroutes.errors import AgentError
@@ -42,7 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
         plan = _plan(kernel)
         if not arguments.dry_run:
             carry.clean(Root())
-            return 0 if carry_out(plan, kernel, arguments.output, lambda: _plan(kernel), "Remove").complete else 1
+            done = carry_out(plan, kernel, arguments.output, lambda: _plan(kernel), "Remove")
+            say_later(done)
+            return 0 if done.complete else 1
     if arguments.output == "json":
         session.say_json(data.plan(plan))
     else:
