@@ -83,8 +83,13 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
 
 def _source(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
     """Return what makes the source of nodes that the command line names."""
-    if not arguments.inventory:
-        raise InventoryError("no inventory: name one with -i PATH (or PODROUTES_INVENTORY)")
+    session.check_source(arguments)
+    if arguments.kubernetes:
+        from podroutes.agent.kubernetes import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
+        from podroutes.inventory.kubernetes import connect  # noqa: PLC0415
+
+        access = connect(arguments.kubeconfig, arguments.context)
+        return lambda publish, report: KubernetesSource(access, publish, report)
     if arguments.inventory == "-":
         raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
     return lambda publish, report: FileSource(arguments.inventory, publish, report)
