@@ -7,8 +7,10 @@
 """
 
 from podroutes.inventory.kubernetes.access import Access
+from podroutes.inventory.kubernetes.client import Client
 from podroutes.inventory.kubernetes.listing import load
+from podroutes.inventory.kubernetes.reporting import Note, patch_condition, post_event
 from podroutes.inventory.kubernetes.settings import connect
 from podroutes.inventory.kubernetes.watch import NodeWatch, WatchState
 
-__all__ = ["Access", "NodeWatch", "WatchState", "connect", "load"]
+__all__ = ["Access", "Client", "NodeWatch", "Note", "WatchState", "connect", "load", "patch_condition", "post_event"]

@@ -12,6 +12,7 @@ from podroutes.inventory.kubernetes.access import Access
 from podroutes.inventory.kubernetes.client import NODES, Client, RefusedError, Request, Stream
 from podroutes.inventory.kubernetes.lines import lines
 from podroutes.inventory.kubernetes.reflector import Counts, Reflector
+from podroutes.model.text import escaped
 
 _NEWS = 5.0  # seconds between two reports of nothing but counters: a cluster's heartbeats come many times a second
 
@@ -72,7 +73,8 @@ class NodeWatch:
                 self._ask()
             except RefusedError as error:
                 self._reflector.refused(error.refusal)
-                self._say(connected=False, error=str(error))
+                if self._reflector.error:  # else it was asked for something that not every server has
+                    self._say(connected=False, error=str(error))
             except KubernetesError as error:
                 if self._wake.is_set():  # cut by ourselves
                     continue
@@ -151,7 +153,7 @@ class NodeWatch:
         self._state = self._state._replace(
             connected=not reflector.error,
             synced=reflector.synced,
-            error=reflector.error,
+            error=f"{self._state.server}: {escaped(reflector.error)}" if reflector.error else "",
             nodes=len(reflector.table),
             resource_version=reflector.resource_version,
             counts=reflector.counts,
