@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+import urllib3
 import yaml
 
 import podroutes
@@ -67,7 +68,7 @@ def readable() -> Iterator[Path]:
     """Return a directory of everything podroutes imports that every user can read."""
     with tempfile.TemporaryDirectory() as path:
         Path(path).chmod(0o755)
-        for package in (podroutes, msgspec, yaml):
+        for package in (podroutes, msgspec, urllib3, yaml):
             source = Path(package.__file__).parent
             shutil.copytree(source, Path(path, source.name), ignore=shutil.ignore_patterns("__pycache__"))
         subprocess.run(["chmod", "-R", "a+rX", path], check=True)

@@ -220,5 +220,8 @@ def test_tls_with_a_certificate(api, filled, tmp_path):
         assert len(pool.request("GET", f"{server.url}{NODES}").json()["items"]) == 1
         watch = pool.request("GET", f"{server.url}{NODES}?watch=1", preload_content=False).stream()
         assert b'"ADDED"' in next(watch)
-        api.hang_up()
-        assert until_broken(watch) == b""
+        api.faults.add(Fault(kind="stall", after=10))
+        stalled = pool.request("GET", f"{server.url}{NODES}", preload_content=False).stream()
+        assert len(next(stalled)) == 10
+        server.stop()  # which waits for every connection to end
+        assert until_broken(watch) == until_broken(stalled) == b""
