@@ -57,6 +57,7 @@ class Door:
         self._ssh = asyncssh
         self._access = access
         self._jumps: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+        self._hosts: dict[tuple[str, ...], asyncssh.SSHKnownHosts] = {}
         self._files = TemporaryDirectory(prefix="podroutes-")
         given = [Path(access.config)] if access.config else [Path("~/.ssh/config").expanduser()]
         self._config = [path for path in given if path.exists() or access.config]
@@ -104,7 +105,7 @@ class Door:
             **{key: value for key, value in given.items() if value is not None},
             **more,
         )
-        return options  # noqa: RET504, a name for its type
+        return options
 
     async def _open(
         self, options: "asyncssh.SSHClientConnectionOptions", host: str, config: list[Path]
@@ -113,14 +114,21 @@ class Door:
         if isinstance(tunnel, str):
             tunnel = None if tunnel.lower() == "none" else await asyncio.shield(self._jump(tunnel))
         known = self._known(options.known_hosts)
-        return await self._ssh.connect(host, config=config, options=options, tunnel=tunnel, known_hosts=known)
 
-    def _known(self, configured: Any) -> Any:
-        """Return whose keys are known. Without files nobody's are, as ssh(1) has it; asyncssh would then trust everybody."""
-        if configured is not None and not configured:
-            return ()  # the usual file
-        paths = [Path(each).expanduser() for each in configured or ()]
-        return [str(path) for path in paths if path.is_file()] or self._ssh.import_known_hosts("")
+        def match(name: str, seen: str, number: int) -> Any:
+            """Look the key up by name or address; behind a jump host asyncssh knows no address."""
+            return self._ssh.match_known_hosts(known, name, seen or options.host, number)[:3]
+
+        return await self._ssh.connect(host, config=config, options=options, tunnel=tunnel, known_hosts=match)
+
+    def _known(self, configured: Any) -> "asyncssh.SSHKnownHosts":
+        """Return whose keys are known. A file that is not there knows nobody, as for ssh(1); asyncssh would give up, or trust all."""
+        names = ("~/.ssh/known_hosts",) if configured is not None and not configured else tuple(configured or ())
+        if names not in self._hosts:
+            paths = [Path(each).expanduser() for each in names]
+            files = [str(path) for path in paths if path.is_file()]
+            self._hosts[names] = self._ssh.read_known_hosts(files) if files else self._ssh.import_known_hosts("")
+        return self._hosts[names]
 
     def _jump(self, hosts: str) -> "asyncio.Task[asyncssh.SSHClientConnection]":
         if hosts not in self._jumps or (self._jumps[hosts].done() and self._is_gone(self._jumps[hosts])):

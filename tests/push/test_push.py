@@ -1,0 +1,211 @@
+"""A push to machines that are well, and to some that are not."""
+
+import json
+import os
+import re
+import sys
+
+import pytest
+
+from support.openssh import Site
+
+ALL = {
+    "worker-0": ["10.200.1.0/24 via 192.168.8.21 dev ens18", "10.200.2.0/24 via 192.168.8.22 dev ens18"],
+    "worker-1": ["10.200.0.0/24 via 192.168.8.20 dev ens18", "10.200.2.0/24 via 192.168.8.22 dev ens18"],
+    "worker-2": ["10.200.0.0/24 via 192.168.8.20 dev ens18", "10.200.1.0/24 via 192.168.8.21 dev ens18"],
+}
+
+
+def routes(site: Site) -> dict[str, list[str]]:
+    return {node: site.routes(node) for node in site.addresses}
+
+
+def logins(site: Site) -> dict[str, int]:
+    return {node: site.logins(node) for node in site.addresses}
+
+
+def since(site: Site, before: dict[str, int]) -> list[int]:
+    return [count - before[node] for node, count in logins(site).items()]
+
+
+def test_a_plan_shows_what_each_machine_lacks_and_changes_nothing(site):
+    before = logins(site)
+    done = site.push("plan")
+    assert (done.status, done.err) == (2, "")
+    assert "worker-1\n  + 10.200.0.0/24 via 192.168.8.20 dev ens18  worker-0\n" in done.out
+    assert done.out.count("Plan: 2 to add, 0 to replace, 0 to delete, 0 unchanged.") == 3
+    assert set(map(len, routes(site).values())) == {0}
+    assert since(site, before) == [1, 1, 1]
+
+
+def test_apply_makes_the_pods_of_all_machines_reach_each_other(site):
+    before = logins(site)
+    done = site.push("apply")
+    assert (done.status, routes(site)) == (0, ALL)
+    assert "Apply complete: 3 of 3 nodes changed, 0 in sync already." in done.out
+    assert since(site, before) == [2, 2, 2]  # one to change a machine, one to see that it still answers
+    assert site.podroutes("lab", "ping", "--name", site.name).returncode == 0
+
+
+def test_a_second_push_changes_nothing_and_opens_one_connection_a_machine(site):
+    site.push("apply")
+    before = logins(site)
+    done = site.push("apply", "-o", "json")
+    assert done.status == 0
+    assert {(each["in_sync"], each["state"], each["connections"]) for each in done.nodes.values()} == {
+        (True, "unchanged", 1)
+    }
+    assert since(site, before) == [1, 1, 1]
+
+
+def test_the_plan_is_the_one_that_the_machine_itself_makes(site):
+    site.on("worker-0", "ip", "route", "add", "10.200.1.0/24", "via", "192.168.8.22", "proto", "107")
+    site.on("worker-0", "ip", "route", "add", "10.200.9.0/24", "via", "192.168.8.22", "proto", "107")
+    pushed = site.push("plan", "--limit", "worker-0", "-o", "json").nodes["worker-0"]
+    words = f"lab exec --name {site.name} worker-0 -- {sys.executable} -m podroutes plan -o json -i {site.inventory}"
+    here = json.loads(site.podroutes(*words.split()).stdout)
+    assert {key: pushed[key] for key in here} == here
+    assert [change["action"] for change in pushed["changes"]] == ["replace", "add", "delete"]
+
+
+def test_a_push_replaces_and_deletes(site):
+    test_the_plan_is_the_one_that_the_machine_itself_makes(site)
+    assert site.push("apply").status == 0
+    assert routes(site) == ALL
+
+
+def test_what_others_hold_stays_and_the_rest_goes_ahead(site):
+    site.on("worker-0", "ip", "route", "add", "10.200.1.0/24", "via", "192.168.8.99", "proto", "static")
+    done = site.push("apply")
+    assert done.status == 1
+    assert "foreign-route" in done.err
+    assert site.routes("worker-0") == ALL["worker-0"][1:]
+    assert "via 192.168.8.99" in site.on("worker-0", "ip", "route", "show", "10.200.1.0/24")
+    site.on("worker-0", "ip", "route", "del", "10.200.1.0/24")
+
+
+def test_remove_takes_back_what_is_ours_and_nothing_else(site):
+    site.push("apply")
+    site.on("worker-2", "ip", "route", "add", "10.77.0.0/16", "via", "192.168.8.20", "proto", "static")
+    site.on("worker-2", "ip", "route", "add", "blackhole", "10.78.0.0/16", "proto", "107", "table", "77")
+    done = site.push("remove")
+    assert (done.status, set(map(len, routes(site).values()))) == (0, {0})
+    assert site.on("worker-2", "ip", "route", "show", "table", "77") == ""
+    assert "10.77.0.0/16" in site.on("worker-2", "ip", "route", "show")
+    site.on("worker-2", "ip", "route", "del", "10.77.0.0/16")
+
+
+def test_verify_proves_from_the_tables_of_all_machines(site, tmp_path):
+    site.push("apply")
+    done = site.push("verify", "--html", str(tmp_path / "page.html"))
+    assert (done.status, done.err) == (0, "")
+    assert done.out == "proven: 3 nodes, 3 pod CIDRs, 6 pairs: every pod CIDR is reachable from every node\n"
+    assert "read over SSH" in (tmp_path / "page.html").read_text()
+    site.on("worker-1", "ip", "route", "del", "10.200.2.0/24")
+    done = site.push("verify", "-o", "json")
+    assert done.status == 2
+    assert [(each["code"], each["node"]) for each in json.loads(done.out)["findings"]] == [("no-route", "worker-1")]
+
+
+def test_only_the_nodes_of_limit_are_connected_to(site):
+    before = logins(site)
+    assert site.push("apply", "--limit", "*-1,worker-2").status == 0
+    assert since(site, before) == [0, 2, 2]
+    done = site.push("apply", "--limit", "worker-7")
+    assert (done.status, done.err) == (
+        1,
+        'podroutes: --limit: no node is named "worker-7"; there are "worker-0", "worker-1" and "worker-2"\n',
+    )
+
+
+def test_a_machine_that_is_down_stops_no_other(site):
+    site.stop("worker-1")
+    done = site.push("apply", "-o", "json", "--timeout", "5")
+    assert done.status == 1
+    assert {node: each["state"] for node, each in done.nodes.items()} == {
+        "worker-0": "applied",
+        "worker-1": "unchanged",
+        "worker-2": "applied",
+    }
+    assert "cannot connect" in done.nodes["worker-1"]["error"]
+    verified = site.push("verify")
+    assert verified.status == 1
+    assert "worker-1: cannot connect" in verified.err
+    assert "not seen: the tables of worker-1" in verified.out
+
+
+@pytest.fixture
+def known(site):
+    """Return the file of known hosts, which is put back."""
+    path = site.home / ".ssh" / "known_hosts"
+    text = path.read_text()
+    yield path
+    path.write_text(text)
+
+
+def test_a_machine_with_another_host_key_is_not_talked_to(site, known):
+    site.keygen(site.home / "other")
+    key = " ".join((site.home / "other.pub").read_text().split()[:2])
+    known.write_text(re.sub(r"(?m)^192\.168\.8\.21 .*$", f"192.168.8.21 {key}", known.read_text()))
+    before = logins(site)
+    done = site.push("plan")
+    assert done.status == 1
+    assert "error worker-1: its host key is not the one that is known, or none is" in done.err
+    assert since(site, before) == [1, 0, 1]
+
+
+def test_an_unknown_host_is_not_talked_to(site, known):
+    known.write_text("")
+    before = logins(site)
+    assert site.push("plan").status == 1
+    assert since(site, before) == [0, 0, 0]
+
+
+def test_a_host_is_known_by_its_node_name_as_well(site, known):
+    key = known.read_text().splitlines()[0].partition(" ")[2]
+    known.write_text(f"worker-* {key}\n")
+    assert site.push("plan").status == 2
+
+
+def test_a_user_key_that_is_not_accepted_is_one_line(site):
+    site.again("worker-2", "AuthorizedKeysFile=/etc/keys/none")
+    done = site.push("plan")
+    assert done.status == 1
+    assert re.search(r"^error worker-2: it does not let us in: .*; no key of ours is accepted", done.err, re.MULTILINE)
+
+
+def test_the_ssh_configuration_is_honoured(site):
+    """Host, HostName, Port, IdentityFile, UserKnownHostsFile, Include and ProxyJump, through one connection to the jump host."""
+    key = site.home / "another"
+    site.keygen(key)
+    site.on("worker-2", "sh", "-c", f"cat {key}.pub >/etc/keys/another")
+    site.again("worker-2", "Port=2222", "AuthorizedKeysFile=/etc/keys/another")
+    known = " ".join((site.home / "host.pub").read_text().split()[:2])
+    (site.home / "known").write_text(f"[192.168.8.22]:2222 {known}\n[worker-1]:22,192.168.8.21,bastion {known}\n")
+    (site.home / "more").write_text(f"Host worker-2\n  Port 2222\n  IdentityFile {key}\n")
+    (site.home / "config").write_text(
+        f"Include {site.home}/more\nHost bastion\n  HostName 192.168.8.20\n  HostKeyAlias bastion\n"
+        f"Host worker-*\n  ProxyJump bastion\nHost *\n  UserKnownHostsFile {site.home}/known\n  User root\n"
+    )
+    before = logins(site)
+    done = site.push("plan", "--limit", "worker-1,worker-2", "--ssh-config", str(site.home / "config"))
+    assert (done.status, done.err) == (2, "")
+    assert since(site, before) == [1, 1, 1]
+    assert "from 192.168.8.20 port" in site.log("worker-2").read_text()
+
+
+def test_fifty_machines(tree, tmp_path):
+    site = Site(f"push-{os.getpid()}-fifty", tree, tmp_path / "home", 50)
+    try:
+        before = logins(site)
+        done = site.push("apply", "-o", "json")
+        assert done.status == 0
+        assert {each["state"] for each in done.nodes.values()} == {"applied"}
+        assert set(since(site, before)) == {2}
+        before = logins(site)
+        assert site.push("apply").status == 0
+        assert set(since(site, before)) == {1}
+        assert "proven: 50 nodes, 50 pod CIDRs, 2450 pairs" in site.push("verify").out
+    finally:
+        site.close()
+
