@@ -65,6 +65,7 @@ class Machine:
         self._user("messagebus", 997)
         self.chroot("ldconfig")  # netplan looks for its library in the cache
         self.write(INVENTORY, MACHINES)
+        self.write("/etc/machine-id", f"{1:032x}\n")  # what DHCP clients make their identity of
         self._boot()
 
     def _user(self, name: str, number: int) -> None:
@@ -140,10 +141,11 @@ class Machine:
             raise AssertionError(f"{words}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
-    def start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a daemon of the machine."""
+    def start(self, *words: str, beyond: int = 0) -> subprocess.Popen[bytes]:
+        """Start a daemon of the machine, or of one on the other end of the wire: in the network of process BEYOND."""
+        network = ("nsenter", "-t", str(beyond), "-n") if beyond else ()
         process = subprocess.Popen(
-            self._inside(*words), stdout=self._log, stderr=self._log, env=self._environment(environment)
+            (*network, *self._inside(*words)), stdout=self._log, stderr=self._log, env=self._environment({})
         )
         self._processes.append(process)
         return process
@@ -166,8 +168,8 @@ class Machine:
     def _environment(more: dict[str, str]) -> dict[str, str]:
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PYTHONPATH": str(CHECKOUT / "src")} | more
 
-    def neighbours(self, *addresses: str) -> None:
-        """Put machines that answer pings onto the other end of the wire."""
+    def neighbours(self, *addresses: str) -> int:
+        """Put machines that answer pings onto the other end of the wire; return a process in their network."""
         other = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
         self._processes.append(other)
         inside = ["nsenter", "-t", str(other.pid), "-n", "ip"]
@@ -176,6 +178,7 @@ class Machine:
         subprocess.run([*inside, "link", "set", "wire", "up"], check=True)
         for address in addresses:
             subprocess.run([*inside, "addr", "add", f"{address}/24", "dev", "wire"], check=True)
+        return other.pid
 
     def podroutes(self, *words: str, status: int | None = 0, **environment: str) -> str:
         """Run podroutes on the machine as worker-0; return what it prints."""

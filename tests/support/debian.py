@@ -25,6 +25,7 @@ _MANAGERS = "dbus ifupdown iproute2 netplan.io network-manager systemd udev"
 SETS = {
     "managers": Packages(_MANAGERS),
     "ifupdown2": Packages("ifupdown2"),
+    "dhcp": Packages("busybox"),
     "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
     "filters": Packages("iptables nftables"),
     "ssh": Packages("openssh-server sudo"),
