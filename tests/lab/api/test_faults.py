@@ -107,9 +107,11 @@ def test_nothing_where_there_is_something(get, api, filled):
     filled("a")
     api.faults.add(Fault(kind="empty", count=2))
     assert json.loads(get().data)["items"] == []
-    streamed = get(f"{NODES}?{STREAMING}&timeoutSeconds=1").data.splitlines()
-    assert INITIAL_EVENTS_END.encode() in streamed[0]
-    assert len(json.loads(get().data)["items"]) == 1
+    streamed = get(f"{NODES}?{STREAMING}").stream()
+    assert INITIAL_EVENTS_END.encode() in next(streamed)
+    filled("b")  # what happens from now on is told
+    assert b'"name":"b"' in next(streamed)
+    assert len(json.loads(get().data)["items"]) == 2
 
 
 def test_a_storm_of_410(get, api, filled):
@@ -140,6 +142,19 @@ def test_a_stall_lasts_until_faults_are_cleared(get, api, filled):
     get(f"{NODES}/a")  # meanwhile others are served
     api.faults.clear()
     assert until_broken(watch) == b""
+
+
+def test_a_stall_before_anything_is_said(get, api):
+    api.faults.add(Fault(kind="stall"))
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        get(timeout=0.1)
+    assert get().status == 200
+
+
+def test_a_truncated_watch_ends_in_the_middle_of_a_line(get, api, filled):
+    filled("a")
+    api.faults.add(Fault(kind="truncate", verb="watch", after=30))
+    assert get(f"{NODES}?watch=1").data == b'{"type":"ADDED","object":{"kind'[:30]
 
 
 def test_a_server_that_stops_breaks_and_refuses_connections_and_comes_back(get, api, server, filled):

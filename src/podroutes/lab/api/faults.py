@@ -35,7 +35,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ``status`` answers STATUS, with RETRY_AFTER seconds unless 0; ``reset`` closes without an answer; ``garbage`` answers
     200 with what is no JSON; ``gone`` answers 410, a watch by an ERROR event; ``empty`` answers that there is nothing;
     ``cut`` closes the connection after AFTER bytes of the answer, ``truncate`` ends it there as if it were complete, and
-    ``stall`` sends no more from there on but keeps the connection.
+    ``stall`` sends no more from there on, not even a status where AFTER is 0, but keeps the connection.
     """
 
     kind: str
@@ -112,12 +112,13 @@ class Faults:
         if fault.kind == "reset":
             return response._replace(status=0, pieces=_then_close([]))
         if fault.kind == "truncate":
-            begun = b"".join(_first(pieces, fault.after))
-            return response._replace(pieces=[begun], length=response.length and len(begun))
+            length = response.length and min(response.length, fault.after)
+            return response._replace(pieces=_first(pieces, fault.after), length=length)
         if fault.kind == "cut":
             return response._replace(pieces=_then_close(_first(pieces, fault.after)))
         if fault.kind == "stall":
-            return response._replace(pieces=_then_close(self._stalling(_first(pieces, fault.after))))
+            stalling = _then_close(self._stalling(_first(pieces, fault.after)))
+            return response._replace(status=response.status if fault.after else 0, pieces=stalling)
         return response  # "empty" is made where lists are
 
     def _stalling(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

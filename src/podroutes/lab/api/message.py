@@ -20,7 +20,10 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """One response. PIECES of unknown LENGTH go out chunked as they come; an empty piece asks whether the client is there."""
+    """One response. PIECES of unknown LENGTH go out chunked as they come; an empty piece asks whether the client is there.
+
+    STATUS 0 is a fault: nothing of a head is sent.
+    """
 
     status: int
     pieces: Iterable[bytes]

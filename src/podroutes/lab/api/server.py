@@ -149,13 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if response.status:
                 self._head(response)
-                chunked = response.length is None
-                for piece in self._pieces(response):
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-                if chunked and self.command != "HEAD":
-                    self.wfile.write(b"0\r\n\r\n")
-            else:
-                self.close_connection = True
+            chunked = response.length is None
+            for piece in self._pieces(response):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            if chunked and self.command != "HEAD":
+                self.wfile.write(b"0\r\n\r\n")
         except (Disconnect, ConnectionError):
             self.close_connection = True
 

@@ -100,8 +100,7 @@ class NodeApi:
             return Response(200, reading.listed(self.store, where, page, chosen, shape))
         if verb == "watch":
             watch = watching.wanted(self.store, where, chosen, request.query, streaming=self.streaming)
-            watch = watch._replace(selector=lambda _item: False) if empty else watch
-            every, check = self.bookmark_every, self._listening()
+            watch, every, check = watch._replace(blank=empty), self.bookmark_every, self._listening()
             return Response(200, watching.events(self.store, watch, shape, bookmark_every=every, check=check))
         if verb == "get":
             reading.fresh_enough(self.store, reading.number(request.query, "resourceVersion"))

@@ -28,6 +28,7 @@ class Watch(NamedTuple):
     end_of_state: bool  # a bookmark says where the state ends
     bookmarks: bool
     seconds: float
+    blank: bool = False  # the state is shown as if there were nothing: a fault
 
 
 def true(query: Mapping[str, str], name: str) -> bool:
@@ -74,7 +75,7 @@ def events(
     version = watch.since
     if version is None:
         version, items = store.snapshot(watch.resource.name, watch.namespace)
-        chosen = (item for item in items if watch.selector is None or watch.selector(item))
+        chosen = (item for item in items if not watch.blank and _chosen(watch, item))
         yield from gathered(line("ADDED", form.item(item)) for item in chosen)
         if watch.end_of_state:
             yield bookmark(watch.resource, version, {INITIAL_EVENTS_END: "true"})
