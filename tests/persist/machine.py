@@ -94,11 +94,9 @@ class Machine:
             self.chroot("chown", "systemd-network:", f"/run/systemd/netif/{name}")
         # Without these networkd takes itself for a container's, and does not wait for what udev has to say of a link.
         (self._run / "udev/control").touch()
-        for line in self.show("-o link"):
-            index, name = line.split(": ")[:2]
-            (self._run / "udev/data" / f"n{index}").write_text(
-                "I:1\nE:ID_NET_DRIVER=veth\n" + ("E:NM_UNMANAGED=1\n" if name.startswith("wire") else "")
-            )
+        for index in range(1, 10):  # those that a manager makes, too
+            known = "I:1\nE:ID_NET_DRIVER=veth\n" + ("E:NM_UNMANAGED=1\n" if index == self.index("wire") else "")
+            (self._run / "udev/data" / f"n{index}").write_text(known)
 
     def reboot(self) -> None:
         """Lose everything but files."""

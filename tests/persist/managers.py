@@ -67,6 +67,8 @@ iface ens18
 class Manager:
     """What the tests ask of a manager."""
 
+    dev = "ens18"  # what has the addresses
+
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
@@ -78,7 +80,7 @@ class Manager:
 
     def settled(self) -> bool:
         """Whether the machine has its addresses."""
-        shown = "".join(self.machine.show("-o addr show dev ens18"))
+        shown = "".join(self.machine.show(f"-o addr show dev {self.dev}"))
         return "192.168.8.20/24" in shown and "fd00::20/64" in shown and "tentative" not in shown
 
     def restore(self) -> None:
@@ -87,7 +89,7 @@ class Manager:
 
     def wait(self) -> None:
         """Wait for the addresses."""
-        self.machine.wait(self.settled, "addresses on ens18", hold=0.3)
+        self.machine.wait(self.settled, f"addresses on {self.dev}", hold=0.3)
 
 
 class Networkd(Manager):
@@ -106,7 +108,9 @@ class Networkd(Manager):
         self.wait()
 
     def settled(self) -> bool:
-        path = f"/run/systemd/netif/links/{self.machine.index('ens18')}"
+        if not self.machine.exists(f"/sys/class/net/{self.dev}"):
+            return False
+        path = f"/run/systemd/netif/links/{self.machine.index(self.dev)}"
         configured = self.machine.exists(path) and "ADMIN_STATE=configured" in self.machine.read(path)
         return configured and super().settled()
 

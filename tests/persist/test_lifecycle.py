@@ -169,6 +169,46 @@ def test_netplan_ids_are_not_interface_names(machine):
     assert machine.exists("/etc/systemd/network/10-netplan-lan.network.d/50-podroutes.conf")
 
 
+STACKED = {
+    "br0": "bridges: {br0: {interfaces: [ens18], ADDRESSES}}",
+    "bond0": "bonds: {bond0: {interfaces: [ens18], parameters: {mode: active-backup}, ADDRESSES}}",
+    "lan7": "vlans: {lan7: {id: 7, link: ens18, ADDRESSES}}",
+}
+
+
+@pytest.mark.parametrize("dev", STACKED)
+def test_netplan_gives_the_routes_to_what_it_puts_onto_a_card(machine, dev):
+    """What it makes of our file is looked at, as not every kernel has bonds and VLANs."""
+    text = STACKED[dev].replace("ADDRESSES", "addresses: [192.168.8.20/24]")
+    machine.write("/etc/netplan/01.yaml", f"network: {{version: 2, ethernets: {{ens18: {{}}}}, {text}}}\n", 0o600)
+    machine.ip(f"link add {dev} type veth peer name wire7", f"link set {dev} up", "link set wire7 up")
+    machine.ip(f"addr add 192.168.8.20/24 dev {dev}")
+    machine.podroutes("apply", "--persist", "netplan")
+    machine.chroot("netplan", "generate")
+    made = machine.read(f"/run/systemd/network/10-netplan-{dev}.network")
+    assert made.count("[Route]") == 2
+    assert "Destination=10.200.1.0/24" in made
+
+
+@pytest.mark.parametrize("backend", ["netplan", "auto"])
+def test_a_bridge_of_netplans_has_the_routes_after_a_reboot(machine, backend):
+    addresses = "addresses: [192.168.8.20/24, 'fd00::20/64'], link-local: []"
+    machine.write(
+        "/etc/netplan/01.yaml",
+        f"network: {{version: 2, ethernets: {{ens18: {{}}}}, {STACKED['br0'].replace('ADDRESSES', addresses)}}}\n",
+        0o600,
+    )
+    manager = NetplanNetworkd(machine)
+    manager.dev = "br0"
+    manager.boot()
+    machine.podroutes("apply", "--persist", backend)
+    machine.reboot()
+    manager.boot()
+    expected = [(route, "static" if backend == "netplan" else "107") for route in SEED]
+    machine.wait(lambda: machine.routes() == expected, "the routes", hold=0.7)
+    assert machine.podroutes("plan").startswith("No changes.")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
