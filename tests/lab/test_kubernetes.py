@@ -155,6 +155,26 @@ def test_an_agent_that_ends_is_told_of_and_ends_alone(cluster):
     assert status(cluster)["agents"]["worker-2"] is None
 
 
+def test_agents_live_through_faults_that_are_set_by_hand(cluster):
+    """And what happened meanwhile is not lost on them."""
+
+    def fault(**words: object) -> None:
+        kubectl(cluster, "create", "--raw", "/lab/faults", "-f", "-", stdin=json.dumps(words))
+
+    manifest = kubectl(cluster, "get", "node", "worker-2", "-o", "yaml")
+    kinds = ("garbage", "gone", "cut", "truncate", "reset")
+    for verb, kind in ((verb, kind) for verb in ("watch", "list") for kind in kinds):
+        fault(kind=kind, verb=verb, after=500)
+    kubectl(cluster, "delete", "node", "worker-2")
+    fault(kind="hang-up", lastWord='{"type":"ADDED","obj')
+    assert eventually(lambda: ours(cluster) == {"10.200.1.0/24": "192.168.8.21"}), logs(cluster)
+    kubectl(cluster, "delete", "--raw", "/lab/faults")
+    assert json.loads(kubectl(cluster, "get", "--raw", "/lab/faults")) == {"faults": []}
+    fault(kind="hang-up")
+    kubectl(cluster, "apply", "-f", "-", stdin=manifest)
+    assert eventually(lambda: ours(cluster) == OTHERS), logs(cluster)
+
+
 def test_machines_have_the_lab_as_their_cluster_and_no_proxy(cluster):
     told = cluster("kubeconfig").stdout
     assert json.loads(told)["clusters"][0]["cluster"]["server"] == "http://192.168.8.1:6443"

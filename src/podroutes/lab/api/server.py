@@ -13,10 +13,11 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from podroutes.lab.api.discovery import NAME
-from podroutes.lab.api.message import Disconnect, Refusal, Request, Response, refuse
+from podroutes.lab.api.message import Disconnect, Refusal, Request, Response, bad_request, refuse
 from podroutes.lab.api.service import NodeApi
 
 _LARGEST_BODY = 3 << 20  # bytes: the limit of the real server for JSON
+_LONGEST_LINE = 1 << 16  # bytes, as http.server has it
 _ALLOWED = "GET, POST, PUT, PATCH, DELETE"
 
 
@@ -117,6 +118,17 @@ class _Http(ThreadingHTTPServer):
         self.server_close()
 
 
+def _size(text: str, base: int, before: int = 0) -> int:
+    """Return the number of bytes that TEXT says; Refusal unless it says one that fits, BEFORE bytes being there already."""
+    try:
+        size = int(text, base)
+    except ValueError:
+        raise bad_request("the body has no length") from None
+    if not 0 <= size <= _LARGEST_BODY - before:
+        raise Refusal(413, "RequestEntityTooLarge", f"limit is {_LARGEST_BODY}")
+    return size
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Turns what comes over a connection into requests of the API, and its responses into what goes back."""
 
@@ -130,20 +142,29 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer a request of any method."""
         try:
-            length = int(self.headers.get("Content-Length") or 0)
-        except ValueError:
-            length = _LARGEST_BODY + 1
-        if length > _LARGEST_BODY or self.headers.get("Transfer-Encoding"):
-            self.close_connection = True  # the body is still to come, and nobody wants to read it
-            self._send(refuse(Refusal(413, "RequestEntityTooLarge", "want a Content-Length of 3 MB at most")))
+            body = self._body()
+        except Refusal as refusal:
+            self.close_connection = True  # where the next request begins, nobody knows
+            self._send(refuse(refusal))
             return
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        body = self.rfile.read(length) if length else b""
         self._send(self.server.api.answer(Request(self.command, unquote(url.path), query, headers, body)))
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815  the names that http.server calls
+
+    def _body(self) -> bytes:
+        """Return the request's body; Refusal where it is too large or has no end: RFC 9112 sections 6 and 7."""
+        if "Transfer-Encoding" not in self.headers:
+            return self.rfile.read(_size(self.headers.get("Content-Length") or "0", 10))
+        found = b""
+        while size := _size(self.rfile.readline(80).partition(b";")[0].decode("latin-1"), 16, len(found)):
+            found += self.rfile.read(size)
+            self.rfile.readline(3)
+        while self.rfile.readline(_LONGEST_LINE).strip():  # trailers
+            pass
+        return found
 
     def _send(self, response: Response) -> None:
         try:

@@ -192,7 +192,7 @@ class NodeApi:
         if request.method == "DELETE":
             self.faults.clear()
         elif request.method == "POST":
-            body = _body(request)
+            body = _decoded(request.body)  # whatever curl says that it is
             if isinstance(body, dict) and body.get("kind") == "hang-up":
                 self.hang_up(str(body.get("lastWord", "")).encode())
             else:
@@ -207,8 +207,12 @@ def _body(request: Request) -> Any:
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if not media.endswith("json"):
         raise Refusal(415, "UnsupportedMediaType", f"the lab API reads JSON only, not {media}")
+    return _decoded(request.body)
+
+
+def _decoded(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(request.body)
+        return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise bad_request(f"the body is no JSON: {error}") from None
 
