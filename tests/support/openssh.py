@@ -32,8 +32,9 @@ number=$(($(cat /run/podroutes/number 2>/dev/null || echo 0) + 1))
 echo "$number" >/run/podroutes/number
 fault=$(cat /run/podroutes/fault 2>/dev/null)
 case $fault in
-"before $number") kill -9 "$PPID" ;;
-"after $number") sh -c "$SSH_ORIGINAL_COMMAND" >/run/podroutes/answer; kill -9 "$PPID" ;;
+"before $number") kill -9 "$PPID"; exit ;;
+"late $number") kill -9 "$PPID"; sleep 2; sh -c "$SSH_ORIGINAL_COMMAND" >/dev/null; : >/run/podroutes/over; exit ;;
+"after $number") sh -c "$SSH_ORIGINAL_COMMAND" >/run/podroutes/answer; kill -9 "$PPID"; exit ;;
 "slow $number") sleep 3; exec sh -c "$SSH_ORIGINAL_COMMAND" ;;
 "dead from ${number}" | "dead") echo dead >/run/podroutes/fault; sleep 600 ;;
 "hang from ${number}" | "hang")
@@ -224,6 +225,7 @@ class Running:
     def kill(self) -> None:
         """End the workstation's side at once."""
         os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
 
     def done(self) -> Done:
         """Wait for its end."""

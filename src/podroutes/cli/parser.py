@@ -127,6 +127,7 @@ _COMMANDS = {
     "verify": "prove that every pod CIDR is reachable from every node, or say why not",
     "trace": "follow one packet through the nodes' tables, hop by hop",
     "doctor": "examine this machine for everything that would stop pod traffic",
+    "push": "plan, apply, verify or remove on every machine of the inventory, over SSH",
     "agent": "keep this machine's routes right, whatever happens to the cluster and to the kernel",
     "status": "ask the agent of this machine how it is doing",
     "lab": "make a cluster of network namespaces on this machine to try things in",

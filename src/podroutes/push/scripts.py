@@ -83,6 +83,7 @@ dir=$base/push.$token
 (umask 022 && mkdir -p "$base")
 exec 9>"$base/push.lock"
 flock -w 3 9 || { say busy; exit 0; }
+[ ! -d "$dir" ] || { say torn; exit 0; } # whoever sent this has given it up meanwhile
 rm -rf "$base"/push.*/ # whoever made these does not hold the lock any more
 mkdir "$dir" && : >"$dir/files" || { say failed "$dir"; exit 0; }
 forget() { # what was staged
@@ -215,7 +216,11 @@ if [ "$word" = keep ] && mkdir "$dir/decided" 2>/dev/null; then
     say kept
     exit 0
 fi
-if [ "$word" = back ] && [ -d "$dir" ]; then
+if [ "$word" = back ] && (umask 022 && mkdir -p /run/podroutes) && mkdir -m 700 "$dir" 2>/dev/null; then
+    say gone # and where the changes come in after all, they find the directory there
+    exit 0
+fi
+if [ "$word" = back ]; then
     : >"$dir/hurry"
     tries=0
     while [ "$tries" -lt 10 ] && [ ! -e "$dir/decided/back" ]; do
