@@ -189,6 +189,7 @@ def _pool(access: Access, authority: bytes, certificate: bytes, key: bytes) -> "
             options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
         if not access.verify:
             options["assert_hostname"] = False
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig says so itself
     if not access.proxy:
         return urllib3.PoolManager(**options)
     url = urllib3.util.parse_url(access.proxy)

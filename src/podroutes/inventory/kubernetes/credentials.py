@@ -22,7 +22,7 @@ class Material(NamedTuple):
         if not self.data:
             return read_file(self.place, self.path) if self.path else b""
         try:
-            return b64decode(self.data, validate=False)
+            return b64decode("".join(self.data.split()), validate=True)  # some tools wrap it into lines
         except (binascii.Error, ValueError):
             raise KubernetesError(f"{self.place}-data is not base64") from None
 

@@ -91,8 +91,7 @@ class Reflector:
             return False
         for uid, node in page.nodes:
             coming.put(uid, node)
-        self._well()
-        self._more = page.more
+        self.error, self.delay, self._more = "", 0.0, page.more
         return False if page.more else self._listed(coming, page.resource_version)
 
     def line(self, line: bytes) -> bool | None:

@@ -1,0 +1,308 @@
+"""The protocol of list and watch without a server: what comes in, what is asked next, and what is known then."""
+
+import pytest
+
+from kubernetes.speaking import bookmark, error, event, node, page
+from podroutes.inventory.kubernetes.decode import Refusal
+from podroutes.inventory.kubernetes.lines import LONGEST, lines
+from podroutes.inventory.kubernetes.reflector import PAGE, Reflector
+
+EXPIRED = error(410, "Expired")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Driver:
+    """A reflector and the lines that it is told, with a clock that stands still and dice that always show one half."""
+
+    def __init__(self, **keywords):
+        self.clock = Clock()
+        self.reflector = Reflector("test", lambda: 0.5, self.clock, **keywords)
+
+    def ask(self):
+        query, stream = self.reflector.request()
+        if "sendInitialEvents" in query:
+            return "stream-list"
+        if stream:
+            return f"watch {query['resourceVersion']}"
+        return " ".join(
+            [
+                "page",
+                *([query["limit"]] if "limit" in query else []),
+                *([query["continue"]] if "continue" in query else []),
+            ]
+        )
+
+    def hear(self, *said):
+        return [self.reflector.line(line) for line in said]
+
+    def synced(self, *names):
+        assert self.ask() == "stream-list"
+        self.hear(*[event("ADDED", name) for name in names], bookmark(10, end=True))
+        return self
+
+    @property
+    def names(self):
+        return [node.name for node in self.reflector.table.inventory().cluster.nodes]
+
+
+@pytest.fixture
+def driver():
+    return Driver()
+
+
+def test_a_list_counts_at_its_end_and_not_before(driver):
+    assert driver.ask() == "stream-list"
+    assert driver.hear(event("ADDED", "a"), event("ADDED", "b")) == [False, False]
+    assert (driver.names, driver.reflector.synced) == ([], False)
+    assert driver.hear(bookmark(10, end=True)) == [True]
+    assert (driver.names, driver.reflector.synced) == (["a", "b"], True)
+
+
+def test_an_empty_list_is_told_when_it_is_complete(driver):
+    driver.synced()
+    assert (driver.names, driver.reflector.synced, driver.reflector.counts.lists) == ([], True, 1)
+
+
+def test_the_resource_versions_of_initial_events_are_nothing_to_resume_from(driver):
+    driver.ask()
+    driver.hear(event("ADDED", "a", rv=99))
+    driver.reflector.cut("reset")
+    assert (driver.ask(), driver.names) == ("stream-list", [])
+
+
+@pytest.mark.parametrize(
+    ("said", "news", "names", "version"),
+    [
+        (event("ADDED", "b", rv=11), True, ["a", "b"], "11"),
+        (event("ADDED", "a", rv=11), False, ["a"], "11"),
+        (event("MODIFIED", "a", rv=11), False, ["a"], "11"),
+        (event("MODIFIED", "a", "10.200.7.0/24", rv=11), True, ["a"], "11"),
+        (event("MODIFIED", "a", ip="192.168.8.77", rv=11), True, ["a"], "11"),
+        (event("MODIFIED", "new", rv=11), True, ["a", "new"], "11"),
+        (event("DELETED", "a", rv=11), True, [], "11"),
+        (event("DELETED", "a", uid="an earlier one", rv=11), False, ["a"], "11"),
+        (event("DELETED", "unknown", rv=11), False, ["a"], "11"),
+        (bookmark(15), False, ["a"], "15"),
+    ],
+)
+def test_events(driver, said, news, names, version):
+    driver.synced("a")
+    assert driver.hear(said) == [news]
+    assert (driver.names, driver.reflector.resource_version) == (names, version)
+    driver.reflector.cut("")
+    assert driver.ask() == f"watch {version}"
+
+
+def test_a_name_that_is_used_again_survives_the_late_deletion_of_its_first_owner(driver):
+    driver.synced("a")
+    driver.hear(event("ADDED", "a", "10.200.5.0/24", uid="second", rv=11), event("DELETED", "a", rv=12))
+    assert driver.names == ["a"]
+    driver.hear(event("DELETED", "a", uid="second", rv=13))
+    assert driver.names == []
+
+
+def test_heartbeats_are_counted_and_are_no_news(driver):
+    driver.synced("a")
+    assert driver.hear(*[event("MODIFIED", "a", rv=11 + beat) for beat in range(100)]) == [False] * 100
+    assert driver.reflector.counts[:2] == (0, 100)
+
+
+def test_a_node_that_did_not_change_is_the_same_object_after_the_next_list(driver):
+    driver.synced("a", "b")
+    (before, _) = driver.reflector.table.inventory().cluster.nodes
+    driver.reflector.relist()
+    driver.synced("a")
+    assert driver.reflector.table.inventory().cluster.nodes[0] is before
+
+
+def test_a_wrong_value_is_a_problem_until_it_is_mended(driver):
+    driver.synced("a")
+    driver.hear(event("MODIFIED", "a", "10.200.0.7/24", rv=11))
+    assert [each.code for each in driver.reflector.table.inventory().problems] == ["invalid-pod-cidr"]
+    driver.hear(event("MODIFIED", "a", rv=12))
+    assert driver.reflector.table.inventory().problems == ()
+
+
+@pytest.mark.parametrize("code", [400, 422])
+def test_a_server_that_cannot_stream_lists_is_asked_for_pages_from_then_on(driver, code):
+    driver.ask()
+    driver.reflector.refused(Refusal(code, "Invalid"))
+    assert (driver.ask(), driver.reflector.delay, driver.reflector.error) == (f"page {PAGE}", 0, "")
+    assert not driver.reflector.page(page(node("a"), more="next"))
+    assert driver.names == []
+    assert driver.ask() == f"page {PAGE} next"
+    assert driver.reflector.page(page(node("b"), rv=20))
+    assert (driver.names, driver.ask()) == (["a", "b"], "watch 20")
+    driver.hear(EXPIRED)
+    assert driver.ask() == f"page {PAGE}"
+
+
+def test_a_server_that_ignores_the_wish_for_a_streaming_list_is_asked_for_pages(driver):
+    driver.ask()
+    assert driver.hear(event("ADDED", "a"), bookmark(12)) == [False, None]
+    assert driver.ask() == f"page {PAGE}"
+
+
+def test_where_long_streams_are_cut_again_and_again_pages_are_asked_for(driver):
+    for _ in range(3):
+        assert driver.ask() == "stream-list"
+        driver.hear(event("ADDED", "a"))
+        driver.reflector.cut("reset")
+    assert driver.ask() == f"page {PAGE}"
+
+
+@pytest.mark.parametrize("how", ["event", "status"])
+def test_a_version_that_is_too_old_lists_anew_and_forgets_nothing(driver, how):
+    driver.synced("a", "b")
+    driver.reflector.cut("")
+    assert driver.ask() == "watch 10"
+    if how == "event":
+        assert driver.hear(EXPIRED) == [None]
+    else:
+        driver.reflector.refused(Refusal(410, "Expired"))
+    assert (driver.ask(), driver.names, driver.reflector.synced) == ("stream-list", ["a", "b"], True)
+    driver.hear(event("ADDED", "b"))
+    assert driver.names == ["a", "b"]
+    driver.hear(bookmark(30, end=True))
+    assert driver.names == ["b"]
+
+
+def test_a_storm_of_expiries_is_met_with_longer_and_longer_waits(driver):
+    delays = []
+    for _ in range(12):
+        driver.synced("a")
+        driver.reflector.refused(Refusal(410, "Expired"))
+        delays.append(driver.reflector.delay)
+    assert delays[:4] == [0, 0.5, 1.0, 2.0]
+    assert max(delays) == delays[-1] == 15.0
+
+
+def test_waits_start_over_after_a_connection_that_lived(driver):
+    driver.synced("a")
+    for _ in range(5):
+        driver.ask()
+        driver.reflector.cut("refused")
+    assert driver.reflector.delay == 4.0
+    driver.ask()
+    driver.clock.now += 300
+    driver.reflector.cut("")
+    assert (driver.reflector.delay, driver.reflector.error) == (0, "")
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_an_overloaded_server_is_asked_the_same_again_when_it_wishes(driver, code):
+    driver.synced("a")
+    driver.reflector.cut("")
+    driver.ask()
+    driver.reflector.refused(Refusal(code, "TooManyRequests", retry_after=7))
+    assert driver.reflector.delay >= 7
+    assert (driver.ask(), driver.names) == ("watch 10", ["a"])
+
+
+def test_a_version_of_the_future_lists_anew(driver):
+    driver.synced("a")
+    driver.hear(error(504, "Timeout", causes=[{"reason": "ResourceVersionTooLarge"}], retryAfterSeconds=1))
+    assert (driver.ask(), driver.reflector.delay >= 1, driver.names) == ("stream-list", True, ["a"])
+
+
+def test_any_other_timeout_does_not_list_anew(driver):
+    driver.synced("a")
+    driver.hear(error(504, "Timeout"))
+    assert driver.ask() == "watch 10"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"<html>502 Bad Gateway</html>",
+        event("ADDED", "b", rv=11)[:-20],
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"type":"ADDED","object":null}',
+        b'{"type":"ADDED","object":{"metadata":{"name":"b"}}}',
+        b'{"type":"ADDED","object":{"metadata":{"resourceVersion":"11"}}}',
+        b'{"type":"ADDED","object":{"metadata":{"name":7,"resourceVersion":"11"}}}',
+        b'{"type":"SURPRISE","object":{"metadata":{"name":"b","resourceVersion":"11"}}}',
+        b'{"type":"BOOKMARK","object":{}}',
+        b'{"type":"ERROR","object":"no"}',
+        b"[" * 100_000,
+    ],
+)
+def test_garbage_goes_back_to_the_last_good_version_and_after_a_while_to_a_list(driver, garbage):
+    driver.synced("a")
+    for asked in ("watch 10", "watch 10", "stream-list"):
+        assert driver.hear(garbage) == [None]
+        assert driver.reflector.error
+        assert driver.ask() == asked
+    assert driver.names == ["a"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"metadata":{"resourceVersion":"1"}}',
+        b'{"items":[]}',
+        page(node("b"))[:-9],
+        b'{"metadata":{},"items":[]}',
+    ],
+)
+def test_what_is_no_list_is_not_an_empty_list(body):
+    driver = Driver(streaming=False)
+    driver.ask()
+    assert not driver.reflector.page(body)
+    assert not driver.reflector.synced
+    assert driver.ask() == f"page {PAGE}"
+
+
+def test_a_cut_between_pages_asks_for_the_same_page_again():
+    driver = Driver(streaming=False)
+    driver.ask()
+    driver.reflector.page(page(node("a"), more="next"))
+    driver.ask()
+    driver.reflector.cut("reset")
+    assert driver.ask() == f"page {PAGE} next"
+    assert driver.reflector.page(page(node("b")))
+    assert driver.names == ["a", "b"]
+
+
+def test_pages_that_expire_start_over_and_the_second_time_are_asked_for_in_one_piece():
+    driver = Driver(streaming=False)
+    for expected in (f"page {PAGE}", f"page {PAGE}"):
+        assert driver.ask() == expected
+        driver.reflector.page(page(node("a"), more="next"))
+        driver.ask()
+        driver.reflector.refused(Refusal(410, "Expired"))
+    assert driver.ask() == "page"
+    assert driver.reflector.page(page(node("b")))
+    assert driver.names == ["b"]
+
+
+def test_told_to_list_anew_it_does_at_once(driver):
+    driver.synced("a")
+    driver.reflector.cut("x")
+    driver.reflector.cut("x")
+    driver.reflector.relist()
+    assert (driver.ask(), driver.reflector.delay, driver.names) == ("stream-list", 0, ["a"])
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_lines_are_the_same_however_they_are_cut(size):
+    text = b"one\n\ntwo\r\n three\nfour"
+    blocks = [text[at : at + size] for at in range(0, len(text), size)]
+    assert [line for batch in lines(blocks) for line in batch] == [b"one", b"two\r", b" three"]
+
+
+def test_a_line_without_an_end_is_no_watch():
+    with pytest.raises(ValueError, match="16 MiB"):
+        list(lines([bytes(1 << 20)] * (LONGEST // (1 << 20) + 1)))
