@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from persist.test_whole import ALONE, MOVED, SEED, Worker
-from podroutes.cli.commands import apply
+from podroutes.cli import execution
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Change
 from podroutes.persist import BACKENDS
@@ -25,12 +25,12 @@ class Mortal(Worker):
         self.kernel = NetlinkKernel()
         for name in ("systemd/netif/links", "NetworkManager/devices"):
             self.root.path(f"/run/{name}/2").rename(self.root.path(f"/run/{name}/{ifindex}"))
-        monkeypatch.setattr(apply, "Root", lambda: self.root)
+        monkeypatch.setattr(execution, "Root", lambda: self.root)
 
     def run(self, nodes, backend):
         """Do what the command does."""
         plan = self.plan(nodes, backend).planned.plan
-        return apply.carry_out(plan, self.kernel, "json", lambda: self.plan(nodes, backend).planned.plan)
+        return execution.carry_out(plan, self.kernel, "json", lambda: self.plan(nodes, backend).planned.plan)
 
     def killed(self, step, nodes, backend):
         """Do it in a process that is killed before the step after STEP others; return whether it got that far."""

@@ -17,7 +17,12 @@ from podroutes.persist.root import Root
 from podroutes.persist.whole import Wish, plan_whole
 from support.notation import SEED, address, cluster, link, route, shown
 
-NETPLAN = "network: {version: 2, ethernets: {ens18: {addresses: [192.168.8.20/24]}}}\n"
+EVERYBODY = {  # by what each manager says that it has ens18
+    "/etc/netplan/01.yaml": "network: {version: 2, ethernets: {ens18: {addresses: [192.168.8.20/24]}}}\n",
+    "/etc/network/interfaces": "auto ens18\niface ens18 inet static\n",
+    "/run/systemd/netif/links/2": "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-ens18.network\n",
+    "/run/NetworkManager/devices/2": "[device]\nmanaged=true\n",
+}
 MOVED = cluster(
     "worker-0 192.168.8.20 10.200.0.0/24",
     "worker-1 192.168.8.21 10.200.1.0/24",
@@ -34,12 +39,7 @@ class Worker:
     def __init__(self, directory: Path) -> None:
         self.root = Root(directory)
         self.kernel = MemoryKernel([link("lo", 1), link("ens18", 2)], [address("192.168.8.20/24 dev ens18")])
-        for name, text in {
-            "/etc/netplan/01.yaml": NETPLAN,
-            "/etc/network/interfaces": "auto ens18\niface ens18 inet static\n",
-            "/run/systemd/netif/links/2": "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-ens18.network\n",
-            "/run/NetworkManager/devices/2": "[device]\nmanaged=true\n",
-        }.items():
+        for name, text in EVERYBODY.items():
             self.write(name, text)
 
     def write(self, name: str, text: str) -> None:
@@ -220,12 +220,7 @@ def test_auto_asks_running_daemons_first_and_then_files(worker, gone, backend, w
 
 
 def test_auto_without_a_manager_is_a_unit_where_systemd_runs(worker, tmp_path):
-    for name in (
-        "/run/systemd/netif/links/2",
-        "/run/NetworkManager/devices/2",
-        "/etc/netplan/01.yaml",
-        "/etc/network/interfaces",
-    ):
+    for name in EVERYBODY:
         worker.root.path(name).unlink()
     with pytest.raises(PersistError, match="no network manager knows"):
         worker.plan(backend="auto")
@@ -235,12 +230,7 @@ def test_auto_without_a_manager_is_a_unit_where_systemd_runs(worker, tmp_path):
 
 @pytest.mark.parametrize("backend", ["networkd", "networkmanager", "ifupdown", "netplan"])
 def test_a_manager_that_does_not_know_the_interface_is_refused(worker, backend):
-    for name in (
-        "/run/systemd/netif/links/2",
-        "/run/NetworkManager/devices/2",
-        "/etc/netplan/01.yaml",
-        "/etc/network/interfaces",
-    ):
+    for name in EVERYBODY:
         worker.root.path(name).unlink()
     with pytest.raises(PersistError, match="ens18"):
         worker.plan(backend=backend)

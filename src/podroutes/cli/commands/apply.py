@@ -1,22 +1,14 @@
 """``podroutes apply``."""
 
 import argparse
-import sys
-from collections.abc import Callable
 
 from podroutes.cli import options, session
+from podroutes.cli.execution import carry_out, say_later
 from podroutes.cli.parser import Parser
-from podroutes.core.advice import refusals
-from podroutes.core.rounds import Done, joined, raced
 from podroutes.errors import PersistError
-from podroutes.kernel import Kernel
 from podroutes.kernel.netlink import NetlinkKernel
-from podroutes.model.plan import Outcome, Plan
-from podroutes.persist import backend, carry
-from podroutes.persist.root import Root
-from podroutes.views import data, report
+from podroutes.model.plan import Plan
 
-_AGAIN = 2  # more plans when others change routes meanwhile; whoever does it all the time is not to be outrun
 _DESCRIPTION = """\
 Make the kernel's main table agree with the inventory: show the plan, carry it out, say what became of it. Only routes of
 protocol 107 (podroutes), or of our own file where netplan gives them another, are ever changed or deleted; a change of next
@@ -63,57 +55,3 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             say_later(done)
         return 0 if done.complete else 1
-
-
-def carry_out(plan: Plan, kernel: Kernel, output: str, again: Callable[[], Plan], verb: str = "Apply") -> Done:
-    """Say what PLAN will do, do it, say what became of it; VERB is what the user asked for.
-
-    Where others have changed routes meanwhile, AGAIN makes another plan, and that is carried out as well.
-    """
-    if output == "json":
-        done = _rounds(plan, kernel, again, lambda _: None)
-        session.say_json(data.plan(*done))
-    else:
-        done = _rounds(plan, kernel, again, _show)
-        session.say_failures(*done)
-        session.say_problems(done.plan.problems)
-        print(report.outcome(*done, verb))
-    return done
-
-
-def say_later(done: Done) -> None:
-    """Say how a manager that keeps its files in mind learns of what became of them."""
-    for name in dict.fromkeys(change.backend for change in done.plan.files or () if change.backend):
-        if commands := " && ".join(" ".join(words) for words in backend(name).RELOAD):
-            print(f"podroutes: {name} takes this up at the next boot; to have it so now: {commands}", file=sys.stderr)
-
-
-def _rounds(plan: Plan, kernel: Kernel, again: Callable[[], Plan], show: Callable[[Plan], None]) -> Done:
-    show(plan)
-    done, late = _do(plan, kernel)
-    for _ in range(_AGAIN):
-        if not late:
-            break
-        plan = again()
-        if plan.pending:
-            print("podroutes: somebody else changed routes meanwhile; what is left to do:", file=sys.stderr)
-            show(plan)
-        then, late = _do(plan, kernel)
-        done = joined(done, then)
-    return done
-
-
-def _show(plan: Plan) -> None:
-    session.say(report.changes(plan, session.style(sys.stdout)))
-    sys.stdout.flush()
-
-
-def _do(plan: Plan, kernel: Kernel) -> tuple[Done, bool]:
-    """Change kernel and files in an order that leaves no route unclaimed when it is interrupted; tell whether PLAN came late."""
-    root, files = Root(), plan.files or ()
-    if plan.files is not None:
-        carry.check(root, files)
-        carry.before(root, files)
-    refused = kernel.apply(plan.changes)
-    outcome = Outcome(refusals(plan.changes, refused), carry.after(root, files))
-    return Done(plan, outcome), raced(refused.values())

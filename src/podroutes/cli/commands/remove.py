@@ -4,7 +4,7 @@ import argparse
 import os
 
 from podroutes.cli import options, session
-from podroutes.cli.commands.apply import carry_out, say_later
+from podroutes.cli.execution import carry_out, say_later
 from podroutes.cli.parser import Parser
 from podroutes.core.ownership import ours
 from podroutes.errors import AgentError

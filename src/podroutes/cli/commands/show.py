@@ -13,7 +13,7 @@ _DESCRIPTION = """\
 List the routes of ours that the kernel has and the wanted ones it has not, one a line in the style of `ip route`.
 
 states: ok, missing, stale (no longer wanted, or not that way), foreign (someone else holds the prefix), unreachable (the
-next hop cannot be reached)
+next hop cannot be reached); `until reboot` stands behind a route that no file of ours brings back after the next boot
 exit status: 0 all ok, 2 any is not, 1 error
 """
 

@@ -1,0 +1,69 @@
+"""Carry a plan out and say what became of it: what ``apply`` and ``remove`` have in common."""
+
+import sys
+from collections.abc import Callable
+
+from podroutes.cli import session
+from podroutes.core.advice import refusals
+from podroutes.core.rounds import Done, joined, raced
+from podroutes.kernel import Kernel
+from podroutes.model.plan import Outcome, Plan
+from podroutes.persist import backend, carry
+from podroutes.persist.root import Root
+from podroutes.views import data, report
+
+_AGAIN = 2  # more plans when others change routes meanwhile; whoever does it all the time is not to be outrun
+
+
+def carry_out(plan: Plan, kernel: Kernel, output: str, again: Callable[[], Plan], verb: str = "Apply") -> Done:
+    """Say what PLAN will do, do it, say what became of it; VERB is what the user asked for.
+
+    Where others have changed routes meanwhile, AGAIN makes another plan, and that is carried out as well.
+    """
+    if output == "json":
+        done = _rounds(plan, kernel, again, lambda _: None)
+        session.say_json(data.plan(*done))
+    else:
+        done = _rounds(plan, kernel, again, _show)
+        session.say_failures(*done)
+        session.say_problems(done.plan.problems)
+        print(report.outcome(*done, verb))
+    return done
+
+
+def say_later(done: Done) -> None:
+    """Say how a manager that keeps its files in mind learns of what became of them."""
+    for name in dict.fromkeys(change.backend for change in done.plan.files or () if change.backend):
+        if commands := " && ".join(" ".join(words) for words in backend(name).RELOAD):
+            print(f"podroutes: {name} takes this up at the next boot; to have it so now: {commands}", file=sys.stderr)
+
+
+def _rounds(plan: Plan, kernel: Kernel, again: Callable[[], Plan], show: Callable[[Plan], None]) -> Done:
+    show(plan)
+    done, late = _do(plan, kernel)
+    for _ in range(_AGAIN):
+        if not late:
+            break
+        plan = again()
+        if plan.pending:
+            print("podroutes: somebody else changed routes meanwhile; what is left to do:", file=sys.stderr)
+            show(plan)
+        then, late = _do(plan, kernel)
+        done = joined(done, then)
+    return done
+
+
+def _show(plan: Plan) -> None:
+    session.say(report.changes(plan, session.style(sys.stdout)))
+    sys.stdout.flush()
+
+
+def _do(plan: Plan, kernel: Kernel) -> tuple[Done, bool]:
+    """Change kernel and files in an order that leaves no route unclaimed when it is interrupted; tell whether PLAN came late."""
+    root, files = Root(), plan.files or ()
+    if plan.files is not None:
+        carry.check(root, files)
+        carry.before(root, files)
+    refused = kernel.apply(plan.changes)
+    outcome = Outcome(refusals(plan.changes, refused), carry.after(root, files))
+    return Done(plan, outcome), raced(refused.values())
