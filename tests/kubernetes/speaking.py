@@ -87,6 +87,7 @@ class Script:
         self._lock = threading.Lock()
 
     def answer(self, asked: Asked) -> Say:
+        """Return what is answered to ASKED."""
         with self._lock:
             self.asked.append(asked)
             found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -99,7 +100,7 @@ class Script:
 
 
 @contextmanager
-def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Script]:
+def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Script]:  # noqa: C901  two classes
     """Serve SCRIPT on loopback."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,12 +1,12 @@
 """The door to the API: TLS, identities that rotate, proxies, refusals."""
 
 import json
-import os
 import socket
 import ssl
 import subprocess
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +40,7 @@ class Certificates:
             subprocess.run([*made, *extra], check=True, capture_output=True)
 
     def path(self, name):
+        """Return the path of the file NAME."""
         return str(self.directory / name)
 
     @property
@@ -53,6 +54,7 @@ class Certificates:
 
     @property
     def authority(self):
+        """Return who vouches for the server."""
         return Material("ca", path=self.path("server.crt"))
 
 
@@ -80,7 +82,7 @@ def test_every_request_says_who_we_are_and_what_we_read():
 
 @pytest.mark.parametrize(
     ("user", "header"),
-    [(User(token="secret"), "Bearer secret"), (User(username="me", password="pä:ss"), "Basic bWU6cMOkOnNz")],
+    [(User(token="secret"), "Bearer secret"), (User(username="me", password="pä:ss"), "Basic bWU6cMOkOnNz")],  # noqa: S106  no secret
 )
 def test_tokens_and_passwords(user, header):
     with serving(Script(Say())) as script:
@@ -115,7 +117,7 @@ def test_a_token_in_a_file_is_read_again_every_minute(tmp_path, monkeypatch):
 
 def test_a_refused_password_is_not_tried_twice():
     with serving(Script(Say(401))) as script, pytest.raises(RefusedError, match="check the credentials"):
-        asked(script, credentials=Files("test", User(token="wrong")))
+        asked(script, credentials=Files("test", User(token="wrong")))  # noqa: S106  no secret
     assert len(script.asked) == 1
 
 
@@ -213,7 +215,7 @@ def test_certificates_that_are_renewed_are_used(certificates, monkeypatch):
 
 @contextmanager
 def proxy(seen):
-    """A proxy that tunnels, and writes down what it was asked for."""
+    """Run a proxy that tunnels, and writes down what it was asked for."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def pump(source, target):
@@ -293,15 +295,15 @@ def test_a_retry_after_is_understood_from_header_and_status():
 def test_nobody_there_is_one_line():
     script = Script(NODES)
     script.url = f"http://127.0.0.1:{closed_port()}"
-    with pytest.raises(UnreachableError, match="^test-cluster: Connection refused$"):
+    with pytest.raises(UnreachableError, match=r"^test-cluster: Connection refused$"):
         asked(script)
 
 
 def test_connections_notice_a_server_that_vanished():
-    with serving(Script(Say(lines=(b"x\n",), then="hold"))) as script:
-        with Client(script.access()).stream(Request("/api")) as stream:
-            assert stream._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            assert stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+    script = Script(Say(lines=(b"x\n",), then="hold"))
+    with serving(script), Client(script.access()).stream(Request("/api")) as stream:
+        assert stream._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
 def sleeping(waits):
@@ -350,6 +352,6 @@ def test_a_cluster_without_nodes_is_an_error():
 def test_no_file_descriptor_is_left_behind(certificates):
     with serving(Script(NODES), certificates.context) as script:
         load(script.access(authority=certificates.authority))
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         load(script.access(authority=certificates.authority))
-        assert len(os.listdir("/proc/self/fd")) <= before + 1  # the server may not have noticed yet
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1  # the server may not have noticed yet

@@ -254,25 +254,28 @@ class Plugin:
         self.credentials = connect(write(config(json.dumps({"exec": plugin}), cluster)), environment={}).credentials
 
     def answer(self, version="client.authentication.k8s.io/v1", **status):
+        """Have it print this status."""
         document = {"apiVersion": version, "kind": "ExecCredential", "status": status}
         self.program.with_name("plugin.answer").write_text(json.dumps(document))
         return self
 
     @property
     def runs(self):
+        """How often it was run."""
         return self.program.with_name("plugin.runs").read_text().count("run")
 
     @property
     def info(self):
+        """Return what it was told."""
         return json.loads(self.program.with_name("plugin.info").read_text())
 
 
 def test_a_plugin_says_who_asks_until_that_expires_or_is_refused(write, tmp_path):
-    plugin = Plugin(write, tmp_path).answer(token="one", expirationTimestamp="2999-01-01T00:00:00Z")
+    plugin = Plugin(write, tmp_path).answer(token="one", expirationTimestamp="2999-01-01T00:00:00Z")  # noqa: S106  no secret
     for _ in range(3):
         assert plugin.credentials.identity() == Identity("Bearer one")
     assert plugin.runs == 1
-    plugin.answer(token="two", expirationTimestamp="2001-01-01T00:00:00Z")
+    plugin.answer(token="two", expirationTimestamp="2001-01-01T00:00:00Z")  # noqa: S106  no secret
     assert plugin.credentials.refused()
     for runs in (2, 3):
         assert plugin.credentials.identity() == Identity("Bearer two")
@@ -287,7 +290,7 @@ def test_a_plugin_may_give_a_certificate(write, tmp_path):
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_a_plugin_is_told_what_it_asks_for(write, tmp_path, version):
     version = f"client.authentication.k8s.io/{version}"
-    plugin = Plugin(write, tmp_path, apiVersion=version, provideClusterInfo=True).answer(version, token="x")
+    plugin = Plugin(write, tmp_path, apiVersion=version, provideClusterInfo=True).answer(version, token="x")  # noqa: S106  no secret
     plugin.credentials.identity()
     assert plugin.info == {
         "apiVersion": version,
@@ -315,7 +318,7 @@ def test_a_plugin_is_told_what_it_asks_for(write, tmp_path, version):
         ({}, {"token": 7}, "what it printed is no ExecCredential"),
     ],
 )
-def test_a_plugin_that_does_not_do_is_one_line(write, tmp_path, more, status, words, monkeypatch):
+def test_a_plugin_that_does_not_do_is_one_line(write, tmp_path, monkeypatch, *, more, status, words):
     monkeypatch.setattr("sys.stdin", None)
     plugin = Plugin(write, tmp_path, **more).answer(**status)
     with pytest.raises(KubernetesError, match=f'^kubeconfig .*: context "x": exec plugin .*: .*{words}'):

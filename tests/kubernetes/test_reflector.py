@@ -11,9 +11,12 @@ EXPIRED = error(410, "Expired")
 
 
 class Clock:
+    """A clock that stands still."""
+
     now = 0.0
 
     def __call__(self):
+        """Return the time."""
         return self.now
 
 
@@ -25,6 +28,7 @@ class Driver:
         self.reflector = Reflector("test", lambda: 0.5, self.clock, **keywords)
 
     def ask(self):
+        """Return in words what is asked next."""
         query, stream = self.reflector.request()
         if "sendInitialEvents" in query:
             return "stream-list"
@@ -39,15 +43,18 @@ class Driver:
         )
 
     def hear(self, *said):
+        """Return the verdicts on the lines SAID."""
         return [self.reflector.line(line) for line in said]
 
     def synced(self, *names):
+        """Have NAMES listed."""
         assert self.ask() == "stream-list"
         self.hear(*[event("ADDED", name) for name in names], bookmark(10, end=True))
         return self
 
     @property
     def names(self):
+        """Return who is known."""
         return [node.name for node in self.reflector.table.inventory().cluster.nodes]
 
 
