@@ -66,8 +66,8 @@ def realistic(node: Node) -> Document:
     images = [
         {
             "names": [
-                f"registry.example.com/library/application-{index}@sha256:{index:064x}",
-                f"registry.example.com/library/application-{index}:v1.{index}.0",
+                f"registry.example.com/library/platform-application-{index}@sha256:{index:064x}",
+                f"registry.example.com/library/platform-application-{index}:v1.{index}.0",
             ],
             "sizeBytes": 20_000_000 + index,
         }
