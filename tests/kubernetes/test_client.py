@@ -355,3 +355,15 @@ def test_no_file_descriptor_is_left_behind(certificates):
         before = len(list(Path("/proc/self/fd").iterdir()))
         load(script.access(authority=certificates.authority))
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1  # the server may not have noticed yet
+
+
+def test_a_stream_over_tls_can_be_interrupted_by_another_thread(certificates):
+    said = Say(lines=(b"one\n",), then="hold")
+    with serving(Script(said), certificates.context) as script:
+        client = Client(script.access(authority=certificates.authority))
+        with client.stream(Request("/api")) as stream:
+            blocks = stream.blocks()
+            assert next(blocks) == b"one\n"
+            threading.Timer(0.05, stream.interrupt).start()
+            with pytest.raises(UnreachableError):
+                next(blocks)
