@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podroutes.cli.execution import say_later
 from podroutes.core.claims import examine
 from podroutes.core.ownership import back, ours
+from podroutes.core.rounds import Done
 from podroutes.errors import PersistError
 from podroutes.kernel.memory import MemoryKernel
+from podroutes.model.plan import Outcome
 from podroutes.persist import BACKENDS, carry
 from podroutes.persist.files import write_whole
 from podroutes.persist.ledger import find
@@ -282,6 +285,16 @@ def test_a_file_that_cannot_be_written_is_told_and_what_netplan_needs_first_stop
     with pytest.raises(PersistError, match=r"90-podroutes\.yaml: No space left on device; nothing was changed"):
         worker.apply(backend="netplan")
     assert worker.table() == []
+
+
+def test_only_what_was_written_is_news_to_a_manager(worker, capsys):
+    plan = worker.plan(backend="networkd").planned.plan
+    say_later(Done(plan, Outcome({}, {0: "Read-only file system"})))
+    assert capsys.readouterr().err == ""
+    say_later(Done(plan, Outcome({})))
+    assert capsys.readouterr().err.endswith(
+        "networkd takes this up at the next boot; to have it so now: networkctl reload\n"
+    )
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def carry_out(plan: Plan, kernel: Kernel, output: str, again: Callable[[], Plan]
 
 def say_later(done: Done) -> None:
     """Say how a manager that keeps its files in mind learns of what became of them."""
-    for name in dict.fromkeys(change.backend for change in done.plan.files or () if change.backend):
+    for name in dict.fromkeys(change.backend for change in done.files if change.backend):
         if commands := " && ".join(" ".join(words) for words in backend(name).RELOAD):
             print(f"podroutes: {name} takes this up at the next boot; to have it so now: {commands}", file=sys.stderr)
 

@@ -4,7 +4,8 @@ import errno
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from podroutes.model.plan import Outcome, Plan, Refusal
+from podroutes.model.lasting import FileChange
+from podroutes.model.plan import Change, Outcome, Plan, Refusal
 
 # What the kernel says of a change that was made for another table: it is there already, it is gone; rtnetlink(7).
 _RACES = {errno.EEXIST, errno.ENOENT, errno.ESRCH}
@@ -22,6 +23,16 @@ class Done(NamedTuple):
         """Whether the machine agrees with the inventory now."""
         return not self.outcome.failed and not self.plan.errors
 
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What was changed in the kernel."""
+        return _succeeded(self.plan.changes, self.outcome.routes)
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """What was changed in files."""
+        return _succeeded(self.plan.files or (), self.outcome.files)
+
 
 def raced(refused: Iterable[Refusal]) -> bool:
     """Whether a change was REFUSED because the table is not the one any more that it was planned for."""
@@ -30,21 +41,18 @@ def raced(refused: Iterable[Refusal]) -> bool:
 
 def joined(first: Done, then: Done) -> Done:
     """Return two rounds as one: what was done in the FIRST, and everything of the one THEN, which was planned after it."""
-    changes = _succeeded(first.plan.changes, first.outcome.routes)
-    files = _succeeded(first.plan.files or (), first.outcome.files)
-    standing = sum(change.action != "delete" for change in changes)  # what the second found in place
+    standing = sum(change.action != "delete" for change in first.changes)  # what the second found in place
     plan = then.plan._replace(
-        changes=(*changes, *then.plan.changes),
+        changes=(*first.changes, *then.plan.changes),
         unchanged=max(0, then.plan.unchanged - standing),
-        files=None if then.plan.files is None and not files else (*files, *(then.plan.files or ())),
+        files=None if then.plan.files is None and not first.files else (*first.files, *(then.plan.files or ())),
     )
-    routes, written = _behind(len(changes), then.outcome.routes), _behind(len(files), then.outcome.files)
-    return Done(plan, Outcome(routes, written))
+    routes, files = (
+        {count + position: why for position, why in failures.items()}
+        for count, failures in ((len(first.changes), then.outcome.routes), (len(first.files), then.outcome.files))
+    )
+    return Done(plan, Outcome(routes, files))
 
 
 def _succeeded(items: Iterable[_Item], failures: Mapping[int, str]) -> tuple[_Item, ...]:
     return tuple(item for position, item in enumerate(items) if position not in failures)
-
-
-def _behind(count: int, failures: Mapping[int, str]) -> dict[int, str]:
-    return {count + position: why for position, why in failures.items()}

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
 
             arguments.persist = None
-            activate(whole.backend, done.plan.files or (), Then(fib, whole.found), kernel, again)
+            activate(whole.backend, done.files, Then(fib, whole.found), kernel, again)
         else:
             say_later(done)
         return 0 if done.complete else 1
