@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from podroutes.errors import PushError
 from podroutes.model.cluster import Node
 from podroutes.model.text import escaped, printable
-from podroutes.push.answers import first_line
 
 if TYPE_CHECKING:
     import asyncssh
@@ -200,7 +199,8 @@ class Line:
             raise
         if self._access.sudo and answer.status and answer.err.startswith(b"sudo:"):
             fix = "let the user run sh without one (NOPASSWD in sudoers), or connect as root"
-            raise PushError(f"{escaped(first_line(answer.err))}; passwords are not asked for: {fix}")
+            verdict = answer.err.decode(errors="replace").splitlines()[-1]  # behind what it may have to say of host names
+            raise PushError(f"{escaped(verdict)}; passwords are not asked for: {fix}")
         return answer
 
     async def _run(self, script: str, payload: bytes) -> Answer:

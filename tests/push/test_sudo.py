@@ -1,0 +1,46 @@
+"""Root by sudo, without a password or not at all. sudo is Debian's, as the user operator meets it."""
+
+import pytest
+
+from push.test_push import ALL
+
+RULES = {
+    "without a password": "operator ALL=(root) NOPASSWD: /bin/sh, /usr/bin/sh",
+    "with a password": "operator ALL=(root) /bin/sh, /usr/bin/sh",
+    "not at all": "root ALL=(ALL) ALL",
+}
+SETTLE = (
+    "mkdir -p /etc/pam.d; printf 'auth required pam_permit.so\\naccount required pam_permit.so\\n"
+    "session required pam_permit.so\\n' >/etc/pam.d/sudo; printf '%s\\n' \"$1\" >/etc/sudoers; chmod 440 /etc/sudoers"
+)
+
+
+@pytest.fixture
+def sudoers(site):
+    """Return a function that writes the sudoers of worker-0."""
+    return lambda rule: site.on("worker-0", "sh", "-c", SETTLE, "sh", RULES[rule])
+
+
+def test_with_sudo_any_user_can_push(site, sudoers):
+    sudoers("without a password")
+    done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
+    assert (done.status, site.routes("worker-0")) == (0, ALL["worker-0"])
+    assert site.push("plan", "--limit", "worker-0", "--user", "operator").status == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [("with a password", "a password is required"), ("not at all", "a password is required")],
+)
+def test_a_password_is_never_asked_for(site, sudoers, rule, says):
+    sudoers(rule)
+    done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
+    assert (done.status, site.routes("worker-0")) == (1, [])
+    assert done.err.startswith(f"error worker-0: sudo: {says}; passwords are not asked for: let the user run sh without one")
+
+
+def test_without_root_nothing_is_changed_and_the_way_is_told(site):
+    done = site.push("apply", "--limit", "worker-0", "--user", "operator")
+    assert (done.status, site.routes("worker-0")) == (1, [])
+    assert "worker-0  unchanged" in done.out
+    assert "changing routes takes root there: use --sudo, or --user root" in done.out
