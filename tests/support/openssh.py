@@ -71,6 +71,7 @@ class Site:
 
     def __init__(self, name: str, tree: Path, home: Path, nodes: int, *options: str) -> None:
         self.name, self.tree, self.home = name, tree, home
+        self.executable = sys.executable
         self._changed: set[str] = set()  # machines whose sshd is another one than in the beginning
         (home / ".ssh").mkdir(parents=True)
         self.podroutes("lab", "up", "--name", name, "--nodes", str(nodes), *options, check=True)
