@@ -1,7 +1,9 @@
 """One machine's look-ups against ``ip route get``: every kind of route and rule, TOS, marks, preferences, dead links."""
 
+import json
 import os
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -56,6 +58,7 @@ MACHINE = [
     "addr add 10.200.0.1/24 dev cni0",
     "addr add fd00:200::1/64 dev cni0 nodad",
 ]
+ADDRESSES = {"fd00:1::20", "fd00:2::20", "fd00:3::20", "fd00:200::1"}
 
 
 def ip(lines, *options):
@@ -135,6 +138,16 @@ def question(flow):
     return " ".join([*words, f"tos {flow.tos:#x}" if flow.tos else "", f"mark {flow.mark}" if flow.mark else ""])
 
 
+def settle():
+    """Wait until the IPv6 addresses have their local routes: a worker of the kernel makes these, addrconf_dad_work()."""
+    for _ in range(500):
+        said = subprocess.run("ip -j -6 route show table local".split(), check=True, capture_output=True).stdout
+        if {each["dst"] for each in json.loads(said)} >= ADDRESSES:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the addresses have no local routes")
+
+
 def agrees(tables, flow, said):
     """Whether the kernel's answer is the model's; None where the model gives none."""
     decision = tables.decide(flow)
@@ -159,6 +172,7 @@ def test_a_look_up_is_what_the_kernel_looks_up(bare):
         version = random.choice([4, 6])
         syscalls.unshare(syscalls.NEWNET)  # the one before is gone with everything in it
         ip(MACHINE)
+        settle()
         settings = {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1}
         settings |= {f"ipv4/conf/{dev}/rp_filter": 0 for dev in ("all", "lo", "e1", "e2", "e3", "cni0")}
         settings |= {
