@@ -10,7 +10,8 @@ RULES = {
     "not at all": "root ALL=(ALL) ALL",
 }
 SETTLE = (
-    "mkdir -p /etc/pam.d; printf 'auth required pam_permit.so\\naccount required pam_permit.so\\n"
+    "echo 127.0.0.1 worker-0 >>/etc/hosts; "  # sudo would wait for a name server
+    "printf 'auth required pam_permit.so\\naccount required pam_permit.so\\n"
     "session required pam_permit.so\\n' >/etc/pam.d/sudo; printf '%s\\n' \"$1\" >/etc/sudoers; chmod 440 /etc/sudoers"
 )
 
@@ -28,15 +29,12 @@ def test_with_sudo_any_user_can_push(site, sudoers):
     assert site.push("plan", "--limit", "worker-0", "--user", "operator").status == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "says"),
-    [("with a password", "a password is required"), ("not at all", "a password is required")],
-)
-def test_a_password_is_never_asked_for(site, sudoers, rule, says):
+@pytest.mark.parametrize("rule", ["with a password", "not at all"])
+def test_a_password_is_never_asked_for(site, sudoers, rule):
     sudoers(rule)
     done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
     assert (done.status, site.routes("worker-0")) == (1, [])
-    assert done.err.startswith(f"error worker-0: sudo: {says}; passwords are not asked for: let the user run sh without one")
+    assert done.err.startswith("error worker-0: sudo: a password is required; passwords are not asked for: let the user")
 
 
 def test_without_root_nothing_is_changed_and_the_way_is_told(site):
