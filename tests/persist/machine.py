@@ -80,6 +80,7 @@ class Machine:
         syscalls.unshare(syscalls.NEWNET)
         syscalls.mount("tmpfs", str(self._run), "tmpfs", data="mode=755")
         syscalls.mount("sysfs", f"{self.root}/sys", "sysfs")
+        Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")  # nobody else is there to have the address
         self.ip(
             "link set lo up",
             "link add ens18 address 52:54:00:12:34:56 type veth peer name wire",

@@ -174,6 +174,7 @@ class NetworkManager(Manager):
 
     def reconfigure(self) -> None:
         self.machine.chroot("nmcli", "device", "reapply", "ens18")
+        self.machine.chroot("nmcli", "connection", "up", "lan")
 
     def restart(self) -> None:
         self.machine.stop(self.daemon, self.dispatcher)

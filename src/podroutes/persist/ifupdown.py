@@ -26,7 +26,7 @@ _STATE = "/run/network/ifstate"
 
 def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
     """Return the script; it runs once for each family of the interface, and IPv6 routes wait for the second time."""
-    lines = ["PATH=$PATH:/usr/sbin:/sbin", *hook("$IFACE", routes, setting.places), "exit 0"]
+    lines = ["PATH=$PATH:/usr/sbin:/sbin", "exec >&2", *hook("$IFACE", routes, setting.places), "exit 0"]
     return (File(PATH, "#!/bin/sh\n" + HEADER + "\n".join(lines) + "\n", 0o755),)
 
 

@@ -1,6 +1,7 @@
 """NetworkManager: a dispatcher script, NetworkManager-dispatcher(8), which leaves the administrator's profiles as they are.
 
-It runs when a connection comes up, is reapplied or gets a lease. NetworkManager does not tell it of `ip link set down` and `up`;
+It runs when a connection comes up, is reapplied or gets a lease. A connection is up as soon as one IP version is, so the script
+goes on trying behind NetworkManager's back until the other is there. NetworkManager does not tell it of `ip link set down` and `up`;
 routes in the profile would come back then, but nmcli writes the whole profile anew, comments and all, to put them there.
 """
 
@@ -20,6 +21,15 @@ PROTOCOL = OURS
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # the dispatcher looks for scripts each time
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"
+_TRIES = """\
+{
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        failed=$(routes "$1")
+        [ "$failed" ] || exit 0
+        sleep 1
+    done
+    echo "$failed" >&2
+} &"""
 
 
 def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
@@ -27,7 +37,10 @@ def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
     lines = [
         "PATH=$PATH:/usr/sbin:/sbin",
         f'case "$2" in {_EVENTS}) ;; *) exit 0 ;; esac',
+        "routes() {",
         *hook("$1", routes, setting.places),
+        "}",
+        _TRIES,
         "exit 0",
     ]
     return (File(PATH, "#!/bin/sh\n" + HEADER + "\n".join(lines) + "\n", 0o755),)

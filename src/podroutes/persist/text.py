@@ -72,14 +72,14 @@ SCRIPT_ROUTE = re.compile(
 
 
 def hook(device: str, routes: Sequence[Lasting], devices: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of a shell script that adds the routes of the device named by the expansion DEVICE.
+    """Yield the lines of a shell script that adds the routes of the device named by the expansion DEVICE, and prints what fails.
 
     ip(8) adds and never replaces, so that a route somebody else made since stays; what is there already is no failure.
     """
     yield f'case "{device}" in'
     for dev, rows in by_device(routes, devices).items():
         yield f"{safe(dev)})"
-        yield "    ip -force -batch - <<'ROUTES' 2>&1 | grep -v -e 'File exists' -e '^Command failed' >&2"
+        yield "    ip -force -batch - <<'ROUTES' 2>&1 | grep -v -e 'File exists' -e '^Command failed'"
         for lasting in rows:
             route = lasting.route
             weight = f" metric {metric(lasting)}" if metric(lasting) else ""
