@@ -128,7 +128,11 @@ def test_of_confirmation_and_rollback_exactly_one_wins(site):
     done
     """
     said = [line.removeprefix("@ ") for line in site.on("worker-0", "sh", "-c", script).splitlines()]
-    pairs = list(itertools.batched(said, 2)) if hasattr(itertools, "batched") else list(zip(said[::2], said[1::2], strict=True))
+    pairs = (
+        list(itertools.batched(said, 2))
+        if hasattr(itertools, "batched")
+        else list(zip(said[::2], said[1::2], strict=True))
+    )
     assert len(pairs) == 40
     assert {pair for pair in pairs if pair not in {("back", "BACK"), ("waiting", "BACK"), ("kept", "KEPT")}} == set()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from push.test_confirmation import FIRST, QUICK
-from push.test_push import ALL, since, logins
+from push.test_push import ALL, logins, since
 from support.openssh import wait
 
 HOOK = "/etc/network/if-up.d/podroutes"
@@ -127,7 +127,9 @@ def test_what_the_machines_netplan_refuses_is_not_written(site, machine):
     site.on("worker-0", "sh", "-c", NETPLAN)
     tool = site.home / "tools"
     tool.mkdir()
-    (tool / "netplan").write_text("#!/bin/sh\ncat \"$3/etc/netplan/90-podroutes.yaml\" >/dev/null || exit\necho 'no good' >&2\nexit 1\n")
+    (tool / "netplan").write_text(
+        "#!/bin/sh\ncat \"$3/etc/netplan/90-podroutes.yaml\" >/dev/null || exit\necho 'no good' >&2\nexit 1\n"
+    )
     (tool / "netplan").chmod(0o755)
     site.again("worker-0", f"SetEnv=PATH={tool}:/usr/bin:/bin")
     told = site.push("apply", *FIRST, "--persist", "netplan").nodes["worker-0"]

@@ -12,7 +12,10 @@ NASTY = "\x1b]0;owned\x07\x1b[2J"
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("printf '\\033[2Jgo away\\n'; cat >/dev/null", r"its answer is cut off or not what was asked for: \"\\x1b[2Jgo away\""),
+        (
+            "printf '\\033[2Jgo away\\n'; cat >/dev/null",
+            r"its answer is cut off or not what was asked for: \"\\x1b[2Jgo away\"",
+        ),
         ("cat /dev/zero", "it sends more than 64 MiB; hung up"),
         ("cat /dev/zero >&2", "it sends more than 4 MiB; hung up"),
         ("sleep 600", "no answer within 4 s"),
@@ -49,6 +52,7 @@ def lying_ip(site, answer: str) -> None:
         '{"dst": 1}',
         '[{"dst": "default", "gateway": "$(reboot)"}]',
         json.dumps([{"dst": f"10.0.0.0/24{NASTY}", "dev": "ens18"}]),
+        '[{"dst": "default", "dev": ["ens18"]}]',
         "[" * 100_000,
         '[{"dst": "10.0.0.0/24", "metric": ' + "9" * 5000 + "}]",
     ],
@@ -106,7 +110,9 @@ def test_an_interrupted_dump_is_read_again(site):
 def test_nothing_of_an_inventory_is_a_word_of_a_command(site, tmp_path):
     """Not even in a ProxyCommand, where ssh(1) would put the host's name into a shell."""
     names = ["$(touch owned)", "-oProxyCommand=touch owned", "a;touch owned", "`touch owned`", NASTY]
-    nodes = [{"name": name, "internalIP": "192.168.8.20", "podCIDR": f"10.200.{n}.0/24"} for n, name in enumerate(names)]
+    nodes = [
+        {"name": name, "internalIP": "192.168.8.20", "podCIDR": f"10.200.{n}.0/24"} for n, name in enumerate(names)
+    ]
     inventory = tmp_path / "nodes.json"
     inventory.write_text(json.dumps({"nodes": nodes}))
     (site.home / "config").write_text("Host *\n  ProxyCommand sh -c 'touch %n; exit 1'\n")
@@ -118,4 +124,4 @@ def test_nothing_of_an_inventory_is_a_word_of_a_command(site, tmp_path):
         site.inventory = kept
     for each in (done, plain):
         assert (each.status, "\x1b" in each.err + each.out) == (1, False)
-    assert not [path for path in site.home.rglob("*owned*")]
+    assert list(site.home.rglob("*owned*")) == []

@@ -64,7 +64,10 @@ def test_a_file_name_is_one_word_of_a_script_or_the_plan_is_refused(path):
 
 
 def test_a_plan_is_sent_as_sizes_and_bytes_and_begins_with_its_token():
-    files = (FileChange("create", File("/etc/a", "ä\n", 0o755), "ifupdown"), FileChange("delete", File("/etc/b", ""), ""))
+    files = (
+        FileChange("create", File("/etc/a", "ä\n", 0o755), "ifupdown"),
+        FileChange("delete", File("/etc/b", ""), ""),
+    )
     sent = frames(order(plan(Change("add", NEW), files=files)), "0123456789abcdef", 30)
     assert sent.startswith(b"0123456789abcdef 30\npart %d 600 keeper\n" % len(scripts.KEEPER))
     assert sent.endswith(b"write 3 755 /etc/a\n\xc3\xa4\ndelete 0 644 /etc/b\nend 0 0 -\n")
@@ -78,7 +81,9 @@ def test_a_script_is_sh_to_every_shell(name):
     if not tool.exists():
         pytest.skip("shellcheck is not in the environment")
     # Words that `read` skips over have names, too (SC2034).
-    checked = subprocess.run([tool, "-s", "sh", "-e", "SC2034", "-"], input=text, text=True, capture_output=True, check=False)
+    checked = subprocess.run(
+        [tool, "-s", "sh", "-e", "SC2034", "-"], input=text, text=True, capture_output=True, check=False
+    )
     assert checked.stdout == ""
 
 
@@ -137,11 +142,13 @@ def test_what_ip_says_of_a_batch_is_told_by_line():
 @given(st.binary(max_size=300))
 def test_whatever_a_machine_answers_it_is_a_value_or_one_line(data):
     for answer in (data, b"\n@ uid\n0\n@ link\n" + data + b"\n@ end\n", b"\n@ file 644 " + data + b"\n@ end\n"):
+        seen, why = None, "a value"
         try:
             seen = answers.seen("worker-0", answer, data, Reader())
         except PushError as error:
-            assert re.fullmatch("[ -~\xa1-\U0010ffff]+", str(error))
-        else:
+            why = str(error)
+        assert re.fullmatch("[ -~\xa1-\U0010ffff]+", why)
+        if seen:
             assert isinstance(answers.fib(seen.host), Fib)
             assert all(re.fullmatch(r"(/[\w@+][\w@.:+-]*)+", each.path) for each in seen.files)
         answers.verdict(answer)

@@ -208,4 +208,3 @@ def test_fifty_machines(tree, tmp_path):
         assert "proven: 50 nodes, 50 pod CIDRs, 2450 pairs" in site.push("verify").out
     finally:
         site.close()
-

@@ -34,7 +34,9 @@ def test_a_password_is_never_asked_for(site, sudoers, rule):
     sudoers(rule)
     done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
     assert (done.status, site.routes("worker-0")) == (1, [])
-    assert done.err.startswith("error worker-0: sudo: a password is required; passwords are not asked for: let the user")
+    assert done.err.startswith(
+        "error worker-0: sudo: a password is required; passwords are not asked for: let the user"
+    )
 
 
 def test_without_root_nothing_is_changed_and_the_way_is_told(site):

@@ -134,8 +134,8 @@ class Reader:
             int(item.get("goto", 0)),
             _selector(item, "src"),
             _selector(item, "dst"),
-            item.get("iif"),
-            item.get("oif"),
+            _name(item, "iif"),
+            _name(item, "oif"),
             mark,
             _number(item.get("fwmask", 0xFFFFFFFF if "fwmark" in item else 0), {}),
             _number(item.get("tos", 0), {}),
@@ -241,7 +241,15 @@ def _hop(item: Mapping[str, Any]) -> NextHop:
     if gateway := item.get("gateway") or (item.get("via") or {}).get("host"):
         via = parse_address(gateway)
     flags: Iterable[str] = item.get("flags", ())
-    return NextHop(via, item.get("dev"), sum(_FLAGS.get(flag, 0) for flag in flags))
+    return NextHop(via, _name(item, "dev"), sum(_FLAGS.get(flag, 0) for flag in flags))
+
+
+def _name(item: Mapping[str, Any], key: str) -> str | None:
+    """Return the name of a device, None where there is none."""
+    name = item.get(key)
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{key} is no name")
+    return name
 
 
 def _number(value: Any, names: Mapping[str, int]) -> int:
