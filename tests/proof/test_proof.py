@@ -3,6 +3,7 @@
 from collections import Counter
 from random import Random
 
+from podroutes.core.alike import Likenesses, differences
 from podroutes.core.causes import judge
 from podroutes.core.claims import examine
 from podroutes.core.follow import follow
@@ -12,7 +13,7 @@ from podroutes.core.targets import parts, targets
 from podroutes.model.host import DEFAULT_RULES, Rule
 from podroutes.model.journey import Flow
 from proof.paper import ROUTER, paper
-from support.notation import cluster
+from support.notation import cluster, route
 
 COUNT = 9
 NODES = cluster("server 192.168.8.10", *(f"worker-{n} 192.168.8.{20 + n} 10.200.{n}.0/24" for n in range(COUNT)))
@@ -62,6 +63,12 @@ def ruled(random, host):
     )
     rule = Rule(random.randint(1, 30000), random.choice(["lookup", "blackhole", "nop"]), 100, **selector)
     return host._replace(rules={**DEFAULT_RULES, 4: (DEFAULT_RULES[4][0], rule, *DEFAULT_RULES[4][1:])})
+
+
+def interned(hosts):
+    """Return HOSTS with equal routes as one object, as they are when one reader has read them all."""
+    known = {}
+    return [host._replace(routes=tuple(known.setdefault(route, route) for route in host.routes)) for host in hosts]
 
 
 def one_by_one(network, claims):
@@ -116,6 +123,8 @@ def test_proving_by_classes_is_following_every_packet():
         if random.random() < 0.3:
             hosts.append(ROUTER)
         random.shuffle(hosts)
+        if random.random() < 0.7:
+            hosts = interned(hosts)
         network = Network(hosts, NODES)
         expected = one_by_one(network, claims)
         assert by_classes(network, claims) == expected, f"seed {seed}: {changes}"
@@ -129,3 +138,65 @@ def test_a_healthy_cluster_of_any_size_needs_no_pair_to_be_followed():
         nodes = cluster(*(f"n{n} 192.168.8.{n + 10} 10.200.{n}.0/24" for n in range(count)))
         proof = prove(Network(paper(nodes, {}), nodes), examine(nodes))
         assert (proof.proven, proof.pairs, proof.followed) == (True, count * (count - 1), 2 * count)
+
+
+def test_what_all_nodes_send_through_a_router_is_followed_once_a_network():
+    near = [f"n{n} 192.168.8.{n + 10} 10.200.{n}.0/24" for n in range(20)]
+    far = [f"f{n} 192.168.9.{n + 10} 10.200.{100 + n}.0/24" for n in range(30)]
+    nodes = cluster(*near, *far)
+    hosts = paper(nodes, {})
+    router = ROUTER._replace(
+        routes=(
+            *(each for each in ROUTER.routes if each.via is None),
+            *(
+                route(f"{node.pod_cidrs[0]} via {node.internal_ips[0]} dev lan{8 if node.name[0] == 'n' else 9}")
+                for node in nodes.nodes
+            ),
+        )
+    )
+    proof = prove(Network(interned([*hosts, router]), nodes), examine(nodes))
+    assert (proof.proven, proof.pairs, proof.followed) == (True, 50 * 49, 2 * 50 + 20 + 30)
+
+
+def test_tables_that_differ_in_a_few_routes_are_told_apart_and_others_are_not():
+    every = tuple(route(f"10.{n >> 8}.{n & 255}.0/24 via 192.168.8.1 dev ens18") for n in range(1000))
+    alone = route("10.99.0.0/24 via 192.168.8.9 dev ens18")
+    assert differences(every, every) == ((), ())
+    assert differences(every, (*every[:500], alone, *every[501:])) == (every[500:501], (alone,))
+    assert differences(every, (alone, *every[:999])) == (every[999:], (alone,))
+    moved = (*every[:10], every[20], *every[10:20], *every[21:])
+    gone, new = differences(every, moved)
+    assert set(gone) == set(new)
+    assert len(new) <= 10
+    assert differences(every, every[::-1]) is None
+    assert differences(every, every[:900]) is None
+    assert differences(every, tuple(each for n, each in enumerate(every) if n % 10)) is None
+
+
+def test_every_machine_is_known_by_what_sets_it_apart_from_its_model():
+    random, counts = Random(7), Counter()
+    every = tuple(route(f"10.{n >> 8}.{n & 255}.0/24 via 192.168.8.1 dev ens18") for n in range(300))
+    for _ in range(300):
+        one = list(every)
+        for _ in range(random.choice([0, 1, 5, 30])):
+            place = random.randrange(len(one))
+            change = random.choice(["drop", "add", "move", "twice"])
+            taken = one.pop(place) if change in ("drop", "move") else one[place]
+            if change == "add":
+                taken = route(f"10.50.{random.randrange(256)}.0/24 via 192.168.8.2 dev ens18")
+            if change != "drop":
+                one.insert(random.randrange(len(one)), taken)
+        known, machine = Likenesses(), paper(NODES, {})[0]
+        hosts = [machine._replace(name=name, routes=tuple(routes)) for name, routes in (("a", every), ("b", one))]
+        (_, _, _), (_, unseen, ids) = known.compare(hosts)
+        whole = frozenset(map(id, one))
+        if ids is None:
+            likeness = known.found["b"]
+            assert (known.ids["a"] - likeness.gone) | likeness.new == whole
+            assert likeness.gone <= known.ids["a"]
+            assert likeness.gone.isdisjoint(whole)
+        else:
+            assert ids == whole
+        assert set(map(id, unseen)) == whole - known.ids["a"]
+        counts[ids is None] += 1
+    assert min(counts[True], counts[False]) >= 1

@@ -4,7 +4,8 @@ Routes are known by their id(), as equal ones are one object: hashing 25 million
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import compress
+from itertools import compress, count
+from operator import is_not
 from typing import NamedTuple
 
 from podroutes.model.host import Host
@@ -28,25 +29,59 @@ class Likenesses:
     def __init__(self) -> None:
         self.ids: dict[str, frozenset[int]] = {}  # of the models
         self.found: dict[str, Likeness] = {}  # of the others
+        self._models: list[Host] = []
         self._known: set[int] = set()
 
-    def compare(self, hosts: Iterable[Host]) -> Iterator[tuple[Host, Iterator[Route]]]:
-        """Yield every machine with those of its routes that no machine before it had."""
-        for host in hosts:
-            ids = frozenset(map(id, host.routes))
-            likeness = self._like(ids)
-            if likeness:
-                self.found[host.name] = likeness
-            elif len(self.ids) < _MODELS:
-                self.ids[host.name] = ids
-            unseen = (likeness.new if likeness else ids) - self._known
-            self._known |= unseen
-            yield host, compress(host.routes, map(unseen.__contains__, map(id, host.routes) if unseen else ()))
+    def compare(self, hosts: Iterable[Host]) -> Iterator[tuple[Host, Iterator[Route], frozenset[int] | None]]:
+        """Yield every machine with those of its routes that no machine before it had.
 
-    def _like(self, ids: frozenset[int]) -> Likeness | None:
-        for model, known in reversed(self.ids.items()):
-            if abs(len(known) - len(ids)) <= _FEW:
-                new = ids - known
-                if len(new) <= _FEW and len(gone := known - ids) <= _FEW:
-                    return Likeness(model, gone, new)
+        Last comes the set of its routes, None where it has a model.
+        """
+        for host in hosts:
+            routes, ids = host.routes, None
+            if found := self._like(host):
+                self.found[host.name], routes = found
+                unseen = self.found[host.name].new - self._known
+            else:
+                ids = frozenset(map(id, routes))
+                unseen = ids - self._known
+                if len(self._models) < _MODELS and len(ids) == len(routes):
+                    self._models.insert(0, host)
+                    self.ids[host.name] = ids
+            self._known |= unseen
+            yield host, compress(routes, map(unseen.__contains__, map(id, routes) if unseen else ())), ids
+
+    def _like(self, host: Host) -> tuple[Likeness, tuple[Route, ...]] | None:
+        for model in self._models:
+            if (found := differences(model.routes, host.routes)) is not None:
+                gone, new = (frozenset(map(id, routes)) for routes in found)
+                return Likeness(model.name, gone - new, new - self.ids[model.name]), found[1]
         return None
+
+
+def differences(one: tuple[Route, ...], other: tuple[Route, ...]) -> tuple[tuple[Route, ...], tuple[Route, ...]] | None:
+    """Return what only ONE has and what only OTHER has, None where that is much or their order is another.
+
+    A kernel lists its routes by prefix, so they come in one order everywhere. One that has moved is in both answers.
+    """
+    if abs(len(one) - len(other)) > _FEW:
+        return None
+    gone, new = list[Route](), list[Route]()
+    while (
+        max(len(gone), len(new)) <= _FEW
+        and (same := next(compress(count(), map(is_not, one, other)), None)) is not None
+    ):
+        places = {id(route): place for place, route in enumerate(one[same : same + _FEW])}
+        ahead = other[same : same + _FEW]
+        skipped = next((place for place, route in enumerate(ahead) if id(route) in places), None)
+        if skipped is None:
+            break
+        missed = places[id(ahead[skipped])]
+        gone += one[same : same + missed]
+        new += ahead[:skipped]
+        one, other = one[same + missed :], other[same + skipped :]
+    else:
+        same = min(len(one), len(other))
+    gone += one[same : same + _FEW + 1]
+    new += other[same : same + _FEW + 1]
+    return (tuple(gone), tuple(new)) if len(gone) <= _FEW and len(new) <= _FEW else None

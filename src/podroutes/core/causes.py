@@ -19,6 +19,18 @@ def judge(network: Network, journey: Journey, target: Target, part: Prefix) -> C
     return worst and worst._replace(part=part if part != target.prefix else None)
 
 
+def asymmetry(journey: Journey) -> Cause | None:
+    """Return a warning where answers would not leave by the device that the packet came in by."""
+    found = next((hop for hop in journey.hops if hop.asymmetric), None)
+    return found and Cause("warning", "asymmetric-path", found.host, None, found.iif)
+
+
+def explains(one: Cause, other: Cause) -> bool:
+    """Whether ONE is OTHER about more addresses; a whole comes before its parts."""
+    covered = one.part is None or (other.part is not None and one.part.covers(other.part))
+    return covered and one._replace(part=None) == other._replace(part=None)
+
+
 def _judge(network: Network, journey: Journey, end: End, target: Target) -> Cause | None:
     path = journey.path(end)
     if _delivered(network, path[-1], end, target):

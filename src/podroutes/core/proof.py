@@ -8,16 +8,17 @@ See docs/design/proof.md.
 """
 
 from collections.abc import Sequence
+from itertools import filterfalse
 from typing import NamedTuple
 
-from podroutes.core.causes import judge
+from podroutes.core.causes import asymmetry, explains, judge
 from podroutes.core.claims import Claims
 from podroutes.core.follow import follow, source_verdict
 from podroutes.core.lookup import Tables
 from podroutes.core.network import Arrival, Network
 from podroutes.core.reach import Catalogue, Reach
 from podroutes.core.targets import parts, targets
-from podroutes.model.address import Address
+from podroutes.model.address import Address, Prefix
 from podroutes.model.host import LOOPBACK
 from podroutes.model.journey import Flow, Journey
 from podroutes.model.proof import Block, Cause, Finding, Proof, Target
@@ -78,10 +79,12 @@ class _Prover:
         self._selected = {
             rule.src for host in network.hosts.values() for rule in host.rules.get(version) or () if rule.src
         }
-        self._tables: tuple[str, Tables] = (
-            "",
-            Tables(next(iter(network.hosts.values())), version, ()),
-        )  # the last one used
+        nobody = Tables(next(iter(network.hosts.values())), version, ())
+        self._tables: tuple[str, Tables] = ("", nobody)  # the last one used
+        self._own_tables: dict[str, Tables] = {}
+        self._delivering: set[tuple[int, Arrival]] = (
+            set()
+        )  # targets all of which the owner delivers that comes in there
         self._classes: dict[object, _Class] = {}
         self._suspected: dict[Arrival, frozenset[int]] = {}
         self._verdicts: dict[object, dict[int, str]] = {}
@@ -107,14 +110,9 @@ class _Prover:
             if astray:
                 self._astray(name, self._iifs[name], astray)
         self._ways_back()
+        prefix = [target.prefix for target in self.targets].__getitem__
         return [
-            Finding(
-                cause,
-                tuple(
-                    Block(tuple(names), tuple(self.targets[place].prefix for place in places))
-                    for places, names in blocks.items()
-                ),
-            )
+            Finding(cause, tuple(Block(tuple(names), tuple(map(prefix, places))) for places, names in blocks.items()))
             for cause, blocks in self._found.items()
         ]
 
@@ -139,6 +137,8 @@ class _Prover:
                 straight = [name for name in self.sources if self._goes_straight(name, place)]
                 for cause in fate.causes:
                     self._note(cause, (place,), straight)
+            else:
+                self._delivering.add((place, arrival))
         return frozenset(personal)
 
     def _astray(self, name: str, iif: str, places: frozenset[int]) -> None:
@@ -155,7 +155,7 @@ class _Prover:
                 known.personal.add(place)
         found: dict[Cause, list[int]] = {}
         for (causes, _), those in known.alike.items():
-            mine = [place for place in those if place not in own] if causes else []
+            mine = list(filterfalse(own.__contains__, those)) if causes else []
             for cause in causes if mine else ():
                 found.setdefault(cause, []).extend(mine)
             for place in those if not causes and not own.isdisjoint(known.fates[those[0]].against) else ():
@@ -182,15 +182,26 @@ class _Prover:
             )
             cause = judge(self.network, journey, self.targets[place], part)
             if cause is None and src is not None:
-                cause = _asymmetry(journey)
-            if cause and not any(_explains(other, cause) for other in causes):
+                cause = asymmetry(journey)
+            if cause and not any(explains(other, cause) for other in causes):
                 causes[cause] = None
+            if src is None and self._holds_for_all(journey, place, part):
+                break
         suspects = [found for arrival in arrivals if (found := self._suspects(arrival))] if src is None else []
         against = (
             suspects[0] if len(suspects) == 1 else _NONE.union(*suspects) if suspects else _NONE
         )  # shared, as it is large
         shown = tuple(cause._replace(node="" if cause.node == source else cause.node) for cause in causes)
         return _Fate(shown, tuple(arrivals), against, blind)
+
+    def _holds_for_all(self, journey: Journey, place: int, part: Prefix) -> bool:
+        """Whether packets to all other parts of a target fare as those of JOURNEY to PART.
+
+        They do where nobody but the owner tells them apart, and it delivers all that come in by that device.
+        """
+        prefix, owner, _ = self.targets[place]
+        arrivals = ((place, Arrival(hop.host, hop.iif)) for hop in journey.hops if hop.host == owner)
+        return part == prefix and place not in self._catalogue.divided and self._delivering.issuperset(arrivals)
 
     def _ways_back(self) -> None:
         """Find packets that come straight to their owner, whose answers would not leave by the device they came in by."""
@@ -218,7 +229,7 @@ class _Prover:
                 known[place] = source_verdict(
                     self._look(arrival.host, src), Flow(src, src, arrival.iif), Flow(src, None, arrival.iif)
                 )
-            found = self._suspected[arrival] = frozenset(place for place in candidates if known[place])
+            found = self._suspected[arrival] = frozenset(filter(known.get, candidates))
             self._faults.update(((arrival, place), known[place]) for place in found)
         return found
 
@@ -240,7 +251,9 @@ class _Prover:
         if reach is None or place is None:
             return self.network.look(name, dst)
         if place in reach.own:
-            return Tables(reach.host, self.version, reach.own_routes)
+            if name not in self._own_tables:
+                self._own_tables[name] = Tables(reach.host, self.version, reach.own_routes)
+            return self._own_tables[name]
         if place not in reach.missing:
             return Tables(reach.host, self.version, self._catalogue.routes(reach.host, [place]))
         if name != self._tables[0]:
@@ -285,14 +298,3 @@ class _Prover:
     def _note(self, cause: Cause, places: tuple[int, ...], names: Sequence[str]) -> None:
         if names:
             self._found.setdefault(cause, {}).setdefault(places, []).extend(names)
-
-
-def _asymmetry(journey: Journey) -> Cause | None:
-    found = next((hop for hop in journey.hops if hop.asymmetric), None)
-    return found and Cause("warning", "asymmetric-path", found.host, None, found.iif)
-
-
-def _explains(one: Cause, other: Cause) -> bool:
-    """Whether ONE is OTHER about more addresses; a whole comes before its parts."""
-    covered = one.part is None or (other.part is not None and one.part.covers(other.part))
-    return covered and one._replace(part=None) == other._replace(part=None)

@@ -67,6 +67,7 @@ class Catalogue:
         self.version = version
         self.arrivals: dict[int, Arrival | None] = {}  # where packets for a target come in at its owner; None: not seen
         self.specifics: dict[int, set[Prefix]] = {place: set() for place in range(len(found))}
+        self.divided: set[int] = set()  # targets whose parts not only their owner tells apart
         self._spans = Spans(found)
         self._all = frozenset(range(len(found)))
         self._own: dict[str, set[int]] = {}
@@ -78,6 +79,7 @@ class Catalogue:
         self._place: dict[int, int] = {}  # the same the other way round
         self._straight: set[int] = set()  # of the latter those that lead straight to the owner
         self._covering: set[int] = set()  # and those that decide about all or a part of it otherwise
+        self._dividing: set[int] = set()  # of the single ones those that tell addresses of their target apart
         self._tables: dict[int, set[int]] = {}
         self._by_dev: dict[str, tuple[set[int], Prefix]] = {}
         self._number: dict[int, int] = {}
@@ -194,7 +196,8 @@ class Catalogue:
 
     def _classify(self) -> None:
         numbers: dict[object, int] = {}
-        for host, unseen in self._likenesses.compare(self.network.hosts.values()):
+        dividing: dict[str, frozenset[int]] = {}
+        for host, unseen, whole in self._likenesses.compare(self.network.hosts.values()):
             for route in unseen:
                 if route.dst.version == self.version and self._judge(host, route):
                     alike = route._replace(prefsrc=None, protocol=0, scope=0)
@@ -202,7 +205,13 @@ class Catalogue:
                     self._tables.setdefault(route.table, set()).add(id(route))
                     self._number[id(route)] = numbers.setdefault((alike, host.peculiar.get(route)), len(numbers))
             for rule in host.rules.get(self.version) or ():
-                self._split(rule.dst)
+                self.divided.update(self._split(rule.dst))
+            if whole is None:
+                likeness = self._likenesses.found[host.name]
+                here = dividing[likeness.model] - likeness.gone | likeness.new & self._dividing
+            else:
+                here = dividing[host.name] = whole & self._dividing
+            self.divided.update(place for key in here if self.targets[place := self._place[key]].owner != host.name)
         for key in self._straight:
             via, dev = self._routes[key].via, self._routes[key].dev
             if via and dev:
@@ -219,7 +228,8 @@ class Catalogue:
             self._wide.add(id(route))
         elif touched:
             place = touched.start
-            self._split(route.dst)
+            if self._split(route.dst):
+                self._dividing.add(id(route))
             self._single[place].add(id(route))
             self._place[id(route)] = place
             if self._leads_straight(host, route, place):
@@ -228,11 +238,13 @@ class Catalogue:
                 self._covering.add(id(route))
         return bool(touched)
 
-    def _split(self, prefix: Prefix | None) -> None:
-        """Note that PREFIX tells addresses of one target apart."""
+    def _split(self, prefix: Prefix | None) -> range:
+        """Note it where PREFIX tells addresses of one target apart; return the place of that, nothing where it does not."""
         touched = self._spans.touched(prefix) if prefix and prefix.version == self.version else range(0)
         if prefix and len(touched) == 1 and prefix.length > self.targets[touched.start].prefix.length:
             self.specifics[touched.start].add(prefix)
+            return touched
+        return range(0)
 
     def _leads_straight(self, host: Host, route: Route, place: int) -> bool:
         """Whether ROUTE is what podroutes would make, whoever made it, and comes in where the others of its target do."""
