@@ -36,26 +36,32 @@ def write(path: Path, *nodes: str) -> None:
     new.replace(path)
 
 
-class Agent:
-    """One agent process, forked so that hundreds of them are quick to start."""
+def forked(log: Path, arguments: list[str], prepare: Callable[[], object]) -> int:
+    """Start an agent as a fork of this process, after PREPARE there; that takes a hundredth of the time of a new one."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        prepare()
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for standard in (1, 2):
+            os.dup2(descriptor, standard)
+        stream = os.fdopen(2, "w", closefd=False)
+        sys.stdout = sys.stderr = stream
+        status = cli.main(["agent", "--log", "json", *arguments])
+        stream.flush()
+        os._exit(status)
+    except BaseException as error:  # noqa: BLE001, it must not return into the tests
+        os.write(2, repr(error).encode())
+    os._exit(70)
 
-    def __init__(self, log: Path, arguments: list[str], prepare: Callable[[], object]) -> None:
+
+class Agent:
+    """One agent process and what it says to the LOG."""
+
+    def __init__(self, pid: int, log: Path) -> None:
+        self.pid = pid
         self._log = log
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                prepare()
-                descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-                for standard in (1, 2):
-                    os.dup2(descriptor, standard)
-                stream = os.fdopen(2, "w", closefd=False)
-                sys.stdout = sys.stderr = stream
-                status = cli.main(["agent", "--log", "json", *arguments])
-                stream.flush()
-                os._exit(status)
-            except BaseException as error:  # noqa: BLE001, it must not return into the tests
-                os.write(2, repr(error).encode())
-            os._exit(70)
 
     def log(self) -> list[dict[str, Any]]:
         """Return every line that it has logged."""
@@ -106,11 +112,17 @@ def start(worker, tmp_path) -> Iterator[Callable[..., Agent]]:
 
     def begin(*options: str, prepare: Callable[[], object] = lambda: None) -> Agent:
         common = ["-i", str(tmp_path / "nodes.json"), "--node", "worker-0", "--state-dir", str(tmp_path / "state")]
-        started.append(Agent(tmp_path / "agent.log", [*common, *options], prepare))
+        log = tmp_path / "agent.log"
+        started.append(Agent(forked(log, [*common, *options], prepare), log))
         return started[-1]
 
     yield begin
-    for agent in started:
+    kill(started)
+
+
+def kill(agents: list[Agent]) -> None:
+    """End those of AGENTS that still run."""
+    for agent in agents:
         if agent.pid:
             with suppress(ProcessLookupError):
                 agent.end(signal.SIGKILL)
@@ -138,4 +150,4 @@ def notified(tmp_path, monkeypatch) -> Iterator[socket.socket]:
         yield manager
 
 
-__all__ = ["Agent", "until", "write"]
+__all__ = ["Agent", "kill", "until", "write"]

@@ -313,3 +313,15 @@ def test_lines_are_the_same_however_they_are_cut(size):
 def test_a_line_without_an_end_is_no_watch():
     with pytest.raises(ValueError, match="16 MiB"):
         list(lines([bytes(1 << 20)] * (LONGEST // (1 << 20) + 1)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said", "asked"), [(50, [], "watch 10"), (200, [bookmark(11)], "watch 11"), (200, [], "stream-list")]
+)
+def test_a_watch_that_never_says_a_word_is_not_believed(driver, seconds, said, asked):
+    """A server that was set back to a backup says nothing about what lies in its future."""
+    driver.synced("a").ask()
+    driver.hear(*said)
+    driver.clock.now += seconds
+    driver.reflector.cut("silence")
+    assert (driver.ask(), driver.names) == (asked, ["a"])

@@ -49,7 +49,9 @@ class Record:
                 error=told.error,
             )
         elif told.connected and not before.connected:
-            self._log("info", "source connected", source=told.name, nodes=told.nodes)
+            self._log("info", "source connected", source=told.name)
+        if told.lists != before.lists:
+            self._log("info", "nodes listed", source=told.name, nodes=told.nodes)
 
     def state(self, error: str) -> None:
         """Take note of whether the last good state could be kept."""

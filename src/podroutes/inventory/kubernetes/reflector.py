@@ -23,6 +23,7 @@ _SOUND = 30.0  # seconds that a connection has to live to count as sound again
 _FIRST = 0.5  # seconds, doubled with every failure in a row
 _LONGEST = 30.0  # seconds; both much as in client-go's reflector
 _LONGEST_WISH = 300.0  # seconds of a Retry-After that are honoured: it might be a mistake
+_MUTE = 100.0  # seconds of a watch without a single line, although a bookmark comes about every 60: nobody is behind it
 _STUBBORN = 3  # failures in a row without any progress after which the way of asking is changed
 
 
@@ -60,12 +61,13 @@ class Reflector:
         self._streaming = streaming  # the server can stream lists
         self._paged = True  # else a list is asked for in one piece
         self._began = 0.0
+        self._mute = True  # the request of now has not been answered by a line yet
         self._failures = 0  # in a row
         self._fruitless = 0  # requests of one kind in a row that led nowhere
 
     def request(self) -> Request:
         """Return what to ask now."""
-        self._began = self._clock()
+        self._began, self._mute = self._clock(), True
         life = str(int(LIFE * (1 + self._chance())))
         if self.resource_version:
             query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": self.resource_version}
@@ -101,6 +103,7 @@ class Reflector:
         except ValueError as error:
             self._stumble(str(error))
             return None
+        self._mute = False
         if isinstance(event, decode.Refusal):
             self.refused(event)
             return None
@@ -144,7 +147,9 @@ class Reflector:
             if self._fruitless >= _STUBBORN:  # something in between cannot do long streams
                 self._page_instead()
                 return
-        if self._coming is not None and not self._more:
+        # A server that was set back tells nothing to who watches from what is now its future, not even an error.
+        silent = self._mute and self._clock() - self._began > _MUTE
+        if silent or (self._coming is not None and not self._more):
             self._restart()
         self._fail(why or ("the list ended before it was complete" if self._coming is not None else ""))
 
