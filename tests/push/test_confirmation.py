@@ -77,15 +77,16 @@ def test_nothing_of_a_confirmed_push_is_left_on_the_machine(site):
 
 def test_two_pushes_at_once_do_not_mix(site):
     site.gated("worker-0", "dead from 3")
-    push = site.begin("apply", *FIRST, *QUICK)
+    push = site.begin("apply", *FIRST, "--confirm-timeout", "600")
     wait(lambda: site.routes("worker-0") == ALL["worker-0"])
+    push.kill()
     site.on("worker-0", "ip", "route", "del", "10.200.1.0/24")
     site.again("worker-0")
     second = site.push("apply", *FIRST)
     told = second.nodes["worker-0"]
     assert (second.status, told["state"]) == (1, "unchanged")
     assert "another push is changing it" in told["error"]
-    push.kill()
+    assert site.routes("worker-0") == ALL["worker-0"][1:]
 
 
 def test_a_route_that_was_not_added_is_not_taken_back(site):

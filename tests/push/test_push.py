@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from podroutes.cli import main
 from support.openssh import Site
 
 ALL = {
@@ -192,6 +193,32 @@ def test_the_ssh_configuration_is_honoured(site):
     assert (done.status, done.err) == (2, "")
     assert since(site, before) == [1, 1, 1]
     assert "from 192.168.8.20 port" in site.log("worker-2").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--ssh-config", "nowhere"], '--ssh-config "nowhere": there is no such file'),
+        (["--parallel", "0"], "argument --parallel: '0' is not a whole number from 1 to 1000"),
+        (["--limit", "\x1b[2J"], '--limit: no node is named "\\x1b[2J"; there are "a"'),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_1(tmp_path, capsys, words, says):
+    (tmp_path / "machines.txt").write_text("192.168.8.20 a a 10.200.0.0/24\n")
+    try:
+        status = main(["push", "plan", "-i", str(tmp_path / "machines.txt"), *words])
+    except SystemExit as stop:
+        status = stop.code
+    out, err = capsys.readouterr()
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"podroutes: {says}")
+
+
+def test_without_asyncssh_one_line_says_how_to_get_it(tmp_path, capsys, monkeypatch):
+    (tmp_path / "machines.txt").write_text("192.168.8.20 a a 10.200.0.0/24\n")
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    assert main(["push", "plan", "-i", str(tmp_path / "machines.txt")]) == 1
+    assert capsys.readouterr().err == "podroutes: SSH needs the package asyncssh: pip install 'podroutes[push]'\n"
 
 
 def test_fifty_machines(tree, tmp_path):

@@ -5,6 +5,7 @@ key may be known by name or address.
 """
 
 import asyncio
+import logging
 import re
 import shlex
 from pathlib import Path
@@ -53,6 +54,9 @@ class Door:
             import asyncssh  # noqa: PLC0415, an optional dependency
         except ImportError:
             raise PushError("SSH needs the package asyncssh: pip install 'podroutes[push]'") from None
+        logging.getLogger("asyncssh").setLevel(logging.CRITICAL)  # what goes wrong is told by us, once and escaped
+        if access.config and not Path(access.config).is_file():
+            raise PushError(f"--ssh-config {printable(access.config)}: there is no such file")
         self._ssh = asyncssh
         self._access = access
         self._jumps: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
@@ -199,7 +203,9 @@ class Line:
             raise
         if self._access.sudo and answer.status and answer.err.startswith(b"sudo:"):
             fix = "let the user run sh without one (NOPASSWD in sudoers), or connect as root"
-            verdict = answer.err.decode(errors="replace").splitlines()[-1]  # behind what it may have to say of host names
+            verdict = answer.err.decode(errors="replace").splitlines()[
+                -1
+            ]  # behind what it may have to say of host names
             raise PushError(f"{escaped(verdict)}; passwords are not asked for: {fix}")
         return answer
 
