@@ -241,6 +241,55 @@ def test_an_api_that_begins_anew_is_listed_anew(begin, api, routes):
     assert agent.status()["source"]["lists"] >= 2
 
 
+def told(api, path):
+    answer = api.api.answer(Request("GET", path, {}, {}, b""))
+    return json.loads(b"".join(answer.pieces))
+
+
+def condition(api):
+    """Return what worker-0 says about its network."""
+    found = told(api, "/api/v1/nodes/worker-0")["status"].get("conditions", [])
+    return [(each["status"], each["reason"]) for each in found if each["type"] == "NetworkUnavailable"]
+
+
+def test_a_cluster_that_wants_to_know_is_told(begin, api, worker):
+    agent = begin("--events", "--set-condition").ready()
+    until(lambda: condition(api) == [("False", "PodroutesInSync")])
+    worker.ip("link set ens18 down")
+    until(lambda: condition(api) == [("True", "PodroutesOutOfSync")])
+    api.join(9, pods=0)  # our own podCIDR
+    api.join(8, pods=7)
+    api.join(7)  # the two fight over one, and that is not ours to tell
+    until(lambda: {each["code"] for each in agent.status()["problems"]} == {"link-down", "duplicate-pod-cidr"})
+
+    def events():
+        found = told(api, "/api/v1/namespaces/default/events")["items"]
+        return sorted((each["involvedObject"]["name"], each["reason"], each["message"].split(":")[0]) for each in found)
+
+    until(lambda: len(events()) == 3)
+    assert {(name, what) for name, what, _ in events()} == {("worker-0", "LinkDown"), ("worker-0", "DuplicatePodCidr")}
+    worker.ip("link set ens18 up")
+    until(lambda: condition(api) == [("False", "PodroutesInSync")])
+    assert len(events()) == 3, "the same is not told again"
+
+
+def test_the_condition_of_somebody_else_is_left_alone(begin, api):
+    theirs = {"type": "NetworkUnavailable", "status": "True", "reason": "NoRouteCreated", "message": "cloud"}
+    api.ask("PATCH", "/worker-0/status", {"status": {"conditions": [theirs]}}, "application/merge-patch+json")
+    agent = begin("--set-condition").ready()
+    until(lambda: agent.events("condition left alone"))
+    assert condition(api) == [("True", "NoRouteCreated")]
+
+
+def test_what_a_cluster_does_not_let_us_tell_stops_nothing(begin, api, routes):
+    for verb in ("create", "patch"):
+        api.api.faults.add(Fault(kind="status", verb=verb, status=403, count=1000))
+    agent = begin("--events", "--set-condition").ready()
+    until(lambda: agent.events("cluster not told"))
+    api.join(3)
+    until(lambda: routes() == [R1, R2, R3])
+
+
 def test_chaos_ends_in_sync(begin, api, routes, worker):
     """Everything at once: churn, faults, an API that goes and comes, stolen routes, killed agents."""
     chance = random.Random(11)

@@ -21,15 +21,18 @@ _SHOWN = 8  # changes that are logged one by one; a first run makes thousands
 class Record:
     """The account of one agent. Written by the loop's thread alone; ``status`` is replaced whole, so any thread may read it.
 
-    KEEP is given each cluster that was acted on in full, to be remembered beyond a boot.
+    KEEP is given each cluster that was acted on in full, to be remembered beyond a boot, TELL the status after each whole pass.
     """
 
-    def __init__(self, log: Log, machine: Machine, keep: Callable[[Cluster], None]) -> None:
+    def __init__(
+        self, log: Log, machine: Machine, keep: Callable[[Cluster], None], tell: Callable[[Status], None]
+    ) -> None:
         self.status = Status(__version__, "", os.getpid(), time.time(), SourceStatus("the source"))
         self.first_pass = False  # whether the last pass was the first one
         self._log = log
         self._machine = machine
         self._keep = keep
+        self._tell = tell
         self._kept: Cluster | None = None
 
     def summary(self) -> str:
@@ -120,6 +123,7 @@ class Record:
         if not view.provisional and not found.held and cluster != self._kept:
             self._kept = cluster
             self._keep(cluster)
+        self._tell(self.status)
 
     def _changed(self, event: str, changes: Sequence[Change]) -> None:
         """Count changes and log them, of very many the first ones."""

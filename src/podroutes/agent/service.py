@@ -17,6 +17,7 @@ from podroutes.agent.source import Publish, Report, Source
 from podroutes.agent.view import View
 from podroutes.errors import InventoryError
 from podroutes.kernel.watch import KernelWatch
+from podroutes.model.status import Status
 from podroutes.probe import presence
 
 _GOODBYE = 5.0  # seconds that a source may take to end
@@ -29,12 +30,13 @@ class Wishes(NamedTuple):
     state_dir: Path
     listen: str  # ADDRESS:PORT, "" for nowhere
     resync: float  # seconds
+    tell: Callable[[Status], None] = lambda _: None  # hears how it goes after each whole pass
 
 
 def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) -> None:
     """Keep the routes of MACHINE until a signal ends it. Raises AgentError, KernelError, InventoryError where it cannot begin."""
     keeper = state.Keeper(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
-    record = Record(log, machine, keeper.keep)
+    record = Record(log, machine, keeper.keep, wishes.tell)
     loop = Loop(Parts(machine, watch, record, log), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
     with presence.claim(), _endpoint(wishes.listen, record, loop):

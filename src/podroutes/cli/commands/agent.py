@@ -53,6 +53,14 @@ def configure(parser: Parser) -> None:
     )
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     parser.add_argument(
+        "--set-condition",
+        action="store_true",
+        help="with --kubernetes: keep the condition NetworkUnavailable of this node, unless it is somebody else's",
+    )
+    parser.add_argument(
+        "--events", action="store_true", help="with --kubernetes: an Event for each problem of this node"
+    )
+    parser.add_argument(
         "--log", choices=("auto", "text", "json"), default="auto", help="text for a terminal (auto), else JSON lines"
     )
 
@@ -65,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     log = Log(sys.stderr, arguments.log)
     with NetlinkKernel() as kernel, KernelWatch(kernel.port) as watch:
         machine = Machine(kernel, _settings(arguments), Guard(trusting=arguments.allow_mass_delete), Rivalry())
-        keep_routes(machine, watch, log, _wishes(arguments))
+        keep_routes(machine, watch, log, _wishes(arguments, log))
     return 0
 
 
@@ -76,20 +84,27 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(Root(), os.uname().nodename, arguments.node or "", command, arguments.adopt)
 
 
-def _wishes(arguments: argparse.Namespace) -> Wishes:
-    listen = "" if arguments.listen == "none" else arguments.listen
-    return Wishes(_source(arguments), Path(arguments.state_dir), listen, arguments.resync)
-
-
-def _source(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
-    """Return what makes the source of nodes that the command line names."""
+def _wishes(arguments: argparse.Namespace, log: Log) -> Wishes:
     session.check_source(arguments)
-    if arguments.kubernetes:
-        from podroutes.agent.kubernetes import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
-        from podroutes.inventory.kubernetes import connect  # noqa: PLC0415
+    listen = "" if arguments.listen == "none" else arguments.listen
+    wishes = Wishes(_file(arguments.inventory), Path(arguments.state_dir), listen, arguments.resync)
+    telling = arguments.events or arguments.set_condition
+    if not arguments.kubernetes:
+        if telling:
+            raise AgentError("--events and --set-condition tell a cluster: they go with --kubernetes")
+        if arguments.inventory == "-":
+            raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
+        return wishes
+    from podroutes.agent.kubernetes import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
+    from podroutes.agent.telling import Teller, Telling  # noqa: PLC0415
+    from podroutes.inventory.kubernetes import connect  # noqa: PLC0415
 
-        access = connect(arguments.kubeconfig, arguments.context)
-        return lambda publish, report: KubernetesSource(access, publish, report)
-    if arguments.inventory == "-":
-        raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
-    return lambda publish, report: FileSource(arguments.inventory, publish, report)
+    access = connect(arguments.kubeconfig, arguments.context)
+    wishes = wishes._replace(source=lambda publish, report: KubernetesSource(access, publish, report))
+    if not telling:
+        return wishes
+    return wishes._replace(tell=Teller(access, Telling(arguments.events, arguments.set_condition), log).tell)
+
+
+def _file(path: str) -> Callable[[Publish, Report], Source]:
+    return lambda publish, report: FileSource(path, publish, report)

@@ -1,0 +1,118 @@
+"""What an agent tells its cluster, where it was asked to: Events about its own node, and the condition NetworkUnavailable.
+
+Only what concerns the own node is told: of a conflict between two nodes each one's agent tells its side, and nobody else does.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from podroutes.agent.log import Log
+from podroutes.errors import KubernetesError
+from podroutes.inventory.kubernetes.access import Access
+from podroutes.inventory.kubernetes.client import Client
+from podroutes.inventory.kubernetes.reporting import Note, patch_condition, post_event
+from podroutes.model.problem import Problem
+from podroutes.model.status import Status
+
+# Problems that a machine sees only from where it stands; all others are about the nodes that they name.
+_LOCAL = {"foreign-route", "link-down", "next-hop-off-link", "next-hop-is-self", "not-persistent"}
+_AGAIN = 3600.0  # seconds before the same is told once more
+_MOST = 20  # Events an hour: a node with more problems than that has one
+_RETRY = 30.0  # seconds after which a condition that could not be set is tried again
+
+
+class Telling(NamedTuple):
+    """What is told."""
+
+    events: bool
+    condition: bool
+
+
+class Teller:
+    """Tells the cluster behind ACCESS how this agent is doing, in a thread of its own; its failures are logged and no more."""
+
+    def __init__(
+        self, access: Access, telling: Telling, log: Log, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = Client(access)
+        self._telling = telling
+        self._log = log
+        self._clock = clock
+        self._told: dict[tuple[str, str], float] = {}
+        self._condition: tuple[bool, str] | None = None
+        self._newest: Status | None = None
+        self._there = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+        self._thread.start()
+
+    def tell(self, status: Status) -> None:
+        """Take the status of now; of several that come quickly the last one counts."""
+        self._newest = status
+        self._there.set()
+
+    def close(self) -> None:
+        """End, soon."""
+        self._ending = True
+        self._there.set()
+
+    def _run(self) -> None:
+        while True:
+            news = self._there.wait(_RETRY)
+            self._there.clear()
+            if self._ending:
+                return
+            status = self._newest
+            if status is None or not (news or self._condition is None):
+                continue
+            try:
+                self._events(status)
+                self._available(status)
+            except KubernetesError as error:
+                self._condition = None
+                self._log("warning", "cluster not told", error=str(error))
+
+    def _events(self, status: Status) -> None:
+        now = self._clock()
+        self._told = {key: at for key, at in self._told.items() if now - at < _AGAIN}
+        for problem in notable(status) if self._telling.events else ():
+            key = (problem.code, str(problem.dst))
+            if key not in self._told and len(self._told) < _MOST:
+                self._told[key] = now
+                note = Note("Warning", reason(problem.code), f"{problem.message}; {problem.advice}", status.node)
+                post_event(self._client, note, status.node)
+
+    def _available(self, status: Status) -> None:
+        wanted = availability(status)
+        if self._telling.condition and wanted and wanted != self._condition:
+            available, message = wanted
+            if not patch_condition(self._client, status.node, available=available, message=message):
+                self._log("warning", "condition left alone", cause="NetworkUnavailable is somebody else's on this node")
+            self._condition = wanted
+
+
+def notable(status: Status) -> list[Problem]:
+    """Return the problems of STATUS that are about its node and nobody else's to tell."""
+    return [
+        problem
+        for problem in status.problems
+        if problem.severity == "error" and (problem.code in _LOCAL or status.node in problem.nodes)
+    ]
+
+
+def availability(status: Status) -> tuple[bool, str] | None:
+    """Return whether the node's pods reach the others as far as routes go, and why not; None while that is not known."""
+    if not status.last_pass or not status.source.synced:
+        return None
+    routes = status.routes
+    missing = routes.wanted - routes.installed
+    if missing > 0:
+        return False, f"{missing} of {routes.wanted} routes to the pods of other nodes are missing"
+    return True, f"{routes.wanted} routes to the pods of other nodes are installed"
+
+
+def reason(code: str) -> str:
+    """Return a problem's code as an Event's reason: ``duplicate-pod-cidr`` is ``DuplicatePodCidr``."""
+    return "".join(word.capitalize() for word in code.split("-"))
