@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import chart, daemons, engine, flips, forms, machine, process, sandbox, scene
+from bench import agent, chart, daemons, engine, flips, forms, machine, process, proof, sandbox, scene
 from bench.goals import goals
 from bench.pairing import Pairing, Result
 
 ROOT = Path(__file__).resolve().parent.parent
-_SECTIONS = ("engine", "forms", "apply", "startup", "flips", "inventory")
+_SECTIONS = ("engine", "forms", "apply", "startup", "flips", "inventory", "proof", "agent")
+_AGENTS = (10, 5_000)  # nodes
 _PEERS = ("pyroute2", "bird", "frr")
 
 
@@ -83,6 +84,8 @@ class _Session:
             "apply": self._apply,
             "startup": self._startup,
             "inventory": self._inventory,
+            "proof": self._proof,
+            "agent": self._agent,
             "flips": self._flips,  # last: it turns the scene into another one
         }
         for name, section in sections.items():
@@ -125,6 +128,15 @@ class _Session:
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         yield {"operation": "read an inventory", "routes": 0, "formats": json.loads(said)}
 
+    def _proof(self) -> Iterator[Result]:
+        command = [sys.executable, "-m", "bench.proof", "--json"]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        yield {"operation": "prove a cluster", "routes": 0, "cases": json.loads(said)}
+
+    def _agent(self) -> Iterator[Result]:
+        for count in _AGENTS:
+            yield agent.measure(count)
+
     def _flips(self) -> Iterator[Result]:
         yield flips.measure(1000, self._arguments.rate, self._arguments.seconds)
 
@@ -140,6 +152,8 @@ def _show(result: Result) -> None:
         lines = map(
             "{load_ms:>11,.1f} ms {peak_mib:>8.1f} MiB  {format}, {nodes:,} nodes".format_map, result["formats"]
         )
+    elif "cases" in result:
+        lines = map(proof.LINE.format_map, result["cases"])
     else:
         figures = (name for name in result if name not in {"operation", "routes"})
         lines = (f"{name.replace('_', ' ')}: {result[name]}" for name in figures)

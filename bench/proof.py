@@ -1,17 +1,20 @@
 # ruff: noqa: T201 - a bench prints
 """Time and peak memory of the proof for a large cluster with a handful of faults, made in memory: no kernel, no files.
 
-``python -m bench.proof [--nodes N] [--case CASE]``; N is 5,000. ``mesh``: one network, every node routes straight to every
+``./dev bench proof``, or ``python -m bench.proof [--nodes N] [--case CASE]`` with what it finds; N is 5,000. ``mesh``: one network, every node routes straight to every
 other, seven faults. ``bare``: the same without a single pod route. ``routed``: ten networks with a router between them.
 Each case runs in a process of its own; memory is what it takes at most, tables included.
 """
 
 import argparse
+import gc
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from podroutes.core.claims import examine
 from podroutes.core.network import Network
@@ -26,6 +29,9 @@ from podroutes.views.proof import text
 from podroutes.views.style import Style
 
 CASES = ("mesh", "bare", "routed")
+LINE = (
+    "{case:<8}{nodes:>7,} nodes{pairs:>12,} pairs{proof_s:>8.2f} s {peak_mib:>6,.0f} MiB  {followed:,} packets followed"
+)
 _NETWORKS = 10  # of the routed case
 _LINKS = {name: Link(number, name, up=True, carrier=True) for number, name in enumerate(("lo", "ens18", "cni0"), 1)}
 
@@ -122,23 +128,27 @@ def routed(nodes: Cluster) -> Iterator[Host]:
     yield Host("router", links, {}, addresses, DEFAULT_RULES, (*connected, *pods), {}, {}, {"net.ipv4.ip_forward": 1})
 
 
-def run(case: str, count: int) -> Proof:
-    """Make the case and prove it, printing what it took."""
+def run(case: str, count: int) -> tuple[Proof, dict[str, Any]]:
+    """Make the case and prove it; return the proof, and what it took."""
+    gc.disable()  # as the command does
     begin = time.perf_counter()
     nodes = cluster(count)
     hosts = list(routed(nodes) if case == "routed" else mesh(nodes, bare=case == "bare"))
     made = time.perf_counter()
     proof = prove(Network(hosts, nodes), examine(nodes))
     done = time.perf_counter()
-    with Path("/proc/self/status").open(
-        encoding="ascii"
-    ) as status:  # VmHWM and not ru_maxrss: execve(2) hands that down
+    with Path("/proc/self/status").open(encoding="ascii") as status:  # not ru_maxrss: execve(2) hands that down
         peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-    print(
-        f"{case:<8}{count:>7,} nodes{proof.pairs:>12,} pairs   proof {done - made:6.2f} s   peak {peak:6.0f} MiB"
-        f"   ({proof.followed:,} packets followed; tables made in {made - begin:.1f} s)"
-    )
-    return proof
+    figures = {
+        "case": case,
+        "nodes": count,
+        "pairs": proof.pairs,
+        "proof_s": round(done - made, 3),
+        "making_s": round(made - begin, 3),
+        "peak_mib": round(peak, 1),
+        "followed": proof.followed,
+    }
+    return proof, figures
 
 
 def main() -> None:
@@ -146,14 +156,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--nodes", type=int, default=5_000)
     parser.add_argument("--case", choices=CASES)
+    parser.add_argument("--json", action="store_true", help="print the figures for a program")
     arguments = parser.parse_args()
     if not arguments.case:
-        for case in CASES:
-            subprocess.run(
-                [sys.executable, "-m", "bench.proof", "--nodes", str(arguments.nodes), "--case", case], check=True
-            )
+        command = [sys.executable, "-m", "bench.proof", "--nodes", str(arguments.nodes), "--json", "--case"]
+        outputs = (subprocess.run([*command, case], check=True, stdout=subprocess.PIPE).stdout for case in CASES)
+        cases = [figures for output in outputs for figures in json.loads(output)]
+        print(json.dumps(cases) if arguments.json else "\n".join(map(LINE.format_map, cases)))
         return
-    for line in text(run(arguments.case, arguments.nodes), Style(enabled=False)):
+    proof, figures = run(arguments.case, arguments.nodes)
+    if arguments.json:
+        print(json.dumps([figures]))
+        return
+    print(LINE.format_map(figures))
+    for line in text(proof, Style(enabled=False)):
         print(f"  {line}")
 
 

@@ -1,4 +1,4 @@
-"""Write the reference pages that the program itself knows best: the man page and the table of problem codes.
+"""Write the reference pages that the program itself knows best: the man page and the tables of codes.
 
 `./dev man` runs this, and a test compares what is committed with what it would write.
 """
@@ -13,6 +13,7 @@ from podroutes import __version__
 from podroutes.cli.parser import Parser, build_parser
 from podroutes.model.finding import FINDINGS
 from podroutes.model.problem import CODES
+from podroutes.model.proof import CAUSES
 
 HERE = Path(__file__).parent
 
@@ -21,6 +22,16 @@ PROBLEMS = """\
 
 What `podroutes` finds wrong is named by a code, which is stable: it is `code` in `-o json`, and scripts may rely on it.
 A problem never stops the routes of the nodes that it does not concern.
+
+| code | what it means | what to do |
+|---|---|---|
+"""
+
+CAUSES_HEAD = """\
+# Causes
+
+What `podroutes verify` and `podroutes trace` find is explained by one cause, named by a code, which is stable: it is `code` in
+`-o json`, and scripts may rely on it.
 
 | code | what it means | what to do |
 |---|---|---|
@@ -81,6 +92,12 @@ def problems() -> str:
     """Return docs/problems.md."""
     rows = (f"| `{code}` | {meaning} | {fix} |" for code, (meaning, fix) in sorted(CODES.items()))
     return PROBLEMS + "\n".join(rows) + "\n"
+
+
+def causes() -> str:
+    """Return docs/causes.md."""
+    rows = (f"| `{code}` | {meaning} | {fix} |" for code, (meaning, fix) in sorted(CAUSES.items()))
+    return CAUSES_HEAD + "\n".join(rows) + "\n"
 
 
 def findings() -> str:
@@ -175,7 +192,12 @@ def _roff(text: str) -> str:
     return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
 
-PAGES = {HERE / "problems.md": problems, HERE / "findings.md": findings, HERE / "man" / "podroutes.1": man_page}
+PAGES = {
+    HERE / "problems.md": problems,
+    HERE / "findings.md": findings,
+    HERE / "causes.md": causes,
+    HERE / "man" / "podroutes.1": man_page,
+}
 
 
 def main() -> int:

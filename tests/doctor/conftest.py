@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from podroutes.cli import main
+from podroutes.cli import examination, main
 from podroutes.cli.commands import doctor as command
 from podroutes.probe import nexthops
 from podroutes.probe.files import Files
@@ -141,7 +141,8 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
     (root / "proc").mkdir(parents=True)
     (root / "proc" / "sys").symlink_to("/proc/sys")
     inventory.write_text(INVENTORY)
-    monkeypatch.setattr(command, "Files", lambda: Files(root))
+    for module in (command, examination):
+        monkeypatch.setattr(module, "Files", lambda: Files(root))
     monkeypatch.setattr(nexthops, "_WAIT", 0.05)  # nobody here is further away than a few microseconds
     monkeypatch.delenv("NODE_NAME", raising=False)
     segment = Segment()

@@ -230,6 +230,14 @@ def test_where_packets_contradict_the_proof_both_are_shown(lab):
         status, document = lab.verify("--probe", "--pod", "10.200.1.1")
         assert (status, document["proven"]) == (2, True)
         assert {each["source"] for each in document["probe"]["disagreements"]} >= {"worker-0"}
+        said = {each["node"]: {one["code"] for one in each["findings"]} for each in document["probe"]["doctor"]}
+        assert said.keys() >= {"worker-0", "worker-1"}
+        assert "next-hop-silent" in said["worker-0"]
+        done = lab.run("verify", "--lab", lab.name, "--probe", "--pod", "10.200.1.1")
+        assert "disagreement worker-0 → worker-1 (10.200.1.1): the tables lead there and back, but" in done.stdout
+        told = done.stdout.partition("the doctor on worker-0:")[2].partition("the doctor on")[0]
+        assert "next-hop-silent" in told
+        assert "fix:" in told
     finally:
         lab.inside("worker-1", "ip", "link", "set", "ens18", "arp", "on")
 

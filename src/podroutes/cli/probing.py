@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from podroutes.cli.evidence import Evidence
 from podroutes.errors import PodroutesError
-from podroutes.model.address import Address, parse_address
+from podroutes.model.address import Address, Prefix, parse_address
 from podroutes.model.probing import Disagreement, Probed
-from podroutes.model.proof import Proof
+from podroutes.model.proof import Cause, Proof
 from podroutes.model.text import printable
 from podroutes.probe.rounds import Progress, Vantage, probe
 
@@ -31,23 +31,26 @@ def probe_all(found: Evidence, arguments: argparse.Namespace) -> list[Probed]:
 
 
 def disagreements(proof: Proof, found: Evidence, results: Sequence[Probed]) -> list[Disagreement]:
-    """Return where packets did not do what the proof says."""
-    failing = {
-        (source, dst): finding.cause.part
-        for finding in proof.findings
-        if finding.cause.severity != "warning"
-        for block in finding.blocks
-        for source in block.sources
-        for dst in block.destinations
-    }
-    owned = [claim.dst for claim in found.source.claims.honoured]
+    """Return where packets did not do what the proof says; what it cannot tell is contradicted by nothing."""
+    against: dict[str, list[tuple[Cause, frozenset[Prefix]]]] = {each.source: [] for each in results}
+    for finding in proof.findings:
+        for block in finding.blocks if finding.cause.severity != "warning" else ():
+            destinations = frozenset(block.destinations)
+            for source in against.keys() & set(block.sources):
+                against[source].append((finding.cause, destinations))
+    owned: dict[str, list[Prefix]] = {}
+    for claim in found.source.claims.honoured:
+        owned.setdefault(claim.node.name, []).append(claim.dst)
     differences = []
     for probed in results:
-        dst = next((each for each in owned if each.covers(probed.target)), None)
-        part = failing.get((probed.source, dst)) if dst else None
-        fails = dst is not None and (probed.source, dst) in failing and (part is None or part.covers(probed.target))
-        if fails == probed.answered:
-            differences.append(Disagreement(probed, not fails))
+        dst = next((each for each in owned.get(probed.node, ()) if each.covers(probed.target)), None)
+        said = {
+            cause.severity
+            for cause, destinations in against[probed.source]
+            if dst in destinations and (cause.part is None or cause.part.covers(probed.target))
+        }
+        if dst is not None and said != {"cannot-tell"} and ("unreachable" in said) == probed.answered:
+            differences.append(Disagreement(probed, not said))
     return differences
 
 

@@ -47,6 +47,13 @@ def join_network(namespace: str) -> None:
         os.close(fd)
 
 
+def step_into(namespace: str) -> None:
+    """Move this process, which has entered a lab, into one of its machines: its network, its files, its name."""
+    join_network(namespace)
+    syscalls.unshare(syscalls.NEWNS | syscalls.NEWUTS)
+    _own_sight(namespace)
+
+
 def known(lab: Lab, name: str) -> str:
     """Return NAME if LAB has it; LabError names the nearest and lists the machines."""
     everything = namespaces(lab.cluster)
@@ -83,9 +90,7 @@ def run(namespace: str, command: list[str]) -> int:
 def become(namespace: str, command: list[str]) -> NoReturn:
     """Make this process, which has entered a lab, COMMAND on one of its machines; it ends where that cannot be."""
     try:
-        join_network(namespace)
-        syscalls.unshare(syscalls.NEWNS | syscalls.NEWUTS)
-        _own_sight(namespace)
+        step_into(namespace)
     except OSError as error:
         _die(f"cannot enter {namespace}: {error.strerror}", _NOT_EXECUTABLE)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps what is ignored

@@ -220,6 +220,14 @@ class Repair(NamedTuple):
         return self.sysctl if "." in self.sysctl else self.sysctl.replace("/", ".")
 
 
+class Examined(NamedTuple):
+    """One machine and what was found; ``unexamined`` says what could not be looked at."""
+
+    node: str
+    findings: tuple["Finding", ...]
+    unexamined: tuple[str, ...]
+
+
 class Repaired(NamedTuple):
     """What became of a repair: ``error`` is empty where it was made."""
 

@@ -39,8 +39,7 @@ def repaired(done: Sequence[Repaired], style: Style) -> Iterator[str]:
 
 def verdict(findings: Sequence[Finding], unexamined: Sequence[str], name: str, style: Style) -> Iterator[str]:
     """Yield what was not looked at, then what all comes to."""
-    for line in unexamined:
-        yield style("dim", f"not examined: {escaped(line)}")
+    yield from unexamined_lines(unexamined, style)
     severities = [finding.kind.severity for finding in findings]
     counts = [(severities.count(each), each) for each in _COLOURS if each in severities]
     if not counts:
@@ -52,6 +51,12 @@ def verdict(findings: Sequence[Finding], unexamined: Sequence[str], name: str, s
             + ", ".join(f"{count} {words.get(each, each + 's' * (count != 1))}" for count, each in counts)
             + "."
         )
+
+
+def unexamined_lines(unexamined: Sequence[str], style: Style) -> Iterator[str]:
+    """Yield what was not looked at."""
+    for line in unexamined:
+        yield style("dim", f"not examined: {escaped(line)}")
 
 
 def document(

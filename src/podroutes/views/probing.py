@@ -3,16 +3,20 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from podroutes.model.finding import Examined
 from podroutes.model.probing import Disagreement, Probed
 from podroutes.model.text import escaped, listing
+from podroutes.views import health
 from podroutes.views.style import Style
 
 _WIDEST = 12  # machines up to which a matrix fits a terminal
 _LISTED = 20  # failures that are listed one by one
 
 
-def text(results: Sequence[Probed], disagreements: Sequence[Disagreement], style: Style) -> Iterator[str]:
-    """Yield the matrix where it fits, what was not answered, odd MTUs, disagreements, and the sum."""
+def text(
+    results: Sequence[Probed], disagreements: Sequence[Disagreement], examined: Sequence[Examined], style: Style
+) -> Iterator[str]:
+    """Yield the matrix where it fits, what was not answered, path MTUs, disagreements and what the doctor says, and the sum."""
     for version in (4, 6):
         yield from _matrix([each for each in results if each.target.version == version], version, style)
     lost = [each for each in results if not each.answered]
@@ -23,6 +27,9 @@ def text(results: Sequence[Probed], disagreements: Sequence[Disagreement], style
     yield from _mtus(results)
     for difference in disagreements[:_LISTED]:
         yield f"{style('yellow', 'disagreement')} {_pair(difference.probed)}: {_difference(difference)}"
+    if len(disagreements) > _LISTED:
+        yield f"… and {len(disagreements) - _LISTED} more; -o json lists them all"
+    yield from _doctor(disagreements, examined, style)
     answered = len(results) - len(lost)
     sent, received = sum(each.sent for each in results), sum(each.received for each in results)
     yield f"probe: {answered} of {len(results)} addresses answered, {received} of {sent} packets"
@@ -34,14 +41,26 @@ def _pair(probed: Probed) -> str:
 
 def _difference(difference: Disagreement) -> str:
     if difference.proven:
-        return f"the tables lead there and back, but packets get {difference.probed.error}: look for a firewall, a reverse path filter or the CNI"
+        return f"the tables lead there and back, but packets get {difference.probed.error}"
     return "the tables do not lead there and back, but packets are answered: the tables were read before they changed, or somebody else answers"
+
+
+def _doctor(disagreements: Sequence[Disagreement], examined: Sequence[Examined], style: Style) -> Iterator[str]:
+    """Yield what examining the machines at both ends has found, and whose were not examined."""
+    for each in examined:
+        yield f"the doctor on {escaped(each.node)}:" + ("" if each.findings else " nothing found")
+        yield from (f"  {line}" for line in health.text(each.findings, style))
+        yield from (f"  {line}" for line in health.unexamined_lines(each.unexamined, style))
+    ends = dict.fromkeys(end for each in disagreements for end in (each.probed.source, each.probed.node))
+    if others := [escaped(name) for name in ends if name not in {each.node for each in examined}]:
+        yield f"ask `podroutes doctor` on {listing(others)} as well"
 
 
 def _matrix(results: Sequence[Probed], version: int, style: Style) -> Iterator[str]:
     """Yield a row a source, a column a node: the mean time in ms, or the loss."""
     sources = list(dict.fromkeys(each.source for each in results))
-    nodes = list(dict.fromkeys(each.node for each in results))
+    asked = {each.node for each in results}
+    nodes = [name for name in dict.fromkeys([*sources, *(each.node for each in results)]) if name in asked]
     if not results or len(nodes) > _WIDEST or len(sources) > _WIDEST:
         return
     cells = {(each.source, each.node): each for each in results}
@@ -73,7 +92,9 @@ def _mtus(results: Sequence[Probed]) -> Iterator[str]:
         yield f"path MTU {mtu}: {'every pair' if len(found) == 1 else listing(pairs)}"
 
 
-def document(results: Sequence[Probed], disagreements: Sequence[Disagreement]) -> dict[str, Any]:
+def document(
+    results: Sequence[Probed], disagreements: Sequence[Disagreement], examined: Sequence[Examined]
+) -> dict[str, Any]:
     """Return the stable JSON shape; times are in milliseconds."""
     return {
         "results": [
@@ -101,4 +122,5 @@ def document(results: Sequence[Probed], disagreements: Sequence[Disagreement]) -
             }
             for each in disagreements
         ],
+        "doctor": [health.document(each.findings, each.unexamined, each.node, None) for each in examined],
     }

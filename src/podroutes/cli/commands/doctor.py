@@ -5,16 +5,11 @@ import os
 import sys
 
 from podroutes.cli import options, session
+from podroutes.cli.examination import examined
 from podroutes.cli.parser import Parser
 from podroutes.core.health import examine, repairs
-from podroutes.core.health.patient import Patient
-from podroutes.core.identity import named_node, this_node
-from podroutes.model.cluster import Cluster, Node
-from podroutes.model.facts import Facts
 from podroutes.model.finding import Repaired
 from podroutes.probe.files import Files
-from podroutes.probe.machine import read_machine
-from podroutes.probe.nexthops import ask_all
 from podroutes.probe.repair import carry_out
 from podroutes.views import health
 
@@ -39,13 +34,13 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Examine this machine; 0 healthy, 2 something would stop pod traffic."""
     cluster = session.read_source(arguments).cluster if session.names_source(arguments) else None
-    patient = _examined(cluster, arguments.node)
+    patient = examined(cluster, arguments.node)
     findings = examine(patient)
     done = None
     if arguments.fix:
         done = [Repaired(each.code, repair, carry_out(Files(), repair)) for each, repair in repairs(findings)]
         if done:
-            patient = _examined(cluster, arguments.node)
+            patient = examined(cluster, arguments.node)
             findings = examine(patient)
     name = patient.own.name if patient.own else None
     if arguments.output == "json":
@@ -56,20 +51,3 @@ def run(arguments: argparse.Namespace) -> int:
         session.say(health.text(findings, style))
         session.say(health.verdict(findings, patient.facts.unexamined, name or os.uname().nodename, style))
     return 2 if health.grave(findings) else 0
-
-
-def _examined(cluster: Cluster | None, name: str | None) -> Patient:
-    """Read this machine, and ask its next hops."""
-    facts = read_machine(Files())
-    patient = Patient(facts, cluster, _own(cluster, name, facts) if cluster else None)
-    try:
-        return patient._replace(answers=ask_all(list(patient.questions())))
-    except OSError as error:
-        why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
-        return patient._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))
-
-
-def _own(cluster: Cluster, name: str | None, facts: Facts) -> Node:
-    if name:
-        return named_node(cluster, name)
-    return this_node(cluster, os.uname().nodename, [each.address for each in facts.host.addresses])

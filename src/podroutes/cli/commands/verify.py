@@ -54,24 +54,27 @@ def conclude(arguments: argparse.Namespace, found: evidence.Evidence, path: "Pat
     probed = None
     if arguments.probe:
         from podroutes.cli import probing  # noqa: PLC0415, sockets are for those who asked
-        from podroutes.views import probing as probe_views  # noqa: PLC0415
 
         sys.stdout.flush()
         results = probing.probe_all(found, arguments)
-        differences = probing.disagreements(proof, found, results)
-        probed = results, differences
+        probed = results, probing.disagreements(proof, found, results)
         good = good and all(result.answered for result in results)
-        document["probe"] = probe_views.document(results, differences)
+    if path:
+        from podroutes.cli import page  # noqa: PLC0415, only where a page is wanted
+
+        page.save(path, arguments, found, proof, probed)
+    if probed:
+        from podroutes.cli import examination  # noqa: PLC0415
+        from podroutes.views import probing as probe_views  # noqa: PLC0415
+
+        examined = examination.explain(found, probed[1])  # last: it goes from machine to machine
+        document["probe"] = probe_views.document(*probed, examined)
         if arguments.output == "text":
-            session.say(probe_views.text(results, differences, session.style(sys.stdout)))
+            session.say(probe_views.text(*probed, examined, session.style(sys.stdout)))
     if arguments.output == "json":
         session.say_json(document)
     else:
         session.say_problems(problems)
-    if path:
-        from podroutes.cli import page  # noqa: PLC0415
-
-        page.save(path, arguments, found, proof, probed)
     return 0 if good else 2
 
 
