@@ -184,7 +184,10 @@ class Machine:
 
     async def _keep(self) -> Answer:
         line = await self._connected()
-        return await line.run(scripts.DECIDE, f"{self._token} keep\n".encode())
+        answer = await line.run(scripts.DECIDE, f"{self._token} keep\n".encode())
+        if not answers.verdict(answer.out).keys() & {"kept", "gone", "back", "waiting"}:
+            raise PushError("it did not answer the confirmation")
+        return answer
 
     def _settle(self, answer: Answer) -> None:
         """Take note of the answer to the confirmation."""

@@ -84,7 +84,7 @@ dir=$base/push.$token
 exec 9>"$base/push.lock"
 flock -w 3 9 || { say busy; exit 0; }
 [ ! -d "$dir" ] || { say torn; exit 0; } # whoever sent this has given it up meanwhile
-rm -rf "$base"/push.*/ # whoever made these does not hold the lock any more
+find "$base" -maxdepth 1 -type d -name 'push.*' -mmin +60 -exec rm -rf {} + # nobody asks any more what became of these
 { mkdir "$dir" && : >"$dir/files"; } || { say failed "$dir"; exit 0; }
 forget() { # what was staged
     while read -r verb mode temporary path; do
