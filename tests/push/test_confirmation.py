@@ -69,6 +69,17 @@ def test_a_workstation_that_dies_leaves_the_machine_as_it_was(site):
     wait(lambda: site.routes("worker-0") == [])
 
 
+def test_a_machine_that_no_longer_reaches_another_goes_back(site):
+    site.gated("worker-0", "hold 3")
+    push = site.begin("apply", *FIRST, "--confirm-timeout", "60", "--timeout", "60")
+    wait(lambda: site.routes("worker-0") == ALL["worker-0"])
+    site.stop("worker-1")
+    site.on("worker-0", "touch", "/run/podroutes/go")
+    told = push.done().nodes["worker-0"]
+    assert (told["state"], told["error"]) == ("rolled-back", "it no longer reaches 192.168.8.21")
+    assert site.routes("worker-0") == []
+
+
 def test_nothing_of_a_confirmed_push_is_left_on_the_machine(site):
     site.push("apply", *FIRST)
     wait(lambda: site.on("worker-0", "sh", "-c", "ls -d /run/podroutes/push.*") == "/run/podroutes/push.lock")

@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import subprocess
 import sys
 
 import pytest
 
 from podroutes.cli import main
-from support.openssh import Site
+from support.openssh import Site, wait
 
 ALL = {
     "worker-0": ["10.200.1.0/24 via 192.168.8.21 dev ens18", "10.200.2.0/24 via 192.168.8.22 dev ens18"],
@@ -193,6 +194,40 @@ def test_the_ssh_configuration_is_honoured(site):
     assert (done.status, done.err) == (2, "")
     assert since(site, before) == [1, 1, 1]
     assert "from 192.168.8.20 port" in site.log("worker-2").read_text()
+
+
+def test_certificates_stand_for_keys_on_both_sides(site, known):
+    authority, key = site.home / "authority", site.home / "certified"
+    for path in (authority, key):
+        site.keygen(path)
+    sign = ["ssh-keygen", "-q", "-s", authority, "-I", "test"]
+    subprocess.run([*sign, "-n", "root", f"{key}.pub"], check=True)
+    subprocess.run([*sign, "-h", "-n", "worker-1", f"{site.home}/host.pub"], check=True)
+    site.on("worker-1", "sh", "-c", f"cat {authority}.pub >/etc/keys/authority")
+    site.again(
+        "worker-1", "TrustedUserCAKeys=/etc/keys/authority", "AuthorizedKeysFile=none",
+        f"HostCertificate={site.home}/host-cert.pub",
+    )  # fmt: skip
+    known.write_text(f"@cert-authority worker-* {authority.with_suffix('.pub').read_text()}")
+    (site.home / "config").write_text(f"Host *\n  IdentityFile {key}\n  CertificateFile {key}-cert.pub\n")
+    done = site.push("plan", "--limit", "worker-1", "--ssh-config", str(site.home / "config"))
+    assert (done.status, done.err) == (2, "")
+
+
+def test_keys_come_from_the_agent(site):
+    key = site.home / ".ssh" / "id_ed25519"
+    socket = str(site.home / "agent")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    try:
+        wait(lambda: os.path.exists(socket))
+        subprocess.run(["ssh-add", "-q", key], env=site.environment(SSH_AUTH_SOCK=socket), check=True)
+        key.rename(site.home / "hidden")
+        assert site.push("plan").status == 1
+        assert site.push("plan", SSH_AUTH_SOCK=socket).status == 2
+    finally:
+        (site.home / "hidden").rename(key)
+        agent.terminate()
+        agent.wait()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ case $fault in
 "before $number") kill -9 "$PPID"; exit ;;
 "late $number") kill -9 "$PPID"; sleep 2; sh -c "$SSH_ORIGINAL_COMMAND" >/dev/null; : >/run/podroutes/over; exit ;;
 "after $number") sh -c "$SSH_ORIGINAL_COMMAND" >/run/podroutes/answer; kill -9 "$PPID"; exit ;;
+"hold $number") while [ ! -e /run/podroutes/go ]; do sleep 0.1; done ;;
 "slow $number") sleep 3; exec sh -c "$SSH_ORIGINAL_COMMAND" ;;
 "dead from ${number}" | "dead") echo dead >/run/podroutes/fault; sleep 600 ;;
 "hang from ${number}" | "hang")
@@ -50,7 +51,7 @@ cd /run/podroutes || exit 0
 for each in push.*/; do [ ! -d "$each" ] || : >"$each/hurry"; done
 [ ! -e push.lock ] || flock -w 20 push.lock true
 ip route flush proto 107
-rm -rf push.*/ fault
+rm -rf push.*/ fault go
 """
 
 
