@@ -4,11 +4,18 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from bench import engine, process
+from bench import agent, engine, process
 from bench.pairing import Result
 
 _PYTHON, _START = 27.0, 100.0  # ms: ``plan`` may take this much where bare Python takes that much
 _MB = 1.048576  # in a MiB
+_AGENT = {
+    "start to in sync, s": 2.5,
+    "CPU until in sync, s": 3.0,
+    "memory, MiB": 60 / _MB,
+    "node created to route in the kernel, p50, ms": 10,
+    "route deleted to route back, p50, ms": 5,
+}
 
 
 class Goal(NamedTuple):
@@ -66,6 +73,8 @@ def goals(results: Sequence[Result]) -> Iterator[Goal]:
     yield _start(contest(process.START, 2).runs)
     yield _memory(_find(results, process.MEMORY, 10_000))
     yield _flips(_find(results, "flips", 1_000))
+    for figure, most in _AGENT.items():
+        yield _agent(_find(results, agent.OPERATION, 5_000), figure, most)
 
 
 def _find(results: Sequence[Result], operation: str, routes: int) -> Result | None:
@@ -93,6 +102,11 @@ def _memory(found: Result | None) -> Goal:
         return Goal(text)
     name, peak = max(found["peak_mib"].items(), key=lambda item: item[1])
     return Goal(text, f"{peak * _MB:.1f} MB ({name})", peak * _MB <= 30)
+
+
+def _agent(found: Result | None, figure: str, most: float) -> Goal:
+    text = f"agent, 5,000 nodes, {figure}: at most {most:g}"
+    return Goal(text, f"{found[figure]:g}", found[figure] <= most) if found else Goal(text)
 
 
 def _flips(found: Result | None) -> Goal:

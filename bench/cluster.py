@@ -1,0 +1,98 @@
+"""An API server of Nodes in a process of its own, so that what it costs is not counted as ours; it does what it is told.
+
+It is the lab's (podroutes.lab.api), which is not Kubernetes: what a real one adds to every time is not in these figures.
+"""
+
+import os
+import socket
+import sys
+import time
+from typing import Self
+
+from bench import scene
+from podroutes.lab.api.machines import realistic
+from podroutes.lab.api.message import Request
+from podroutes.lab.api.server import Server
+from podroutes.lab.api.service import NodeApi
+from podroutes.model.address import Address, Prefix
+from podroutes.model.cluster import Node
+
+_HISTORY = 200_000  # changes that a watch can be resumed over: nothing here is to be listed twice
+_MERGE = {"content-type": "application/strategic-merge-patch+json"}
+
+
+def node(number: int) -> Node:
+    """Return node NUMBER of the scene."""
+    return Node(f"worker-{number}", (Address(4, scene.via(number)),), (Prefix(4, scene.dst(number), scene.LENGTH),))
+
+
+class Cluster:
+    """COUNT nodes of 14 KB each behind ``url``, and the commands ``join`` and ``beat``; a context manager."""
+
+    def __init__(self, count: int) -> None:
+        self._ours, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            status = 1
+            try:
+                self._ours.close()
+                _serve(count, theirs)
+                status = 0
+            except BaseException:  # noqa: BLE001, a child must not go on as its parent
+                sys.excepthook(*sys.exc_info())
+            finally:
+                os._exit(status)
+        theirs.close()
+        self._answers = self._ours.makefile("r")
+        self.url = self._answers.readline().strip()
+
+    def join(self, number: int) -> float:
+        """Have node NUMBER created; return when that had been done (seconds of the monotonic clock)."""
+        return float(self._command(f"join {number}"))
+
+    def beat(self, count: int) -> None:
+        """Have COUNT nodes, one after the other, write a status that is no news."""
+        self._command(f"beat {count}")
+
+    def _command(self, line: str) -> str:
+        self._ours.sendall(f"{line}\n".encode())
+        return self._answers.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._answers.close()
+        self._ours.close()
+        os.waitpid(self._pid, 0)
+
+
+def _serve(count: int, orders: socket.socket) -> None:
+    api = NodeApi(history=_HISTORY)
+    for number in range(count):
+        api.add(realistic(node(number)))
+    beats = 0
+
+    def join(number: int) -> float:
+        api.add(realistic(node(number)))
+        return time.monotonic()
+
+    def beat(times: int) -> float:
+        nonlocal beats
+        for _ in range(times):
+            beats += 1
+            heartbeat = f'{{"type":"Ready","lastHeartbeatTime":"{2000 + beats // 10_000}-01-01T00:00:00.{beats % 10_000:04}00Z"}}'
+            body = f'{{"status":{{"conditions":[{heartbeat}]}}}}'.encode()
+            path = f"/api/v1/nodes/worker-{beats % count}/status"
+            answer = api.answer(Request("PATCH", path, {}, _MERGE, body))
+            if answer.status != 200:
+                raise RuntimeError(f"a heartbeat was answered {answer.status}: {b''.join(answer.pieces)!r}")
+        return time.monotonic()
+
+    verbs = {"join": join, "beat": beat}
+    with Server(api) as server, orders.makefile("rw") as lines:
+        print(server.url, file=lines, flush=True)
+        for line in lines:
+            verb, argument = line.split()
+            print(verbs[verb](int(argument)), file=lines, flush=True)
+        os._exit(0)  # the server would wait for the agent's watch to end
