@@ -216,14 +216,14 @@ def test_certificates_stand_for_keys_on_both_sides(site, known):
 
 def test_keys_come_from_the_agent(site):
     key = site.home / ".ssh" / "id_ed25519"
-    socket = str(site.home / "agent")
+    socket = site.home / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:
-        wait(lambda: os.path.exists(socket))
-        subprocess.run(["ssh-add", "-q", key], env=site.environment(SSH_AUTH_SOCK=socket), check=True)
+        wait(socket.exists)
+        subprocess.run(["ssh-add", "-q", key], env=site.environment(SSH_AUTH_SOCK=str(socket)), check=True)
         key.rename(site.home / "hidden")
         assert site.push("plan").status == 1
-        assert site.push("plan", SSH_AUTH_SOCK=socket).status == 2
+        assert site.push("plan", SSH_AUTH_SOCK=str(socket)).status == 2
     finally:
         (site.home / "hidden").rename(key)
         agent.terminate()
