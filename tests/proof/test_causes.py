@@ -5,7 +5,6 @@ import pytest
 from podroutes.core.claims import examine
 from podroutes.core.network import Network
 from podroutes.core.proof import prove
-from podroutes.model.proof import CAUSES
 from podroutes.views.proof import sentence
 from proof.paper import ROUTER, paper
 from support.notation import cluster

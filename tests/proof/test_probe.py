@@ -1,0 +1,67 @@
+"""Real packets by an ordinary user: ICMP where the kernel lets this user's group send it, a clear word where it does not."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from podroutes.model.address import parse_address
+from podroutes.probe import ProbeError
+from podroutes.probe.rounds import Vantage, probe
+
+NOBODY = 65534
+TARGETS = {4: [("worker-1", parse_address("10.200.1.1"))], 6: [("worker-1", parse_address("fd00:200:1::1"))]}
+
+
+@pytest.fixture
+def here(bare):
+    """Put worker-1's addresses where packets of an ordinary size alone get through."""
+    bare.ip(
+        "link set lo up mtu 1400",
+        "addr add 10.200.1.1/32 dev lo",
+        "addr add fd00:200:1::1/128 dev lo nodad",
+    )
+
+
+def probed_by_nobody(version, groups):
+    """Probe as a user without privileges, with net.ipv4.ping_group_range = GROUPS; return the results or what was said."""
+    Path("/proc/sys/net/ipv4/ping_group_range").write_text(groups, encoding="ascii")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        try:
+            vantage = Vantage("worker-0", [version])
+            said = [each._asdict() for each in probe([vantage], TARGETS[version], lambda _done, _all: None)]
+        except ProbeError as error:
+            said = str(error)
+        os.write(writing, json.dumps(said, default=str).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        said = answer.read()
+    assert os.waitpid(child, 0)[1] == 0
+    return json.loads(said)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_user_whose_group_may_ping_needs_no_privilege(here, version):
+    (result,) = probed_by_nobody(version, f"{NOBODY} {NOBODY}")
+    assert (result["sent"], result["received"], result["how"], result["mtu"]) == (3, 3, "icmp", 1400)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_user_who_may_not_is_told_what_it_takes(here, version):
+    said = probed_by_nobody(version, "1 0")
+    assert said.startswith("cannot send ICMP (")
+    assert "CAP_NET_RAW" in said
+    assert 'sysctl -w net.ipv4.ping_group_range="0 2147483647"' in said
+
+
+def test_what_ignores_icmp_answers_to_udp_with_its_path_mtu(here):
+    Path("/proc/sys/net/ipv4/icmp_echo_ignore_all").write_text("1", encoding="ascii")
+    (result,) = probed_by_nobody(4, f"{NOBODY} {NOBODY}")
+    assert (result["sent"], result["received"], result["how"], result["mtu"]) == (4, 1, "udp", 1400)
