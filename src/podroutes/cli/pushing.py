@@ -113,7 +113,7 @@ class _Run:
 
     async def _change(self, *, text: bool) -> int:
         pending = sum(each.pending for each in self._pushed)
-        if pending and not await self._agreed():
+        if pending and text and not await self._agreed():
             print("podroutes: nothing was changed", file=sys.stderr)
             return _INTERRUPTED if self._fleet.interrupted else 1
         with self._progress.over("changing", pending, lines=True):

@@ -50,14 +50,14 @@ class Fleet:
         """Carry out every plan: the canaries first, then the others."""
         self._changing = True
         pending = [each for each in self.machines if each.pushed.pending]
-        canaries, others = pending[: self._pace.canary], pending[self._pace.canary :]
-        for canary in canaries:
+        canaries = pending[: self._pace.canary]
+        for place, canary in enumerate(canaries, 1):
             await self._each([canary], Machine.carry_out)
-        if any(canary.pushed.broken for canary in canaries):
-            for machine in others:
-                machine.fail(_NOT_BEGUN.format("a canary failed"))
-        else:
-            await self._each(others, Machine.carry_out)
+            if canary.pushed.broken:
+                for machine in pending[place:]:
+                    machine.fail(_NOT_BEGUN.format("a canary failed"))
+                return
+        await self._each(pending[len(canaries) :], Machine.carry_out)
 
     async def close(self) -> None:
         """Hang up everywhere."""
