@@ -1,13 +1,19 @@
 """Every cause is found: a cluster that is right but for one thing."""
 
+from pathlib import Path
+
 import pytest
 
 from podroutes.core.claims import examine
 from podroutes.core.network import Network
 from podroutes.core.proof import prove
+from podroutes.model.address import parse_prefix
+from podroutes.model.host import DEFAULT_RULES, Rule
+from podroutes.model.proof import CAUSES
+from podroutes.model.route import NextHop, Route
 from podroutes.views.proof import sentence
 from proof.paper import ROUTER, paper
-from support.notation import cluster
+from support.notation import cluster, route
 
 NODES = cluster(
     "worker-0 192.168.8.20 10.200.0.0/24", "worker-1 192.168.8.21 10.200.1.0/24", "worker-2 192.168.8.22 10.200.2.0/24"
@@ -157,3 +163,34 @@ def test_answers_have_to_reach_nodes_without_pods():
     nodes = cluster("server 192.168.8.10", "worker-0 192.168.8.20 10.200.0.0/24")
     verdict = proof(nodes, worker_0=["-192.168.8.0/24", "blackhole 192.168.8.10/32", "192.168.8.0/24 dev ens18"])
     assert found(verdict) == [("unreachable", "route-refuses", "worker-0", 1)]
+
+
+def test_a_router_that_sends_packets_back_makes_a_loop():
+    turned = [each for each in ROUTER.routes if str(each.dst) != "10.200.1.0/24"]
+    router = ROUTER._replace(routes=(*turned, route("10.200.1.0/24 via 192.168.8.20 dev lan8")))
+    assert found(proof(TWO, router, **THROUGH))[0] == ("unreachable", "routing-loop", "worker-0", 1)
+
+
+def test_a_node_that_a_router_hands_packets_to_may_be_one_whose_tables_were_not_seen():
+    nodes = cluster("worker-0 192.168.8.20 10.200.0.0/24", "worker-1 192.168.9.21 10.200.1.0/24", "other 192.168.9.22")
+    turned = [each for each in ROUTER.routes if str(each.dst) != "10.200.1.0/24"]
+    router = ROUTER._replace(routes=(*turned, route("10.200.1.0/24 via 192.168.9.22 dev lan9")))
+    hosts = [each for each in paper(nodes, THROUGH) if each.name != "other"]
+    verdict = prove(Network([*hosts, router], nodes), examine(nodes))
+    assert ("cannot-tell", "tables-not-seen", "router", 1) in found(verdict)
+
+
+def test_packets_that_carry_addresses_of_the_machine_that_they_come_to_are_dropped():
+    settings = [f"net.ipv4.conf.{dev}.rp_filter=2" for dev in ("all", "ens18")]
+    hosts = paper(NODES, {"worker_1": settings})
+    mine = Route(parse_prefix("10.200.0.0/24"), (NextHop(None, "lo"),), table=100, kind="local")
+    rules = {**DEFAULT_RULES, 4: (Rule(0, table=100), *DEFAULT_RULES[4])}
+    hosts[1] = hosts[1]._replace(routes=(*hosts[1].routes, mine), rules=rules)
+    verdict = prove(Network(hosts, NODES), examine(NODES))
+    assert ("unreachable", "martian-source", "worker-1", 1) in found(verdict)
+
+
+def test_every_cause_is_found_here():
+    """A code that no test makes is one that nobody has seen."""
+    tried = Path(__file__).read_text(encoding="utf-8")
+    assert {code for code in CAUSES if f'"{code}"' not in tried} == set()
