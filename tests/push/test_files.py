@@ -141,3 +141,12 @@ def test_systemd_takes_podroutes_on_the_machine(site):
     done = site.push("plan", *FIRST, "--persist", "systemd")
     assert done.status == 1
     assert "which push does not install" in done.nodes["worker-0"]["error"]
+
+
+def test_forwarding_is_written_down_without_a_manager(site, machine):
+    done = site.push("apply", *FIRST, "--sysctl")
+    assert (done.status, done.nodes["worker-0"]["state"]) == (0, "applied")
+    assert "net.ipv4.ip_forward = 1" in machine("cat", "/etc/sysctl.d/90-podroutes.conf")
+    assert site.push("plan", *FIRST).nodes["worker-0"]["in_sync"]
+    assert site.push("remove", *FIRST).status == 0
+    assert machine("ls", "/etc/sysctl.d/90-podroutes.conf") == ""
