@@ -1,7 +1,10 @@
 """The kernel's behaviour that the plan relies on, held against the real kernel and against the one in memory alike."""
 
 import errno
+import os
 import socket
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -294,3 +297,35 @@ def test_the_kernels_words_become_advice(worker, linux):
     assert "Nexthop has invalid gateway (the next hop is not on a network" in told[0]
     assert "ip link set down0 up" in told[1]
     assert told[2] == "No such device (the device is gone: run it again)"
+
+
+# Run without CAP_NET_ADMIN: every change is refused, and what is read afterwards has nothing of these refusals in it.
+REFUSED = """
+from podroutes.errors import KernelError
+from podroutes.kernel.netlink import NetlinkKernel
+from podroutes.model.plan import Change
+from support.notation import route
+
+with NetlinkKernel() as kernel:
+    before = kernel.snapshot()
+    try:
+        kernel.apply([Change("add", route(f"10.{n >> 8}.{n & 255}.0/24 via 192.168.8.21 dev ens18")) for n in range(300)])
+    except KernelError as error:
+        print(error)
+    print([kernel.snapshot() == before for _ in range(3)])
+"""
+
+
+def test_a_conversation_that_is_given_up_leaves_nothing_behind(worker):
+    dropped = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [*dropped, sys.executable, "-c", REFUSED],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    refusal, *rest = done.stdout.splitlines()
+    assert "CAP_NET_ADMIN" in refusal
+    assert rest == ["[True, True, True]"]

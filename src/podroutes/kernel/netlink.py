@@ -115,6 +115,7 @@ class NetlinkKernel:
                 while (end := fresh.feed(self._socket.recv(_READ))) is None:
                     pass
             except (OSError, struct.error) as error:
+                self._drain()
                 raise KernelError(f"cannot read the kernel's tables: {error}") from error
             if end.errno == errno.ENOENT:  # no such table yet: nothing was ever routed here
                 return fresh
@@ -152,6 +153,7 @@ class NetlinkKernel:
                     continue
                 found = answer(datagram, said)
                 if found.errno == errno.EPERM:
+                    self._drain()
                     raise KernelError(
                         "changing routes needs the capability CAP_NET_ADMIN: run it with sudo, or in a service with "
                         "AmbientCapabilities=CAP_NET_ADMIN"
@@ -177,6 +179,12 @@ class NetlinkKernel:
                 if error.errno != errno.ENOBUFS:
                     raise KernelError(f"netlink: {error.strerror}") from error
                 flags = socket.MSG_DONTWAIT
+
+    def _drain(self) -> None:
+        """Throw away what is left of a conversation that is given up, lest it be taken for the answer to the next one."""
+        with suppress(OSError):  # there is no more
+            while self._socket.recv(_READ, socket.MSG_DONTWAIT):
+                pass
 
     def _judge(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Tell from the tables what became of a batch whose answers the kernel had no room for (ENOBUFS)."""
