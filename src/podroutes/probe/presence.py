@@ -6,10 +6,12 @@ It vanishes with its process, so that there is nothing that could be stale.
 import os
 import socket
 import struct
+from pathlib import Path
 
 from podroutes.errors import AgentError
 
 _NAME = b"\0podroutes/agent"
+_NET_ADMIN = 1 << 12  # CAP_NET_ADMIN, linux/capability.h
 _PATIENCE = 1.0  # seconds; connect(2) to a socket that listens does not wait for its process
 
 
@@ -33,7 +35,7 @@ def claim() -> socket.socket:
 def running() -> int | None:
     """Return the process id of the agent here (0: it is in another PID namespace), None where there is none.
 
-    What an unprivileged stranger says is not believed: only root's and our own user's agents count.
+    What an unprivileged stranger says is not believed: only agents of root, of our own user, and of who may change routes here.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_PATIENCE)
@@ -42,4 +44,16 @@ def running() -> int | None:
         except OSError:
             return None
         pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid if uid in (0, os.geteuid()) else None
+    return pid if uid in (0, os.geteuid()) or _changes_routes(pid) else None
+
+
+def _changes_routes(pid: int) -> bool:
+    """Return whether process PID has CAP_NET_ADMIN in our user namespace, as a service with a user of its own does; proc(5)."""
+    process = Path(f"/proc/{pid}")
+    try:
+        if (process / "ns/user").readlink() != Path("/proc/self/ns/user").readlink():
+            return False  # whoever makes a user namespace has every capability there
+        words = (process / "status").read_text().split()
+    except OSError:  # it is gone, or not ours to look at
+        return False
+    return bool(int(words[words.index("CapEff:") + 1], 16) & _NET_ADMIN)

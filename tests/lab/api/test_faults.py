@@ -190,10 +190,11 @@ def test_faults_are_set_from_afar(get, api, filled):
 def test_a_client_that_leaves_ends_its_watch(api, server, filled, monkeypatch):
     """Its thread is not kept until the next event."""
     monkeypatch.setattr("podroutes.lab.api.watching._LOOK_UP", 0.01)
+    before = set(threading.enumerate())  # those of earlier tests may still be ending
     with socket.create_connection(server.address) as client:
         client.sendall(b"GET /api/v1/nodes?watch=1&resourceVersion=1 HTTP/1.1\r\nHost: lab\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200 ")
-        (thread,) = [each for each in threading.enumerate() if "process_request_thread" in each.name]
+        (thread,) = set(threading.enumerate()) - before
     thread.join(20)
     assert not thread.is_alive()
 
