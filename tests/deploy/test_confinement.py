@@ -1,6 +1,7 @@
 """An agent with what manifest and unit leave it, on a real kernel: one capability, no further ones, one directory to write to."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,33 @@ def test_it_keeps_routes_and_state(confined, powers, place, worker):
     assert confined.end() == 0
     assert worker.show("route show proto 107") == [ONE]
     assert [each["level"] for each in confined.log() if each["level"] not in ("info", "debug")] == []
+
+
+PRETENDER = r"""
+import socket
+with socket.socket(socket.AF_UNIX) as name:
+    name.bind("\0podroutes/agent")
+    name.listen()
+    print(flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize(
+    "further", [[], ["unshare", "--user", "--map-root-user"]], ids=["powerless", "powerful-in-a-namespace-of-its-own"]
+)
+def test_nobody_who_could_not_change_routes_is_taken_for_an_agent(worker, further):
+    who = [
+        "setpriv",
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        "--bounding-set=-all",
+        "--inh-caps=-all",
+    ]
+    words = [*who, *further, "/usr/bin/python3", "-c", PRETENDER]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as pretender:
+        if pretender.stdout.readline() != b"\n":
+            pytest.skip("an unprivileged user cannot do that here")
+        assert presence.running() is None
+        pretender.communicate(b"\n")
