@@ -89,4 +89,5 @@ def check(root: Root, files: Sequence[File]) -> str:
     """Have ``netplan generate`` read the administrator's files and ours, in a directory of its own."""
     from podroutes.persist.netplan_ids import generate  # noqa: PLC0415
 
-    return generate(root, files)
+    wanted = [found["dst"] for file in files for found in ROUTE.finditer(file.text)]
+    return generate(root, files, wanted)

@@ -1,6 +1,6 @@
 """The administrator's netplan files: what they call an interface, and what netplan makes of them together with ours."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -89,8 +89,8 @@ def _is_about(root: Root, dev: str, name: str, body: dict[str, Any]) -> bool:
     )
 
 
-def generate(root: Root, files: Sequence[File]) -> str:
-    """Have netplan read the administrator's files and FILES in a directory of its own; "" or what is wrong."""
+def generate(root: Root, files: Sequence[File], wanted: Iterable[str]) -> str:
+    """Have netplan read the administrator's files and FILES, which lead to WANTED, in a directory of its own; "" or what is wrong."""
     import tempfile  # noqa: PLC0415, only for what writes
 
     with tempfile.TemporaryDirectory(prefix="podroutes-") as directory:
@@ -106,11 +106,5 @@ def generate(root: Root, files: Sequence[File]) -> str:
         if done[0]:
             return done[1].replace(directory, "").splitlines()[0] if done[1] else "netplan generate fails on it"
         made = "".join(path.read_text(encoding="utf-8") for path in sorted(top.glob("run/**/*")) if path.is_file())
-        lost = [dst for file in files for dst in _destinations(file.text) if dst not in made]
+        lost = [dst for dst in wanted if dst not in made]
         return f"netplan leaves out the route to {listing(lost)}" if lost else ""
-
-
-def _destinations(text: str) -> Iterator[str]:
-    from podroutes.persist.netplan import ROUTE  # noqa: PLC0415, which imports this module for the rest
-
-    return (found["dst"] for found in ROUTE.finditer(text))
