@@ -94,5 +94,5 @@ def _stamp(path: str) -> tuple[int, ...]:
         found = os.stat(path)  # noqa: PTH116, once a second
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a path"
-        raise InventoryError(f"{path}: cannot be read: {why}; the last good one stays in force") from None
+        raise InventoryError(f"{path}: cannot be read: {why}; looking again every second") from None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -22,16 +22,20 @@ def up(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     make(arguments.name, cluster, kubernetes=arguments.kubernetes)
     lab = registry.find(arguments.name)
+    if lab.api:
+        from podroutes.lab import running  # noqa: PLC0415  for labs with an API only
+
+        running.settle(lab.pid, lab.cluster)
     took = time.monotonic() - began
     kind = "as root" if os.geteuid() == 0 else "without root"
     print(f"lab {printable(lab.name)}: {listing.count(cluster)} up in {took:.2f} s {kind} (process {lab.pid})\n")
     print("\n".join(listing.machines(cluster, listing.FEW)))
-    name, first = registry.option(lab.name), cluster.nodes[0].name
+    name, first, last = registry.option(lab.name), cluster.nodes[0].name, cluster.nodes[-1].name
     if lab.api:
         print("\n".join(["", *listing.programs(lab)]))
         ways = [
             f"lab exec{name} switch -- kubectl get nodes -w",
-            f"lab exec{name} switch -- kubectl delete node {first}",
+            f"lab exec{name} switch -- kubectl delete node {last}",
             f"lab exec{name} {first} -- podroutes status",
             f"lab ping{name}",
         ]

@@ -65,7 +65,7 @@ def known(lab: Lab, name: str) -> str:
     machines = [node.name for node in lab.cluster.nodes]
     listed = ", ".join(machines[:8]) + (f" … {machines[-1]}" if len(machines) > 8 else "")
     raise LabError(
-        f"the lab {printable(lab.name)} has no machine {printable(name)}{f'; did you mean {near[0]}?' if near else ''} "
+        f"the lab {printable(lab.name)} has no machine {printable(name)}{f'; did you mean {near[0]}?' if near else '.'} "
         f"It has {listed}, each one's pod as pod@NAME, and switch"
     )
 
@@ -106,9 +106,9 @@ def become(namespace: str, command: list[str]) -> NoReturn:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without proxies: a lab has no way out to them, and its own addresses need none."""
+    """Return our environment without proxies, to which a lab has no way out; state goes where each machine has its own."""
     kept = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES}
-    return {**kept, "PATH": search_path()}
+    return {"PODROUTES_STATE_DIR": f"{RUNTIME}/state", **kept, "PATH": search_path()}
 
 
 def _die(message: str, status: int) -> NoReturn:

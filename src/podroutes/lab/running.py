@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from podroutes.lab.api.service import NodeApi
 
 PORT = 6443  # the real one's
+_SETTLED = 10.0  # seconds; a thousand agents on a small machine may take longer, and come up nevertheless
 API = ""  # what the API's process is called among the agents, which are called like their machines
 
 
@@ -92,6 +94,15 @@ def start(cluster: Cluster, api: "NodeApi") -> Programs:
     for node in cluster.nodes:
         names[_fork(lambda name=node.name: _be_agent(name))] = node.name  # type: ignore[misc]  # bound at once
     return Programs(server.url, names, {})
+
+
+def settle(pid: int, cluster: Cluster) -> None:
+    """Wait until every agent of the lab whose holder is PID has acted on what the API said, which each then writes down."""
+    machines = Path(f"/proc/{pid}/root{MACHINES}")
+    marks = [machines / node.name / "state" / "nodes.yaml" for node in cluster.nodes]
+    end = time.monotonic() + _SETTLED
+    while time.monotonic() < end and not all(mark.exists() for mark in marks):
+        time.sleep(0.02)
 
 
 def _fork(become: Callable[[], NoReturn]) -> int:

@@ -6,6 +6,7 @@ key may be known by name or address.
 
 import asyncio
 import logging
+import os
 import re
 import shlex
 from pathlib import Path
@@ -256,5 +257,7 @@ async def _all(stream: Any, most: int) -> bytes:
 
 
 def _said(error: Exception) -> str:
-    text = getattr(error, "reason", "") or getattr(error, "strerror", "") or str(error) or type(error).__name__
+    number = getattr(error, "errno", None)  # asyncio replaces the system's words by its own
+    text = getattr(error, "reason", "") or (os.strerror(number) if number and number > 0 else "")
+    text = text or str(error) or type(error).__name__
     return escaped(" ".join(str(text).split()))

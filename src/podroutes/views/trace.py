@@ -39,8 +39,11 @@ def text(trace: Trace, style: Style) -> Iterator[str]:
         for end in trace.journey.ends:
             if end.hop == place:
                 yield f"{'':{wide + 4}}{_end(end)}"
-    yield f"{style('green', 'delivered')}" if trace.cause is None else f"{style('red', _verdict(trace))}: {_why(trace)}"
-    if trace.cause:
+    if trace.cause is None:
+        unseen = any(end.fate == "unseen" for end in trace.journey.ends)
+        yield style("green", "delivered") + (", as far as the tables that were seen tell" if unseen else "")
+    else:
+        yield f"{style('red', _verdict(trace))}: {_why(trace)}"
         yield f"  fix: {CAUSES[trace.cause.code][1]}"
 
 
