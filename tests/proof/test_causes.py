@@ -12,7 +12,7 @@ from podroutes.model.host import DEFAULT_RULES, Rule
 from podroutes.model.proof import CAUSES
 from podroutes.model.route import NextHop, Route
 from podroutes.views.proof import sentence
-from proof.paper import ROUTER, paper
+from proof.paper import ROUTER, host, paper
 from support.notation import cluster, route
 
 NODES = cluster(
@@ -194,3 +194,16 @@ def test_every_cause_is_found_here():
     """A code that no test makes is one that nobody has seen."""
     tried = Path(__file__).read_text(encoding="utf-8")
     assert {code for code in CAUSES if f'"{code}"' not in tried} == set()
+
+
+def test_a_router_is_not_blamed_for_what_a_node_should_send_straight():
+    """The owner is a neighbour; who sends its packets to the router is the cause, not the router that has no route."""
+    router = host("router", {"lan8": "192.168.8.1/24"})
+    verdict = proof(NODES, router, worker_0=["-10.200.1.0/24", "10.200.1.0/24 via 192.168.8.1 dev ens18"])
+    assert found(verdict) == [("unreachable", "wrong-next-hop", "worker-0", 1)]
+    assert "sends 10.200.1.0/24 to router, which does not own it" in sentence(verdict.findings[0])
+
+
+def test_a_router_between_two_networks_is_blamed_for_the_route_that_it_lacks():
+    router = host("router", {"lan8": "192.168.8.1/24", "lan9": "192.168.9.1/24"})
+    assert {each[:3] for each in found(proof(TWO, router, **THROUGH))} == {("unreachable", "no-route", "router")}

@@ -104,11 +104,18 @@ def _astray(network: Network, hop: Hop, end: End, target: Target, following: str
         )
     if length > target.prefix.length and target.owner not in (following, hop.host):
         return here._replace(code="stolen-part", detail=_where(decision.kind, following, end))
-    if following in network.nodes and following not in (target.owner, hop.host):
+    elsewhere = following in network.nodes or (following is not None and _neighbours(network, hop.host, target.owner))
+    if elsewhere and following not in (target.owner, hop.host):
         return here._replace(code="wrong-next-hop", detail=str(following))
     if hop.host == target.owner and length > target.prefix.length and end.fate != "unknown":
         return here._replace(code="stolen-part", detail=_where(decision.kind, following, end))
     return None
+
+
+def _neighbours(network: Network, host: str, owner: str) -> bool:
+    """Whether HOST is connected to an address of OWNER, so that a way through a router is not the one that is asked for."""
+    there = network.nodes[owner].internal_ips if owner in network.nodes else ()
+    return any(each.prefix.covers(address) for each in network.hosts[host].addresses for address in there)
 
 
 def _where(kind: str, following: str | None, end: End) -> str:

@@ -67,7 +67,7 @@ CAUSES: dict[str, tuple[str, str]] = {
         "Collect that router's tables into a directory of its own next to the nodes', or try it with `verify --probe`.",
     ),
     "wrong-next-hop": (
-        "The route leads to another node than the one that owns the pod CIDR.",
+        "The route leads to another machine than the one that owns the pod CIDR.",
         "`podroutes apply` on that node; a route that someone else made has to be removed first.",
     ),
     "wrong-node": (
