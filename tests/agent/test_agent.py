@@ -189,7 +189,7 @@ def test_a_state_directory_that_cannot_be_written_stops_nothing(start, nodes, ro
         if trouble == "full":
             (state / "ballast").write_bytes(bytes(4096))
         else:
-            subprocess.run(["mount", "-o", "remount,ro", state], check=True)
+            subprocess.run(["mount", "-o", "remount,bind,ro", state], check=True)
         nodes(OWN, ONE)
         agent = start().ready()
         error = until(lambda: agent.status()["state_error"])
