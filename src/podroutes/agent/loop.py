@@ -14,7 +14,6 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from podroutes.agent.log import Log
 from podroutes.agent.machine import Machine, Pass
 from podroutes.agent.notify import Supervisor
 from podroutes.agent.record import Record
@@ -42,14 +41,13 @@ class Parts(NamedTuple):
     machine: Machine
     watch: KernelWatch
     record: Record
-    log: Log
 
 
 class Loop:
     """One agent. ``publish``, ``report``, ``kept``, ``stop`` and ``fail`` may be called from any thread, all else from the one that runs it."""
 
     def __init__(self, parts: Parts, resync: float) -> None:
-        self._machine, self._watch, self._record, self._log = parts
+        self._machine, self._watch, self._record = parts
         self._schedule = Schedule(resync, random.random)
         self._inbox: SimpleQueue[View | SourceStatus | Kept] = SimpleQueue()
         self._bell, self._ear = socket.socketpair()

@@ -37,7 +37,7 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
     """Keep the routes of MACHINE until a signal ends it. Raises AgentError, KernelError, InventoryError where it cannot begin."""
     keeper = state.Keeper(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
     record = Record(log, machine, keeper.keep, wishes.tell)
-    loop = Loop(Parts(machine, watch, record, log), wishes.resync)
+    loop = Loop(Parts(machine, watch, record), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
     with presence.claim(), _endpoint(wishes.listen, record, loop):
         _remember(wishes.state_dir, loop, log)

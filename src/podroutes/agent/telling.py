@@ -44,7 +44,6 @@ class Teller:
         self._condition: tuple[bool, str] | None = None
         self._newest: Status | None = None
         self._there = threading.Event()
-        self._ending = False
         self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
         self._thread.start()
 
@@ -53,17 +52,10 @@ class Teller:
         self._newest = status
         self._there.set()
 
-    def close(self) -> None:
-        """End, soon."""
-        self._ending = True
-        self._there.set()
-
     def _run(self) -> None:
         while True:
             news = self._there.wait(_RETRY)
             self._there.clear()
-            if self._ending:
-                return
             status = self._newest
             if status is None or not (news or self._condition is None):
                 continue
