@@ -6,13 +6,17 @@ A backend is one module with what Backend asks for, of which ``render`` is pure.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.persist.root import Root
+
+if TYPE_CHECKING:
+    from podroutes.persist.configured import Reader
 
 # The backends, one module each, and where the files of each are: absolute, * stands for one name. Told here, as every run looks.
 BACKENDS = {
@@ -50,6 +54,9 @@ class Backend(Protocol):
 
     def configured(self, root: Root, link: Link, /) -> str:
         """Return what says that the administrator has given LINK to the manager, running or not; "" where nothing does."""
+
+    def configured_routes(self, reader: "Reader", /) -> Iterable[ConfiguredRoute]:
+        """Return the routes of the main table that the administrator's files for the manager make, each with file and line."""
 
     def check(self, root: Root, files: Sequence[File], /) -> str:
         """Ask the manager's own tool, where it is installed, what it thinks of FILES: "" or its complaint."""

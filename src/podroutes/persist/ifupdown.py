@@ -5,9 +5,11 @@ no dot, as run-parts(8) passes over those that have.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
@@ -16,11 +18,17 @@ from podroutes.persist.root import Root
 from podroutes.persist.shell import syntax
 from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, safe
 
+if TYPE_CHECKING:
+    from podroutes.persist.configured import Reader
+
 (PATH,) = BACKENDS["ifupdown"]
 PROTOCOL = OURS
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup looks for scripts each time
 _FILES = ("/etc/network/interfaces", "/etc/network/interfaces.d/*")
+_COMMANDS = {"up", "post-up", "pre-up"}  # what runs commands when an interface comes up, interfaces(5)
+_SOURCES = {"source", "source-directory"}
+_SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
 _STATE = "/run/network/ifstate"
 
 
@@ -58,6 +66,39 @@ def running(root: Root, link: Link) -> str:
 def configured(root: Root, link: Link) -> str:
     """Return which file has a stanza for LINK."""
     return f"{_FILES[0]} has a stanza for {link.name}" if has_stanza(root, link.name) else ""
+
+
+def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
+    """Yield what ``up`` lines of interfaces(5), of the files that these name, and scripts of if-up.d make."""
+    from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
+
+    for path in _interfaces(reader):
+        dev = None
+        for number, line in enumerate(reader.read(path).splitlines(), 1):
+            word, _, rest = line.strip().partition(" ")
+            if word == "iface":
+                dev = rest.split()[0] if rest.split() else None
+            elif word in _COMMANDS:
+                rows = shell_routes(rest, path, "ifupdown", dev)
+                yield from (row._replace(line=number, dev=row.dev or dev) for row in rows)
+    for path in reader.glob(*_SCRIPTS):
+        yield from shell_routes(reader.read(path), path, "ifupdown")
+
+
+def _interfaces(reader: "Reader") -> Iterator[str]:
+    """Yield /etc/network/interfaces and every file that it names with ``source``, each once."""
+    waiting, seen = [_FILES[0]], set[str]()
+    while waiting:
+        path = waiting.pop(0)
+        if path in seen:
+            continue
+        seen.add(path)
+        yield path
+        for line in reader.read(path).splitlines():
+            word, _, rest = line.strip().partition(" ")
+            for pattern in rest.split() if word in _SOURCES else ():
+                whole = pattern if pattern.startswith("/") else f"/etc/network/{pattern}"
+                waiting += sorted(reader.glob(f"{whole}/*" if word == "source-directory" else whole))
 
 
 def check(root: Root, files: Sequence[File]) -> str:

@@ -5,14 +5,19 @@ https://netplan.readthedocs.io/en/stable/netplan-yaml/
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.persist import BACKENDS, networkd, networkmanager
 from podroutes.persist.root import Root
 from podroutes.persist.text import HEADER, by_device, metric, remark_by, safe
+
+if TYPE_CHECKING:
+    from podroutes.persist.configured import Reader
 
 (PATH,) = BACKENDS["netplan"]
 PROTOCOL = 4  # RTPROT_STATIC, linux/rtnetlink.h: both networkd and NetworkManager give it to what netplan writes
@@ -83,6 +88,15 @@ def configured(root: Root, link: Link) -> str:
         return f"/etc/netplan has {find(root, link)}"
     except PersistError:  # they are about other devices
         return ""
+
+
+def configured_routes(reader: "Reader") -> Iterable[ConfiguredRoute]:
+    """Return the ``routes:`` of the administrator's files."""
+    if not any(reader.glob("/lib/netplan/*.yaml", "/etc/netplan/*.yaml", "/run/netplan/*.yaml")):
+        return ()
+    from podroutes.persist.netplan_routes import netplan_routes  # noqa: PLC0415, needs a YAML parser
+
+    return netplan_routes(reader)
 
 
 def check(root: Root, files: Sequence[File]) -> str:

@@ -5,16 +5,21 @@ A drop-in in /etc applies to a file in /run as well, so this is also the place w
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root, keyfile
 from podroutes.persist.text import HEADER, by_device, metric, remark_by, safe
+
+if TYPE_CHECKING:
+    from podroutes.persist.configured import Reader
 
 (PATTERN,) = BACKENDS["networkd"]
 PROTOCOL = OURS
@@ -23,6 +28,14 @@ ROUTE = re.compile(
     re.MULTILINE,
 )
 RELOAD = (("networkctl", "reload"),)
+# Of files with one name that in the first directory counts, systemd.network(5).
+_DIRECTORIES = (
+    "/etc/systemd/network",
+    "/run/systemd/network",
+    "/usr/local/lib/systemd/network",
+    "/usr/lib/systemd/network",
+)
+_MAIN = {"main", "254"}
 
 
 def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
@@ -79,6 +92,46 @@ def running(root: Root, link: Link) -> str:
 def configured(root: Root, link: Link) -> str:  # noqa: ARG001, networkd alone knows which of all the files it takes
     """Return nothing: whose file is about LINK is known while networkd runs."""
     return ""
+
+
+def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
+    """Yield the ``[Route]`` sections of all .network files and drop-ins; those that netplan generates stand in its own files."""
+    names: dict[str, str] = {}
+    for directory in reversed(_DIRECTORIES):
+        for path in reader.glob(f"{directory}/*.network", f"{directory}/*.network.d/*.conf"):
+            names[path.removeprefix(directory)] = path
+    for path in sorted(names.values()):
+        if not PurePosixPath(path).name.startswith("10-netplan-"):
+            yield from _sections(reader.read(path), path)
+
+
+def _sections(text: str, path: str) -> Iterator[ConfiguredRoute]:
+    from podroutes.persist.ini import settings  # noqa: PLC0415, only where files of ours are written
+
+    groups: dict[int, dict[str, tuple[int, str]]] = {}
+    for line, group, section, key, value in settings(text):
+        if section == "Route":
+            groups.setdefault(group, {})[key] = (line, value)
+    yield from _routes(groups.values(), path)
+
+
+def _routes(sections: Iterable[dict[str, tuple[int, str]]], path: str) -> Iterator[ConfiguredRoute]:
+    from podroutes.persist.shell_routes import destination, gateway  # noqa: PLC0415
+
+    for section in sections:
+        values = {key: value for key, (_, value) in section.items()}
+        dst = destination(values.get("Destination", ""))
+        if dst and values.get("Table", "main") in _MAIN:
+            weight = values.get("Metric", "")
+            yield ConfiguredRoute(
+                path,
+                section["Destination"][0],
+                dst,
+                gateway(values.get("Gateway")),
+                metric=int(weight) if weight.isdigit() else None,
+                kind=values.get("Type", "unicast"),
+                manager="networkd",
+            )
 
 
 def check(root: Root, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it

@@ -5,9 +5,12 @@ goes on trying behind NetworkManager's back until the other is there. NetworkMan
 routes in the profile would come back then, but nmcli writes the whole profile anew, comments and all, to put them there.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
@@ -16,10 +19,20 @@ from podroutes.persist.root import Root, keyfile
 from podroutes.persist.shell import syntax
 from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, safe
 
+if TYPE_CHECKING:
+    from podroutes.persist.configured import Reader
+
 (PATH,) = BACKENDS["networkmanager"]
 PROTOCOL = OURS
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # the dispatcher looks for scripts each time
+_PROFILES = tuple(
+    f"{directory}/system-connections/*"
+    for directory in ("/etc/NetworkManager", "/run/NetworkManager", "/usr/lib/NetworkManager")
+)
+_SCRIPTS = ("/etc/NetworkManager/dispatcher.d/*", "/etc/NetworkManager/dispatcher.d/*.d/*")
+_RED_HAT = ("/etc/sysconfig/network-scripts/route-*", "/etc/sysconfig/network-scripts/route6-*")  # ifcfg-rh
+_ROUTE_KEY = re.compile(r"routes?\d+")  # nm-settings-keyfile(5)
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"
 _TRIES = """\
 {
@@ -67,6 +80,61 @@ def running(root: Root, link: Link) -> str:
 def configured(root: Root, link: Link) -> str:  # noqa: ARG001, a profile need not name a device
     """Return nothing: which profile LINK gets is known while NetworkManager runs."""
     return ""
+
+
+def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
+    """Yield the routes of connection profiles, keyfiles and RHEL's, and of dispatcher scripts; netplan's profiles are netplan's."""
+    from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
+
+    for path in reader.glob(*_PROFILES):
+        if not path.rpartition("/")[2].startswith("netplan-"):
+            yield from _keyfile_routes(reader.read(path), path)
+    for path in reader.glob(*_RED_HAT):
+        yield from _red_hat_routes(reader.read(path), path)
+    for path in reader.glob(*_SCRIPTS):
+        yield from shell_routes(reader.read(path), path, "networkmanager")
+
+
+def _keyfile_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
+    """Yield ``routeN=DST[,GATEWAY[,METRIC]]`` of the sections ``ipv4`` and ``ipv6``, with ``routeN_options``."""
+    from podroutes.persist.ini import settings  # noqa: PLC0415
+    from podroutes.persist.shell_routes import destination, gateway  # noqa: PLC0415
+
+    found = list(settings(text))
+    options = {(each.section, each.key): each.value for each in found}
+    dev = options.get(("connection", "interface-name"))
+    for line, _, section, key, value in found:
+        if section not in ("ipv4", "ipv6") or not _ROUTE_KEY.fullmatch(key):
+            continue
+        head, via, weight = [*(part.strip() for part in value.split(",")), "", ""][:3]
+        extra = dict(pair.partition("=")[::2] for pair in options.get((section, f"{key}_options"), "").split(","))
+        dst = destination(head)
+        if dst and extra.get("table", "254") in ("254", "0"):
+            metric = int(weight) if weight.isdigit() and int(weight) else None
+            kind = extra.get("type", "unicast")
+            yield ConfiguredRoute(path, line, dst, gateway(via), dev, metric, kind, "networkmanager")
+
+
+def _red_hat_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
+    """Yield the routes of a ``route-DEV`` file in either of its forms: arguments of ip-route(8), or ADDRESS0=, NETMASK0=, GATEWAY0=."""
+    from podroutes.persist.shell_routes import destination, gateway, shell_routes  # noqa: PLC0415
+
+    dev = path.rpartition("-")[2]
+    values: dict[str, tuple[int, str]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        key, equals, value = line.strip().partition("=")
+        if equals and key.isalnum() and key.isupper():
+            values[key] = (number, value.strip("\"'"))
+        else:
+            rows = shell_routes(f"ip route add {line}", path, "networkmanager")
+            yield from (row._replace(line=number, dev=row.dev or dev) for row in rows)
+    for key, (number, value) in values.items():
+        if key.startswith("ADDRESS"):
+            index = key.removeprefix("ADDRESS")
+            dst = destination(f"{value}/{values.get(f'NETMASK{index}', (0, '255.255.255.255'))[1]}")
+            if dst:
+                via = gateway(values.get(f"GATEWAY{index}", (0, ""))[1])
+                yield ConfiguredRoute(path, number, dst, via, dev, manager="networkmanager")
 
 
 def check(root: Root, files: Sequence[File]) -> str:

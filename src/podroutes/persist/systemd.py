@@ -4,14 +4,19 @@ The routes are not in it: at boot they follow from the inventory. It is drawn in
 what `systemctl enable` would do with a symbolic link.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root
 from podroutes.persist.text import HEADER, safe
+
+if TYPE_CHECKING:
+    from podroutes.persist.configured import Reader
 
 UNIT, WANTS = BACKENDS["systemd"]
 PROTOCOL = OURS
@@ -67,6 +72,18 @@ def running(root: Root, link: Link) -> str:  # noqa: ARG001, a unit has no devic
 
 
 configured = running
+
+
+def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
+    """Yield what the command lines of the administrator's own units make."""
+    from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
+
+    for path in reader.glob("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf"):
+        for number, line in enumerate(reader.read(path).splitlines(), 1):
+            key, _, command = line.partition("=")
+            if key.strip().startswith("Exec"):
+                words = command.strip().lstrip("-@:+!")
+                yield from (each._replace(line=number) for each in shell_routes(words, path, "systemd"))
 
 
 def check(root: Root, files: Sequence[File]) -> str:

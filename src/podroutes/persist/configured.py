@@ -1,0 +1,59 @@
+"""The administrator's own configuration: which routes to pod CIDRs it makes, whoever wrote them there. Reads only.
+
+Each backend says what its manager's files make (``configured_routes``); scripts that belong to no manager are read here.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from podroutes.errors import PersistError
+from podroutes.model.address import Prefix
+from podroutes.model.configured import ConfiguredRoute, ConfiguredRoutes
+from podroutes.persist import BACKENDS, backend
+from podroutes.persist.root import Root
+from podroutes.persist.shell_routes import shell_routes
+from podroutes.persist.text import is_ours
+
+_SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all kinds
+    "/etc/rc.local",
+    "/etc/rc.d/rc.local",
+    "/etc/networkd-dispatcher/*.d/*",
+    "/etc/dhcp/dhclient-exit-hooks.d/*",
+    "/etc/dhcpcd.exit-hook",
+    "/etc/cron.d/*",
+)
+
+
+class Reader:
+    """The files of one machine, read for what they say; a file that cannot be read is remembered and passed over."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self.unread: dict[str, str] = {}
+
+    def read(self, path: str) -> str:
+        """Return the text of PATH, "" where there is none, where it cannot be read, and where it is ours."""
+        if self.root.path(path).is_dir():
+            return ""
+        try:
+            text = self.root.read(path) or ""
+        except PersistError as error:
+            self.unread[path] = str(error)
+            return ""
+        return "" if is_ours(text) else text
+
+    def glob(self, *patterns: str) -> Iterator[str]:
+        """Yield the paths that any of PATTERNS matches, each once."""
+        yield from dict.fromkeys(path for pattern in patterns for path in self.root.glob(pattern))
+
+
+def configured_routes(root: Root, wanted: Iterable[Prefix]) -> ConfiguredRoutes:
+    """Return the routes to destinations in WANTED that the configuration below ROOT makes, in a stable order."""
+    reader, destinations = Reader(root), set(wanted)
+    routes = [route for name in BACKENDS for route in backend(name).configured_routes(reader)]
+    for path in reader.glob(*_SCRIPTS):
+        routes += shell_routes(reader.read(path), path)
+    kept = dict.fromkeys(route for route in routes if route.dst in destinations)
+    return ConfiguredRoutes(tuple(kept), tuple(reader.unread.items()))
+
+
+__all__ = ["ConfiguredRoute", "Reader", "configured_routes"]

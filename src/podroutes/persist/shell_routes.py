@@ -1,0 +1,146 @@
+"""Routes in shell scripts and in the command lines of interfaces(5): what ``ip route add`` and ``route add`` in them make. Pure.
+
+A script is not run and not understood: a command that stands in it, whatever the condition around it, is a command that may run.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
+from podroutes.model.configured import ConfiguredRoute
+
+_ENDS = re.compile(r"\|\||&&|[;|&(){}]")  # what separates commands
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_QUOTES = str.maketrans("\"'`", "   ")  # no word of a route has a blank in it, so quotes only hide commands
+_ROUTE_WORDS = {"r", "ro", "rou", "rout", "route"}  # ip(8) takes every abbreviation
+_VERBS = {"a", "ad", "add", "replace", "append", "prepend", "change", "chg"}
+_KINDS = {"unicast", "blackhole", "unreachable", "prohibit", "throw", "local", "broadcast", "multicast"}
+_VALUED = {
+    "dev",
+    "via",
+    "metric",
+    "preference",
+    "priority",
+    "proto",
+    "protocol",
+    "src",
+    "table",
+    "scope",
+    "tos",
+    "dsfield",
+}
+_NET_TOOLS = {"netmask", "gw", "metric", "dev", "mss", "window", "irtt"}  # what takes a value in route(8)
+_MAIN = {"main", "254"}
+
+
+def shell_routes(text: str, path: str, manager: str = "", dev: str | None = None) -> Iterator[ConfiguredRoute]:
+    """Yield the routes of the main table that commands in TEXT, the content of PATH, make; DEV is the device that ``$IFACE`` names."""
+    for number, line in _joined(text):
+        for command in _ENDS.split(_COMMENT.sub("", line).translate(_QUOTES)):
+            route = _read(command.split())
+            if route:
+                dst, via, device, metric, kind = route
+                named = dev if device is not None and "$" in device else device
+                yield ConfiguredRoute(path, number, dst, via, named, metric, kind, manager)
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each line with its number; a line that ends in a backslash goes on in the next one."""
+    start, parts = 0, list[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        start = start or number
+        parts.append(line.removesuffix("\\"))
+        if not line.endswith("\\"):
+            whole = " ".join(parts)
+            yield start, whole
+            start, parts = 0, []
+    if parts:
+        yield start, " ".join(parts)
+
+
+_Parsed = tuple[Prefix, Address | None, str | None, int | None, str]
+
+
+def _read(words: Sequence[str]) -> _Parsed | None:
+    """Read one command, whatever stands in front of it (sudo, if, a path)."""
+    for position, word in enumerate(words):
+        name = word.rpartition("/")[2]
+        if name == "ip":
+            return _ip_route(words[position + 1 :])
+        if name == "route":
+            return _net_tools_route(words[position + 1 :])
+    return None
+
+
+def _ip_route(words: Sequence[str]) -> _Parsed | None:
+    """Read the words behind ``ip``; see ip-route(8)."""
+    rest = [word for word in words if not word.startswith("-")]
+    if len(rest) < 3 or rest[0] not in _ROUTE_WORDS or rest[1] not in _VERBS:
+        return None
+    rest = rest[2:]
+    kind = "unicast"
+    if rest[0] in _KINDS:
+        kind, *rest = rest
+    if rest and rest[0] == "to":
+        rest = rest[1:]
+    dst = destination(rest[0]) if rest else None
+    if dst is None:
+        return None
+    options = {key: value for key, value in pairwise(rest) if key in _VALUED}
+    if options.get("table", "main") not in _MAIN:
+        return None
+    several = rest.count("nexthop") > 0
+    via = None if several else gateway(options.get("via"))
+    metric = options.get("metric", options.get("preference", options.get("priority", "")))
+    return dst, via, options.get("dev"), int(metric) if metric.isdigit() else None, kind
+
+
+def _net_tools_route(words: Sequence[str]) -> _Parsed | None:
+    """Read the words behind ``route``; see route(8) of net-tools."""
+    rest = [word for word in words if word not in ("-4", "-6", "-A", "inet", "inet6", "-v", "-n")]
+    if len(rest) < 2 or rest[0] != "add":
+        return None
+    target, *rest = [word for word in rest[1:] if word not in ("-net", "-host")] or [""]
+    options, iterator = dict[str, str](), iter(rest)
+    for word in iterator:
+        if word in _NET_TOOLS:
+            options[word] = next(iterator, "")
+        elif word != "reject":
+            options["dev"] = word  # the device may stand last without its keyword
+    dst = destination(f"{target}/{options['netmask']}" if "netmask" in options else target)
+    if dst is None:
+        return None
+    metric = options.get("metric", "")
+    kind = "unreachable" if "reject" in rest else "unicast"
+    return dst, gateway(options.get("gw")), options.get("dev"), int(metric) if metric.isdigit() else None, kind
+
+
+def destination(text: str) -> Prefix | None:
+    """Return the network that TEXT names; a bare address is that host alone, as ip(8) and netplan take it, and IPv4 may have a netmask."""
+    head, slash, tail = text.partition("/")
+    try:
+        if not slash:
+            address = parse_address(head)
+            return network(address, BITS[address.version])
+        if "." in tail:
+            return _masked(parse_address(head), parse_address(tail))
+        return parse_prefix(text)
+    except ValueError:
+        return None
+
+
+def _masked(address: Address, mask: Address) -> Prefix | None:
+    """Return the network of ADDRESS and a netmask, None where the mask has a hole or host bits are set."""
+    length = mask.value.bit_count()
+    prefix = network(address, length)
+    whole = (1 << 32) - (1 << (32 - length))
+    return prefix if mask.value == whole and prefix.value == address.value else None
+
+
+def gateway(text: str | None) -> Address | None:
+    """Return the address that TEXT names, None where it is none."""
+    try:
+        return parse_address(text.removeprefix("inet6 ").strip()) if text else None
+    except ValueError:
+        return None

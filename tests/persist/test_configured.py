@@ -1,0 +1,195 @@
+"""Routes that the administrator's own configuration makes are read with file and line, whichever manager it is for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from podroutes.model.address import parse_prefix
+from podroutes.persist.configured import configured_routes
+from podroutes.persist.root import Root
+from podroutes.persist.text import HEADER
+
+WANTED = [parse_prefix(text) for text in ("10.200.1.0/24", "10.200.2.0/24", "fd00:200:1::/64", "10.200.3.7/32")]
+SEED = """\
+# This is the network config written by 'subiquity'
+network:
+  ethernets:
+    ens18:
+      addresses:
+      - 192.168.8.20/24
+      gateway4: 192.168.8.1
+      routes:
+      - to: 10.200.1.0/24
+        via: 192.168.8.21
+      - to: 10.200.2.0/24
+        via: 192.168.8.22
+        metric: 50
+      - {to: default, via: 192.168.8.1}
+      - {to: 10.200.1.0/24, via: 192.168.8.99, table: 100}
+  version: 2
+"""
+
+
+def machine(directory: Path, files: dict[str, str]) -> Root:
+    for name, text in files.items():
+        path = directory / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Root(directory)
+
+
+def read(directory: Path, files: dict[str, str]) -> list[str]:
+    """Return what is configured, a line each: where it is written, then the route as ip(8) prints it."""
+    found = configured_routes(machine(directory, files), WANTED)
+    assert not found.unread
+    return [
+        f"{route.place} {'' if route.kind == 'unicast' else route.kind + ' '}{route.dst}"
+        + (f" via {route.via}" if route.via else "")
+        + (f" dev {route.dev}" if route.dev else "")
+        + (f" metric {route.metric}" if route.metric is not None else "")
+        for route in found.routes
+    ]
+
+
+def test_the_tutorials_netplan_file(tmp_path):
+    assert read(tmp_path, {"/etc/netplan/00-installer-config.yaml": SEED}) == [
+        "/etc/netplan/00-installer-config.yaml:9 10.200.1.0/24 via 192.168.8.21 dev ens18",
+        "/etc/netplan/00-installer-config.yaml:11 10.200.2.0/24 via 192.168.8.22 dev ens18 metric 50",
+    ]
+
+
+def test_every_netplan_file_counts_and_of_one_name_the_last_directory(tmp_path):
+    template = "network: {{ethernets: {{ens18: {{routes: [{{to: 10.200.1.0/24, via: {}}}]}}}}}}\n"
+    files = {
+        "/lib/netplan/10-a.yaml": template.format("192.168.8.1"),
+        "/etc/netplan/10-a.yaml": template.format("192.168.8.2"),
+        "/etc/netplan/20-b.yaml": template.format("192.168.8.3"),
+    }
+    assert read(tmp_path, files) == [
+        "/etc/netplan/10-a.yaml:1 10.200.1.0/24 via 192.168.8.2 dev ens18",
+        "/etc/netplan/20-b.yaml:1 10.200.1.0/24 via 192.168.8.3 dev ens18",
+    ]
+
+
+def test_an_id_that_matches_by_another_thing_than_its_name_names_no_device(tmp_path):
+    text = "network: {ethernets: {id0: {match: {name: 'e*'}, routes: [{to: 10.200.1.0/24, via: 192.168.8.21}]}}}\n"
+    assert read(tmp_path, {"/etc/netplan/50-cloud-init.yaml": text}) == [
+        "/etc/netplan/50-cloud-init.yaml:1 10.200.1.0/24 via 192.168.8.21"
+    ]
+
+
+def test_networkd_files_and_drop_ins_but_not_what_netplan_generates(tmp_path):
+    section = "[Match]\nName=ens18\n\n[Route]\nDestination=10.200.1.0/24\nGateway=192.168.8.21\n"
+    files = {
+        "/etc/systemd/network/10-lan.network": section,
+        "/etc/systemd/network/10-lan.network.d/x.conf": "[Route]\n# to worker-2\nGateway=192.168.8.22\nDestination=10.200.2.0/24\nMetric=7\n",
+        "/usr/lib/systemd/network/10-lan.network": section.replace("21", "99"),
+        "/run/systemd/network/10-netplan-ens18.network": section,
+        "/etc/systemd/network/20-other.network": "[Route]\nDestination=10.200.1.0/24\nGateway=192.168.8.21\nTable=100\n",
+    }
+    assert read(tmp_path, files) == [
+        "/etc/systemd/network/10-lan.network:5 10.200.1.0/24 via 192.168.8.21",
+        "/etc/systemd/network/10-lan.network.d/x.conf:4 10.200.2.0/24 via 192.168.8.22 metric 7",
+    ]
+
+
+def test_a_drop_in_of_ours_is_not_the_administrators(tmp_path):
+    text = HEADER + "[Route]\nDestination=10.200.1.0/24\nGateway=192.168.8.21\n"
+    assert read(tmp_path, {"/etc/systemd/network/10-lan.network.d/50-podroutes.conf": text}) == []
+
+
+def test_networkmanager_keyfiles(tmp_path):
+    text = """\
+[connection]
+id=lan
+interface-name=ens18
+
+[ipv4]
+method=auto
+route1=10.200.1.0/24,192.168.8.21
+route2=10.200.2.0/24,192.168.8.22,50
+route2_options=onlink=true
+route3=10.200.1.0/24,192.168.8.99
+route3_options=table=100
+
+[ipv6]
+route1=fd00:200:1::/64,fd00::21
+"""
+    files = {
+        "/etc/NetworkManager/system-connections/lan.nmconnection": text,
+        "/run/NetworkManager/system-connections/netplan-ens18.nmconnection": text,
+    }
+    place = "/etc/NetworkManager/system-connections/lan.nmconnection"
+    assert read(tmp_path, files) == [
+        f"{place}:7 10.200.1.0/24 via 192.168.8.21 dev ens18",
+        f"{place}:8 10.200.2.0/24 via 192.168.8.22 dev ens18 metric 50",
+        f"{place}:14 fd00:200:1::/64 via fd00::21 dev ens18",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.200.1.0/24 via 192.168.8.21\n",
+        "ADDRESS0=10.200.1.0\nNETMASK0=255.255.255.0\nGATEWAY0=192.168.8.21\n",
+        "ADDRESS0='10.200.1.0'\nGATEWAY0=\"192.168.8.21\"\nNETMASK0=255.255.255.0\n",
+    ],
+)
+def test_route_files_of_red_hat_in_both_forms(tmp_path, text):
+    path = "/etc/sysconfig/network-scripts/route-ens18"
+    assert read(tmp_path, {path: text}) == [f"{path}:1 10.200.1.0/24 via 192.168.8.21 dev ens18"]
+
+
+def test_up_lines_of_ifupdown_with_the_device_of_their_stanza_wherever_they_are_sourced_from(tmp_path):
+    files = {
+        "/etc/network/interfaces": "source interfaces.d/*\nsource-directory /run/network/more\n\nauto ens18\n"
+        "iface ens18 inet static\n  address 192.168.8.20/24\n  up ip route add 10.200.1.0/24 via 192.168.8.21 || true\n"
+        "iface ens18 inet6 static\n  # up ip route add 10.200.3.7/32 via 192.168.8.23\n"
+        "  post-up /sbin/ip -4 r replace 10.200.2.0/24 via 192.168.8.22 dev $IFACE metric 5\n",
+        "/etc/network/interfaces.d/a": "iface ens19 inet manual\n\tup route add -net 10.200.1.0 netmask 255.255.255.0 gw 192.168.8.31 eth7\n",
+        "/run/network/more/b": "iface ens20 inet manual\n up route add -host 10.200.3.7 gw 192.168.8.23 dev ens20\n",
+        "/etc/network/if-up.d/routes": '#!/bin/sh\n[ "$IFACE" = ens18 ] && ip route add 10.200.2.0/24 \\\n  via 192.168.8.22 dev "$IFACE"\n',
+    }
+    assert read(tmp_path, files) == [
+        "/etc/network/interfaces:7 10.200.1.0/24 via 192.168.8.21 dev ens18",
+        "/etc/network/interfaces:10 10.200.2.0/24 via 192.168.8.22 dev ens18 metric 5",
+        "/etc/network/interfaces.d/a:2 10.200.1.0/24 via 192.168.8.31 dev eth7",
+        "/run/network/more/b:2 10.200.3.7/32 via 192.168.8.23 dev ens20",
+        "/etc/network/if-up.d/routes:2 10.200.2.0/24 via 192.168.8.22",
+    ]
+
+
+def test_units_and_scripts_that_run_at_boot(tmp_path):
+    files = {
+        "/etc/systemd/system/pod-routes.service": "[Service]\nType=oneshot\nExecStart=-/bin/sh -c 'ip route add 10.200.1.0/24 via 192.168.8.21; ip r a blackhole 10.200.2.0/24'\n",
+        "/etc/rc.local": "#!/bin/sh\nif true; then ip route add 10.200.2.0/24 nexthop via 192.168.8.22 nexthop via 192.168.8.23; fi\n"
+        "ip route del 10.200.1.0/24\nip route add 10.200.1.0/24 via 192.168.8.21 table 7\necho ip route\n",
+    }
+    assert read(tmp_path, files) == [
+        "/etc/systemd/system/pod-routes.service:3 10.200.1.0/24 via 192.168.8.21",
+        "/etc/systemd/system/pod-routes.service:3 blackhole 10.200.2.0/24",
+        "/etc/rc.local:2 10.200.2.0/24",
+    ]
+
+
+def test_what_cannot_be_read_is_said_and_stops_nothing(tmp_path, monkeypatch):
+    root = machine(tmp_path, {"/etc/netplan/01.yaml": "network: [\n", "/etc/netplan/02.yaml": SEED})
+    found = configured_routes(root, WANTED)
+    assert [path for path, _ in found.unread] == ["/etc/netplan/01.yaml"]
+    assert len(found.routes) == 2
+
+
+def test_a_file_for_root_alone_is_said_to_an_ordinary_user(tmp_path, monkeypatch):
+    root = machine(tmp_path, {"/etc/netplan/02.yaml": SEED})
+    real = open
+
+    def refused(path, *args, **kwargs):
+        if os.fspath(path).endswith("02.yaml"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr("builtins.open", refused)
+    found = configured_routes(root, WANTED)
+    assert not found.routes
+    assert [(path, "Permission denied" in why) for path, why in found.unread] == [("/etc/netplan/02.yaml", True)]
