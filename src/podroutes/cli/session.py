@@ -111,7 +111,8 @@ def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib) -> "Whol
     )
     whole = plan_whole(source.claims, own, fib, Root(), wish)
     if whole.why:
-        print(f"podroutes: --persist {wish.backend} is {whole.backend}: {whole.why}", file=sys.stderr)
+        chosen = f" is {whole.backend}" if whole.backend else ""
+        print(f"podroutes: --persist {wish.backend}{chosen}: {whole.why}", file=sys.stderr)
     return whole
 
 

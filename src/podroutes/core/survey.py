@@ -1,18 +1,25 @@
 """What became of every route that should be here, and of every route of ours that is."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from podroutes.core.ownership import lasts, node_names, ours
 from podroutes.core.planning import Planned
+from podroutes.model.address import Prefix
 from podroutes.model.fib import Fib
 from podroutes.model.lasting import Ledger
 from podroutes.model.survey import Entry
 
 
-def survey(planned: Planned, fib: Fib, ledger: Ledger) -> list[Entry]:
-    """Return an entry for every route of ours in FIB and every wanted one, in order of destination."""
+def survey(planned: Planned, fib: Fib, ledger: Ledger, configured: Container[Prefix] = ()) -> list[Entry]:
+    """Return an entry for every route of ours in FIB and every wanted one, in order of destination.
+
+    CONFIGURED has the destinations to which the administrator's own files make the wanted route at the next boot.
+    """
     entries = sorted(_entries(planned, fib, ledger), key=lambda entry: (entry.route.dst, entry.route.metric))
-    return [entry._replace(lasts=entry.state != "foreign" and lasts(entry.route, ledger)) for entry in entries]
+    return [
+        entry._replace(lasts=entry.route.dst in configured or (entry.state != "foreign" and lasts(entry.route, ledger)))
+        for entry in entries
+    ]
 
 
 def _entries(planned: Planned, fib: Fib, ledger: Ledger) -> Iterator[Entry]:

@@ -8,6 +8,14 @@ Severity = Literal["error", "warning"]
 
 # The stable codes: what each means, and what to do about it. docs/problems.md is this table, held to it by a test.
 CODES: dict[str, tuple[str, str]] = {
+    "also-configured": (
+        "The administrator's own configuration makes this route at every boot, too.",
+        "Nothing has to be done: podroutes leaves it to that file, and keeps the others.",
+    ),
+    "configured-differently": (
+        "The administrator's own configuration makes another route to this podCIDR at every boot.",
+        "Take the line that is named out of the file; until then podroutes does not write its own route down.",
+    ),
     "duplicate-internal-ip": (
         "Two nodes have the same InternalIP, so a route through it could end at either.",
         "Give each node its own address.",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from podroutes.core.claims import Claims
+from podroutes.core.configured import Overlap, not_taken_over, overlap, problems, without_configured
 from podroutes.core.ownership import standing
 from podroutes.core.planning import Planned, plan_here
 from podroutes.errors import PersistError
@@ -12,6 +13,7 @@ from podroutes.model.fib import Fib, Link
 from podroutes.model.lasting import File, FileChange, Lasting, Ledger, Setting, written
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, NextHop, Route
+from podroutes.model.text import listing
 from podroutes.persist import backend
 from podroutes.persist.extras import FORWARDING, forwarding, protocol_name
 from podroutes.persist.ledger import Found, find
@@ -46,6 +48,7 @@ class Whole(NamedTuple):
     backend: str = ""
     why: str = ""
     found: Found = Found({})
+    configured: Overlap = Overlap({}, {})
 
 
 def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> Whole:
@@ -56,7 +59,7 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     """
     found = find(root)
     if not (wish.backend or wish.sysctl or any(found.files.values())):
-        return Whole(plan_here(claims, own, fib, adopt=wish.adopt), Ledger())
+        return _kernel_alone(plan_here(claims, own, fib, adopt=wish.adopt), root, adopt=wish.adopt)
 
     def plan(name: str) -> tuple[Planned, Ledger]:
         ledger = found.ledger(name)
@@ -64,22 +67,69 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
 
     name, why = wish.backend, ""
     if name == AUTO:
-        from podroutes.persist.detect import detect  # noqa: PLC0415, knows all managers
-
         first, ledger = plan("")
-        devices = {lasting.route.dev for lasting in standing(first.plan, first.desired, fib, ledger)}
-        name, why = detect(root, [link for link in fib.links if link.name in devices])
-    elif not name and len(found.backends) < 2:
+        name, why = _detected(
+            first, standing(*first, fib, ledger), configured_overlap(root, first), _Here(root, fib.links, found, ledger)
+        )
+    if not name and len(found.backends) < 2:
         name = next(iter(found.backends), "")
     planned, ledger = plan("" if name == NONE else name)
+    lines = configured_overlap(root, planned)
+    planned = planned._replace(plan=not_taken_over(planned.plan, lines))
+    routes = standing(*planned, fib, ledger)
+    said = problems(routes, lines) if name and name != NONE and wish.backend else []
+    planned = _with(planned, problems=(*planned.plan.problems, *said))
     try:
-        files = _files(name, standing(*planned, fib, ledger), _Here(root, fib.links, found, ledger), wish)
+        kept = without_configured(routes, lines)
+        files = _files(name, kept, _Here(root, fib.links, found, ledger), wish)
     except PersistError as error:
         if wish.backend:
             raise
         problem = Problem("error", "not-persistent", str(error))
         return Whole(_with(planned, problems=(*planned.plan.problems, problem)), ledger, name)
-    return Whole(_with(planned, files=files), ledger, "" if name == NONE else name, why, found)
+    return Whole(_with(planned, files=files), ledger, "" if name == NONE else name, why, found, lines)
+
+
+def _kernel_alone(planned: Planned, root: Root, *, adopt: bool) -> Whole:
+    """Return the plan of a machine without files of ours; the administrator's are read where somebody else's routes matter."""
+    if not adopt and not any(each.code == "foreign-route" for each in planned.plan.problems):
+        return Whole(planned, Ledger())
+    lines = configured_overlap(root, planned)
+    return Whole(planned._replace(plan=not_taken_over(planned.plan, lines)), Ledger(), configured=lines)
+
+
+def _detected(planned: Planned, routes: Sequence[Lasting], lines: Overlap, here: _Here) -> tuple[str, str]:
+    """Return the backend for what has to be kept, and how it was found; "" where the administrator's files keep everything.
+
+    Raises PersistError where nothing of ours stands, with what to do about it.
+    """
+    from podroutes.persist.detect import detect  # noqa: PLC0415, knows all managers
+
+    kept = without_configured(routes, lines)
+    foreign = [each for each in planned.plan.problems if each.code == "foreign-route" and each.dst not in lines.same]
+    if not kept and foreign:
+        raise PersistError(
+            f"there are no routes of ours to keep: {len(foreign)} wanted {'is' if len(foreign) == 1 else 'are'} somebody else's; "
+            "`podroutes apply --adopt --persist auto` takes over those that are as wanted"
+        )
+    if not kept and lines.same:
+        files = listing(sorted({line.path for line in lines.same.values()}))
+        return "", f"{files} keeps every route that is wanted, so that there is nothing to write"
+    devices = {each.route.dev for each in kept}
+    return detect(here.root, [link for link in here.links if link.name in devices])
+
+
+def configured_overlap(root: Root, planned: Planned) -> Overlap:
+    """Return what the administrator's own files make of the routes that are wanted."""
+    from podroutes.persist.configured import configured_routes  # noqa: PLC0415, knows all managers
+
+    wanted = [
+        Route(claim.dst, (NextHop(via, dev or None),))
+        for rows in planned.desired.wanted.values()
+        for claim, via, dev in zip(rows.claims, rows.vias, rows.routes.dev, strict=True)
+    ]
+    wanted += planned.desired.out_of_reach.values()
+    return overlap(wanted, configured_routes(root, (route.dst for route in wanted)).routes)
 
 
 def _with(planned: Planned, **fields: object) -> Planned:

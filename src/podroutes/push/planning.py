@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from podroutes.core.claims import Claims
+from podroutes.core.configured import left_behind
 from podroutes.core.identity import named_node
 from podroutes.core.ownership import ours
 from podroutes.errors import PersistError, PushError
@@ -13,6 +14,7 @@ from podroutes.model.fib import Fib
 from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Change, Plan
 from podroutes.persist import carry
+from podroutes.persist.configured import configured_routes
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
 from podroutes.persist.whole import Wish, plan_whole
@@ -64,7 +66,8 @@ def _removal(node: Node, seen: Seen, snapshot: Fib, root: Root) -> Plan:
     files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
     routes = {route for route in seen.host.routes if route.ours} | set(ours(snapshot, found.ledger("")))
     changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
-    return Plan(node.name, changes, 0, (), tuple(files) or None)
+    lines = configured_routes(root, (route.dst for route in routes)).routes
+    return Plan(node.name, changes, 0, tuple(left_behind(changes, lines)), tuple(files) or None)
 
 
 def _put(directory: Path, remote: Remote) -> None:

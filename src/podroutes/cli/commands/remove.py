@@ -6,6 +6,7 @@ import os
 from podroutes.cli import options, session
 from podroutes.cli.execution import carry_out, say_later
 from podroutes.cli.parser import Parser
+from podroutes.core.configured import left_behind
 from podroutes.core.ownership import ours
 from podroutes.errors import AgentError
 from podroutes.kernel import Kernel
@@ -13,6 +14,7 @@ from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Change, Plan
 from podroutes.persist import carry
+from podroutes.persist.configured import configured_routes
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
 from podroutes.probe import presence
@@ -61,4 +63,5 @@ def _plan(kernel: Kernel) -> Plan:
         routes.update(ours(kernel.snapshot(), ledger))
     changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
     files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
-    return Plan(os.uname().nodename, changes, 0, (), tuple(files) or None)
+    lines = configured_routes(Root(), (route.dst for route in routes)).routes
+    return Plan(os.uname().nodename, changes, 0, tuple(left_behind(changes, lines)), tuple(files) or None)

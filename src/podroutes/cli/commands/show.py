@@ -30,8 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
     source = session.read_source(arguments)
     with NetlinkKernel() as kernel:
         fib = kernel.snapshot()
+    from podroutes.persist.root import Root  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.persist.whole import configured_overlap  # noqa: PLC0415
+
     planned, ledger, *_ = session.plan_whole(arguments, source, fib)
-    entries = survey(planned, fib, ledger)
+    entries = survey(planned, fib, ledger, configured_overlap(Root(), planned).same)
     if arguments.output == "json":
         session.say_json(data.survey(planned.plan.node, entries, planned.plan.problems))
     else:

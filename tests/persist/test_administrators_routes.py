@@ -1,0 +1,148 @@
+"""Machines on which the administrator has written the routes down already: never two of one route, and what stands where is said."""
+
+import pytest
+
+from persist.test_configured import SEED as TYPED
+from persist.test_whole import Worker, self_routes
+from podroutes.core.configured import left_behind
+from podroutes.core.survey import survey
+from podroutes.errors import PersistError
+from podroutes.model.lasting import Ledger
+from podroutes.model.plan import Change
+from podroutes.persist.configured import configured_routes
+from podroutes.persist.ledger import find
+from podroutes.persist.whole import configured_overlap
+from support.notation import cluster, route
+
+ONE = "network: {ethernets: {ens18: {routes: [{to: 10.200.1.0/24, via: %s}]}}}\n"
+STATIC = [route(f"10.200.{n}.0/24 via 192.168.8.2{n} dev ens18 proto static") for n in (1, 2)]
+FILE = "/etc/netplan/00-installer-config.yaml"
+NETPLAN_NETWORKD = "/etc/systemd/network/10-netplan-ens18.network.d/50-podroutes.conf"
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """worker-0, whose interface networkd has; netplan gave it that."""
+    made = Worker(tmp_path)
+    for name in ("/etc/network/interfaces", "/run/NetworkManager/devices/2"):
+        made.root.path(name).unlink()
+    return made
+
+
+def told(worker, *arguments, **wish):
+    """Return the problems of a plan as ``severity code: fix``."""
+    plan = worker.plan(*arguments, **wish).planned.plan
+    return [f"{each.severity} {each.code} {each.dst}: {each.advice}" for each in plan.problems]
+
+
+def written(worker):
+    """Return which destinations files of ours keep."""
+    return sorted(str(dst) for dst, _, _ in find(worker.root).ledger("").written)
+
+
+def test_a_route_that_a_file_keeps_already_is_left_to_it(worker):
+    worker.write(FILE, ONE % "192.168.8.21")
+    worker.apply(backend="networkd")
+    assert written(worker) == ["10.200.2.0/24"]
+    (problem,) = worker.plan(backend="networkd").planned.plan.problems
+    assert (problem.severity, problem.code) == ("warning", "also-configured")
+    assert problem.message == (
+        f'node "worker-1": {FILE}:1 makes 10.200.1.0/24 via 192.168.8.21 dev ens18 at every boot, too; podroutes leaves it there'
+    )
+
+
+def test_a_file_of_ours_gives_up_what_the_administrator_writes_down_later(worker):
+    worker.apply(backend="networkd")
+    assert written(worker) == ["10.200.1.0/24", "10.200.2.0/24"]
+    worker.write(FILE, ONE % "192.168.8.21")
+    worker.apply()
+    assert written(worker) == ["10.200.2.0/24"]
+    assert not worker.plan().planned.plan.pending
+    worker.root.path(FILE).unlink()
+    worker.apply()
+    assert written(worker) == ["10.200.1.0/24", "10.200.2.0/24"]
+
+
+def test_another_next_hop_in_the_administrators_file_is_an_error_that_names_the_line(worker):
+    worker.write(FILE, ONE % "192.168.8.99")
+    worker.apply(backend="networkd")
+    assert written(worker) == ["10.200.2.0/24"], "the other routes are kept"
+    assert told(worker, backend="networkd") == [
+        f"error configured-differently 10.200.1.0/24: take that line out of {FILE}:1, then run it again"
+    ]
+    assert len(worker.table()) == 2, "and both stand in the kernel"
+
+
+def test_two_lines_for_one_destination_are_wrong_when_one_of_them_is(worker):
+    both = "network: {ethernets: {ens18: {routes: [{to: 10.200.1.0/24, via: 192.168.8.21}, {to: 10.200.1.0/24, via: 192.168.8.9}]}}}\n"
+    worker.write(FILE, both)
+    assert [line.split(":")[0] for line in told(worker, backend="networkd")] == [
+        "error configured-differently 10.200.1.0/24"
+    ]
+
+
+def test_the_tutorials_machine_is_left_as_it_is_and_nobody_is_sent_to_adopt(worker):
+    worker.write(FILE, TYPED.replace("        metric: 50\n", ""))
+    worker.kernel.routes += STATIC
+    for wish in ({}, {"adopt": True}, {"backend": "auto"}, {"backend": "auto", "adopt": True}):
+        whole = worker.plan(**wish)
+        assert not whole.planned.plan.pending, wish
+        fixes = [each.advice for each in whole.planned.plan.problems if each.code == "foreign-route"]
+        assert all("makes this route at every boot" in fix for fix in fixes), wish
+    assert (
+        worker.plan(backend="auto").why == f"{FILE} keeps every route that is wanted, so that there is nothing to write"
+    )
+
+
+def test_routes_that_were_typed_by_hand_are_taken_over_and_kept(worker):
+    worker.kernel.routes += STATIC
+    with pytest.raises(PersistError, match=r"2 wanted are somebody else's; `podroutes apply --adopt --persist auto`"):
+        worker.plan(backend="auto")
+    worker.apply(backend="auto", adopt=True)
+    assert written(worker) == ["10.200.1.0/24", "10.200.2.0/24"]
+    assert all("proto 107" in line for line in worker.table())
+
+
+def test_a_foreign_route_that_leads_elsewhere_is_traced_to_its_line(worker):
+    worker.write(FILE, ONE % "192.168.8.99")
+    worker.kernel.routes.append(route("10.200.1.0/24 via 192.168.8.99 dev ens18 proto static"))
+    assert told(worker) == [
+        f"error foreign-route 10.200.1.0/24: take 10.200.1.0/24 via 192.168.8.99 dev ens18 out of {FILE}:1, and delete the route"
+    ]
+
+
+def test_a_node_that_moves_is_not_kept_by_the_old_line(worker):
+    """The kernel follows the inventory; the file is named, since it brings the old next hop back at the next boot."""
+    worker.write(FILE, ONE % "192.168.8.21")
+    worker.apply(backend="networkd")
+    moved = cluster(
+        "worker-0 192.168.8.20 10.200.0.0/24",
+        "worker-1 192.168.8.31 10.200.1.0/24",
+        "worker-2 192.168.8.22 10.200.2.0/24",
+    )
+    worker.apply(moved, backend="networkd")
+    assert "10.200.1.0/24 via 192.168.8.31 proto 107" in worker.table()
+    assert [line.split(":")[0] for line in told(worker, moved, backend="networkd")] == [
+        "error configured-differently 10.200.1.0/24"
+    ]
+
+
+def test_remove_says_what_the_administrators_file_will_make_again(worker):
+    worker.write(FILE, ONE % "192.168.8.21")
+    gone = [Change("delete", each) for each in self_routes()]
+    lines = configured_routes(worker.root, (each.route.dst for each in gone)).routes
+    (problem,) = left_behind(gone, lines)
+    assert problem.message == (
+        f"{FILE}:1 makes 10.200.1.0/24 via 192.168.8.21 dev ens18: it is gone until the network manager reads its files again"
+    )
+
+
+def test_show_knows_that_a_line_of_the_administrator_brings_a_route_back(worker):
+    worker.apply()
+    worker.write(FILE, ONE % "192.168.8.21")
+    planned = worker.plan().planned
+    entries = survey(planned, worker.kernel.snapshot(), Ledger(), configured_overlap(worker.root, planned).same)
+    assert [(str(each.route.dst), each.state, each.lasts) for each in entries] == [
+        ("10.200.1.0/24", "ok", True),
+        ("10.200.2.0/24", "ok", False),
+    ]
