@@ -46,8 +46,11 @@ class Backend(Protocol):
     def away(self, dev: str, /) -> str:
         """Return what the manager of another machine presumably calls DEV."""
 
-    def place(self, root: Root, link: Link, /) -> str:
-        """Return what the manager calls LINK; PersistError where it does not manage it."""
+    def place(self, root: Root, link: Link, links: Sequence[Link], /) -> str:
+        """Return what the manager calls LINK, one of LINKS.
+
+        PersistError where it does not manage it, and where what is written for it would hold for another of LINKS as well.
+        """
 
     def running(self, root: Root, link: Link, /) -> str:
         """Return what says that the manager runs and has LINK, "" where nothing does."""

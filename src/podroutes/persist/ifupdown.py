@@ -43,7 +43,7 @@ def away(dev: str) -> str:
     return safe(dev)
 
 
-def place(root: Root, link: Link) -> str:
+def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
     """Return the device's name, if a stanza of ifupdown's files is about it."""
     if not has_stanza(root, link.name):
         raise PersistError(f"no `iface {safe(link.name)}` in {_FILES[0]} or interfaces.d: ifupdown does not know it")

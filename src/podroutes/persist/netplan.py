@@ -57,18 +57,25 @@ def away(dev: str) -> str:
     return f"ethernets.{safe(dev)}"
 
 
-def place(root: Root, link: Link) -> str:
+def place(root: Root, link: Link, links: Sequence[Link]) -> str:
     """Return section and id of LINK in the administrator's files.
 
-    PersistError where netplan leaves LINK to NetworkManager, which gives the routes a metric of its own choice.
+    PersistError where netplan leaves LINK to NetworkManager, which gives the routes a metric of its own choice, where the id is
+    about another of LINKS, too, and where cloud-init may write it anew under another name.
     """
-    from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
+    from podroutes.persist.netplan_ids import find, made_by_cloud_init  # noqa: PLC0415, needs a YAML parser
 
-    place = find(root, link)
+    place = find(root, link, links)
     if networkmanager.running(root, link) and not networkd.running(root, link):
         raise PersistError(
             f"netplan leaves {safe(link.name)} to NetworkManager, which changes the routes of netplan's files; "
             "use --persist networkmanager"
+        )
+    if file := made_by_cloud_init(root, place):
+        raise PersistError(
+            f"cloud-init writes {file} and may give {place} another name at a boot, which would take the interface's addresses away; "
+            "use --persist networkd, or tell cloud-init to leave the network alone: write `network: {config: disabled}` to "
+            "/etc/cloud/cloud.cfg.d/99-network.cfg"
         )
     return place
 
@@ -85,7 +92,7 @@ def configured(root: Root, link: Link) -> str:
     from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
 
     try:
-        return f"/etc/netplan has {find(root, link)}"
+        return f"/etc/netplan has {find(root, link, ())}"
     except PersistError:  # they are about other devices
         return ""
 

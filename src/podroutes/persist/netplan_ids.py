@@ -1,5 +1,6 @@
 """The administrator's netplan files: what they call an interface, and what netplan makes of them together with ours."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -13,28 +14,53 @@ from podroutes.persist.root import Root
 from podroutes.persist.text import is_ours
 
 _DIRECTORIES = ("/lib/netplan", "/etc/netplan", "/run/netplan")  # of files with one name the last counts, netplan(5)
+_CLOUD_CONFIGS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
+# `network: {config: disabled}`, which tells cloud-init to leave the network alone; cloud-init's documentation on network configuration
+_NETWORK_DISABLED = re.compile(r"^network:\s*(?:\{\s*|\n\s+)config:\s*['\"]?disabled", re.MULTILINE)
 _SECTIONS = ("ethernets", "wifis", "bonds", "bridges", "vlans", "tunnels", "modems", "dummy-devices", "vrfs")
 
 
-def find(root: Root, link: Link) -> str:
-    """Return ``SECTION.ID`` of LINK; PersistError where no id or more than one is about it.
+def find(root: Root, link: Link, links: Sequence[Link]) -> str:
+    """Return ``SECTION.ID`` of LINK; PersistError where no id or more than one is about it, or the id is about another of LINKS as well.
 
     An id that does not exist must never be written: netplan takes it for a new interface, without the addresses of the old.
     """
-    found = [
-        f"{section}.{name}"
+    found = {
+        f"{section}.{name}": body
         for section, interfaces in _merged(root).items()
         for name, body in interfaces.items()
         if _is_about(root, link.name, name, body)
-    ]
-    if len(found) == 1:
-        return found[0]
+    }
     dev = printable(link.name)
-    if found:
+    if not found:
+        raise PersistError(f"no interface of /etc/netplan is {dev}: netplan does not manage it; try --persist auto")
+    if len(found) > 1:
         raise PersistError(
-            f"netplan has {listing(found)} for the one interface {dev}: leave one of them, or use --persist networkd"
+            f"netplan has {listing(list(found))} for the one interface {dev}: leave one of them, or use --persist networkd"
         )
-    raise PersistError(f"no interface of /etc/netplan is {dev}: netplan does not manage it; try --persist auto")
+    ((place, body),) = found.items()
+    name = place.partition(".")[2]
+    others = [other.name for other in links if other != link and _is_about(root, other.name, name, body)]
+    if others:
+        raise PersistError(
+            f"netplan's {place} is for {listing(sorted(map(printable, others)))} as well as for {dev}: routes under it would come up on "
+            f"all of them. Give {dev} an id of its own there, or use --persist systemd"
+        )
+    return place
+
+
+def made_by_cloud_init(root: Root, place: str) -> str:
+    """Return the file in which cloud-init defines PLACE (``SECTION.ID``) and may rename it at a boot, "" where it does not."""
+    section, _, id_ = place.partition(".")
+    for pattern in _CLOUD_CONFIGS:
+        for path in root.glob(pattern):
+            if _NETWORK_DISABLED.search(root.read(path) or ""):
+                return ""
+    for path, text in _files(root):
+        interfaces = _network(path, text).get(section)
+        if "cloud-init" in path and isinstance(interfaces, dict) and id_ in map(str, interfaces):
+            return path
+    return ""
 
 
 def _merged(root: Root) -> dict[str, dict[str, dict[str, Any]]]:

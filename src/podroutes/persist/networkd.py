@@ -14,6 +14,7 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.lasting import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
+from podroutes.model.text import listing, printable
 from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root, keyfile
 from podroutes.persist.text import HEADER, by_device, metric, remark_by, safe
@@ -61,14 +62,23 @@ def away(dev: str) -> str:
     return f"{safe(dev)}.network"
 
 
-def place(root: Root, link: Link) -> str:
-    """Return the base name of the .network file that networkd says it uses for LINK."""
-    base = PurePosixPath(network_file(root, link)).name
-    if not base:
+def place(root: Root, link: Link, links: Sequence[Link]) -> str:
+    """Return the base name of the .network file that networkd says it uses for LINK, and for no other of LINKS.
+
+    A drop-in holds for every device that the file matches: routes would come up on all of them, and networkd makes them onlink.
+    """
+    file = network_file(root, link)
+    if not file:
         raise PersistError(
             f"systemd-networkd has no .network file for {safe(link.name)}; see `networkctl status {link.name}`, or --persist auto"
         )
-    return base
+    others = [other.name for other in links if other != link and network_file(root, other) == file]
+    if others:
+        raise PersistError(
+            f"{file} is for {listing(sorted(map(printable, others)))} as well as for {link.name}: routes in it would come up on all of "
+            f"them. Give {link.name} a .network file of its own that sorts before it, or use --persist systemd"
+        )
+    return PurePosixPath(file).name
 
 
 def network_file(root: Root, link: Link) -> str:

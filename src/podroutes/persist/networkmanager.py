@@ -64,7 +64,7 @@ def away(dev: str) -> str:
     return safe(dev)
 
 
-def place(root: Root, link: Link) -> str:
+def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
     """Return the device's name, if NetworkManager manages it."""
     if not running(root, link):
         raise PersistError(f"NetworkManager does not manage {safe(link.name)}; see `nmcli device`, or --persist auto")

@@ -61,7 +61,7 @@ def away(dev: str) -> str:
     return safe(dev)
 
 
-def place(root: Root, link: Link) -> str:  # noqa: ARG001, the unit asks for no device
+def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, the unit asks for no device
     """Return the device's name: the unit does for every one."""
     return safe(link.name)
 

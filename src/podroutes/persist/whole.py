@@ -148,7 +148,7 @@ def _wanted(name: str, routes: Sequence[Lasting], here: _Here, wish: Wish) -> It
     if name:
         chosen, there = backend(name), here.found.files[name]
         devices = {lasting.route.dev for lasting in routes}
-        places = {link.name: chosen.place(here.root, link) for link in here.links if link.name in devices}
+        places = {link.name: chosen.place(here.root, link, here.links) for link in here.links if link.name in devices}
         setting = Setting(places, tuple(wish.command()), tuple(there))
         files = chosen.render(routes, setting)
         first: Sequence[File | None] = [None] * len(files)
