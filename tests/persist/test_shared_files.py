@@ -80,3 +80,18 @@ def test_an_id_that_was_renamed_since_is_a_change_of_the_plan(worker):
     )
     (change,) = worker.plan().planned.plan.files
     assert (change.action, "    id0:\n" in change.file.text, "ens18:" in change.file.text) == ("replace", True, False)
+
+
+def test_ifupdown2_that_runs_no_scripts_is_not_the_place(worker):
+    worker.write("/etc/network/interfaces", "iface ens18 inet static\n")
+    worker.write("/usr/share/ifupdown2/__main__.py", "")
+    worker.write("/etc/network/ifupdown2/ifupdown2.conf", "addon_scripts_support=0\n")
+    with pytest.raises(PersistError, match=r"runs no scripts here .*: set it to 1, or use --persist systemd"):
+        worker.plan(backend="ifupdown")
+
+
+@pytest.mark.parametrize("line", ["source /run/network/interfaces.d/*", "source-directory /run/network/interfaces.d"])
+def test_a_stanza_in_a_sourced_directory_is_one(worker, line):
+    worker.write("/etc/network/interfaces", f"{line}\n")
+    worker.write("/run/network/interfaces.d/lan", "auto ens18\niface ens18 inet dhcp\n")
+    assert worker.plan(backend="auto").backend == "ifupdown"

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 PROTOCOL = OURS
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup looks for scripts each time
-_FILES = ("/etc/network/interfaces", "/etc/network/interfaces.d/*")
+_INTERFACES = "/etc/network/interfaces"
+_DEFAULT_SOURCE = "/etc/network/interfaces.d/*"  # Debian's own file sources it; ifupdown-ng does without being told
+_IFUPDOWN2 = "/etc/network/ifupdown2/ifupdown2.conf"
+_NO_SCRIPTS = re.compile(r"^\s*addon_scripts_support\s*=\s*0\s*$", re.MULTILINE)
 _COMMANDS = {"up", "post-up", "pre-up"}  # what runs commands when an interface comes up, interfaces(5)
 _SOURCES = {"source", "source-directory"}
 _SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
@@ -34,7 +37,8 @@ _STATE = "/run/network/ifstate"
 
 def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
     """Return the script; it runs once for each family of the interface, and IPv6 routes wait for the second time."""
-    lines = ["PATH=$PATH:/usr/sbin:/sbin", "exec >&2", *hook("$IFACE", routes, setting.places), "exit 0"]
+    # An address may be that of an alias, ens18:1, whose hooks run after those of ens18.
+    lines = ["PATH=$PATH:/usr/sbin:/sbin", "exec >&2", *hook("${IFACE%%:*}", routes, setting.places), "exit 0"]
     return (File(PATH, "#!/bin/sh\n" + HEADER + "\n".join(lines) + "\n", 0o755),)
 
 
@@ -44,17 +48,25 @@ def away(dev: str) -> str:
 
 
 def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
-    """Return the device's name, if a stanza of ifupdown's files is about it."""
+    """Return the device's name, if a stanza of ifupdown's files is about it and scripts are run for it."""
     if not has_stanza(root, link.name):
-        raise PersistError(f"no `iface {safe(link.name)}` in {_FILES[0]} or interfaces.d: ifupdown does not know it")
+        raise PersistError(
+            f"no `iface {safe(link.name)}` in {_INTERFACES} or what it sources: ifupdown does not know it"
+        )
+    if _NO_SCRIPTS.search(root.read(_IFUPDOWN2) or "") and root.path("/usr/share/ifupdown2").is_dir():
+        raise PersistError(
+            f"ifupdown2 runs no scripts here ({_IFUPDOWN2}: addon_scripts_support=0): set it to 1, or use --persist systemd"
+        )
     return safe(link.name)
 
 
 def has_stanza(root: Root, dev: str) -> bool:
-    """Whether ifupdown configures DEV; files that are included from elsewhere are not followed."""
-    stanza = re.compile(rf"^[ \t]*iface[ \t]+{re.escape(dev)}(?!\S)", re.MULTILINE)
-    names = (name for pattern in _FILES for name in root.glob(pattern) if root.path(name).is_file())
-    return any(stanza.search(root.read(name) or "") for name in names)
+    """Whether ifupdown configures DEV, or an alias of it, in /etc/network/interfaces or a file that is sourced from there."""
+    from podroutes.persist.configured import Reader  # noqa: PLC0415, which knows all managers
+
+    stanza = re.compile(rf"^[ \t]*iface[ \t]+{re.escape(dev)}(?::\S+)?(?!\S)", re.MULTILINE)
+    reader = Reader(root)
+    return any(stanza.search(reader.read(path)) for path in (*_interfaces(reader), *reader.glob(_DEFAULT_SOURCE)))
 
 
 def running(root: Root, link: Link) -> str:
@@ -65,7 +77,7 @@ def running(root: Root, link: Link) -> str:
 
 def configured(root: Root, link: Link) -> str:
     """Return which file has a stanza for LINK."""
-    return f"{_FILES[0]} has a stanza for {link.name}" if has_stanza(root, link.name) else ""
+    return f"{_INTERFACES} has a stanza for {link.name}" if has_stanza(root, link.name) else ""
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
@@ -87,7 +99,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
 def _interfaces(reader: "Reader") -> Iterator[str]:
     """Yield /etc/network/interfaces and every file that it names with ``source``, each once."""
-    waiting, seen = [_FILES[0]], set[str]()
+    waiting, seen = [_INTERFACES], set[str]()
     while waiting:
         path = waiting.pop(0)
         if path in seen:
