@@ -1,5 +1,6 @@
 """Every test runs in network namespaces of its own: the session leaves the machine's namespace before the first one."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -31,6 +32,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 SHUT_OUT = pytest.StashKey[str]()
+
+
+@pytest.fixture(autouse=True)
+def _state_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let commands remember what they deleted for one test, and nowhere but in its own directory."""
+    monkeypatch.setenv("PODROUTES_STATE_DIR", str(tmp_path_factory.getbasetemp() / f"state-{next(_states)}"))
+
+
+_states = itertools.count()
 
 
 class Namespace:

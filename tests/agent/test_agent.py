@@ -12,7 +12,7 @@ import pytest
 
 from agent.conftest import until
 from podroutes.agent import loop
-from podroutes.core import guard
+from podroutes.core import hold as guard
 from podroutes.kernel.watch import KernelWatch
 
 OWN = "worker-0 192.168.8.20 10.200.0.0/24"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podroutes.core.guard import AGAIN, Guard, too_many
+from podroutes.core.hold import AGAIN, Guard, too_many
 from podroutes.model.address import parse_prefix
 
 TEN = frozenset(parse_prefix(f"10.200.{third}.0/24") for third in range(10))

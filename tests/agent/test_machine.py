@@ -8,7 +8,7 @@ import pytest
 from podroutes.agent.machine import Machine, Settings
 from podroutes.agent.view import View
 from podroutes.core.claims import examine
-from podroutes.core.guard import AGAIN, Guard
+from podroutes.core.hold import AGAIN, Guard
 from podroutes.core.rivalry import PATIENCE, Rivalry
 from podroutes.errors import IdentityError
 from podroutes.inventory import Inventory

@@ -20,7 +20,7 @@ from podroutes.agent.record import Record
 from podroutes.agent.schedule import CONFIRM, Schedule
 from podroutes.agent.source import Source
 from podroutes.agent.view import View
-from podroutes.core.guard import AGAIN
+from podroutes.core.hold import AGAIN
 from podroutes.errors import AgentError, PodroutesError
 from podroutes.kernel.watch import KernelWatch, program_of
 from podroutes.model.status import SourceStatus

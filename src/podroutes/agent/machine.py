@@ -6,7 +6,7 @@ from typing import NamedTuple
 from podroutes.agent.view import View
 from podroutes.core.advice import refusals
 from podroutes.core.claims import Claims, examine
-from podroutes.core.guard import Guard
+from podroutes.core.hold import Guard
 from podroutes.core.identity import named_node, this_node
 from podroutes.core.planning import plan_here
 from podroutes.core.prompt import Known, Prompt

@@ -1,8 +1,9 @@
 """Options that several commands share, each with its environment variable."""
 
 import os
+from argparse import ArgumentTypeError
 
-from podroutes.cli.parser import Parser
+from podroutes.cli.parser import FALSE, TRUE, Parser
 
 
 def inventory(parser: Parser) -> None:
@@ -62,6 +63,41 @@ def persist(parser: Parser) -> None:
         "none takes back what was written; without it, what is written down already is kept up to date",
     )
     parser.add_argument("--sysctl", action="store_true", help="write down, too, that this machine forwards packets")
+
+
+def state(parser: Parser) -> None:
+    """Declare where state is kept between runs."""
+    from podroutes.persist.deletions import DIRECTORY  # noqa: PLC0415, needed by few commands
+
+    parser.add_argument(
+        "--state-dir", metavar="DIR", default=DIRECTORY, help=f"where state is kept between runs (default {DIRECTORY})"
+    )
+
+
+def mass_delete(parser: Parser) -> None:
+    """Declare how many routes may go at once."""
+    from podroutes.core.guard import EVERYTHING  # noqa: PLC0415, needed by few commands
+
+    parser.add_argument(
+        "--allow-mass-delete",
+        metavar="N",
+        nargs="?",
+        type=_allowance,
+        const=EVERYTHING,
+        default=0,
+        help="let up to N routes go at once, without N all, where more than a third would be held",
+    )
+
+
+def _allowance(text: str) -> int:
+    from podroutes.core.guard import EVERYTHING  # noqa: PLC0415
+
+    words = {"all": EVERYTHING} | dict.fromkeys(TRUE - {"1"}, EVERYTHING) | dict.fromkeys(FALSE, 0)
+    if text.lower() in words:
+        return words[text.lower()]
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is neither a number of routes nor all")
 
 
 def listen(parser: Parser, meaning: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from podroutes import __version__
 
-_TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"", "0", "false", "no", "off"}
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"", "0", "false", "no", "off"}
 _EPILOG = """\
 Every option has an environment variable: --inventory is PODROUTES_INVENTORY. Colour is off where NO_COLOR is set.
 Exit status: 0 all is well, 1 error, 2 where a command found something to do or to mend (`COMMAND --help` says what).
@@ -71,9 +71,9 @@ class Parser(argparse.ArgumentParser):
 
     def _take(self, action: argparse.Action, variable: str, value: str) -> None:
         if isinstance(action, argparse._StoreTrueAction):  # noqa: SLF001, argparse has no public name for it
-            if value.lower() not in _TRUE | _FALSE:
+            if value.lower() not in TRUE | FALSE:
                 self.error(f"{variable} is {value!r}; it can be 1 or 0")
-            action.default = value.lower() in _TRUE
+            action.default = value.lower() in TRUE
         elif action.choices is not None and value not in action.choices:
             self.error(f"{variable} is {value!r}; it can be {', '.join(map(str, action.choices))}")
         else:

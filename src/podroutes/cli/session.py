@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from podroutes.core.claims import Claims, examine
+from podroutes.core.guard import Hold
 from podroutes.core.identity import named_node, this_node
 from podroutes.errors import InventoryError
 from podroutes.model.cluster import Cluster, Node
@@ -97,8 +98,11 @@ def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
     )
 
 
-def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib) -> "Whole":
-    """Return the plan of this machine, kernel and files, as the command line wants it; say what `auto` chose."""
+def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Hold) -> "Whole":
+    """Return the plan of this machine, kernel and files, as the command line wants it; say what `auto` chose.
+
+    HOLD tells which deletions are too many.
+    """
     from podroutes.persist.root import Root  # noqa: PLC0415, what is away from the machine has no use for it
     from podroutes.persist.whole import Wish, plan_whole  # noqa: PLC0415
 
@@ -108,6 +112,7 @@ def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib) -> "Whol
         getattr(arguments, "persist", None) or "",
         getattr(arguments, "sysctl", False),
         getattr(arguments, "adopt", False),
+        hold,
     )
     whole = plan_whole(source.claims, own, fib, Root(), wish)
     if whole.why:
@@ -129,7 +134,7 @@ def say(lines: Iterable[str]) -> None:
 
 def say_plan(plan: Plan) -> None:
     """Print a plan that is not carried out: its changes and what they come to."""
-    if plan.pending:
+    if plan.pending or plan.held:
         say(report.changes(plan, style(sys.stdout)))
         print()
     print(report.summary(plan))

@@ -102,6 +102,8 @@ def standing(plan: Plan, desired: Desired, fib: Fib, ledger: Ledger) -> list[Las
         route: names.get(route.dst) or _incumbent(desired, route) for route in ours(fib, ledger) if route not in leaving
     }
     there |= {change.route: change.node for change in plan.changes if change.action != "delete"}
+    present = {route.dst for route in there}
+    there |= {change.route: change.node for change in plan.held if change.route.dst not in present}  # in a file alone
     routes = [Lasting(route, node) for route, node in there.items() if route.via and route.dev]
     if desired.incumbents:
         present = {route.dst for route in there}

@@ -22,7 +22,8 @@ class Change(NamedTuple):
 class Plan(NamedTuple):
     """Everything that separates one machine from its inventory. Carrying out ``changes`` in order loses no packet.
 
-    ``files`` are those of ours that keep the routes; None where none do.
+    ``files`` are those of ours that keep the routes; None where none do. ``held`` are deletions that are too many to be made
+    unasked: they are no changes, and what they would delete stays, in the kernel and in files.
     """
 
     node: str
@@ -30,6 +31,7 @@ class Plan(NamedTuple):
     unchanged: int
     problems: tuple[Problem, ...]
     files: tuple[FileChange, ...] | None = None
+    held: tuple[Change, ...] = ()
 
     @property
     def pending(self) -> bool:

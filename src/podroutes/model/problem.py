@@ -52,6 +52,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The device towards this next hop is down or has no carrier.",
         "Bring the link up (`ip link set DEV up`), or check the cable.",
     ),
+    "mass-delete": (
+        "The routes of several nodes, and more than a third of all, would go within ten minutes because the inventory lacks these nodes.",
+        "Correct the inventory, or let them go: `podroutes apply --allow-mass-delete`.",
+    ),
     "next-hop-is-self": (
         "The next hop of another node's podCIDR is an address of this machine.",
         "Check that node's InternalIP, and which node this machine is (`--node`).",

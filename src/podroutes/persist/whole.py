@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from podroutes.core.claims import Claims
 from podroutes.core.configured import Overlap, not_taken_over, overlap, problems, without_configured
+from podroutes.core.guard import Hold, no_guard
 from podroutes.core.ownership import standing
-from podroutes.core.planning import Planned, plan_here
+from podroutes.core.planning import Planned, plan_here, withheld
+from podroutes.core.vanishing import leaving
 from podroutes.errors import PersistError
 from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib, Link
@@ -29,6 +31,7 @@ class Wish(NamedTuple):
     backend: str = ""
     sysctl: bool = False  # turn on forwarding at boot, too
     adopt: bool = False  # take over identical routes of others
+    hold: Hold = no_guard  # which deletions are too many
 
 
 class _Here(NamedTuple):
@@ -59,7 +62,8 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     """
     found = find(root)
     if not (wish.backend or wish.sysctl or any(found.files.values())):
-        return _kernel_alone(plan_here(claims, own, fib, adopt=wish.adopt), root, adopt=wish.adopt)
+        planned = _guarded(plan_here(claims, own, fib, adopt=wish.adopt), fib, Ledger(), wish)
+        return _kernel_alone(planned, root, adopt=wish.adopt)
 
     def plan(name: str) -> tuple[Planned, Ledger]:
         ledger = found.ledger(name)
@@ -76,6 +80,8 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     planned, ledger = plan("" if name == NONE else name)
     lines = configured_overlap(root, planned)
     planned = planned._replace(plan=not_taken_over(planned.plan, lines))
+    # Files that shall go altogether are not what the guard counts.
+    planned = _guarded(planned, fib, ledger._replace(written={}) if name == NONE else ledger, wish)
     routes = standing(*planned, fib, ledger)
     said = problems(routes, lines) if name and name != NONE and wish.backend else []
     planned = _with(planned, problems=(*planned.plan.problems, *said))
@@ -130,6 +136,12 @@ def configured_overlap(root: Root, planned: Planned) -> Overlap:
     ]
     wanted += planned.desired.out_of_reach.values()
     return overlap(wanted, configured_routes(root, (route.dst for route in wanted)).routes)
+
+
+def _guarded(planned: Planned, fib: Fib, ledger: Ledger, wish: Wish) -> Planned:
+    """Return PLANNED without the deletions that are held."""
+    found = leaving(planned.plan, lambda: standing(*planned, fib, ledger), fib, ledger)
+    return withheld(planned, found, wish.hold(found))
 
 
 def _with(planned: Planned, **fields: object) -> Planned:

@@ -13,7 +13,7 @@ from podroutes.model.survey import Entry
 def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
     """Return a plan; with the OUTCOME of one that was carried out, also what became of each change.
 
-    ``files`` is there where files of ours keep the routes.
+    ``files`` is there where files of ours keep the routes, ``held`` where deletions are too many to be made unasked.
     """
     changes = [change(each) for each in plan.changes]
     files = [file(each) for each in plan.files or ()]
@@ -25,6 +25,7 @@ def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
         "in_sync": plan.in_sync,
         "changes": changes,
         **({"files": files} if plan.files is not None else {}),
+        **({"held": [change(each) for each in plan.held]} if plan.held else {}),
         "unchanged": plan.unchanged,
         "problems": [problem(each) for each in plan.problems],
     }

@@ -17,17 +17,24 @@ _ALIKE = 8  # problems of one code shown in full; a dead link makes thousands th
 
 
 def changes(plan: Plan, style: Style) -> Iterator[str]:
-    """Yield a line for every change, aligned: ``+ 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1``."""
-    shown = [(change, f"{change.route.dst} {iproute.where(change.route)}".rstrip()) for change in plan.changes]
+    """Yield a line for every change and every held deletion: ``+ 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1``."""
+    both = (*plan.changes, *plan.held)
+    shown = [(change, f"{change.route.dst} {iproute.where(change.route)}".rstrip()) for change in both]
     width = max((len(text) for _, text in shown), default=0)
-    for change, text in shown:
-        sign, colour = _SIGNS[change.action]
-        note = _note(change)
+    for place, (change, text) in enumerate(shown):
+        held = place >= len(plan.changes)
+        sign, colour = ("!", "yellow") if held else _SIGNS[change.action]
+        note = "  held" if held else _note(change)
         who = escaped(change.node) if change.node else ""
         yield f"  {style(colour, sign)} {text:{width}}  {style('bold', who)}{style('dim', note)}".rstrip()
     for file in plan.files or ():
         sign, colour = _FILE_SIGNS[file.action]
         yield f"  {style(colour, sign)} {escaped(file.file.path)}  {style('dim', file.backend)}".rstrip()
+
+
+def held(plan: Plan, style: Style) -> Iterator[str]:
+    """Yield a line for every deletion that is held."""
+    return changes(plan._replace(changes=(), files=None), style)
 
 
 def _note(change: Change) -> str:
@@ -42,16 +49,17 @@ def _note(change: Change) -> str:
 def summary(plan: Plan) -> str:
     """Return what a plan comes to, in one line."""
     problems = _problem_counts(plan)
+    held = f", {len(plan.held)} held" if plan.held else ""
     if not plan.pending:
         if plan.errors:
-            return f"No changes. {_routes(plan.unchanged)} in place{problems}."
+            return f"No changes. {_routes(plan.unchanged)} in place{held}{problems}."
         return (
             f"No changes. {escaped(plan.node)} agrees with the inventory: {_routes(plan.unchanged)} in place{problems}."
         )
     counts = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
     verbs = ", ".join(f"{count} to {action}" for action, count in counts.items())
     files = f"; {_files(len(plan.files))} to change" if plan.files else ""
-    return f"Plan: {verbs}, {plan.unchanged} unchanged{files}{problems}."
+    return f"Plan: {verbs}{held}, {plan.unchanged} unchanged{files}{problems}."
 
 
 def outcome(plan: Plan, outcome: Outcome, verb: str = "Apply") -> str:
@@ -59,9 +67,10 @@ def outcome(plan: Plan, outcome: Outcome, verb: str = "Apply") -> str:
     done = [change.action for position, change in enumerate(plan.changes) if position not in outcome.routes]
     counts = f"{done.count('add')} added, {done.count('replace')} replaced, {done.count('delete')} deleted"
     failed = f", {outcome.failed} failed" if outcome.failed else ""
+    held = f", {len(plan.held)} held" if plan.held else ""
     files = f"; {_files(len(plan.files) - len(outcome.files))} changed" if plan.files else ""
     verdict = f"{verb} {'incomplete' if outcome.failed or plan.errors else 'complete'}"
-    return f"{verdict}: {counts}{failed}, {plan.unchanged} unchanged{files}{_problem_counts(plan)}."
+    return f"{verdict}: {counts}{failed}{held}, {plan.unchanged} unchanged{files}{_problem_counts(plan)}."
 
 
 def failures(plan: Plan, outcome: Outcome, style: Style) -> Iterator[str]:

@@ -13,7 +13,7 @@ from podroutes.agent.service import Wishes, keep_routes
 from podroutes.agent.source import FileSource, Publish, Report, Source
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
-from podroutes.core.guard import Guard
+from podroutes.core.hold import Guard
 from podroutes.core.rivalry import Rivalry
 from podroutes.errors import AgentError, InventoryError
 from podroutes.kernel.netlink import NetlinkKernel

@@ -4,6 +4,7 @@ import argparse
 
 from podroutes.cli import options, session
 from podroutes.cli.execution import carry_out, say_later
+from podroutes.cli.guarding import Guarding
 from podroutes.cli.parser import Parser
 from podroutes.errors import PersistError
 from podroutes.kernel.netlink import NetlinkKernel
@@ -17,6 +18,9 @@ hop is one atomic replace. Needs CAP_NET_ADMIN when there is something to change
 With --persist the same routes are written to a file of our own, in the place where the network manager reads it at the next
 boot. No manager is restarted or reloaded, unless --activate asks for it.
 
+Where the routes of more than one node, and of them more than a third, would go within ten minutes because no listed node has
+their podCIDR any more, it asks; where there is no terminal, it keeps them and does the rest (--allow-mass-delete lets them go).
+
 exit status: 0 done, 1 something could not be done
 """
 
@@ -29,24 +33,30 @@ def configure(parser: Parser) -> None:
     reload = "with --persist: have the manager read its files now; all goes back if another node stops answering"
     parser.add_argument("--activate", action="store_true", help=reload)
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
+    options.state(parser)
+    options.mass_delete(parser)
     options.output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node and carry it out; 0 done, 1 something could not be done."""
     source = session.read_source(arguments)
+    guarding = Guarding(arguments, source)
     with NetlinkKernel() as kernel:
         fib = kernel.snapshot()
-        whole = session.plan_whole(arguments, source, fib)
+        whole = session.plan_whole(arguments, source, fib, guarding.hold)
+        if guarding.agreed(whole.planned.plan):
+            whole = session.plan_whole(arguments, source, fib, guarding.hold)
         if arguments.activate and not whole.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
         if whole.why:  # what was chosen once is chosen
             arguments.persist = whole.backend
 
         def again() -> Plan:
-            return session.plan_whole(arguments, source, kernel.snapshot()).planned.plan
+            return session.plan_whole(arguments, source, kernel.snapshot(), guarding.hold).planned.plan
 
         done = carry_out(whole.planned.plan, kernel, arguments.output, again)
+        guarding.remember(done)
         if arguments.activate and done.complete:
             from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from podroutes.cli import options, session
+from podroutes.cli.guarding import Guarding
 from podroutes.cli.parser import Parser
 from podroutes.core.planning import plan_away
 from podroutes.model.plan import Plan
@@ -25,6 +26,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
     options.interface(parser)
     options.persist(parser)
+    options.state(parser)
     options.output(parser)
 
 
@@ -38,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with NetlinkKernel() as kernel:
         fib = kernel.snapshot()
-    plan = session.plan_whole(arguments, source, fib).planned.plan
+    plan = session.plan_whole(arguments, source, fib, Guarding(arguments, source).hold).planned.plan
     if arguments.output == "json":
         session.say_json(data.plan(plan))
     else:
@@ -49,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def status(plan: Plan) -> int:
     """Return the exit status that tells the state of PLAN."""
-    return 2 if plan.pending else 1 if plan.errors else 0
+    return 2 if plan.pending or plan.held else 1 if plan.errors else 0
 
 
 def _all(plans: Iterator[Plan], output: str) -> int:

@@ -5,6 +5,7 @@ import sys
 
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
+from podroutes.core.guard import no_guard
 from podroutes.core.survey import survey
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.views import data, report
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from podroutes.persist.root import Root  # noqa: PLC0415, what is away from the machine has no use for it
     from podroutes.persist.whole import configured_overlap  # noqa: PLC0415
 
-    planned, ledger, *_ = session.plan_whole(arguments, source, fib)
+    planned, ledger, *_ = session.plan_whole(arguments, source, fib, no_guard)
     entries = survey(planned, fib, ledger, configured_overlap(Root(), planned).same)
     if arguments.output == "json":
         session.say_json(data.survey(planned.plan.node, entries, planned.plan.problems))

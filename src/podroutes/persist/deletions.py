@@ -1,0 +1,37 @@
+"""What went in the last minutes, in the state directory: the guard counts it, whoever deleted it and in which run."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from podroutes.core.guard import WINDOW, Deleted
+from podroutes.errors import PersistError
+from podroutes.model.address import parse_prefix
+from podroutes.persist.files import write_whole
+
+DIRECTORY = "/var/lib/podroutes"  # where every command keeps its state, hier(7)
+NAME = "deleted.json"
+
+
+def load(directory: Path) -> tuple[Deleted, ...]:
+    """Return what DIRECTORY says was deleted, times in seconds since the epoch; nothing where there is no such file.
+
+    Raises PersistError where the file cannot be read or is damaged.
+    """
+    path = directory / NAME
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["deleted"]
+        return tuple(Deleted(parse_prefix(row["dst"]), str(row["node"]), float(row["at"])) for row in rows)
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise PersistError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise PersistError(f"{path}: is damaged: delete it; what went in the last minutes is not counted") from None
+
+
+def save(directory: Path, deleted: Iterable[Deleted], now: float) -> None:
+    """Write what was DELETED and still counts NOW to DIRECTORY, whole or not at all. Raises ``OSError``."""
+    rows = [{"dst": str(each.dst), "node": each.node, "at": each.at} for each in deleted if now - each.at < WINDOW]
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_whole(directory / NAME, json.dumps({"deleted": rows}) + "\n")
