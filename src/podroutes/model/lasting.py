@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from podroutes.model.address import Address, Prefix
 from podroutes.model.route import PROTOCOL, Route
 
-FileAction = Literal["create", "replace", "delete"]
+FileAction = Literal["create", "replace", "delete", "edit"]
 Written = tuple[Prefix, Address, int]  # a route in a file: destination, next hop, metric as the kernel has it
 
 
@@ -37,13 +37,15 @@ class FileChange(NamedTuple):
     """One file to write or to take away. ``file`` is what will stand, or for a delete what goes.
 
     ``first`` stands already while the kernel is changed, where a file is what makes routes ours: whatever moment the run is
-    interrupted at, no route is left that nobody claims.
+    interrupted at, no route is left that nobody claims. ``edit`` is a change of the administrator's own file, which was asked
+    for by name; ``was`` is that file as it was read.
     """
 
     action: FileAction
     file: File
     backend: str
     first: File | None = None
+    was: File | None = None
 
 
 class Ledger(NamedTuple):

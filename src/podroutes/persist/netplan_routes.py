@@ -3,7 +3,7 @@
 netplan puts the lists of routes of one id together, whichever files they are in, so that every one of them is made.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 
 import yaml
@@ -33,17 +33,69 @@ def netplan_routes(reader: Reader) -> Iterator[ConfiguredRoute]:
 def _routes(path: str, name: str, interface: yaml.Node) -> Iterator[ConfiguredRoute]:
     found = _entry(interface, "routes")
     for item in found.value if isinstance(found, yaml.SequenceNode) else ():
-        values = {key: node.value for key, node in _entries(item).items() if isinstance(node, yaml.ScalarNode)}
-        dst = destination(values.get("to", ""))
-        if dst is None or values.get("table", "254") not in _MAIN:
-            continue
-        weight = values.get("metric", "")
-        dev = None if _entry(interface, "match") else name
-        line = _entries(item)["to"].start_mark.line + 1
-        metric = int(weight) if weight.isdigit() else None
-        yield ConfiguredRoute(
-            path, line, dst, gateway(values.get("via")), dev, metric, values.get("type", "unicast"), "netplan"
-        )
+        route = _route(path, name, interface, item)
+        if route:
+            yield route
+
+
+def _route(path: str, name: str, interface: yaml.Node, item: yaml.Node) -> ConfiguredRoute | None:
+    values = {key: node.value for key, node in _entries(item).items() if isinstance(node, yaml.ScalarNode)}
+    dst = destination(values.get("to", ""))
+    if dst is None or values.get("table", "254") not in _MAIN:
+        return None
+    weight = values.get("metric", "")
+    return ConfiguredRoute(
+        path,
+        _entries(item)["to"].start_mark.line + 1,
+        dst,
+        gateway(values.get("via")),
+        None if _entry(interface, "match") else name,
+        int(weight) if weight.isdigit() else None,
+        values.get("type", "unicast"),
+        "netplan",
+    )
+
+
+def without_routes(text: str, lines: Collection[ConfiguredRoute]) -> str:
+    """Return TEXT, a netplan file, without the items of its ``routes:`` that LINES are; a list that ends up empty stays, as ``[]``."""
+    cuts: list[tuple[int, int, str]] = []
+    path = next((line.path for line in lines), "")
+    document = yaml.compose(text, Loader=yaml.SafeLoader)
+    for section in _entries(_entry(document, "network")).values():
+        for name, interface in _entries(section).items():
+            for key, items in interface.value if isinstance(interface, yaml.MappingNode) else ():
+                if key.value == "routes" and isinstance(items, yaml.SequenceNode):
+                    gone = [_route(path, name, interface, item) in lines for item in items.value]
+                    cuts += _cuts(text, key, items, gone)
+    for start, end, new in sorted(cuts, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _cuts(text: str, key: yaml.Node, items: yaml.SequenceNode, gone: list[bool]) -> Iterator[tuple[int, int, str]]:
+    """Yield which parts of TEXT to replace, and by what, for those of ITEMS that are GONE."""
+    if not any(gone):
+        return
+    kept = [item for item, leaves in zip(items.value, gone, strict=True) if not leaves]
+    if not kept:
+        yield key.end_mark.index, _end(items), ": []"
+    elif items.flow_style:
+        parts = [text[item.start_mark.index : item.end_mark.index] for item in kept]
+        yield items.start_mark.index, items.end_mark.index, f"[{', '.join(parts)}]"
+    else:
+        for item, leaves in zip(items.value, gone, strict=True):
+            if leaves:
+                start = text.rfind("\n", 0, item.start_mark.index) + 1
+                end = text.find("\n", _end(item))
+                yield start, len(text) if end < 0 else end + 1, ""
+
+
+def _end(node: yaml.Node) -> int:
+    """Return where the last character of NODE is: the parser counts the blank lines behind a block as a part of it."""
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
+        return int(node.end_mark.index)
+    children = [child for pair in node.value for child in (pair if isinstance(pair, tuple) else (pair,))]
+    return max(map(_end, children), default=int(node.end_mark.index))
 
 
 def _entries(node: yaml.Node | None) -> dict[str, yaml.Node]:

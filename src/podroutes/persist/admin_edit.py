@@ -1,0 +1,107 @@
+"""The administrator's own files without the routes that podroutes is to keep instead: the new text of each, for a diff or to be written.
+
+Only lines that hold one route and nothing else are taken out. Whatever else stands in a file stays to the letter. Pure.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import groupby
+
+from podroutes.errors import PersistError
+from podroutes.model.configured import ConfiguredRoute
+from podroutes.model.lasting import File, FileChange
+from podroutes.model.text import escaped
+from podroutes.persist.ini import settings
+from podroutes.persist.root import Root
+
+_HARMLESS = re.compile(r"\|\|\s*(true|:)\s*$")  # what people write behind a command that may fail
+_Lines = Collection[ConfiguredRoute]
+
+
+def edits(root: Root, lines: Iterable[ConfiguredRoute]) -> Iterator[FileChange]:
+    """Yield the change of every file that has some of LINES. PersistError where a line is not one that can be taken out alone."""
+    for path, group in groupby(sorted(lines, key=lambda line: (line.path, line.line)), lambda line: line.path):
+        found = list(group)
+        text = root.read(path) or ""
+        new = _editor(found[0])(text, found)
+        yield FileChange(
+            "edit", File(path, new, root.mode(path)), found[0].manager, was=File(path, text, root.mode(path))
+        )
+
+
+def backup(path: str) -> str:
+    """Return where the content of before is kept: beside the file, under a name that no network manager reads."""
+    head, slash, name = path.rpartition("/")
+    return f"{head}{slash}.{name}.before-podroutes"
+
+
+def _editor(line: ConfiguredRoute) -> Callable[[str, _Lines], str]:
+    """Return what edits the file that LINE stands in."""
+    if line.manager == "netplan":
+        from podroutes.persist.netplan_routes import without_routes  # noqa: PLC0415, needs a YAML parser
+
+        return without_routes
+    if line.manager == "networkd":
+        return _without_sections
+    if line.manager == "networkmanager" and "/system-connections/" in line.path:
+        return _without_keys
+    if line.manager == "networkmanager" and "/network-scripts/" in line.path:
+        return _without_lines
+    if line.manager == "ifupdown" and "/if-" not in line.path:
+        return _without_commands
+    raise PersistError(
+        f"{escaped(line.place)} is in a script, which podroutes does not edit: take the line out by hand"
+    )
+
+
+def _without(text: str, numbers: Collection[int]) -> str:
+    """Return TEXT without the lines that have these NUMBERS, counted from 1."""
+    return "".join(line for number, line in enumerate(text.splitlines(keepends=True), 1) if number not in numbers)
+
+
+def _without_sections(text: str, lines: _Lines) -> str:
+    """Take whole ``[Route]`` sections out of a file of systemd-networkd."""
+    found = list(settings(text))
+    wanted = {line.line for line in lines}
+    groups = {each.group for each in found if each.line in wanted}
+    rows = text.splitlines()
+    gone: set[int] = set()
+    for group in groups:
+        numbers = [each.line for each in found if each.group == group]
+        header = max(number for number, row in enumerate(rows[: numbers[0]], 1) if row.strip().startswith("["))
+        gone.update(range(header, numbers[-1] + 1))
+        if header > 1 and not rows[header - 2].strip() and (numbers[-1] == len(rows) or not rows[numbers[-1]].strip()):
+            gone.add(header - 1)  # one of the blank lines around it
+    return _without(text, gone)
+
+
+def _without_keys(text: str, lines: _Lines) -> str:
+    """Take ``routeN`` and its options out of a profile of NetworkManager."""
+    found = list(settings(text))
+    wanted = {line.line for line in lines}
+    keys = {(each.section, each.key) for each in found if each.line in wanted}
+    keys |= {(section, f"{key}_options") for section, key in keys}
+    return _without(text, {each.line for each in found if (each.section, each.key) in keys})
+
+
+def _without_lines(text: str, lines: _Lines) -> str:
+    """Take lines out of a file whose lines are arguments of ip-route(8)."""
+    rows = text.splitlines()
+    for line in lines:
+        if "=" in rows[line.line - 1]:
+            raise PersistError(
+                f"{escaped(line.path)}:{line.line} numbers its routes, and the numbers must have no gap: edit it by hand"
+            )
+    return _without(text, {line.line for line in lines})
+
+
+def _without_commands(text: str, lines: _Lines) -> str:
+    """Take ``up`` lines out of a file of interfaces(5)."""
+    rows = text.splitlines()
+    for line in lines:
+        row = _HARMLESS.sub("", rows[line.line - 1].strip())
+        if row.endswith("\\") or re.search(r"[;&|]", row):
+            raise PersistError(
+                f"{escaped(line.path)}:{line.line} holds more than one command: take the route out by hand"
+            )
+    return _without(text, {line.line for line in lines})
