@@ -9,6 +9,7 @@ from podroutes.core.survey import survey
 from podroutes.errors import PersistError
 from podroutes.model.lasting import Ledger
 from podroutes.model.plan import Change
+from podroutes.persist import carry
 from podroutes.persist.configured import configured_routes
 from podroutes.persist.ledger import find
 from podroutes.persist.whole import configured_overlap
@@ -146,3 +147,38 @@ def test_show_knows_that_a_line_of_the_administrator_brings_a_route_back(worker)
         ("10.200.1.0/24", "ok", True),
         ("10.200.2.0/24", "ok", False),
     ]
+
+
+def test_moving_over_takes_the_lines_out_and_keeps_a_copy(worker):
+    text = TYPED.replace("        metric: 50\n", "")
+    worker.write(FILE, text)
+    worker.kernel.routes += STATIC
+    offered = worker.plan(backend="networkd", adopt=True).offered
+    plan = worker.plan(backend="networkd", adopt=True, edit=True).planned.plan
+    assert [(each.action, each.file.path) for each in plan.files][-1] == ("edit", FILE)
+    assert offered == plan.files[-1:], "what is offered is what would be done"
+    worker.apply(backend="networkd", adopt=True, edit=True)
+    assert written(worker) == ["10.200.1.0/24", "10.200.2.0/24"]
+    assert all("proto 107" in line for line in worker.table())
+    assert "10.200." not in worker.root.read(FILE).replace("to: 10.200.1.0/24, via: 192.168.8.99, table: 100", "")
+    assert worker.root.read("/etc/netplan/.00-installer-config.yaml.before-podroutes") == text
+    assert not worker.plan().planned.plan.pending
+    assert not worker.plan().planned.plan.problems
+
+
+def test_a_file_that_changes_while_it_is_edited_is_left_alone(worker):
+    worker.write(FILE, ONE % "192.168.8.21")
+    plan = worker.plan(backend="networkd", adopt=True, edit=True).planned.plan
+    worker.write(FILE, ONE % "192.168.8.22")
+    failures = carry.after(worker.root, plan.files)
+    assert list(failures.values()) == ["was changed meanwhile; run it again"]
+    assert worker.root.read(FILE) == ONE % "192.168.8.22"
+
+
+def test_an_edit_is_taken_back_whole(worker):
+    worker.write(FILE, ONE % "192.168.8.21")
+    plan = worker.plan(backend="networkd", adopt=True, edit=True).planned.plan
+    assert not carry.after(worker.root, plan.files)
+    carry.undo(worker.root, plan.files, {})
+    assert worker.root.read(FILE) == ONE % "192.168.8.21"
+    assert find(worker.root).backends == ()

@@ -76,3 +76,36 @@ def test_an_alias_that_carries_the_internal_ip_brings_the_routes(machine):
     machine.chroot("ifup", "-a")
     assert table(machine) == SEED
     assert manager.machine.podroutes("plan").startswith("No changes.")
+
+
+def test_the_tutorials_machine_is_moved_over_with_its_files_and_every_boot(machine):
+    manager = Typed(machine)
+    manager.configure()
+    manager.boot()
+    machine.wait(lambda: len(table(machine)) == 2, "netplan's routes")
+    path = "/etc/netplan/00-installer-config.yaml"
+    before = machine.read(path)
+    machine.podroutes("apply", "--adopt", "--persist", "auto", "--edit-admin-config")
+    assert "10.200." not in machine.read(path)
+    assert machine.read("/etc/netplan/.00-installer-config.yaml.before-podroutes") == before
+    assert [(route, "107") for route in SEED] == machine.routes()
+    machine.chroot("netplan", "generate")
+    machine.reboot()
+    manager.boot()
+    machine.wait(lambda: len(table(machine)) >= 2, "the routes", hold=0.7)
+    assert [(route, "107") for route in SEED] == machine.routes()
+    assert table(machine) == SEED
+    assert machine.podroutes("plan").startswith("No changes.")
+
+
+def test_up_lines_are_moved_over(machine):
+    manager = Ifupdown(machine)
+    manager.configure()
+    machine.write("/etc/network/interfaces", machine.read("/etc/network/interfaces") + LINES)
+    manager.boot()
+    machine.podroutes("apply", "--adopt", "--persist", "auto", "--edit-admin-config")
+    machine.reboot()
+    manager.boot()
+    assert table(machine) == SEED
+    assert [(route, "107") for route in SEED] == machine.routes()[:2]
+    assert machine.podroutes("plan").startswith("No changes.")

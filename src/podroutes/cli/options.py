@@ -100,6 +100,13 @@ def _allowance(text: str) -> int:
     raise ArgumentTypeError(f"{text!r} is neither a number of routes nor all")
 
 
+def adopt(parser: Parser) -> None:
+    """Declare what becomes of routes that somebody else made."""
+    parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
+    edit = "with --adopt --persist BACKEND: also take these routes out of the administrator's own files; a copy is kept beside each"
+    parser.add_argument("--edit-admin-config", action="store_true", help=edit)
+
+
 def listen(parser: Parser, meaning: str) -> None:
     """Declare where the agent of this machine is asked."""
     parser.add_argument(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from podroutes.core.claims import Claims, examine
 from podroutes.core.guard import Hold
 from podroutes.core.identity import named_node, this_node
-from podroutes.errors import InventoryError
+from podroutes.errors import InventoryError, PersistError
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.plan import Outcome, Plan
@@ -113,12 +113,30 @@ def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Ho
         getattr(arguments, "sysctl", False),
         getattr(arguments, "adopt", False),
         hold,
+        getattr(arguments, "edit_admin_config", False),
     )
+    if wish.edit and not (wish.adopt and wish.backend):
+        raise PersistError(
+            "--edit-admin-config goes with --adopt --persist BACKEND: what is taken out there has to be kept elsewhere"
+        )
     whole = plan_whole(source.claims, own, fib, Root(), wish)
     if whole.why:
         chosen = f" is {whole.backend}" if whole.backend else ""
         print(f"podroutes: --persist {wish.backend}{chosen}: {whole.why}", file=sys.stderr)
     return whole
+
+
+def say_offered(whole: "Whole") -> None:
+    """Print to standard error the edit of the administrator's files that would move the routes in them over to podroutes."""
+    if whole.offered:
+        sys.stdout.flush()
+        print(
+            "podroutes: --adopt --edit-admin-config moves these routes over to a file of podroutes by this edit:",
+            file=sys.stderr,
+        )
+    for change in whole.offered:
+        for line in report.edit(change, style(sys.stderr)):
+            print(f"  {line}", file=sys.stderr)
 
 
 def style(stream: TextIO) -> Style:

@@ -7,6 +7,7 @@ from itertools import chain, groupby
 from podroutes.errors import PersistError
 from podroutes.model.lasting import File, FileChange
 from podroutes.persist import backend
+from podroutes.persist.admin_edit import backup
 from podroutes.persist.files import leftovers, sweep, write_whole
 from podroutes.persist.ledger import PLACES
 from podroutes.persist.root import Root
@@ -15,7 +16,14 @@ _OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories go with th
 
 
 def check(root: Root, changes: Iterable[FileChange]) -> None:
-    """Have every manager's own tool read what is to be written; PersistError where one does not like it, and nothing is written."""
+    """Have every manager's own tool read what is to be written; PersistError where one does not like it, and nothing is written.
+
+    A file of the administrator that is to be edited has to be right before the edit as well: what is wrong already is theirs to mend.
+    """
+    changes = list(changes)
+    for name in dict.fromkeys(each.backend for each in changes if each.action == "edit"):
+        if complaint := backend(name).check(root, ()):
+            raise PersistError(f"{name} refuses its files as they are, so nothing was edited: {complaint}")
     for name, group in groupby(
         (each for each in changes if each.action != "delete" and each.backend), lambda each: each.backend
     ):
@@ -38,7 +46,10 @@ def after(root: Root, changes: Sequence[FileChange]) -> dict[int, str]:
     for position, change in enumerate(changes):
         if change.file == change.first:
             continue
-        failure = _delete(root, change.file) if change.action == "delete" else _write(root, change.file)
+        if change.action == "edit":
+            failure = _edit(root, change)
+        else:
+            failure = _delete(root, change.file) if change.action == "delete" else _write(root, change.file)
         if failure:
             failures[position] = failure
     return failures
@@ -54,7 +65,7 @@ def undo(root: Root, changes: Iterable[FileChange], files: Mapping[str, Mapping[
     """Give every file of CHANGES the content that it has in FILES, which were there before; what was not there goes."""
     then = {path: file for group in files.values() for path, file in group.items()}
     for change in changes:
-        old = then.get(change.file.path)
+        old = change.was if change.action == "edit" else then.get(change.file.path)
         if failure := _write(root, old) if old else _delete(root, change.file):
             raise PersistError(f"{change.file.path} cannot be put back: {failure}")
 
@@ -69,6 +80,17 @@ def _write(root: Root, file: File) -> str:
     except OSError as error:
         return f"{error.strerror}"
     return ""
+
+
+def _edit(root: Root, change: FileChange) -> str:
+    """Write an edited file of the administrator, with a copy of what it was beside it; an older copy stays."""
+    path = change.file.path
+    if change.was is None or root.read(path) != change.was.text:
+        return "was changed meanwhile; run it again"
+    copy = change.was._replace(path=backup(path))
+    if not root.path(copy.path).exists() and (failure := _write(root, copy)):
+        return f"{copy.path}: {failure}"
+    return _write(root, change.file)
 
 
 def _delete(root: Root, file: File) -> str:

@@ -16,7 +16,7 @@ from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root
 from podroutes.persist.shell import syntax
-from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, safe
+from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, is_ours, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
@@ -114,5 +114,21 @@ def _interfaces(reader: "Reader") -> Iterator[str]:
 
 
 def check(root: Root, files: Sequence[File]) -> str:
-    """Have the shell read the script."""
-    return syntax(root, files)
+    """Have the shell read the script, and ifquery(8) the administrator's files where they are edited."""
+    return syntax(root, files) or next(
+        filter(None, (_queried(root, file) for file in files if not is_ours(file.text))), ""
+    )
+
+
+def _queried(root: Root, file: File) -> str:
+    """Return what ifquery(8) of ifupdown says against FILE; that of ifupdown2 reads no file but the one in its place."""
+    if root.path("/usr/share/ifupdown2").is_dir():
+        return ""
+    import tempfile  # noqa: PLC0415, only for what writes
+    from pathlib import Path  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="podroutes-") as directory:
+        path = Path(directory) / "interfaces"
+        path.write_text(file.text, encoding="utf-8")
+        done = root.run(("ifquery", "--list", "--interfaces", str(path)))
+    return done[1].replace(str(path), file.path) if done and done[0] else ""

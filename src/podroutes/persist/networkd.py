@@ -17,7 +17,7 @@ from podroutes.model.route import PROTOCOL as OURS
 from podroutes.model.text import listing, printable
 from podroutes.persist import BACKENDS
 from podroutes.persist.root import Root, keyfile
-from podroutes.persist.text import HEADER, by_device, metric, remark_by, safe
+from podroutes.persist.text import HEADER, by_device, is_ours, metric, remark_by, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
@@ -146,7 +146,7 @@ def _routes(sections: Iterable[dict[str, tuple[int, str]]], path: str) -> Iterat
 
 def check(root: Root, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it
     """Read the files back: every section of them is one complete route."""
-    for file in files:
+    for file in filter(lambda each: is_ours(each.text), files):
         if len(ROUTE.findall(file.text)) != file.text.count("[Route]"):
             return f"{file.path}: a section of it is not a complete route"
     return ""

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from podroutes.model.lasting import File
 from podroutes.persist.root import Root
+from podroutes.persist.text import is_ours
 
 
 def syntax(root: Root, files: Sequence[File]) -> str:
-    """Have sh(1) read FILES without carrying them out; return "" or its complaint."""
-    for file in files:
+    """Have sh(1) read those of FILES that are scripts of ours, without carrying them out; return "" or its complaint."""
+    for file in filter(lambda each: is_ours(each.text), files):
         done = root.run(("sh", "-n"), file.text)
         if done and done[0]:
             return f"{file.path}: {done[1]}"

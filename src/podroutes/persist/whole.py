@@ -11,6 +11,7 @@ from podroutes.core.planning import Planned, plan_here, withheld
 from podroutes.core.vanishing import leaving
 from podroutes.errors import PersistError
 from podroutes.model.cluster import Node
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Fib, Link
 from podroutes.model.lasting import File, FileChange, Lasting, Ledger, Setting, written
 from podroutes.model.problem import Problem
@@ -32,6 +33,7 @@ class Wish(NamedTuple):
     sysctl: bool = False  # turn on forwarding at boot, too
     adopt: bool = False  # take over identical routes of others
     hold: Hold = no_guard  # which deletions are too many
+    edit: bool = False  # take the routes that ours replace out of the administrator's files
 
 
 class _Here(NamedTuple):
@@ -52,6 +54,7 @@ class Whole(NamedTuple):
     why: str = ""
     found: Found = Found({})
     configured: Overlap = Overlap({}, {})
+    offered: tuple[FileChange, ...] = ()  # the edits of the administrator's files that would move routes over
 
 
 def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> Whole:
@@ -73,27 +76,50 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     if name == AUTO:
         first, ledger = plan("")
         name, why = _detected(
-            first, standing(*first, fib, ledger), configured_overlap(root, first), _Here(root, fib.links, found, ledger)
+            first, standing(*first, fib, ledger), _overlap(root, first, wish), _Here(root, fib.links, found, ledger)
         )
     if not name and len(found.backends) < 2:
         name = next(iter(found.backends), "")
     planned, ledger = plan("" if name == NONE else name)
-    lines = configured_overlap(root, planned)
+    lines = _overlap(root, planned, wish)
     planned = planned._replace(plan=not_taken_over(planned.plan, lines))
     # Files that shall go altogether are not what the guard counts.
     planned = _guarded(planned, fib, ledger._replace(written={}) if name == NONE else ledger, wish)
     routes = standing(*planned, fib, ledger)
-    said = problems(routes, lines) if name and name != NONE and wish.backend else []
-    planned = _with(planned, problems=(*planned.plan.problems, *said))
+    asked = bool(name and name != NONE and wish.backend)
+    planned = _with(planned, problems=(*planned.plan.problems, *(problems(routes, lines) if asked else ())))
     try:
         kept = without_configured(routes, lines)
         files = _files(name, kept, _Here(root, fib.links, found, ledger), wish)
+        moved = _edits(root, planned) if wish.edit else ()
     except PersistError as error:
         if wish.backend:
             raise
         problem = Problem("error", "not-persistent", str(error))
         return Whole(_with(planned, problems=(*planned.plan.problems, problem)), ledger, name)
-    return Whole(_with(planned, files=files), ledger, "" if name == NONE else name, why, found, lines)
+    offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
+    chosen = "" if name == NONE else name
+    return Whole(_with(planned, files=(*files, *moved)), ledger, chosen, why, found, lines, offered)
+
+
+def _overlap(root: Root, planned: Planned, wish: Wish) -> Overlap:
+    """Return what stays in the administrator's files: nothing where they shall be edited."""
+    return Overlap({}, {}) if wish.edit else configured_overlap(root, planned)
+
+
+def _edits(root: Root, planned: Planned) -> tuple[FileChange, ...]:
+    """Return the edits that take every line for a wanted destination out; PersistError where one cannot be taken out alone."""
+    from podroutes.persist.admin_edit import edits  # noqa: PLC0415, seldom asked for
+
+    return tuple(edits(root, _lines(root, _wanted_routes(planned))))
+
+
+def _offered(root: Root, planned: Planned) -> tuple[FileChange, ...]:
+    """Return the edits that would be made, where they can be."""
+    try:
+        return _edits(root, planned)
+    except PersistError:
+        return ()
 
 
 def _kernel_alone(planned: Planned, root: Root, *, adopt: bool) -> Whole:
@@ -127,15 +153,23 @@ def _detected(planned: Planned, routes: Sequence[Lasting], lines: Overlap, here:
 
 def configured_overlap(root: Root, planned: Planned) -> Overlap:
     """Return what the administrator's own files make of the routes that are wanted."""
+    wanted = _wanted_routes(planned)
+    return overlap(wanted, _lines(root, wanted))
+
+
+def _wanted_routes(planned: Planned) -> list[Route]:
+    rows = [
+        Route(claim.dst, (NextHop(via, dev or None),))
+        for wanted in planned.desired.wanted.values()
+        for claim, via, dev in zip(wanted.claims, wanted.vias, wanted.routes.dev, strict=True)
+    ]
+    return [*rows, *planned.desired.out_of_reach.values()]
+
+
+def _lines(root: Root, wanted: Iterable[Route]) -> tuple[ConfiguredRoute, ...]:
     from podroutes.persist.configured import configured_routes  # noqa: PLC0415, knows all managers
 
-    wanted = [
-        Route(claim.dst, (NextHop(via, dev or None),))
-        for rows in planned.desired.wanted.values()
-        for claim, via, dev in zip(rows.claims, rows.vias, rows.routes.dev, strict=True)
-    ]
-    wanted += planned.desired.out_of_reach.values()
-    return overlap(wanted, configured_routes(root, (route.dst for route in wanted)).routes)
+    return configured_routes(root, (route.dst for route in wanted)).routes
 
 
 def _guarded(planned: Planned, fib: Fib, ledger: Ledger, wish: Wish) -> Planned:

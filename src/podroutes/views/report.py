@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, protocol_name
@@ -11,7 +12,12 @@ from podroutes.views import iproute
 from podroutes.views.style import Style
 
 _SIGNS = {"add": ("+", "green"), "replace": ("~", "yellow"), "delete": ("-", "red")}
-_FILE_SIGNS = {"create": _SIGNS["add"], "replace": _SIGNS["replace"], "delete": _SIGNS["delete"]}
+_FILE_SIGNS = {
+    "create": _SIGNS["add"],
+    "replace": _SIGNS["replace"],
+    "edit": _SIGNS["replace"],
+    "delete": _SIGNS["delete"],
+}
 _STATES = {"ok": "green", "missing": "red", "stale": "yellow", "foreign": "yellow", "unreachable": "red"}
 _ALIKE = 8  # problems of one code shown in full; a dead link makes thousands that say the same
 
@@ -30,11 +36,24 @@ def changes(plan: Plan, style: Style) -> Iterator[str]:
     for file in plan.files or ():
         sign, colour = _FILE_SIGNS[file.action]
         yield f"  {style(colour, sign)} {escaped(file.file.path)}  {style('dim', file.backend)}".rstrip()
+        if file.was:
+            yield from (f"      {line}" for line in edit(file, style))
 
 
 def held(plan: Plan, style: Style) -> Iterator[str]:
     """Yield a line for every deletion that is held."""
     return changes(plan._replace(changes=(), files=None), style)
+
+
+def edit(change: FileChange, style: Style) -> Iterator[str]:
+    """Yield the edit of an administrator's file as a unified diff, diff(1)."""
+    from difflib import unified_diff  # noqa: PLC0415, seldom asked for
+
+    colours = {"-": "red", "+": "green"}
+    before = change.was.text.splitlines() if change.was else []
+    for line in unified_diff(before, change.file.text.splitlines(), change.file.path, change.file.path, lineterm=""):
+        text = escaped(line)
+        yield style(colours[line[0]], text) if line[:1] in colours else text
 
 
 def _note(change: Change) -> str:

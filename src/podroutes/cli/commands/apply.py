@@ -32,7 +32,7 @@ def configure(parser: Parser) -> None:
     options.persist(parser)
     reload = "with --persist: have the manager read its files now; all goes back if another node stops answering"
     parser.add_argument("--activate", action="store_true", help=reload)
-    parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
+    options.adopt(parser)
     options.state(parser)
     options.mass_delete(parser)
     options.output(parser)
@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         done = carry_out(whole.planned.plan, kernel, arguments.output, again)
         guarding.remember(done)
+        if arguments.output == "text":
+            session.say_offered(whole)
         if arguments.activate and done.complete:
             from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
 

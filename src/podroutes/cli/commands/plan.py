@@ -26,6 +26,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
     options.interface(parser)
     options.persist(parser)
+    options.adopt(parser)
     options.state(parser)
     options.output(parser)
 
@@ -40,12 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     with NetlinkKernel() as kernel:
         fib = kernel.snapshot()
-    plan = session.plan_whole(arguments, source, fib, Guarding(arguments, source).hold).planned.plan
+    whole = session.plan_whole(arguments, source, fib, Guarding(arguments, source).hold)
+    plan = whole.planned.plan
     if arguments.output == "json":
         session.say_json(data.plan(plan))
     else:
         session.say_plan(plan)
         session.say_problems(plan.problems)
+        session.say_offered(whole)
     return status(plan)
 
 
