@@ -229,6 +229,12 @@ def test_render_ip_is_the_seeds_page(worker, podroutes):
     assert podroutes("plan")[0] == 0, "what is rendered is what is planned"
 
 
+def test_render_on_the_machine_itself_finds_the_device(worker, podroutes):
+    status, out, err = podroutes("render", "networkd")
+    assert (status, err) == (0, "")
+    assert "Destination=10.200.1.0/24\nGateway=192.168.8.21\n" in out
+
+
 def test_render_all_writes_a_file_for_each_node(worker, podroutes, tmp_path):
     status, out, _ = podroutes("render", "ip", "--all", "--directory", str(tmp_path / "routes"))
     assert status == 0

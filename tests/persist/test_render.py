@@ -1,5 +1,6 @@
 """What `render` prints for the seed's cluster is held by golden files, IPv4 and dual-stack, one for each format."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,33 @@ def test_a_device_name_made_to_be_misread_is_refused(rendered, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_standard_input_is_not_there_at_boot(rendered, capsys):
-    assert main(["render", "systemd", "-i", "-", "--node", "worker-0"]) == 1
-    assert "standard input" in capsys.readouterr().err
+def test_a_unit_for_another_machine_has_no_path_of_this_one(rendered, tmp_path):
+    text = rendered("systemd")
+    assert "ExecStart=podroutes apply --inventory /etc/podroutes/nodes --node worker-0\n" in text
+    assert str(tmp_path) not in text
+
+
+def test_the_inventory_from_standard_input_lies_elsewhere_under_a_name_of_its_own(rendered, capsys, monkeypatch):
+    data = io.TextIOWrapper(io.BytesIO(INVENTORIES["seed"].encode()))
+    monkeypatch.setattr("sys.stdin", data)
+    assert main(["render", "systemd", "-i", "-", "--node", "worker-0"]) == 0
+    assert "--inventory /etc/podroutes/inventory " in capsys.readouterr().out
+
+
+def test_all_nodes_on_standard_output_are_told_apart(rendered):
+    out = rendered("netplan", "seed", "--all")
+    parts = out.split("---\n")[1:]
+    assert [part.splitlines()[0] for part in parts] == ["# worker-0", "# worker-1", "# worker-2"]
+    assert parts[0].removeprefix("# worker-0\n") == rendered("netplan")
+
+
+@pytest.mark.parametrize(
+    "word", ["a\nExecStartPost=reboot", "tab\there", 'q"uote', "100%", "$HOME", "a b", "back\\slash"]
+)
+def test_a_word_of_the_command_is_one_line_and_one_word_of_the_unit(word):
+    (unit, _) = backend("systemd").render([], Setting({}, ("podroutes", word)))
+    (line,) = [line for line in unit.text.splitlines() if line.startswith("Exec")]
+    assert line.startswith("ExecStart=podroutes ")
+    quoted = line.removeprefix("ExecStart=podroutes ").strip('"')
+    plain = quoted.replace("%%", "%").replace("$$", "$").encode().decode("unicode_escape")
+    assert plain == word

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from podroutes.inventory import Inventory
     from podroutes.persist.whole import Whole
 
+ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
+
 
 class Source(NamedTuple):
     """The inventory of one run: what it says, and the verdict on it."""
@@ -81,6 +83,16 @@ def command_at_boot(arguments: argparse.Namespace, *program: str, node: str) -> 
     if arguments.inventory == "-":
         raise InventoryError("standard input is not there at boot: name the inventory's file with -i PATH")
     return (*program, "apply", *_source_at_boot(arguments), "--node", node)
+
+
+def command_elsewhere(arguments: argparse.Namespace, node: str) -> tuple[str, ...]:
+    """Return the command for the boot of another machine: no path of this one is in it, its files lie in /etc/podroutes."""
+    source: tuple[str, ...] = ("--kubernetes", "--kubeconfig", f"{ELSEWHERE}/kubeconfig")
+    if arguments.inventory:
+        name = "inventory" if arguments.inventory == "-" else os.path.basename(arguments.inventory)  # noqa: PTH119
+        source = ("--inventory", f"{ELSEWHERE}/{name}")
+    context = ("--context", arguments.context) if getattr(arguments, "context", None) else ()
+    return ("podroutes", "apply", *source, *context, "--node", node)
 
 
 def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from podroutes.core.claims import Claims
 from podroutes.core.desired import Desired, desired
 from podroutes.core.difference import Difference, difference, in_order
 from podroutes.core.guard import Verdict
-from podroutes.core.onlink import Away, OnLink
+from podroutes.core.onlink import Away, OnLink, Resolver
 from podroutes.core.ownership import claimed, restored
 from podroutes.core.vanishing import Leaving
 from podroutes.model.cluster import Node
@@ -54,7 +54,12 @@ def _of(change: Change, owner: str) -> Change:
 
 def plan_away(claims: Claims, own: Node, interface: str | None = None) -> Planned:
     """Plan for a machine that we are not on, as if it had no routes yet; INTERFACE overrides the inventory's."""
-    wanted = desired(claims, own, Away(interface or own.interface))
+    return plan_empty(claims, own, Away(interface or own.interface))
+
+
+def plan_empty(claims: Claims, own: Node, links: Resolver) -> Planned:
+    """Plan for machine OWN as if it had no routes yet; LINKS finds the device towards each next hop."""
+    wanted = desired(claims, own, links)
     return _planned(claims, own, wanted, difference(wanted, empty_fib()))
 
 

@@ -53,6 +53,7 @@ def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:  # 
 def _quoted(word: str) -> str:
     """Return WORD so that systemd takes it literally, systemd.service(5), "COMMAND LINES"."""
     plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    plain = plain.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
     return plain if plain == word and not set(word) & set(" \t\n;'") else f'"{plain}"'
 
 

@@ -1,16 +1,23 @@
 """``podroutes render``."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
-from podroutes.core.planning import plan_away
+from podroutes.core.claims import Claims
+from podroutes.core.identity import this_node
+from podroutes.core.onlink import OnLink
+from podroutes.core.planning import plan_away, plan_empty
 from podroutes.errors import PodroutesError
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.fib import Fib
 from podroutes.model.lasting import File
 from podroutes.model.plan import Plan
-from podroutes.model.text import printable
+from podroutes.model.text import escaped, printable
 from podroutes.views import iproute
 
 _DESCRIPTION = """\
@@ -40,28 +47,65 @@ def run(arguments: argparse.Namespace) -> int:
     source = session.read_source(arguments)
     if arguments.directory and not arguments.all:
         raise PodroutesError("--directory goes with --all; for one node redirect the output")
-    nodes = source.cluster.nodes if arguments.all else (session.own_node(arguments, source.cluster),)
+    here = _Here.find(source.cluster)
+    nodes = source.cluster.nodes if arguments.all else (_chosen(arguments, source.cluster, here),)
+    problems = dict.fromkeys(source.claims.problems)
     for node in dict.fromkeys(nodes):
-        files = _files(plan_away(source.claims, node, arguments.interface).plan, arguments)
+        plan = here.plan(source.claims, node, arguments.interface)
+        problems |= dict.fromkeys(plan.problems)
+        files = _files(plan, arguments, away=node != here.node)
         if arguments.directory:
             _write(Path(arguments.directory), node.name, files)
         else:
-            _print(files)
-    problems = source.claims.problems
-    session.say_problems(problems)
+            _print(files, node.name if arguments.all else "")
+    session.say_problems(list(problems))
     return 1 if any(problem.severity == "error" for problem in problems) else 0
 
 
-def _files(plan: Plan, arguments: argparse.Namespace) -> tuple[File, ...]:
+class _Here(NamedTuple):
+    """The node that this machine is, and its tables; nothing where it is none, or no Linux."""
+
+    node: Node | None = None
+    fib: Fib | None = None
+
+    @classmethod
+    def find(cls, cluster: Cluster) -> "_Here":
+        """Look whether this machine is a node of CLUSTER."""
+        from podroutes.kernel.netlink import NetlinkKernel  # noqa: PLC0415, fails where there is no rtnetlink
+
+        try:
+            with NetlinkKernel() as kernel:
+                fib = kernel.snapshot()
+            return cls(this_node(cluster, os.uname().nodename, [each.address for each in fib.addresses]), fib)
+        except (PodroutesError, AttributeError):
+            return cls()
+
+    def plan(self, claims: Claims, node: Node, interface: str | None) -> Plan:
+        """Return the plan of NODE without routes: with the devices of this machine where it is this one."""
+        if self.fib and node == self.node and not (interface or node.interface):
+            return plan_empty(claims, node, OnLink(self.fib)).plan
+        return plan_away(claims, node, interface).plan
+
+
+def _chosen(arguments: argparse.Namespace, cluster: Cluster, here: _Here) -> Node:
+    return here.node if here.node and not arguments.node else session.own_node(arguments, cluster)
+
+
+def _files(plan: Plan, arguments: argparse.Namespace, *, away: bool) -> tuple[File, ...]:
     if arguments.format == "ip":
         return (File("", iproute.script(plan)),)
     from podroutes.persist.away import files_away  # noqa: PLC0415, commands for a shell do without
 
-    return files_away(arguments.format, plan, session.command_at_boot(arguments, "podroutes", node=plan.node))
+    if away:
+        return files_away(arguments.format, plan, session.command_elsewhere(arguments, plan.node))
+    command = session.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=plan.node)
+    return files_away(arguments.format, plan, command)
 
 
-def _print(files: tuple[File, ...]) -> None:
-    """Print one file as it is, and several each behind a line with its name."""
+def _print(files: tuple[File, ...], node: str) -> None:
+    """Print one file as it is, and several each behind a line with its name; of many nodes, each behind a line that names it."""
+    if node:
+        sys.stdout.write(f"---\n# {escaped(node)}\n")
     for file in files:
         sys.stdout.write(file.text if len(files) == 1 else f"# {file.path}\n{file.text}\n")
 
