@@ -55,6 +55,7 @@ def _rounds(plan: Plan, kernel: Kernel, again: Callable[[], Plan], show: Callabl
 
 def _show(plan: Plan) -> None:
     session.say(report.changes(plan, session.style(sys.stdout)))
+    session.say(report.kept(plan, session.style(sys.stdout)))
     sys.stdout.flush()
 
 

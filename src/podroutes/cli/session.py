@@ -164,8 +164,9 @@ def say(lines: Iterable[str]) -> None:
 
 def say_plan(plan: Plan) -> None:
     """Print a plan that is not carried out: its changes and what they come to."""
-    if plan.pending or plan.held:
+    if plan.pending or plan.held or plan.kept:
         say(report.changes(plan, style(sys.stdout)))
+        say(report.kept(plan, style(sys.stdout)))
         print()
     print(report.summary(plan))
 

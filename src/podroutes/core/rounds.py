@@ -21,7 +21,7 @@ class Done(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether the machine agrees with the inventory now."""
-        return not self.outcome.failed and not self.plan.errors
+        return not (self.outcome.failed or self.plan.errors or self.plan.kept)
 
     @property
     def changes(self) -> tuple[Change, ...]:

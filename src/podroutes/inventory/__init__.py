@@ -55,7 +55,8 @@ def load(path: str, stream: BinaryIO | None = None) -> Inventory:
                 else source.error("holds no nodes")
             )
         limits = {field: parse_limits(values, source.name) for field, values in raw.limits.items()}
-    return Inventory(Cluster(nodes, source=source.name, **limits), tuple(problems))
+    pods, machines, services = (limits.get(field, ()) for field in ("pod_cidrs", "node_cidrs", "service_cidrs"))
+    return Inventory(Cluster(nodes, pods, machines, services, source.name, raw.format), tuple(problems))
 
 
 def _read(source: Source) -> RawInventory:

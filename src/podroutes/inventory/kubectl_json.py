@@ -76,7 +76,7 @@ _WORDS = {
 
 def read(source: Source) -> RawInventory:
     """Return the Nodes, lazily; InventoryError when their JSON is broken or holds something that is no Node."""
-    return RawInventory(_nodes(source))
+    return RawInventory(_nodes(source), format="kubernetes")
 
 
 def _nodes(source: Source) -> Iterator[RawNode]:

@@ -61,7 +61,7 @@ def read(source: Source) -> RawInventory:
         nodes = [_raw(source, Mapping({}, fields, line), "the Node")]
     else:
         check_list(source, kind, items=listed)
-    return RawInventory(nodes)
+    return RawInventory(nodes, format="kubernetes")
 
 
 def _raw(source: Source, node: Value, place: str) -> RawNode:

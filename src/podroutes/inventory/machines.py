@@ -17,7 +17,7 @@ def read(source: Source) -> RawInventory:
 
     The first and the fourth column may be lists with commas (dual stack); a machine without the fourth has no pods.
     """
-    return RawInventory(_nodes(source))
+    return RawInventory(_nodes(source), format="machines")
 
 
 def _nodes(source: Source) -> Iterator[RawNode]:

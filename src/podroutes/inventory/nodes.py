@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from podroutes.errors import InventoryError
 from podroutes.model.address import BITS, Address, Prefix, parse_address, parse_prefix
-from podroutes.model.cluster import Node
+from podroutes.model.cluster import Format, Node
 from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
@@ -34,6 +34,7 @@ class RawInventory(NamedTuple):
     nodes: Iterable[RawNode]
     limits: dict[str, list[Located]] = {}  # noqa: RUF012 - never written to
     problems: Sequence[Problem] = ()
+    format: Format = "podroutes"
 
 
 _CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}

@@ -19,11 +19,24 @@ class Change(NamedTuple):
     was: Route | None = None
 
 
+class Kept(NamedTuple):
+    """A route of ours that stays, or comes back, although no claim that is honoured by itself wants it.
+
+    ``node`` is whose it is, ``reason`` one line for a person, ``code`` that of the problem that is the cause.
+    """
+
+    route: Route
+    node: str
+    reason: str
+    code: str
+
+
 class Plan(NamedTuple):
     """Everything that separates one machine from its inventory. Carrying out ``changes`` in order loses no packet.
 
     ``files`` are those of ours that keep the routes; None where none do. ``held`` are deletions that are too many to be made
-    unasked: they are no changes, and what they would delete stays, in the kernel and in files.
+    unasked: they are no changes, and what they would delete stays, in the kernel and in files. ``kept`` are routes that stand
+    after the plan.
     """
 
     node: str
@@ -32,6 +45,7 @@ class Plan(NamedTuple):
     problems: tuple[Problem, ...]
     files: tuple[FileChange, ...] | None = None
     held: tuple[Change, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
     @property
     def pending(self) -> bool:
@@ -45,8 +59,8 @@ class Plan(NamedTuple):
 
     @property
     def in_sync(self) -> bool:
-        """Whether the machine agrees with the inventory: nothing to change, and nothing that cannot be."""
-        return not self.pending and not self.errors
+        """Whether the machine agrees with the inventory: nothing to change, nothing that cannot be, nothing that is only kept."""
+        return not (self.pending or self.errors or self.kept)
 
 
 class Outcome(NamedTuple):

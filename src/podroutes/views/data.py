@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from podroutes.model.lasting import FileChange
-from podroutes.model.plan import Change, Outcome, Plan
+from podroutes.model.plan import Change, Kept, Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route, protocol_name
 from podroutes.model.survey import Entry
@@ -13,7 +13,8 @@ from podroutes.model.survey import Entry
 def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
     """Return a plan; with the OUTCOME of one that was carried out, also what became of each change.
 
-    ``files`` is there where files of ours keep the routes, ``held`` where deletions are too many to be made unasked.
+    ``files`` is there where files of ours keep the routes, ``held`` where deletions are too many to be made unasked, ``kept``
+    where a route is kept that no honoured claim wants.
     """
     changes = [change(each) for each in plan.changes]
     files = [file(each) for each in plan.files or ()]
@@ -27,6 +28,7 @@ def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
         **({"files": files} if plan.files is not None else {}),
         **({"held": [change(each) for each in plan.held]} if plan.held else {}),
         "unchanged": plan.unchanged,
+        **({"kept": [kept(each) for each in plan.kept]} if plan.kept else {}),
         "problems": [problem(each) for each in plan.problems],
     }
 
@@ -54,6 +56,11 @@ def change(change: Change) -> dict[str, Any]:
             was["protocol"] = protocol_name(change.was.protocol)
         shown["was"] = was
     return shown
+
+
+def kept(kept: Kept) -> dict[str, Any]:
+    """Return one route that is kept, and why."""
+    return {**_route(kept.route), "node": kept.node, "reason": kept.reason, "code": kept.code}
 
 
 def _route(route: Route) -> dict[str, Any]:

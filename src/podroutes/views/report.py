@@ -56,6 +56,13 @@ def edit(change: FileChange, style: Style) -> Iterator[str]:
         yield style(colours[line[0]], text) if line[:1] in colours else text
 
 
+def kept(plan: Plan, style: Style) -> Iterator[str]:
+    """Yield a line for every route that is kept: ``= 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1  kept: why``."""
+    for each in plan.kept:
+        text = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
+        yield f"  {style('cyan', '=')} {text}  {style('bold', escaped(each.node))}  kept: {each.reason}"
+
+
 def _note(change: Change) -> str:
     if change.was and change.was.protocol != change.route.protocol:
         verb = "renumbered" if change.was.ours or change.route.protocol != PROTOCOL else "taken over"
@@ -70,15 +77,15 @@ def summary(plan: Plan) -> str:
     problems = _problem_counts(plan)
     held = f", {len(plan.held)} held" if plan.held else ""
     if not plan.pending:
-        if plan.errors:
-            return f"No changes. {_routes(plan.unchanged)} in place{held}{problems}."
+        if plan.errors or plan.kept:
+            return f"No changes. {_routes(plan.unchanged)} in place{_kept(plan)}{held}{problems}."
         return (
             f"No changes. {escaped(plan.node)} agrees with the inventory: {_routes(plan.unchanged)} in place{problems}."
         )
     counts = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
     verbs = ", ".join(f"{count} to {action}" for action, count in counts.items())
     files = f"; {_files(len(plan.files))} to change" if plan.files else ""
-    return f"Plan: {verbs}{held}, {plan.unchanged} unchanged{files}{problems}."
+    return f"Plan: {verbs}{held}, {plan.unchanged} unchanged{_kept(plan)}{files}{problems}."
 
 
 def outcome(plan: Plan, outcome: Outcome, verb: str = "Apply") -> str:
@@ -88,8 +95,9 @@ def outcome(plan: Plan, outcome: Outcome, verb: str = "Apply") -> str:
     failed = f", {outcome.failed} failed" if outcome.failed else ""
     held = f", {len(plan.held)} held" if plan.held else ""
     files = f"; {_files(len(plan.files) - len(outcome.files))} changed" if plan.files else ""
-    verdict = f"{verb} {'incomplete' if outcome.failed or plan.errors else 'complete'}"
-    return f"{verdict}: {counts}{failed}{held}, {plan.unchanged} unchanged{files}{_problem_counts(plan)}."
+    verdict = f"{verb} {'incomplete' if outcome.failed or plan.errors or plan.kept else 'complete'}"
+    unchanged = f"{plan.unchanged} unchanged{_kept(plan)}"
+    return f"{verdict}: {counts}{failed}{held}, {unchanged}{files}{_problem_counts(plan)}."
 
 
 def failures(plan: Plan, outcome: Outcome, style: Style) -> Iterator[str]:
@@ -101,6 +109,10 @@ def failures(plan: Plan, outcome: Outcome, style: Style) -> Iterator[str]:
         change = plan.changes[position]
         where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
         yield f"{style('red', 'failed')} {change.action} {where}: {why}"
+
+
+def _kept(plan: Plan) -> str:
+    return f", {len(plan.kept)} only kept" if plan.kept else ""
 
 
 def _problem_counts(plan: Plan) -> str:

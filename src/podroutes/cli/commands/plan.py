@@ -15,7 +15,8 @@ from podroutes.views import data
 _DESCRIPTION = """\
 Compare the inventory with the routes of this machine and show the difference. Changes nothing, needs no privileges.
 
-exit status: 0 in sync, 2 changes pending, 1 error (also when nothing is pending but a podCIDR cannot be routed)
+exit status: 0 in sync, 2 changes pending or routes that are only kept, 1 error (also when nothing is pending but a podCIDR
+cannot be routed)
 """
 
 
@@ -32,7 +33,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the plan of this node, or of all; 0 in sync, 2 changes pending, 1 problems that no change solves."""
+    """Show the plan of this node, or of all; 0 in sync, 2 changes pending or routes kept, 1 problems that no change solves."""
     source = session.read_source(arguments)
     if arguments.all:
         plans = (plan_away(source.claims, node, arguments.interface).plan for node in source.cluster.nodes)
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def status(plan: Plan) -> int:
     """Return the exit status that tells the state of PLAN."""
-    return 2 if plan.pending or plan.held else 1 if plan.errors else 0
+    return 2 if plan.pending or plan.held or plan.kept else 1 if plan.errors else 0
 
 
 def _all(plans: Iterator[Plan], output: str) -> int:

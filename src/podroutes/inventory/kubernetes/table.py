@@ -41,7 +41,7 @@ class Table:
         """Return all that is in the table."""
         nodes = tuple([entry.node for entry in self._entries.values()])
         problems = [problem for name in sorted(self._doubtful) for problem in self._entries[name].problems]
-        return Inventory(Cluster(nodes, source=self._source), tuple(problems))
+        return Inventory(Cluster(nodes, source=self._source, format="kubernetes"), tuple(problems))
 
     def take(self, change: Change) -> bool:
         """Take an event in; return whether it changed anything that matters."""

@@ -1,0 +1,52 @@
+"""Which routes stood, and whose they were, is remembered whole or not at all."""
+
+import pytest
+
+from podroutes.errors import PersistError
+from podroutes.model.address import parse_address, parse_prefix
+from podroutes.model.saved import SavedRoute
+from podroutes.persist import saved
+
+ROUTES = (
+    SavedRoute(
+        parse_prefix("10.200.1.0/24"), parse_address("192.168.8.21"), "ens18", "worker-1", "uid-1", 1750000000.5
+    ),
+    SavedRoute(parse_prefix("fd00:1::/64"), parse_address("fd00::21"), "ens18", 'wörker "2"'),
+)
+
+
+def test_what_was_saved_is_what_is_read(tmp_path):
+    saved.save(tmp_path / "new", "worker-0", ROUTES)
+    assert saved.load(tmp_path / "new", "worker-0") == ROUTES
+
+
+def test_what_another_node_saved_is_not_ours(tmp_path):
+    saved.save(tmp_path, "worker-0", ROUTES)
+    assert saved.load(tmp_path, "worker-9") == ()
+
+
+def test_where_nothing_was_saved_there_is_nothing(tmp_path):
+    assert saved.load(tmp_path / "missing", "worker-0") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"routes": []}', '{"node": "worker-0", "routes": [{}]}', '{"node": "worker-0", "routes": 7}'],
+)
+def test_a_damaged_file_is_told_apart_from_none(tmp_path, text):
+    (tmp_path / saved.NAME).write_text(text)
+    with pytest.raises(PersistError, match="is damaged"):
+        saved.load(tmp_path, "worker-0")
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    saved.save(tmp_path, "worker-0", ROUTES)
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        saved.save(tmp_path, "worker-0", ROUTES[:1])
+    assert [each.name for each in tmp_path.iterdir()] == [saved.NAME]
+    assert saved.load(tmp_path, "worker-0") == ROUTES
