@@ -150,3 +150,13 @@ def test_forwarding_is_written_down_without_a_manager(site, machine):
     assert site.push("plan", *FIRST).nodes["worker-0"]["in_sync"]
     assert site.push("remove", *FIRST).status == 0
     assert machine("ls", "/etc/sysctl.d/90-podroutes.conf") == ""
+
+
+def test_the_administrators_own_line_is_named_and_not_doubled(site, machine):
+    line = "up ip route add 10.200.1.0/24 via 192.168.8.21"
+    site.on("worker-0", "sh", "-c", f"echo '{line}' >>/etc/network/interfaces")
+    done = site.push("apply", *FIRST, *PERSIST)
+    assert "10.200.1.0/24" not in machine("cat", HOOK)
+    assert "10.200.2.0/24" in machine("cat", HOOK)
+    (problem,) = [each for each in done.nodes["worker-0"]["problems"] if each["code"] == "also-configured"]
+    assert "/etc/network/interfaces:3 makes 10.200.1.0/24" in problem["message"]

@@ -39,6 +39,12 @@ class Backend(Protocol):
         re.Pattern[str] | None
     )  # finds dst, via and metric of the routes in a file; None: it stands for every wanted route
     RELOAD: tuple[tuple[str, ...], ...]  # what makes the manager take up its files without a restart
+    READS: tuple[
+        str, ...
+    ]  # what else of a machine is looked at: files of the manager and of the administrator, as BACKENDS has them
+    SECRETS: tuple[
+        str, ...
+    ]  # those of READS that hold passwords, too, of which only sections and routes are read from afar
 
     def render(self, routes: Sequence[Lasting], setting: Setting, /) -> tuple[File, ...]:
         """Return the files that give a machine ROUTES at boot. Pure: the same text every time."""

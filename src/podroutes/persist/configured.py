@@ -13,7 +13,7 @@ from podroutes.persist.root import Root
 from podroutes.persist.shell_routes import shell_routes
 from podroutes.persist.text import is_ours
 
-_SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all kinds
+SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all kinds
     "/etc/rc.local",
     "/etc/rc.d/rc.local",
     "/etc/networkd-dispatcher/*.d/*",
@@ -50,7 +50,7 @@ def configured_routes(root: Root, wanted: Iterable[Prefix]) -> ConfiguredRoutes:
     """Return the routes to destinations in WANTED that the configuration below ROOT makes, in a stable order."""
     reader, destinations = Reader(root), set(wanted)
     routes = [route for name in BACKENDS for route in backend(name).configured_routes(reader)]
-    for path in reader.glob(*_SCRIPTS):
+    for path in reader.glob(*SCRIPTS):
         routes += shell_routes(reader.read(path), path)
     kept = dict.fromkeys(route for route in routes if route.dst in destinations)
     return ConfiguredRoutes(tuple(kept), tuple(reader.unread.items()))

@@ -33,6 +33,8 @@ _COMMANDS = {"up", "post-up", "pre-up"}  # what runs commands when an interface 
 _SOURCES = {"source", "source-directory"}
 _SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
 _STATE = "/run/network/ifstate"
+READS = (_STATE, _INTERFACES, _DEFAULT_SOURCE, "/run/network/interfaces.d/*", *_SCRIPTS, _IFUPDOWN2)
+SECRETS: tuple[str, ...] = ()
 
 
 def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:

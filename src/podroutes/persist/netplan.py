@@ -26,6 +26,11 @@ ROUTE = re.compile(
     re.MULTILINE,
 )
 RELOAD = (("netplan", "generate"), ("networkctl", "reload"))  # `netplan apply` would touch every interface
+READS = (
+    *("/lib/netplan/*.yaml", "/etc/netplan/*.yaml", "/run/netplan/*.yaml"),
+    "/sys/class/net/*/address",
+)
+SECRETS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
 _PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML takes for nothing but text
 
 

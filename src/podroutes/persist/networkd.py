@@ -30,12 +30,12 @@ ROUTE = re.compile(
 )
 RELOAD = (("networkctl", "reload"),)
 # Of files with one name that in the first directory counts, systemd.network(5).
-_DIRECTORIES = (
-    "/etc/systemd/network",
-    "/run/systemd/network",
-    "/usr/local/lib/systemd/network",
-    "/usr/lib/systemd/network",
+_DIRECTORIES = tuple(f"/{place}/systemd/network" for place in ("etc", "run", "usr/local/lib", "usr/lib"))
+READS = (
+    "/run/systemd/netif/links/*",
+    *(f"{directory}/{pattern}" for directory in _DIRECTORIES for pattern in ("*.network", "*.network.d/*.conf")),
 )
+SECRETS: tuple[str, ...] = ()
 _MAIN = {"main", "254"}
 
 

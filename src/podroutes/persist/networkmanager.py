@@ -32,6 +32,8 @@ _PROFILES = tuple(
 )
 _SCRIPTS = ("/etc/NetworkManager/dispatcher.d/*", "/etc/NetworkManager/dispatcher.d/*.d/*")
 _RED_HAT = ("/etc/sysconfig/network-scripts/route-*", "/etc/sysconfig/network-scripts/route6-*")  # ifcfg-rh
+READS = ("/run/NetworkManager/devices/*", *_RED_HAT, *_SCRIPTS)
+SECRETS = _PROFILES
 _ROUTE_KEY = re.compile(r"routes?\d+")  # nm-settings-keyfile(5)
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"
 _TRIES = """\

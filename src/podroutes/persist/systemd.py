@@ -22,6 +22,8 @@ UNIT, WANTS = BACKENDS["systemd"]
 PROTOCOL = OURS
 ROUTE = None
 RELOAD = (("systemctl", "daemon-reload"),)
+READS: tuple[str, ...] = ()
+SECRETS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf")
 _UNIT = """
 [Unit]
 Description=Routes to the pods of the other nodes
@@ -79,7 +81,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
     """Yield what the command lines of the administrator's own units make."""
     from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
 
-    for path in reader.glob("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf"):
+    for path in reader.glob(*SECRETS):
         for number, line in enumerate(reader.read(path).splitlines(), 1):
             key, _, command = line.partition("=")
             if key.strip().startswith("Exec"):

@@ -16,13 +16,16 @@ from podroutes.probe import TablesError
 from podroutes.probe.here import COMMANDS
 from podroutes.probe.iproute import Reader, Texts
 
-# Where files may be that scripts.READ sends, and what their names may look like: they are written below a directory of ours.
-_PLACES = (
-    "/etc/systemd/network/", "/etc/systemd/system/", "/etc/NetworkManager/dispatcher.d/", "/etc/network/", "/etc/netplan/",
-    "/etc/iproute2/rt_protos.d/", "/etc/sysctl.d/", "/lib/netplan/", "/run/netplan/", "/run/network/ifstate",
-    "/run/systemd/", "/run/NetworkManager/devices/", "/sys/class/net/",
-)  # fmt: skip
-_NAME = re.compile(r"[A-Za-z0-9@_+][A-Za-z0-9@._:+-]*")
+# Where files may be that scripts.READ sends; they are written below a directory of ours, so no part of a name may begin with a dot.
+_PLACES = ("/etc/", "/lib/netplan/", "/usr/lib/", "/usr/local/lib/", "/run/", "/sys/class/net/")
+_NAME = re.compile(r"[^\x00-\x1f\x7f/.-][^\x00-\x1f\x7f/]*")
+_DECIDING = (
+    "/etc/netplan/",
+    "/lib/netplan/",
+    "/run/netplan/",
+    "/etc/systemd/network/",
+    "/etc/network/if-up.d/podroutes",
+)
 _ERRNOS = {os.strerror(number): number for number in errno.errorcode} | {"Cannot find device": errno.ENODEV}
 _FAILED = re.compile(r"^Command failed .*:(\d+)$")  # ip(8) with -force -batch, after what was wrong
 
@@ -61,7 +64,7 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
         if kind == "failed":
             said = first_line(errors) or f"exit status {' '.join(more)}"
             raise PushError(f"`{COMMANDS.get(last, last)}` failed: {escaped(said)}; the node needs iproute2")
-        if kind in {"file", "directory", "unreadable"}:
+        if kind in {"file", "directory"} or (kind == "unreadable" and _matters(more)):
             files.append(_remote(kind, more, body))
         found.setdefault(kind, body)
         last = kind
@@ -74,6 +77,11 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
     except TablesError as error:
         raise PushError(str(error)) from None
     return Seen(int(uid) if uid.isdigit() and len(uid) < 11 else -1, host, tuple(files))
+
+
+def _matters(words: list[str]) -> bool:
+    """Whether a file that cannot be read decides what there is to do; profiles and scripts only tell what else there is."""
+    return words[-1:] != [] and words[-1].startswith(_DECIDING)
 
 
 def _remote(kind: str, words: list[str], body: bytes) -> Remote:

@@ -36,7 +36,7 @@ class Job(NamedTuple):
     @property
     def wish(self) -> str:
         """Which files of the machines matter, as scripts.READ takes it."""
-        return "files" if self.backend or self.sysctl or self.removes else "routes"
+        return "files" if self.backend or self.sysctl or self.adopt or self.removes else "routes"
 
 
 def plan(job: Job, node: Node, seen: Seen) -> Plan:

@@ -5,11 +5,20 @@ sections: a line that begins with ``@``, behind an empty one, names the section 
 conversation.
 """
 
+from podroutes.persist import BACKENDS, backend
+from podroutes.persist.configured import SCRIPTS
+from podroutes.persist.ledger import PLACES
+
 _HEAD = r"""
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" LC_ALL=C
 export PATH LC_ALL
 say() { printf '\n@ %s\n' "$*"; }
 """
+
+_KEPT = [place for name, places in BACKENDS.items() if name != "systemd" for place in places]  # what makes routes last
+_OURS = [*_KEPT, *PLACES[""]]
+_ADMINISTRATORS = [*dict.fromkeys(place for name in BACKENDS for place in backend(name).READS), *SCRIPTS]
+_SECRET = [place for name in BACKENDS for place in backend(name).SECRETS]
 
 # Standard input: one line, `files` where the network managers' files matter, else `routes`.
 READ = (
@@ -45,25 +54,31 @@ file() {
         fi
     done
 }
-file /etc/systemd/network/*.network.d/50-podroutes.conf /etc/NetworkManager/dispatcher.d/50-podroutes \
-    /etc/network/if-up.d/podroutes /etc/netplan/90-podroutes.yaml /etc/iproute2/rt_protos.d/podroutes.conf \
-    /etc/sysctl.d/90-podroutes.conf
+masked() {
+    for each; do
+        if [ -f "$each" ] && [ -r "$each" ]; then
+            say file "$(stat -c %a "$each")" "$each"
+            # Every line keeps its number, and what no route is made of stays there: passwords, keys, user data.
+            sed '/^[[:space:]]*\(\[\|route\|interface-name\|Exec\|network:\|config:\)/!s/.*//; s/^/ /' "$each"
+        fi
+    done
+}
+"""
+    + f"file {' '.join(_OURS)}\n"
+    + r"""
 ours() {
-    for each in /etc/systemd/network/*.network.d/50-podroutes.conf /etc/NetworkManager/dispatcher.d/50-podroutes \
-        /etc/network/if-up.d/podroutes /etc/netplan/90-podroutes.yaml; do
+    for each; do
         [ ! -f "$each" ] || return 0
     done
     return 1
 }
 if [ "$wish" = files ]; then
-    file /etc/systemd/system/podroutes.service /etc/systemd/system/multi-user.target.d/50-podroutes.conf
-fi
-if [ "$wish" = files ] || ours; then
-    file /run/systemd/netif/links/* /run/NetworkManager/devices/* /run/network/ifstate /etc/network/interfaces \
-        /etc/network/interfaces.d/* /lib/netplan/*.yaml /run/netplan/*.yaml /sys/class/net/*/address
-    for each in /etc/netplan/*.yaml; do
-        [ "$each" = /etc/netplan/90-podroutes.yaml ] || file "$each"
-    done
+"""
+    + f"    file {' '.join(BACKENDS['systemd'])}\n"
+    + f'fi\nif [ "$wish" = files ] || ours {" ".join(_KEPT)}; then\n'
+    + f"    file {' '.join(_ADMINISTRATORS)}\n"
+    + f"    masked {' '.join(_SECRET)}\n"
+    + r"""
     [ ! -d /run/systemd/system ] || say directory 755 /run/systemd/system
 fi
 say end
