@@ -4,6 +4,10 @@ Every error is one line: where, what was found, what was wanted, and what to do.
 behind ``podroutes:`` and exits with status 1; nothing here is ever shown as a traceback.
 """
 
+import sys
+
+_SYSTEMS = {"darwin": "macOS"}  # sys.platform: what people call it
+
 
 class PodroutesError(Exception):
     """Base of all errors that are shown to a person."""
@@ -37,5 +41,16 @@ class PushError(PodroutesError):
     """A machine cannot be reached, asked or changed over SSH."""
 
 
+class PlatformError(PodroutesError):
+    """The command needs Linux, and this is another system."""
+
+
 class KubernetesError(PodroutesError):
     """The Kubernetes API cannot be asked: a kubeconfig that does not do, no connection, or a refusal."""
+
+
+def require_linux(what: str, instead: str) -> None:
+    """Raise PlatformError where this is not Linux, whose kernel WHAT reads or writes; INSTEAD is what works here."""
+    system: str = sys.platform
+    if system != "linux":
+        raise PlatformError(f"{what} needs Linux, and this is {_SYSTEMS.get(system, system)}: {instead}")

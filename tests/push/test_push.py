@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from podroutes.cli import main
-from support.openssh import Site, wait
+from support import darwin
+from support.openssh import Done, Site, wait
 
 ALL = {
     "worker-0": ["10.200.1.0/24 via 192.168.8.21 dev ens18", "10.200.2.0/24 via 192.168.8.22 dev ens18"],
@@ -272,3 +273,33 @@ def test_fifty_machines(tree, tmp_path):
         assert "proven: 50 nodes, 50 pod CIDRs, 2450 pairs" in site.push("verify").out
     finally:
         site.close()
+
+
+def test_a_workstation_that_is_not_linux_pushes_as_well(site, tmp_path):
+    """What ``support.darwin`` takes away is what CPython does not have on macOS."""
+    mac = darwin.environment(tmp_path)
+    system = ["env", f"PYTHONPATH={mac['PYTHONPATH']}", f"PATH={mac['PATH']}"]
+
+    def push(*words: str) -> Done:
+        python = [sys.executable, "-m", "podroutes"]
+        enter = [*python, "lab", "exec", "--name", site.name, "switch", "--"]
+        command = [*enter, *system, *python, "push", *words, "-i", str(site.inventory)]
+        done = subprocess.run(
+            command,
+            env=site.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    planned = push("plan")
+    assert (planned.status, planned.err) == (2, "")
+    applied = push("apply")
+    assert (applied.status, routes(site)) == (0, ALL), applied.err
+    assert push("verify").status == 0
+    site.on("worker-1", "ip", "route", "del", "10.200.0.0/24")
+    assert push("verify").status == 2
+    assert push("remove").status == 0
+    assert set(map(len, routes(site).values())) == {0}

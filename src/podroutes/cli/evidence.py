@@ -8,9 +8,11 @@ from podroutes.cli import session
 from podroutes.core.claims import examine
 from podroutes.core.identity import named_node, this_node
 from podroutes.core.network import Network
-from podroutes.errors import PodroutesError
+from podroutes.errors import PodroutesError, require_linux
 from podroutes.model.cluster import Node
 from podroutes.model.host import Host
+
+_INSTEAD = "name the nodes' tables with --tables, or let `podroutes push verify` read them over SSH"
 
 
 class Evidence(NamedTuple):
@@ -26,6 +28,7 @@ def gather(arguments: argparse.Namespace) -> Evidence:
     if arguments.tables and arguments.lab is not None:
         raise PodroutesError("--tables and --lab both say where the tables are: leave one out")
     if arguments.lab is not None:
+        require_linux("a lab", _INSTEAD)
         return _lab(arguments)
     source = session.read_source(arguments)
     if arguments.tables:
@@ -38,6 +41,7 @@ def gather(arguments: argparse.Namespace) -> Evidence:
                 f"{arguments.tables}: has a directory of none of the nodes of {source.cluster.source}; they are to be named like the nodes"
             )
         return Evidence(source, Network(hosts, source.cluster), None)
+    require_linux("reading the tables of this machine", _INSTEAD)
     from podroutes.probe.here import read_here  # noqa: PLC0415
     from podroutes.probe.iproute import Reader  # noqa: PLC0415
 

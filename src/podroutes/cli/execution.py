@@ -9,7 +9,6 @@ from podroutes.core.rounds import Done, joined, raced
 from podroutes.kernel import Kernel
 from podroutes.model.plan import Outcome, Plan
 from podroutes.persist import backend, carry
-from podroutes.persist.root import Root
 from podroutes.views import data, report
 
 _AGAIN = 2  # more plans when others change routes meanwhile; whoever does it all the time is not to be outrun
@@ -61,7 +60,7 @@ def _show(plan: Plan) -> None:
 
 def _do(plan: Plan, kernel: Kernel) -> tuple[Done, bool]:
     """Change kernel and files in an order that leaves no route unclaimed when it is interrupted; tell whether PLAN came late."""
-    root, files = Root(), plan.files or ()
+    root, files = session.root(), plan.files or ()
     if plan.files is not None:
         carry.check(root, files)
         carry.before(root, files)

@@ -3,13 +3,15 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from podroutes.core.claims import Claims, examine
 from podroutes.core.guard import Hold
 from podroutes.core.identity import named_node, this_node
-from podroutes.errors import InventoryError, PersistError
+from podroutes.errors import InventoryError, PersistError, require_linux
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.plan import Outcome, Plan
@@ -19,9 +21,21 @@ from podroutes.views.style import Style
 
 if TYPE_CHECKING:
     from podroutes.inventory import Inventory
+    from podroutes.kernel import Kernel
+    from podroutes.persist.root import Root
     from podroutes.persist.whole import Whole
 
 ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
+
+
+class Machine(NamedTuple):
+    """What stands in for the machine that we are on: its kernel, and the directory of its files."""
+
+    kernel: "Kernel"
+    directory: str
+
+
+MACHINE: ContextVar[Machine | None] = ContextVar("machine", default=None)  # set by a simulation alone
 
 
 class Source(NamedTuple):
@@ -29,6 +43,28 @@ class Source(NamedTuple):
 
     cluster: Cluster
     claims: Claims
+
+
+@contextmanager
+def kernel(command: str, instead: str) -> "Iterator[Kernel]":
+    """Open the kernel of this machine for COMMAND; PlatformError, which advises INSTEAD, where it is not Linux."""
+    machine = MACHINE.get()
+    if machine:
+        yield machine.kernel
+        return
+    require_linux(f"`podroutes {command}` of this machine", instead)
+    from podroutes.kernel.netlink import NetlinkKernel  # noqa: PLC0415, what is away from the machine has no use for it
+
+    with NetlinkKernel() as opened:
+        yield opened
+
+
+def root() -> "Root":
+    """Return the files of this machine."""
+    from podroutes.persist.root import Root  # noqa: PLC0415, the same
+
+    machine = MACHINE.get()
+    return Root(machine.directory) if machine else Root()
 
 
 def read_source(arguments: argparse.Namespace) -> Source:
@@ -115,8 +151,7 @@ def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Ho
 
     HOLD tells which deletions are too many.
     """
-    from podroutes.persist.root import Root  # noqa: PLC0415, what is away from the machine has no use for it
-    from podroutes.persist.whole import Wish, plan_whole  # noqa: PLC0415
+    from podroutes.persist.whole import Wish, plan_whole  # noqa: PLC0415, what is away from the machine has no use for it
 
     own = own_node(arguments, source.cluster, fib)
     wish = Wish(
@@ -131,7 +166,7 @@ def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Ho
         raise PersistError(
             "--edit-admin-config goes with --adopt --persist BACKEND: what is taken out there has to be kept elsewhere"
         )
-    whole = plan_whole(source.claims, own, fib, Root(), wish)
+    whole = plan_whole(source.claims, own, fib, root(), wish)
     if whole.why:
         chosen = f" is {whole.backend}" if whole.backend else ""
         print(f"podroutes: --persist {wish.backend}{chosen}: {whole.why}", file=sys.stderr)

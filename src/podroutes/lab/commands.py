@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from importlib import import_module
 
+from podroutes.errors import require_linux
+
 _LAB = """\
 A cluster of network namespaces on this machine to try routes in: no privileges needed, nothing of the host is touched,
 nothing is left behind. Machines are named and addressed like the tutorial's (worker-0 is 192.168.8.20, its pods are
@@ -107,6 +109,7 @@ def _body(name: str) -> Callable[[argparse.Namespace], int]:
     """Return the body of a command, whose module is imported when it is called."""
 
     def run(arguments: argparse.Namespace) -> int:
+        require_linux("a lab", "run it in a Linux virtual machine; `podroutes lab demo` shows a simulation here")
         module = import_module("podroutes.lab.demo" if name == "demo" else "podroutes.lab.actions")
         status: int = getattr(module, name if name != "exec" else "execute")(arguments)
         return status

@@ -1,7 +1,6 @@
 """What a machine answers, as values. Pure: bytes of any machine, friend or foe, in; values or a PushError out."""
 
 import errno
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -26,7 +25,21 @@ _DECIDING = (
     "/etc/systemd/network/",
     "/etc/network/if-up.d/podroutes",
 )
-_ERRNOS = {os.strerror(number): number for number in errno.errorcode} | {"Cannot find device": errno.ENODEV}
+# What ip(8) prints on Linux, whose words strerror(3) of another system does not have: the refusals that `advice` knows.
+_ERRNOS = {
+    "File exists": errno.EEXIST,
+    "No such file or directory": errno.ENOENT,
+    "No such process": errno.ESRCH,
+    "No such device": errno.ENODEV,
+    "Cannot find device": errno.ENODEV,
+    "Network is unreachable": errno.ENETUNREACH,
+    "No route to host": errno.EHOSTUNREACH,
+    "Network is down": errno.ENETDOWN,
+    "Operation not supported": errno.EOPNOTSUPP,
+    "Permission denied": errno.EACCES,
+    "Operation not permitted": errno.EPERM,
+    "Invalid argument": errno.EINVAL,
+}
 _FAILED = re.compile(r"^Command failed .*:(\d+)$")  # ip(8) with -force -batch, after what was wrong
 
 

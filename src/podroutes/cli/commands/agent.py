@@ -15,7 +15,7 @@ from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
 from podroutes.core.hold import Guard
 from podroutes.core.rivalry import Rivalry
-from podroutes.errors import AgentError, InventoryError
+from podroutes.errors import AgentError, InventoryError, require_linux
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelWatch
 from podroutes.persist.root import Root
@@ -67,6 +67,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Keep the routes until a signal ends it."""
+    require_linux("`podroutes agent`", "it runs on each node; `podroutes push apply` changes the nodes over SSH")
     gc.enable()  # unlike every other command this one lives long
     if arguments.resync <= 0:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")

@@ -7,7 +7,6 @@ from podroutes.cli.execution import carry_out, say_later
 from podroutes.cli.guarding import Guarding
 from podroutes.cli.parser import Parser
 from podroutes.errors import PersistError
-from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Plan
 
 _DESCRIPTION = """\
@@ -23,6 +22,7 @@ their podCIDR any more, it asks; where there is no terminal, it keeps them and d
 
 exit status: 0 done, 1 something could not be done
 """
+_INSTEAD = "`podroutes push apply` changes the nodes over SSH"
 
 
 def configure(parser: Parser) -> None:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node and carry it out; 0 done, 1 something could not be done."""
     source = session.read_source(arguments)
     guarding = Guarding(arguments, source)
-    with NetlinkKernel() as kernel:
+    with session.kernel("apply", _INSTEAD) as kernel:
         fib = kernel.snapshot()
         whole = session.plan_whole(arguments, source, fib, guarding.hold)
         if guarding.agreed(whole.planned.plan):

@@ -8,6 +8,7 @@ from podroutes.cli import options, session
 from podroutes.cli.examination import examined
 from podroutes.cli.parser import Parser
 from podroutes.core.health import examine, repairs
+from podroutes.errors import require_linux
 from podroutes.model.finding import Repaired
 from podroutes.probe.files import Files
 from podroutes.probe.repair import carry_out
@@ -33,6 +34,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine this machine; 0 healthy, 2 something would stop pod traffic."""
+    require_linux("`podroutes doctor`", "run it on the node; `podroutes push verify` reads the nodes' tables over SSH")
     cluster = session.read_source(arguments).cluster if session.names_source(arguments) else None
     patient = examined(cluster, arguments.node)
     findings = examine(patient)

@@ -18,6 +18,7 @@ Compare the inventory with the routes of this machine and show the difference. C
 exit status: 0 in sync, 2 changes pending or routes that are only kept, 1 error (also when nothing is pending but a podCIDR
 cannot be routed)
 """
+_INSTEAD = "`podroutes plan --all` plans from the inventory alone, `podroutes push plan` over SSH"
 
 
 def configure(parser: Parser) -> None:
@@ -38,9 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.all:
         plans = (plan_away(source.claims, node, arguments.interface).plan for node in source.cluster.nodes)
         return _all(plans, arguments.output)
-    from podroutes.kernel.netlink import NetlinkKernel  # noqa: PLC0415, --all has no use for it
-
-    with NetlinkKernel() as kernel:
+    with session.kernel("plan", _INSTEAD) as kernel:
         fib = kernel.snapshot()
     whole = session.plan_whole(arguments, source, fib, Guarding(arguments, source).hold)
     plan = whole.planned.plan

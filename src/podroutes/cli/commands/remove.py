@@ -8,15 +8,13 @@ from podroutes.cli.execution import carry_out, say_later
 from podroutes.cli.parser import Parser
 from podroutes.core.configured import left_behind
 from podroutes.core.ownership import ours
-from podroutes.errors import AgentError
+from podroutes.errors import AgentError, require_linux
 from podroutes.kernel import Kernel
-from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Change, Plan
 from podroutes.persist import carry
 from podroutes.persist.configured import configured_routes
 from podroutes.persist.ledger import find
-from podroutes.persist.root import Root
 from podroutes.probe import presence
 from podroutes.views import data
 
@@ -26,6 +24,7 @@ netplan also the routes that it made of our file, and nothing else. Needs no inv
 
 exit status: 0 done, 1 something could not be done
 """
+_INSTEAD = "`podroutes push remove` changes the nodes over SSH"
 
 
 def configure(parser: Parser) -> None:
@@ -37,13 +36,14 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Delete every route and every file of ours; 0 done, 1 something could not be done."""
+    require_linux("`podroutes remove`", _INSTEAD)
     agent = None if arguments.dry_run else presence.running()
     if agent is not None:
         raise AgentError(f"an agent (process {agent}) is running here and would put the routes back: stop it first")
-    with NetlinkKernel() as kernel:
+    with session.kernel("remove", _INSTEAD) as kernel:
         plan = _plan(kernel)
         if not arguments.dry_run:
-            carry.clean(Root())
+            carry.clean(session.root())
             done = carry_out(plan, kernel, arguments.output, lambda: _plan(kernel), "Remove")
             say_later(done)
             return 0 if done.complete else 1
@@ -56,12 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _plan(kernel: Kernel) -> Plan:
     """Return what takes back everything: routes of our number in every table, those of our files, and these."""
-    found = find(Root())
+    found = find(session.root())
     ledger = found.ledger("")
     routes = set(kernel.ours())
     if ledger.static:
         routes.update(ours(kernel.snapshot(), ledger))
     changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
     files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
-    lines = configured_routes(Root(), (route.dst for route in routes)).routes
+    lines = configured_routes(session.root(), (route.dst for route in routes)).routes
     return Plan(os.uname().nodename, changes, 0, tuple(left_behind(changes, lines)), tuple(files) or None)

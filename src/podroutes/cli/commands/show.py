@@ -7,7 +7,6 @@ from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
 from podroutes.core.guard import no_guard
 from podroutes.core.survey import survey
-from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.views import data, report
 
 _DESCRIPTION = """\
@@ -17,6 +16,7 @@ states: ok, missing, stale (no longer wanted, or not that way), foreign (someone
 next hop cannot be reached); `until reboot` stands behind a route that no file of ours brings back after the next boot
 exit status: 0 all ok, 2 any is not, 1 error
 """
+_INSTEAD = "`podroutes push plan` compares the nodes with the inventory over SSH"
 
 
 def configure(parser: Parser) -> None:
@@ -29,13 +29,12 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List routes with their states; 0 all ok, 2 any is not."""
     source = session.read_source(arguments)
-    with NetlinkKernel() as kernel:
+    with session.kernel("show", _INSTEAD) as kernel:
         fib = kernel.snapshot()
-    from podroutes.persist.root import Root  # noqa: PLC0415, what is away from the machine has no use for it
-    from podroutes.persist.whole import configured_overlap  # noqa: PLC0415
+    from podroutes.persist.whole import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
     planned, ledger, *_ = session.plan_whole(arguments, source, fib, no_guard)
-    entries = survey(planned, fib, ledger, configured_overlap(Root(), planned).same)
+    entries = survey(planned, fib, ledger, configured_overlap(session.root(), planned).same)
     if arguments.output == "json":
         session.say_json(data.survey(planned.plan.node, entries, planned.plan.problems))
     else:

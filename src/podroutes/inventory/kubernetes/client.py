@@ -29,14 +29,19 @@ _DEAD = 30  # seconds after which a connection whose other end acknowledges noth
 _REREAD = 60.0  # seconds that an identity is used before it is asked for again; client-go's for tokens in files
 _BLOCK = 1 << 18  # bytes a read at most
 
-# What notices a server that vanished without a word within half a minute, tcp(7).
-_SOCKET_OPTIONS = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD * 1000),
+# What notices a server that vanished without a word within half a minute, tcp(7); each where the system has it.
+_SOCKET_OPTIONS = tuple(
+    (level, getattr(socket, name), value)
+    for level, name, value in (
+        (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 15),
+        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 15),  # what macOS calls TCP_KEEPIDLE
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD * 1000),  # Linux
+    )
+    if hasattr(socket, name)
 )
 
 

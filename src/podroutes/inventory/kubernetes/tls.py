@@ -1,7 +1,10 @@
-"""TLS as a kubeconfig wants it: authorities and client certificates from memory, never through a file on disk."""
+"""TLS as a kubeconfig wants it: authorities and client certificates from memory; on Linux never through a file on disk."""
 
 import os
 import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from podroutes.errors import KubernetesError
 from podroutes.inventory.kubernetes.access import Access
@@ -27,18 +30,37 @@ def context(access: Access, authority: bytes, certificate: bytes, key: bytes) ->
 
 
 def _present(made: ssl.SSLContext, access: Access, pem: bytes) -> None:
-    """Have MADE present the certificate and key of PEM: OpenSSL reads them from a file only, so here is one in memory."""
-    file = os.memfd_create("podroutes")
+    """Have MADE present the certificate and key of PEM."""
     try:
-        os.write(file, pem)
-        made.load_cert_chain(f"/proc/self/fd/{file}", password=_no_password)
+        with _file(pem) as path:
+            made.load_cert_chain(path, password=_no_password)
     except (ssl.SSLError, ValueError) as error:
         why = getattr(error, "reason", None) or str(error)
         raise KubernetesError(
             f"{access.name}: the client certificate and its key do not do: {why}; wanted an unencrypted PEM pair"
         ) from None
-    finally:
-        os.close(file)
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """Yield the path of a file with CONTENT: OpenSSL reads a key from a file only. On Linux the file is in memory.
+
+    Elsewhere it is a temporary file that only this user can read, mkstemp(3), and is deleted as soon as it was read.
+    """
+    if sys.platform == "linux":
+        file = os.memfd_create("podroutes")
+        try:
+            os.write(file, content)
+            yield f"/proc/self/fd/{file}"
+        finally:
+            os.close(file)
+    else:
+        import tempfile  # noqa: PLC0415, Linux does without
+
+        with tempfile.NamedTemporaryFile(prefix="podroutes-") as temporary:
+            temporary.write(content)
+            temporary.flush()
+            yield temporary.name
 
 
 def _no_password() -> str:
