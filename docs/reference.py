@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from podroutes import __version__
-from podroutes.cli.parser import Parser, build_parser
+from podroutes.cli.parser import arguments, build_parser, subcommands
 from podroutes.model.finding import FINDINGS
 from podroutes.model.problem import CODES
 from podroutes.model.proof import CAUSES
@@ -127,25 +127,6 @@ def man_page() -> str:
     options = list(_options(parser))
     body = [*head, *([".SH OPTIONS", *options] if options else []), ".SH COMMANDS", *_commands(parser)]
     return "\n".join(body) + CLOSING
-
-
-def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parser's direct subcommands by name, in the order in which they were added."""
-    found: dict[str, argparse.ArgumentParser] = {}
-    for action in parser._actions:  # noqa: SLF001, argparse has no public way to ask
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            found |= action.choices
-    for command in found.values():
-        if isinstance(command, Parser):
-            command.complete()  # options are declared when a command is called
-    return found
-
-
-def arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return the options and positional arguments that help shows, without the subcommands and --help."""
-    hidden = (argparse._SubParsersAction, argparse._HelpAction)  # noqa: SLF001
-    shown = (action for action in parser._actions if action.help is not argparse.SUPPRESS)  # noqa: SLF001
-    return [action for action in shown if not isinstance(action, hidden)]
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -24,7 +24,7 @@ def test_text_tells_cause_evidence_fix_and_where_to_read_more(healthy, capsys, f
         "error ipv4-forwarding-off: this machine does not forward IPv4 packets",
         "  found: net.ipv4.ip_forward = 0",
         "  fix:   sysctl -w net.ipv4.ip_forward=1",
-        "  see:   docs/findings.md#ipv4-forwarding-off",
+        "  see:   podroutes help ipv4-forwarding-off",
         "worker-0: 1 error.",
     ]
     assert main(["doctor", "--fix", "-i", str(healthy.inventory), "--node", "worker-0"]) == 0

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from podroutes import __version__
 from podroutes.cli import main
 from support import darwin
 from support.openssh import Done, Site, wait
@@ -254,7 +255,10 @@ def test_without_asyncssh_one_line_says_how_to_get_it(tmp_path, capsys, monkeypa
     (tmp_path / "machines.txt").write_text("192.168.8.20 a a 10.200.0.0/24\n")
     monkeypatch.setitem(sys.modules, "asyncssh", None)
     assert main(["push", "plan", "-i", str(tmp_path / "machines.txt")]) == 1
-    assert capsys.readouterr().err == "podroutes: SSH needs the package asyncssh: pip install 'podroutes[push]'\n"
+    assert capsys.readouterr().err == (
+        "podroutes: push needs the package asyncssh: install podroutes-push_*.deb where podroutes came as a .deb, "
+        f"or the wheel with its extra: pip install './podroutes-{__version__}-py3-none-any.whl[push]'\n"
+    )
 
 
 def test_fifty_machines(tree, tmp_path):

@@ -29,6 +29,7 @@ SETS = {
     "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
     "filters": Packages("iptables nftables"),
     "ssh": Packages("openssh-server sudo"),
+    "shells": Packages("fish zsh"),
 }
 _DONE = "complete"
 

@@ -8,7 +8,12 @@ from io import TextIOWrapper
 from podroutes.errors import PodroutesError
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def kubectl() -> int:
+    """Run one command as the kubectl plugin ``kubectl podroutes``: the same program under another name."""
+    return main(prog="kubectl podroutes")
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
     """Run one command; return its exit status. Whatever the user or the host did is one line on standard error."""
     from podroutes.cli.parser import build_parser  # noqa: PLC0415, so that the lines above are all that can fail unseen
 
@@ -16,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot print "…"
-    arguments = build_parser().parse_args(argv)
+    arguments = build_parser(prog).parse_args(argv)
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()

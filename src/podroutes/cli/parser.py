@@ -16,6 +16,7 @@ FALSE = {"", "0", "false", "no", "off"}
 _EPILOG = """\
 Every option has an environment variable: --inventory is PODROUTES_INVENTORY. Colour is off where NO_COLOR is set.
 Exit status: 0 all is well, 1 error, 2 where a command found something to do or to mend (`COMMAND --help` says what).
+`podroutes help CODE` explains a code that a command prints, such as no-route or foreign-route.
 """
 
 
@@ -47,7 +48,7 @@ class Parser(argparse.ArgumentParser):
     def add_argument(self, *names: Any, **keywords: Any) -> argparse.Action:
         """Declare an option; its long name tells its environment variable."""
         action = super().add_argument(*names, **keywords)
-        variable = next((_variable(name) for name in action.option_strings if name.startswith("--")), "")
+        variable = next((variable_of(name) for name in action.option_strings if name.startswith("--")), "")
         value = os.environ.get(variable)
         if value is not None and not isinstance(action, argparse._HelpAction | argparse._VersionAction):  # noqa: SLF001
             self._take(action, variable, value)
@@ -85,7 +86,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(1, f"podroutes: {message} (see `{self.prog} --help`)\n")
 
 
-def _variable(option: str) -> str:
+def variable_of(option: str) -> str:
+    """Return the environment variable of OPTION, ``--long-name``."""
     return "PODROUTES_" + option.removeprefix("--").replace("-", "_").upper()
 
 
@@ -102,10 +104,10 @@ def _run(name: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def build_parser() -> Parser:
+def build_parser(prog: str = "podroutes") -> Parser:
     """Return the parser for the whole command line; a command's options are declared when it is called."""
     parser = Parser(
-        prog="podroutes",
+        prog=prog,
         description="Plan, apply, keep and prove the routes between the pods of a Kubernetes cluster.",
         epilog=_EPILOG,
     )
@@ -114,8 +116,27 @@ def build_parser() -> Parser:
     for name, summary in _COMMANDS.items():
         command: Parser = commands.add_parser(name, help=summary)
         command.fill = lambda parser, name=name: _body(name).configure(parser)
-        command.set_defaults(run=_run(name))
+        command.set_defaults(run=_run(name), prog=prog)
     return parser
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the direct subcommands of PARSER by name, in the order in which they were added, with their options declared."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:  # noqa: SLF001, argparse has no public way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            found |= action.choices
+    for command in found.values():
+        if isinstance(command, Parser):
+            command.complete()
+    return found
+
+
+def arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return the options and positional arguments that help shows, without the subcommands and --help."""
+    hidden = (argparse._SubParsersAction, argparse._HelpAction)  # noqa: SLF001
+    shown = (action for action in parser._actions if action.help is not argparse.SUPPRESS)  # noqa: SLF001
+    return [action for action in shown if not isinstance(action, hidden)]
 
 
 _COMMANDS = {
@@ -131,4 +152,8 @@ _COMMANDS = {
     "agent": "keep this machine's routes right, whatever happens to the cluster and to the kernel",
     "status": "ask the agent of this machine how it is doing",
     "lab": "make a cluster of network namespaces on this machine to try things in",
+    "help": "explain a command, or the code of a problem, cause or finding",
+    "version": "print the versions of podroutes and of what it runs on",
+    "config": "print which options the environment sets",
+    "completion": "print the completion script of a shell",
 }

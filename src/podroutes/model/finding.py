@@ -252,5 +252,5 @@ class Finding(NamedTuple):
 
     @property
     def documentation(self) -> str:
-        """Where this documentation says more."""
-        return f"docs/findings.md#{self.code}"
+        """The command that explains the code."""
+        return f"podroutes help {self.code}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from podroutes import __version__
 from podroutes.errors import PushError
 from podroutes.model.cluster import Node
 from podroutes.model.text import escaped, printable
@@ -54,7 +55,10 @@ class Door:
         try:
             import asyncssh  # noqa: PLC0415, an optional dependency
         except ImportError:
-            raise PushError("SSH needs the package asyncssh: pip install 'podroutes[push]'") from None
+            raise PushError(
+                "push needs the package asyncssh: install podroutes-push_*.deb where podroutes came as a .deb, "
+                f"or the wheel with its extra: pip install './podroutes-{__version__}-py3-none-any.whl[push]'"
+            ) from None
         logging.getLogger("asyncssh").setLevel(logging.CRITICAL)  # what goes wrong is told by us, once and escaped
         if access.config and not Path(access.config).is_file():
             raise PushError(f"--ssh-config {printable(access.config)}: there is no such file")
