@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from podroutes import inventory
 from podroutes.agent import state
 from podroutes.errors import InventoryError
+from podroutes.model.cluster import Unread
 from support.notation import SEED, cluster
 
 LIMITED = cluster(
@@ -33,6 +34,18 @@ def test_what_is_kept_is_what_is_read(nodes, tmp_path):
     found = state.load(tmp_path / "new")
     assert found
     assert (facts(found.cluster), found.problems) == (facts(nodes), ())
+
+
+def test_what_could_not_be_read_of_a_node_and_its_age_are_kept_as_well(tmp_path):
+    unread = (Unread("internalIP", "x"), Unread("podCIDR", "y"))
+    nodes = SEED.nodes[0]._replace(unread=unread), SEED.nodes[1]._replace(created="2026-01-02T03:04:05Z", uid="7")
+    state.save(tmp_path, SEED._replace(nodes=nodes))
+    found = state.load(tmp_path)
+    assert found
+    broken, old = found.cluster.nodes
+    assert [each.field for each in broken.unread] == ["internalIP", "podCIDR"]
+    assert (broken.internal_ips, broken.pod_cidrs) == (SEED.nodes[0].internal_ips, SEED.nodes[0].pod_cidrs)
+    assert (old.created, old.uid, old.unread) == ("2026-01-02T03:04:05Z", "7", ())
 
 
 def test_any_command_can_read_it(tmp_path):

@@ -151,3 +151,27 @@ def test_a_layout_that_is_not_kubectls_is_parsed_in_full(tmp_path, trick):
     text = kubectl_yaml(SEED).replace("  kind: Node\n", f"  kind: Node\n{trick}", 1)
     assert pruned(text, tmp_path / "nodes.yaml") == text
     assert told(read(text)) == SEED
+
+
+@WRITERS
+@pytest.mark.parametrize(
+    ("stamp", "created"), [("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"), ("yesterday", ""), (None, "")]
+)
+def test_a_node_s_age_and_uid_are_read(write, stamp, created):
+    document = node_list(SEED)
+    uid = "7d3c0a6e-0000-4000-8000-000000000001"
+    document["items"][1]["metadata"] |= {"uid": uid, "creationTimestamp": stamp}
+    assert [(found.created, found.uid) for found in read(write(document)).cluster.nodes] == [
+        ("", ""),
+        (created, uid),
+        ("", ""),
+    ]
+
+
+@WRITERS
+def test_an_address_that_is_empty_or_none_marks_the_field_and_the_others_are_used(write):
+    inventory = read(write(node(Machine("a", ("192.168.8.20", "", "worker-a"), ("10.200.0.0/24",)))))
+    (found,) = inventory.cluster.nodes
+    assert list(map(str, found.internal_ips)) == ["192.168.8.20"]
+    assert {each.field for each in found.unread} == {"internalIP"}
+    assert [problem.code for problem in inventory.problems] == ["invalid-internal-ip", "invalid-internal-ip"]

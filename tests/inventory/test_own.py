@@ -51,14 +51,16 @@ def test_singular_and_plural_merge_without_repetition(fields):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("nodes:\n- name: a\n  podCDIR: x\n", 'nodes:3: node "a": unknown key "podCDIR"; meant podCIDR?'),
-        ("nodes:\n- name: a\n  internalip: x\n", 'nodes:3: node "a": unknown key "internalip"; meant internalIP?'),
-        ("nodes: [{name: a}]\nclutser: {}\n", 'nodes:2: unknown key "clutser"; meant cluster?'),
+        ("nodes:\n- name: a\n  interfaces: x\n", 'nodes:3: node "a": unknown key "interfaces"; meant interface?'),
+        ("nodes: [{name: a}]\nnotes: x\n", 'nodes:2: unknown key "notes"; meant nodes?'),
         ("nodes: [{name: a}]\nzzz: [{a: b}]\n", 'nodes:2: unknown key "zzz"; known are cluster, nodes'),
-        ("cluster: {nodeCIRDs: []}\nnodes: [{name: a}]", 'nodes:1: cluster: unknown key "nodeCIRDs"; meant nodeCIDRs?'),
+        (
+            "cluster: {name: prod}\nnodes: [{name: a}]",
+            'nodes:1: cluster: unknown key "name"; known are podCIDR, podCIDRs, nodeCIDR, nodeCIDRs, serviceCIDR, serviceCIDRs',
+        ),
         (
             '{"nodes": [{"name": "a",\n "\\u001b": 1}]}',
-            'nodes:2: node "a": unknown key "\\x1b"; known are name, internalIP, internalIPs, podCIDR, podCIDRs, interface',
+            'nodes:2: node "a": unknown key "\\x1b"; known are name, internalIP, internalIPs, podCIDR, podCIDRs, interface, creationTimestamp, uid',
         ),
     ],
 )
@@ -68,13 +70,75 @@ def test_an_unknown_key_is_a_warning_that_names_the_nearest(document, message):
 
 
 @pytest.mark.parametrize(
+    ("line", "field", "message"),
+    [
+        ("podcidr: 10.200.1.0/24", "podCIDR", 'unknown key "podcidr"; meant podCIDR?'),
+        ("podCidr: 10.200.1.0/24", "podCIDR", 'unknown key "podCidr"; meant podCIDR?'),
+        ("pod_cidr: 10.200.1.0/24", "podCIDR", 'unknown key "pod_cidr"; meant podCIDR?'),
+        ("pod-cidrs: [10.200.1.0/24]", "podCIDR", 'unknown key "pod-cidrs"; meant podCIDR?'),
+        ("podCDIR: x", "podCIDR", 'unknown key "podCDIR"; meant podCIDR?'),
+        ("PodSubnet: x", "podCIDR", 'unknown key "PodSubnet"; meant podCIDR?'),
+        ("routes: [10.200.1.0/24]", "podCIDR", 'unknown key "routes"; meant podCIDR?'),
+        ("ip: 192.168.8.21", "internalIP", 'unknown key "ip"; meant internalIP?'),
+        ("IPs: []", "internalIP", 'unknown key "IPs"; meant internalIP?'),
+        ("internalIp: x", "internalIP", 'unknown key "internalIp"; meant internalIP?'),
+        ("internal_ips: x", "internalIP", 'unknown key "internal_ips"; meant internalIP?'),
+        ("lan: fd00::21", "internalIP", 'unknown key "lan"; meant internalIP?'),
+        ("podCIDR: ''", "podCIDR", "podCIDR is empty; leave it out where there is none"),
+        ("podCIDR:", "podCIDR", "podCIDR is empty; leave it out where there is none"),
+        ("podCIDRs: [10.1]", "podCIDR", 'podCIDRs is the number "10.1", wanted a string; put it in quotes: "10.1"'),
+        ("podCIDRs: [[x]]", "podCIDR", "podCIDRs is a list, wanted a string"),
+        ("podCIDR: {a: b}", "podCIDR", "podCIDR is a mapping, wanted a string"),
+        ("podCIDR: 10.200.1.0/244", "podCIDR", 'podCIDR "10.200.1.0/244" has no prefix length between 0 and 32'),
+        ("internalIP: 192.168.8.20/24", "internalIP", 'internalIP "192.168.8.20/24" is not an IP address'),
+        (
+            "internalIP: true",
+            "internalIP",
+            'internalIP is the boolean "true", wanted a string; put it in quotes: "true"',
+        ),
+    ],
+)
+def test_what_cannot_be_read_of_a_node_is_an_error_of_that_node_and_marks_the_field(line, field, message):
+    inventory = read(f"nodes:\n- name: a\n  {line}\n- name: b\n  podCIDR: 10.200.2.0/24\n")
+    (problem,) = inventory.problems
+    assert problem.message == f'nodes:3: node "a": {message}'
+    assert (problem.severity, problem.nodes) == ("error", ("a",))
+    broken, sound = inventory.cluster.nodes
+    assert [each.field for each in broken.unread] == [field]
+    assert (sound.unread, list(map(str, sound.pod_cidrs))) == ((), ["10.200.2.0/24"])
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["externalIP: 203.0.113.7", "publicIPs: [203.0.113.7]", "role: worker", "address: 10.0.0.1", "cidr: 10.0.0.0/8"],
+)
+def test_beside_the_right_keys_another_key_is_only_a_warning(key):
+    inventory = read(f"nodes: [{{name: a, internalIP: 192.168.8.20, podCIDR: 10.200.0.0/24, {key}}}]")
+    assert [problem.severity for problem in inventory.problems] == ["warning"]
+    assert inventory.cluster.nodes[0].unread == ()
+
+
+def test_a_second_family_behind_a_misspelt_key_is_not_overlooked():
+    (node,) = read("nodes: [{name: a, podCIDR: 10.200.0.0/24, podCidrs: ['fd00::/64']}]").cluster.nodes
+    assert [each.field for each in node.unread] == ["podCIDR"]
+    assert list(map(str, node.pod_cidrs)) == ["10.200.0.0/24"]
+
+
+@pytest.mark.parametrize(
     ("document", "why"),
     [
         ("{}", "nodes: holds no nodes"),
         ("---\n", "nodes: holds no nodes"),
         ("nodes: []", "nodes: holds no nodes"),
         ("nodes:", "nodes: holds no nodes"),
-        ("node: []", 'nodes:1: unknown key "node"; meant nodes?; nodes holds no nodes'),
+        ("node: []", 'nodes:1: unknown key "node"; meant nodes?'),
+        ("nodes: [{name: a}]\nNodes: [{name: b}]", 'nodes:2: unknown key "Nodes"; meant nodes?'),
+        ("nodes: [{name: a}]\nclutser: {}\n", 'nodes:2: unknown key "clutser"; meant cluster?'),
+        ("cluster: {nodeCIRDs: []}\nnodes: [{name: a}]", 'nodes:1: cluster: unknown key "nodeCIRDs"; meant nodeCIDRs?'),
+        (
+            "cluster: {range: 10.200.0.0/16}\nnodes: [{name: a}]",
+            'nodes:1: cluster: unknown key "range"; known are podCIDR, podCIDRs, nodeCIDR, nodeCIDRs, serviceCIDR, serviceCIDRs',
+        ),
         ("- name: a", "nodes:1: is a list, wanted a mapping with the key nodes"),
         ("[]", "nodes:1: is a list, wanted a mapping with the key nodes"),
         ("nodes: 7", 'nodes:1: nodes is the number "7", wanted a list'),
@@ -100,10 +164,6 @@ def test_an_unknown_key_is_a_warning_that_names_the_nearest(document, message):
             'nodes:2: a node\'s name is the number "1e3", wanted a string; put it in quotes: "1e3"',
         ),
         ("nodes:\n- name: [a]", "nodes:2: a node's name is a list, wanted a string"),
-        (
-            "nodes:\n- name: a\n  podCIDRs:\n  - 10.1",
-            'nodes:4: node "a": podCIDRs is the number "10.1", wanted a string; put it in quotes: "10.1"',
-        ),
         ("nodes:\n- name: a\n  interface: {}", 'nodes:3: node "a": interface is a mapping, wanted a string'),
         ("cluster: [10.0.0.0/8]\nnodes: [{name: a}]", "nodes:1: cluster is a list, wanted a mapping"),
         (
@@ -159,7 +219,7 @@ def test_a_billion_laughs_are_refused_at_the_first():
         '"nodes": [{"name": "a"}]',
         "{nodes: [{name: a}]}",
         '{\n\t"nodes": [{"name": "\\u0061"}]\n}',
-        "nodes: [{name: a, podCIDRs: null, internalIP: , interface: ''}]",
+        "nodes: [{name: a, podCIDRs: [], internalIPs: [], interface: ''}]",
     ],
 )
 def test_the_many_ways_to_write_one_node(document):

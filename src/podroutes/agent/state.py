@@ -54,13 +54,13 @@ def _text(cluster: Cluster) -> str:
 
 def _node(node: Node) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": node.name}
-    if node.internal_ips:
-        shown["internalIPs"] = list(map(str, node.internal_ips))
-    if node.pod_cidrs:
-        shown["podCIDRs"] = list(map(str, node.pod_cidrs))
-    if node.interface:
-        shown["interface"] = node.interface
-    return shown
+    fields = {"internalIP": node.internal_ips, "podCIDR": node.pod_cidrs}
+    unread = [field for field in fields if any(each.field == field for each in node.unread)]
+    for field, values in fields.items():
+        if values or field in unread:  # an empty value cannot be read either
+            shown[f"{field}s"] = [*map(str, values), *([""] if field in unread else [])]
+    more = {"interface": node.interface, "creationTimestamp": node.created, "uid": node.uid}
+    return shown | {key: value for key, value in more.items() if value}
 
 
 class Keeper:

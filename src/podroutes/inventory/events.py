@@ -118,6 +118,11 @@ def string(value: Value | None, source: Source, what: str) -> str | None:
     raise source.error(f"{what} is {describe(value)}, wanted a string{hint}", value.line)
 
 
+def text(value: Value | None) -> str:
+    """Return a scalar as it is written, "" for anything else: a uid of digits alone is one, too."""
+    return value.text if isinstance(value, Scalar) and value.kind != "null" else ""
+
+
 def strings(value: Value | None, source: Source, what: str) -> list[tuple[str, int | None]]:
     """Return the strings of VALUE, which is one or a list of them, each with its line."""
     if value is None:

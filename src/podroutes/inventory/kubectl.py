@@ -36,8 +36,8 @@ def internal_ips_and_hostnames(
     internal_ips: list[Located] = []
     hostnames: list[str] = []
     for kind, address, line in addresses:
-        if address and kind == "InternalIP":
-            internal_ips.append((address, line))
+        if kind == "InternalIP":
+            internal_ips.append((address or "", line))  # an empty one cannot be read, which is not the same as none
         elif address and kind == "Hostname":
             hostnames.append(address)
     return internal_ips, tuple(hostnames)

@@ -16,10 +16,12 @@ from podroutes.inventory.nodes import RawInventory, RawNode, once
 from podroutes.inventory.source import CHUNK, Source
 
 
-class Metadata(msgspec.Struct):
+class Metadata(msgspec.Struct, rename={"creation_timestamp": "creationTimestamp"}):
     """``metadata`` of a Node, or of a list, which has no name."""
 
     name: str | None = None
+    uid: str | None = None
+    creation_timestamp: str | None = None
 
 
 class Spec(msgspec.Struct, rename={"pod_cidr": "podCIDR", "pod_cidrs": "podCIDRs"}):
@@ -137,10 +139,10 @@ def _raw(source: Source, node: KubernetesNode, place: str) -> RawNode:
 
 def raw_node(name: str, node: KubernetesNode) -> RawNode:
     """Return what routes need of NODE, which is called NAME."""
-    spec, status = node.spec or Spec(), node.status or Status()
+    metadata, spec, status = node.metadata or Metadata(), node.spec or Spec(), node.status or Status()
     cidrs = once((text, None) for text in (spec.pod_cidr, *(spec.pod_cidrs or ())) if text)
     ips, hostnames = internal_ips_and_hostnames((one.type, one.address, None) for one in status.addresses or ())
-    return RawNode(name, ips, cidrs, None, hostnames)
+    return RawNode(name, ips, cidrs, None, hostnames, created=metadata.creation_timestamp or "", uid=metadata.uid or "")
 
 
 def _explain(source: Source, error: Exception, data: bytes | bytearray, lines: int, count: int) -> InventoryError:

@@ -19,6 +19,7 @@ from podroutes.inventory.events import (
     opened_mapping,
     string,
     strings,
+    text,
 )
 from podroutes.inventory.kubectl import check_list, internal_ips_and_hostnames, node_name
 from podroutes.inventory.nodes import RawInventory, RawNode, once
@@ -32,7 +33,9 @@ _LAYOUTS = (
 )
 # A key at that depth that no route needs, with its subtree: all lines that are indented deeper, have a list's dash at
 # the same depth, or are blank.
-_USELESS = rb"^%b(?!(?:name|podCIDRs?|addresses):)[A-Za-z]++:.*\n(?:(?:%b(?: |-(?: |$))| *$).*\n)*+"
+_USELESS = (
+    rb"^%b(?!(?:name|uid|creationTimestamp|podCIDRs?|addresses):)[A-Za-z]++:.*\n(?:(?:%b(?: |-(?: |$))| *$).*\n)*+"
+)
 # What may be left for the pruning to be trusted: lines that are complete in themselves, so that none of them can be the
 # inside of a block scalar or of quotes: "key:", "key: word", "- key: word", "- word".
 _WORD = rb"""(?:[A-Za-z0-9_./][A-Za-z0-9_./:-]*+|"[^"\\\n]*+"|'[^'\n]*+'|\{\}|\[\])"""
@@ -41,8 +44,7 @@ _PLAIN_LINES = re.compile(rb"(?:\n++| *+(?:(?:- )?[A-Za-z0-9]++:(?: %b)?|- %b)\n
 
 def read(source: Source) -> RawInventory:
     """Return the Nodes; InventoryError when their YAML is broken or holds something that is no Node."""
-    text = source.decode(b"".join(_pruned(source)))
-    events = yaml_events(source, text)
+    events = yaml_events(source, source.decode(b"".join(_pruned(source))))
     line = opened_mapping(events, source, "items")
     nodes: list[RawNode] = []
     fields: dict[str, Value] = {}
@@ -76,7 +78,8 @@ def _raw(source: Source, node: Value, place: str) -> RawNode:
         _addresses(source, status.get("addresses"), f"{place}.status.addresses")
     )
     name = node_name(source, place, kind, name, node.line)
-    return RawNode(name, ips, once(chain.from_iterable(cidrs)), None, hostnames, node.line)
+    age = (text(metadata.get(key)) for key in ("creationTimestamp", "uid"))
+    return RawNode(name, ips, once(chain.from_iterable(cidrs)), None, hostnames, node.line, (), *age)
 
 
 def _addresses(source: Source, value: Value | None, place: str) -> Iterator[tuple[str | None, str | None, int]]:

@@ -1,15 +1,16 @@
 """The one parser behind every format: raw nodes, strings with their place, become Node values and Problems.
 
-Addresses are parsed here and nowhere else. A value that no route can use is left out of its Node and told as a Problem,
-so that one bad line never stops the routes of the other nodes.
+Addresses are parsed here and nowhere else. A value that no route can use is left out of its Node, told as a Problem, and marks
+the field as unread: one bad line never stops the routes of the other nodes, nor takes away those of its own.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from podroutes.errors import InventoryError
 from podroutes.model.address import BITS, Address, Prefix, parse_address, parse_prefix
-from podroutes.model.cluster import Format, Node
+from podroutes.model.cluster import Format, Node, Unread
 from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
@@ -26,6 +27,9 @@ class RawNode(NamedTuple):
     interface: str | None = None
     hostnames: tuple[str, ...] = ()
     line: int | None = None
+    unread: tuple[Unread, ...] = ()  # what the reader itself could not make out
+    created: str = ""  # metadata.creationTimestamp as it is written
+    uid: str = ""
 
 
 class RawInventory(NamedTuple):
@@ -37,7 +41,8 @@ class RawInventory(NamedTuple):
     format: Format = "podroutes"
 
 
-_CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}
+CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")  # metav1.Time, always in UTC
 # What neither a next hop nor a pod may be, and what to call it. Anything else the kernel routes.
 _SPECIAL = (
     *(
@@ -72,19 +77,25 @@ def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Proble
     """Return a Node for each of RAW_NODES, in their order; what is wrong with their values is added to PROBLEMS."""
     nodes = []
     for raw in raw_nodes:
-        name, ips, cidrs, interface, hostnames, line = raw
+        name, ips, cidrs, interface, hostnames, line, unread, created, uid = raw
         addresses, prefixes = [], []
         for value in ips:
             try:
                 addresses.append(parse_internal_ip(value[0]))
             except ValueError as error:
-                problems.append(_problem(source, raw, "internalIP", value, error))
+                unread += (_unread("internalIP", value, error),)
+                problems.append(_problem(source, raw, value, unread[-1]))
         for value in cidrs:
             try:
                 prefixes.append(parse_pod_cidr(value[0]))
             except ValueError as error:
-                problems.append(_problem(source, raw, "podCIDR", value, error))
-        nodes.append(Node(name, _unique(addresses), _unique(prefixes), interface, hostnames, line))
+                unread += (_unread("podCIDR", value, error),)
+                problems.append(_problem(source, raw, value, unread[-1]))
+        if created and not _TIME.fullmatch(created):
+            created = ""
+        nodes.append(
+            Node(name, _unique(addresses), _unique(prefixes), interface, hostnames, line, unread, created, uid)
+        )
     return tuple(nodes)
 
 
@@ -137,7 +148,13 @@ def _place(source: str, line: int | None) -> str:
     return f"{source}:{line}" if line else source
 
 
-def _problem(source: str, node: RawNode, field: str, value: Located, why: ValueError) -> Problem:
-    text, line = value
-    message = f"{_place(source, line)}: node {printable(node.name)}: {field} {printable(text)} {why}"
-    return Problem("error", _CODES[field], message, (node.name,))
+def _unread(field: str, value: Located, why: ValueError) -> Unread:
+    text, _ = value
+    return Unread(
+        field, f"{field} {printable(text)} {why}" if text else f"{field} is empty; leave it out where there is none"
+    )
+
+
+def _problem(source: str, node: RawNode, value: Located, unread: Unread) -> Problem:
+    message = f"{_place(source, value[1])}: node {printable(node.name)}: {unread.reason}"
+    return Problem("error", CODES[unread.field], message, (node.name,))

@@ -4,9 +4,12 @@ Field names are the Kubernetes Node's, singular or plural; each takes one value 
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
+from podroutes.errors import InventoryError
 from podroutes.inventory.events import (
     Event,
+    List,
     Mapping,
     Scalar,
     Value,
@@ -17,9 +20,12 @@ from podroutes.inventory.events import (
     opened_mapping,
     string,
     strings,
+    text,
 )
-from podroutes.inventory.nodes import Located, RawInventory, RawNode, once
+from podroutes.inventory.nodes import CODES, Located, RawInventory, RawNode, once
 from podroutes.inventory.source import Source
+from podroutes.inventory.spelling import field_meant, look
+from podroutes.model.cluster import Unread
 from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
@@ -32,7 +38,8 @@ _LIMITS = {  # the field of Cluster that each key sets
     "serviceCIDR": "service_cidrs",
     "serviceCIDRs": "service_cidrs",
 }
-_NODE = ("name", "internalIP", "internalIPs", "podCIDR", "podCIDRs", "interface")
+_FIELDS = {"internalIP": ("internalIP", "internalIPs"), "podCIDR": ("podCIDR", "podCIDRs")}
+_NODE = ("name", "internalIP", "internalIPs", "podCIDR", "podCIDRs", "interface", "creationTimestamp", "uid")
 
 
 def read(source: Source, events: Iterator[Event]) -> RawInventory:
@@ -53,7 +60,10 @@ def read(source: Source, events: Iterator[Event]) -> RawInventory:
         if key == "cluster":
             limits = _limits(value, source, problems)
         else:
-            problems.append(_unknown(source, "", key, line, _TOP))
+            problem = _unknown(source, "", key, line, _TOP)
+            if "meant" in problem.message and not isinstance(value, Scalar):  # half of the nodes may stand there
+                raise InventoryError(problem.message)
+            problems.append(problem)
     for _ in events:  # a second document is found only by reading on
         pass
     return RawInventory(nodes, limits, problems)
@@ -66,16 +76,64 @@ def _node(value: Value, source: Source, problems: list[Problem]) -> RawNode:
     name = string(fields.get("name"), source, "a node's name")
     if not name:
         raise source.error("a node has no name", value.line)
-    who = f"node {printable(name)}: "
-    problems.extend(_unknown(source, who, key, value.lines[key], _NODE, name) for key in fields if key not in _NODE)
+    entry = _Entry(name, value, source, problems)
+    ips, cidrs = entry.values("internalIP"), entry.values("podCIDR")
     return RawNode(
         name,
-        _either(value, ("internalIP", "internalIPs"), source, who),
-        _either(value, ("podCIDR", "podCIDRs"), source, who),
-        string(fields.get("interface"), source, f"{who}interface") or None,
+        ips,
+        cidrs,
+        string(fields.get("interface"), source, f"{entry.who}interface") or None,
         (),
         value.line,
+        (*entry.unread, *entry.misspelt()),
+        text(fields.get("creationTimestamp")),
+        text(fields.get("uid")),
     )
+
+
+class _Entry:
+    """One node as it is written; what cannot be read of it is told to PROBLEMS and stays in ``unread``."""
+
+    def __init__(self, name: str, value: Mapping, source: Source, problems: list[Problem]) -> None:
+        self.who = f"node {printable(name)}: "
+        self.unread: list[Unread] = []
+        self._name, self._value, self._source, self._problems = name, value, source, problems
+
+    def values(self, field: str) -> list[Located]:
+        """Return the values of the singular and the plural key of FIELD, those that stand in both once."""
+        return once(chain.from_iterable(self._of(field, key) for key in _FIELDS[field]))
+
+    def _of(self, field: str, key: str) -> Iterator[Located]:
+        if key not in self._value.values:
+            return
+        value = self._value.values[key]
+        for one in value.values if isinstance(value, List) else [value]:
+            if isinstance(one, Scalar) and one.kind == "string":
+                yield one.text, one.line
+            elif isinstance(one, Scalar) and one.kind == "null":  # a template without a value, more often than not
+                yield "", one.line
+            else:
+                hint = f"; put it in quotes: {printable(one.text)}" if isinstance(one, Scalar) else ""
+                what = f"{key} is {describe(one)}, wanted a string{hint}"
+                message = f"{self._source.name}:{one.line}: {self.who}{what}"
+                self._problems.append(Problem("error", CODES[field], message, (self._name,)))
+                self.unread.append(Unread(field, what))
+
+    def misspelt(self) -> Iterator[Unread]:
+        """Yield the fields that stand behind keys which are not known; every such key is a problem."""
+        found = self._value.values
+        given = [field for field, keys in _FIELDS.items() if any(key in found for key in keys)]
+        for key, line in self._value.lines.items():
+            if key in _NODE:
+                continue
+            field = field_meant(key, found[key], given)
+            if field is None:
+                self._problems.append(_unknown(self._source, self.who, key, line, _NODE, self._name))
+                continue
+            what = f"unknown key {printable(key)}; meant {field}?"
+            message = f"{self._source.name}:{line}: {self.who}{what}"
+            self._problems.append(Problem("error", "unknown-key", message, (self._name,)))
+            yield Unread(field, what)
 
 
 def _limits(value: Value, source: Source, problems: list[Problem]) -> dict[str, list[Located]]:
@@ -83,18 +141,16 @@ def _limits(value: Value, source: Source, problems: list[Problem]) -> dict[str, 
         return {}
     if not isinstance(value, Mapping):
         raise source.error(f"cluster is {describe(value)}, wanted a mapping", value.line)
-    problems.extend(
-        _unknown(source, "cluster: ", key, value.lines[key], _LIMITS) for key in value.values if key not in _LIMITS
-    )
+    for key, line in value.lines.items():
+        if key not in _LIMITS:
+            problem = _unknown(source, "cluster: ", key, line, _LIMITS)
+            if "meant" in problem.message or look(value.values[key]):  # a limit is never silently absent
+                raise InventoryError(problem.message)
+            problems.append(problem)
     limits: dict[str, list[Located]] = {}
     for key, field in _LIMITS.items():
         limits.setdefault(field, []).extend(strings(value.values.get(key), source, f"cluster: {key}"))
     return limits
-
-
-def _either(node: Mapping, keys: tuple[str, str], source: Source, who: str) -> list[Located]:
-    """Return the values of the singular and the plural key, those that stand in both once."""
-    return once(value for key in keys for value in strings(node.values.get(key), source, who + key))
 
 
 def _unknown(source: Source, who: str, key: str, line: int, known: Iterable[str], *nodes: str) -> Problem:

@@ -19,7 +19,6 @@ class _Annotations(msgspec.Struct, rename={"initial_events_end": "k8s.io/initial
 
 
 class _ObjectMeta(Metadata, rename="camel"):
-    uid: str = ""
     resource_version: str = ""
     annotations: _Annotations | None = None
 
@@ -122,7 +121,7 @@ def event(line: bytes) -> Change | Bookmark | Refusal:
         return Bookmark(meta.resource_version, bool(meta.annotations and meta.annotations.initial_events_end == "true"))
     if not meta.name:
         raise ValueError("an event is about a Node without a name")
-    return Change(found.type == "DELETED", meta.uid, raw_node(meta.name, node), meta.resource_version)
+    return Change(found.type == "DELETED", meta.uid or "", raw_node(meta.name, node), meta.resource_version)
 
 
 def page(body: bytes) -> Page:
@@ -135,7 +134,7 @@ def page(body: bytes) -> Page:
     for node in found.items or ():
         if not (node.metadata and node.metadata.name):
             raise ValueError("a list holds a Node without a name")
-        nodes.append((node.metadata.uid, raw_node(node.metadata.name, node)))
+        nodes.append((node.metadata.uid or "", raw_node(node.metadata.name, node)))
     if not found.metadata.resource_version:
         raise ValueError("a list has no resourceVersion")
     return Page(nodes, found.metadata.resource_version, found.metadata.more or "")
