@@ -54,6 +54,12 @@ iface ens18 inet6 static
     dad-attempts 0
     accept_ra 0
 """
+DHCPCD = """\
+denyinterfaces wire
+interface ens18
+static ip_address=192.168.8.20/24
+static ip6_address=fd00::20/64
+"""
 ONE_STANZA = """\
 auto lo
 iface lo inet loopback
@@ -216,3 +222,29 @@ class Ifupdown2(Ifupdown):
 
     def reload(self) -> None:
         self.machine.chroot("ifreload", "-a")
+
+
+class Dhcpcd(Manager):
+    """dhcpcd for all interfaces, with fixed addresses for the one that matters."""
+
+    def configure(self) -> None:
+        unpack(debian.packages("dhcpcd"), self.machine.root)
+        self.machine.write("/etc/dhcpcd.conf", DHCPCD)
+        self.machine.chroot(
+            "sh", "-c", "grep -q ^dhcpcd: /etc/passwd || echo dhcpcd:x:999:65534::/var/lib/dhcpcd:/ >>/etc/passwd"
+        )
+
+    def boot(self) -> None:
+        self.machine.chroot("mkdir", "-p", "/var/lib/dhcpcd", "/run/dhcpcd")
+        self.machine.start("dhcpcd", "--nobackground")
+        self.wait()
+
+    def reload(self) -> None:
+        self.machine.chroot("dhcpcd", "--rebind", "ens18")
+
+    def restart(self) -> None:
+        self.machine.stop()
+        self.boot()
+
+    def reconfigure(self) -> None:
+        self.machine.chroot("dhcpcd", "--reconfigure", "ens18")

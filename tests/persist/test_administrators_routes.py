@@ -25,7 +25,7 @@ NETPLAN_NETWORKD = "/etc/systemd/network/10-netplan-ens18.network.d/50-podroutes
 def worker(tmp_path):
     """worker-0, whose interface networkd has; netplan gave it that."""
     made = Worker(tmp_path)
-    for name in ("/etc/network/interfaces", "/run/NetworkManager/devices/2"):
+    for name in ("/etc/network/interfaces", "/run/NetworkManager/devices/2", "/run/dhcpcd/pid"):
         made.root.path(name).unlink()
     return made
 

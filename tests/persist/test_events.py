@@ -3,7 +3,7 @@
 import pytest
 
 from persist.machine import DUAL, INVENTORY, SEED, SIX
-from persist.managers import RELEASES, Ifupdown, Ifupdown2, NetplanNetworkd, Networkd, NetworkManager
+from persist.managers import RELEASES, Dhcpcd, Ifupdown, Ifupdown2, NetplanNetworkd, Networkd, NetworkManager
 from support import debian
 
 CASES = {
@@ -13,8 +13,14 @@ CASES = {
     "networkmanager": (NetworkManager, "auto", "107"),
     "ifupdown": (Ifupdown, "auto", "107"),
     "ifupdown2": (Ifupdown2, "auto", "107"),
+    "dhcpcd": (Dhcpcd, "auto", "107"),
 }
-ON = [(release, case) for release in RELEASES for case in CASES if (release, case) != ("trixie", "ifupdown2")]
+ON = [
+    (release, case)
+    for release in RELEASES
+    for case in CASES
+    if (release, case) not in {("trixie", "ifupdown2"), ("trixie", "dhcpcd")}
+]
 
 
 @pytest.fixture

@@ -11,7 +11,11 @@ from support.notation import route
 ROUTE = "10.200.1.0/24 via 192.168.8.21 dev ens18"
 
 
-EVENTS = {"networkmanager": (("ens18", "up"), {}), "ifupdown": ((), {"IFACE": "ens18", "ADDRFAM": "inet"})}
+EVENTS = {
+    "networkmanager": (("ens18", "up"), {}),
+    "ifupdown": ((), {"IFACE": "ens18", "ADDRFAM": "inet"}),
+    "dhcpcd": ((), {"interface": "ens18", "reason": "BOUND", "if_up": "true"}),
+}
 
 
 def start(name, *words, **environment):
@@ -45,6 +49,8 @@ def test_other_devices_and_events_are_none_of_our_business(worker):
     start("networkmanager", "wire", "up").communicate()
     start("networkmanager", "ens18", "down").communicate()
     start("ifupdown", IFACE="lo").communicate()
+    start("dhcpcd", interface="lo", reason="STATIC", if_up="true").communicate()
+    start("dhcpcd", interface="ens18", reason="NOCARRIER", if_up="false").communicate()
     assert "via" not in "".join(worker.show())
 
 

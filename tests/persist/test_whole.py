@@ -25,7 +25,9 @@ EVERYBODY = {  # by what each manager says that it has ens18
     "/etc/network/interfaces": "auto ens18\niface ens18 inet static\n",
     "/run/systemd/netif/links/2": "ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-ens18.network\n",
     "/run/NetworkManager/devices/2": "[device]\nmanaged=true\n",
+    "/run/dhcpcd/pid": "1\n",
 }
+_NETWORKD, _NM, _DHCPCD = "/run/systemd/netif/links/2", "/run/NetworkManager/devices/2", "/run/dhcpcd/pid"
 MOVED = cluster(
     "worker-0 192.168.8.20 10.200.0.0/24",
     "worker-1 192.168.8.21 10.200.1.0/24",
@@ -201,18 +203,11 @@ def test_auto_refuses_to_guess_between_two(worker):
 @pytest.mark.parametrize(
     ("gone", "backend", "why"),
     [
-        (["/run/NetworkManager/devices/2"], "networkd", "/run/systemd/netif/links/2 names"),
-        (["/run/systemd/netif/links/2"], "networkmanager", "says managed"),
-        (
-            ["/run/systemd/netif/links/2", "/run/NetworkManager/devices/2", "/etc/netplan/01.yaml"],
-            "ifupdown",
-            "a stanza",
-        ),
-        (
-            ["/run/systemd/netif/links/2", "/run/NetworkManager/devices/2", "/etc/network/interfaces"],
-            "netplan",
-            "ethernets.ens18",
-        ),
+        ([_NM, _DHCPCD], "networkd", "/run/systemd/netif/links/2 names"),
+        ([_NETWORKD, _DHCPCD], "networkmanager", "says managed"),
+        ([_NETWORKD, _NM], "dhcpcd", "/run/dhcpcd/pid is there"),
+        ([_NETWORKD, _NM, _DHCPCD, "/etc/netplan/01.yaml"], "ifupdown", "a stanza"),
+        ([_NETWORKD, _NM, _DHCPCD, "/etc/network/interfaces"], "netplan", "ethernets.ens18"),
     ],
 )
 def test_auto_asks_running_daemons_first_and_then_files(worker, gone, backend, why):
@@ -220,6 +215,13 @@ def test_auto_asks_running_daemons_first_and_then_files(worker, gone, backend, w
         worker.root.path(name).unlink()
     whole = worker.plan(backend="auto")
     assert (whole.backend, why in whole.why) == (backend, True)
+
+
+@pytest.mark.parametrize("text", ["denyinterfaces ens*\n", "allowinterfaces wlan0\n"])
+def test_an_interface_that_dhcpcd_leaves_alone_is_not_its_own(worker, text):
+    worker.write("/etc/dhcpcd.conf", text)
+    with pytest.raises(PersistError, match="dhcpcd does not manage ens18"):
+        worker.plan(backend="dhcpcd")
 
 
 def test_auto_without_a_manager_is_a_unit_where_systemd_runs(worker, tmp_path):
@@ -231,7 +233,7 @@ def test_auto_without_a_manager_is_a_unit_where_systemd_runs(worker, tmp_path):
     assert worker.plan(backend="auto").backend == "systemd"
 
 
-@pytest.mark.parametrize("backend", ["networkd", "networkmanager", "ifupdown", "netplan"])
+@pytest.mark.parametrize("backend", ["networkd", "networkmanager", "ifupdown", "netplan", "dhcpcd"])
 def test_a_manager_that_does_not_know_the_interface_is_refused(worker, backend):
     for name in EVERYBODY:
         worker.root.path(name).unlink()

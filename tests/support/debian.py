@@ -26,6 +26,7 @@ SETS = {
     "managers": Packages(_MANAGERS),
     "ifupdown2": Packages("ifupdown2"),
     "dhcp": Packages("busybox"),
+    "dhcpcd": Packages("dhcpcd-base"),
     "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
     "filters": Packages("iptables nftables"),
     "ssh": Packages("openssh-server sudo"),

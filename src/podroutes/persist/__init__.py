@@ -23,6 +23,7 @@ BACKENDS = {
     "networkd": ("/etc/systemd/network/*.network.d/50-podroutes.conf",),
     "networkmanager": ("/etc/NetworkManager/dispatcher.d/50-podroutes",),
     "ifupdown": ("/etc/network/if-up.d/podroutes",),
+    "dhcpcd": ("/etc/dhcpcd.exit-hook",),
     "netplan": ("/etc/netplan/90-podroutes.yaml",),
     "systemd": (
         "/etc/systemd/system/podroutes.service",

@@ -18,7 +18,6 @@ SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all k
     "/etc/rc.d/rc.local",
     "/etc/networkd-dispatcher/*.d/*",
     "/etc/dhcp/dhclient-exit-hooks.d/*",
-    "/etc/dhcpcd.exit-hook",
     "/etc/cron.d/*",
 )
 

@@ -35,6 +35,11 @@ def _owner(root: Root, link: Link) -> tuple[str, str]:
     if claims:
         return claims.popitem()
     if root.path("/run/systemd/system").is_dir():  # sd_booted(3)
+        if root.path("/var/lib/connman").is_dir():
+            return (
+                "systemd",
+                f"ConnMan keeps no routes, and drops those of {link.name} when its carrier goes; the agent puts them back",
+            )
         return "systemd", f"no network manager knows {link.name}, and systemd runs"
     raise PersistError(f"no network manager knows {printable(link.name)}; name one with --persist BACKEND")
 

@@ -1,0 +1,115 @@
+"""dhcpcd as the manager of the interfaces: the script that dhcpcd-run-hooks(8) reads last, after every change of an interface.
+
+dhcpcd has one such file and no directory beside it, so that a file of the administrator in its place is not touched. The script is read
+by the shell that runs the others, and must not end it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from podroutes.errors import PersistError
+from podroutes.model.configured import ConfiguredRoute
+from podroutes.model.fib import Link
+from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.route import PROTOCOL as OURS
+from podroutes.persist import BACKENDS
+from podroutes.persist.root import Root
+from podroutes.persist.shell import syntax
+from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, safe
+
+if TYPE_CHECKING:
+    from podroutes.persist.configured import Reader
+
+(PATH,) = BACKENDS["dhcpcd"]
+PROTOCOL = OURS
+ROUTE = SCRIPT_ROUTE
+RELOAD: tuple[tuple[str, ...], ...] = ()  # dhcpcd looks for the script each time
+_CONFIG = "/etc/dhcpcd.conf"
+_MASTER = (
+    "/run/dhcpcd/pid"  # of the process that has all interfaces; one that ifupdown starts has the interface's name in it
+)
+READS = (_MASTER, _CONFIG, "/etc/dhcpcd.enter-hook", PATH)
+SECRETS: tuple[str, ...] = ()
+_CLASSLESS = re.compile(r"^\s*static\s+(?:classless_static_)?routes\s*=\s*(.*)$")
+
+
+def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
+    """Return the script; it does its work where the interface has an address."""
+    lines = [
+        "(",
+        "PATH=$PATH:/usr/sbin:/sbin",
+        "exec >&2",
+        '[ "$if_up" = true ] || exit 0',
+        *hook("$interface", routes, setting.places),
+        "exit 0",
+        ")",
+    ]
+    return (File(PATH, "#!/bin/sh\n" + HEADER + "\n".join(lines) + "\n"),)
+
+
+def away(dev: str) -> str:
+    """Return the name of DEV on a machine that we are not on."""
+    return safe(dev)
+
+
+def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
+    """Return the device's name, if dhcpcd has all interfaces of the machine."""
+    if not running(root, link):
+        raise PersistError(f"dhcpcd does not manage {safe(link.name)}: {_MASTER} is not there; try --persist auto")
+    return safe(link.name)
+
+
+def running(root: Root, link: Link) -> str:
+    """Return what says that dhcpcd runs for every interface, LINK included."""
+    if root.read(_MASTER) is None or _denied(root.read(_CONFIG) or "", link.name):
+        return ""
+    return f"{_MASTER} is there"
+
+
+def _denied(text: str, dev: str) -> bool:
+    """Whether dhcpcd.conf(5) leaves DEV to somebody else."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415, only where dhcpcd is
+
+    allowed: list[str] = []
+    denied: list[str] = []
+    for line in text.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word == "interface":
+            break  # what follows is about one interface
+        if word == "allowinterfaces":
+            allowed += rest.replace(",", " ").split()
+        elif word == "denyinterfaces":
+            denied += rest.replace(",", " ").split()
+    return any(fnmatchcase(dev, each) for each in denied) or (
+        bool(allowed) and not any(fnmatchcase(dev, each) for each in allowed)
+    )
+
+
+def configured(root: Root, link: Link) -> str:  # noqa: ARG001, dhcpcd takes every interface without being told
+    """Return nothing: its file need not name LINK."""
+    return ""
+
+
+def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
+    """Yield the static routes of dhcpcd.conf(5), pairs of destination and gateway, and those of the administrator's hooks."""
+    from podroutes.persist.shell_routes import destination, gateway, shell_routes  # noqa: PLC0415, only where we write
+
+    dev = None
+    for number, line in enumerate(reader.read(_CONFIG).splitlines(), 1):
+        word, _, rest = line.strip().partition(" ")
+        if word == "interface":
+            dev = rest.strip()
+        found = _CLASSLESS.match(line)
+        words = found[1].split() if found else []
+        for head, via in zip(words[::2], words[1::2], strict=False):
+            dst = destination(head)
+            if dst:
+                yield ConfiguredRoute(_CONFIG, number, dst, gateway(via), dev, manager="dhcpcd")
+    for path in reader.glob("/etc/dhcpcd.enter-hook", PATH):
+        yield from shell_routes(reader.read(path), path, "dhcpcd")
+
+
+def check(root: Root, files: Sequence[File]) -> str:
+    """Have the shell read the script."""
+    return syntax(root, files)
