@@ -11,8 +11,7 @@ import time
 import pytest
 
 from agent.conftest import until
-from podroutes.agent import loop
-from podroutes.core import hold as guard
+from podroutes.core import hold
 from podroutes.kernel.watch import KernelWatch
 
 OWN = "worker-0 192.168.8.20 10.200.0.0/24"
@@ -238,23 +237,90 @@ def test_many_deletions_are_held_and_told(start, nodes, routes):
     nodes(OWN, *many)
     agent = start().ready()
     nodes(OWN, *many[:2], THREE)
-    hold = until(lambda: agent.status()["hold"])
-    assert hold["routes"] == 7
+    held = until(lambda: agent.status()["hold"])
+    assert (held["routes"], held["nodes"], held["until"]) == (7, [f"n{i}" for i in range(2, 9)], None)
     assert len(routes()) == 10, "what is new is there, what would go is held"
-    assert agent.events("deletion held")[0]["routes"] == 7
+    (line,) = agent.events("deletion held")
+    assert (line["routes"], line["digest"]) == (7, held["digest"])
+    assert f"podroutes confirm {held['digest']}" in podroutes("status").stdout
 
 
-def test_what_the_source_says_again_a_minute_later_is_believed(start, nodes, routes):
+def test_what_went_before_a_restart_counts_after_it(start, nodes, routes):
+    many = [f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(9)]
+    nodes(OWN, *many)
+    agent = start().ready()
+    nodes(OWN, *many[:6])
+    until(lambda: len(routes()) == 6)
+    agent.end()
+    nodes(OWN, *many[:5])
+    agent = start().ready()
+    assert len(routes()) == 6
+    assert agent.status()["hold"]["nodes"] == ["n5"]
+
+
+def test_a_file_that_is_written_again_and_a_signal_confirm_nothing(start, nodes, routes):
     def a_short_minute():
-        loop.AGAIN = guard.AGAIN = 0.5
+        hold.AGAIN = 0.01
 
-    nodes(OWN, *(f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(9)))
+    many = [f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(9)]
+    nodes(OWN, *many)
     agent = start(prepare=a_short_minute).ready()
+    nodes(OWN, many[0])
+    until(lambda: agent.status()["hold"])
+    for _ in range(2):
+        before = agent.status()["source"]["lists"]
+        nodes(OWN, many[0])
+        until(lambda before=before: agent.status()["source"]["lists"] > before)
+        before = agent.status()["counters"]["passes"].get("asked", 0)
+        os.kill(agent.pid, signal.SIGHUP)
+        until(lambda before=before: agent.status()["counters"]["passes"].get("asked", 0) > before)
+    assert len(routes()) == 9
+    nodes(OWN, *many)
+    until(lambda: agent.status()["hold"] is None)
+    assert agent.events("hold ended")
+
+
+def test_root_confirms_what_is_held(start, nodes, routes):
+    nodes(OWN, *(f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(9)))
+    agent = start().ready()
+    done = podroutes("confirm")
+    assert (done.returncode, done.stderr) == (1, "podroutes: nothing is held\n")
+    nodes(OWN, ONE)
+    held = until(lambda: agent.status()["hold"])
+    done = podroutes("confirm", "0123456789ab")
+    assert (done.returncode, len(routes())) == (1, 10)
+    assert done.stderr == (
+        f"podroutes: what is held is {held['digest']}, and not 0123456789ab: look at it anew (`podroutes status`)\n"
+    )
+    done = podroutes("confirm", held["digest"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"9 routes of n0, n1, n2, n3, n4, … (9 in all) ({held['digest']}) deleted now\n"
+    until(lambda: routes() == [R1])
+    until(lambda: agent.status()["hold"] is None)
+    assert agent.status()["released"]["reason"] == "confirmed"
+    assert agent.status()["counters"]["releases"] == {"confirmed": 9}
+    assert [(each["routes"], each["reason"]) for each in agent.events("mass deletion")] == [(9, "confirmed")]
+
+
+@pytest.mark.parametrize("dropped", [["--reuid=65534"], ["--bounding-set=-net_admin", "--inh-caps=-net_admin"]])
+def test_nobody_else_confirms_anything(start, nodes, routes, dropped):
+    nodes(OWN, *(f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(9)))
+    agent = start().ready()
     nodes(OWN, ONE)
     until(lambda: agent.status()["hold"])
-    until(lambda: routes() == [R1])
-    assert until(lambda: agent.status()["hold"] is None)
-    assert agent.status()["counters"]["holds"] == 1
+    program = "from podroutes.agent.control import confirm; print(confirm(''))"
+    words = ["setpriv", *dropped, sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode == 127 or "setpriv:" in done.stderr:
+        pytest.skip("no other user here")
+    assert (done.returncode, len(routes())) == (1, 10)
+    assert "only root may do that" in done.stderr
+
+
+@pytest.mark.usefixtures("worker")
+def test_where_no_agent_is_there_is_nothing_to_confirm():
+    done = podroutes("confirm")
+    assert (done.returncode, done.stderr) == (1, "podroutes: no agent runs here: start one with `podroutes agent`\n")
 
 
 def test_announcements_that_were_lost_are_made_up_for(start, nodes, routes, worker):

@@ -8,7 +8,7 @@ import pytest
 from podroutes.agent.machine import Machine, Settings
 from podroutes.agent.view import View
 from podroutes.core.claims import examine
-from podroutes.core.hold import AGAIN, Guard
+from podroutes.core.hold import MassDeleteGuard
 from podroutes.core.rivalry import PATIENCE, Rivalry
 from podroutes.errors import IdentityError
 from podroutes.inventory import Inventory
@@ -36,7 +36,7 @@ def kernel():
 
 @pytest.fixture
 def machine(kernel, tmp_path):
-    return Machine(kernel, Settings(Root(tmp_path), "worker-0"), Guard(), Rivalry())
+    return Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
 
 
 def installed(kernel):
@@ -141,12 +141,37 @@ def test_many_deletions_are_held_and_everything_else_goes_ahead(machine, kernel)
     machine.reconcile(view(many), 0)
     few = cluster("worker-0 192.168.8.20", "n0 192.168.8.99 10.200.0.0/24", "new 192.168.8.98 10.200.50.0/24")
     found = machine.reconcile(view(few, listed=10), 10)
-    assert len(found.held) == 7
+    assert [change.node for change in found.plan.held] == [f"n{i}" for i in range(1, 8)]
     assert "10.200.0.0/24 via 192.168.8.99 dev ens18" in installed(kernel)
     assert "10.200.50.0/24 via 192.168.8.98 dev ens18" in installed(kernel)
-    assert len(installed(kernel)) == 9
-    machine.reconcile(view(few, listed=10 + AGAIN), 11 + AGAIN)
-    assert len(installed(kernel)) == 2
+    assert (len(installed(kernel)), found.installed) == (9, 9)
+
+
+def test_a_file_that_is_read_again_says_nothing_new(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    few = cluster("worker-0 192.168.8.20 10.200.0.0/24", "new 192.168.8.98")
+    for second in (10, 100, 1000, 10_000):
+        machine.reconcile(view(few, listed=second), second)
+    assert installed(kernel) == [ONE, TWO]
+
+
+def test_held_routes_are_not_dropped_from_files(kernel, tmp_path):
+    """And what is new is written down meanwhile."""
+    (tmp_path / "etc/network").mkdir(parents=True)
+    (tmp_path / "etc/network/interfaces").write_text("auto ens18\niface ens18 inet static\n")
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+    wish = Wish(lambda: (), "ifupdown")
+    whole = plan_whole(examine(SEED), SEED.nodes[0], kernel.snapshot(), Root(tmp_path), wish)
+    kernel.apply(whole.planned.plan.changes)
+    carry.after(Root(tmp_path), whole.planned.plan.files)
+    few = cluster("worker-0 192.168.8.20 10.200.0.0/24", "worker-3 192.168.8.23 10.200.3.0/24")
+    machine.reconcile(view(few), 0)
+    text = (tmp_path / "etc/network/if-up.d/podroutes").read_text()
+    assert [f"10.200.{n}.0/24" in text for n in (1, 2, 3)] == [True] * 3
+    kernel.set_link("ens18", up=False)  # the kernel's routes go, what is written down stays
+    machine.reconcile(view(few), 1)
+    text = (tmp_path / "etc/network/if-up.d/podroutes").read_text()
+    assert [f"10.200.{n}.0/24" in text for n in (1, 2)] == [True] * 2
 
 
 def test_an_empty_source_is_never_believed(machine, kernel):
@@ -160,28 +185,28 @@ OTHERS = cluster("worker-1 192.168.8.21 10.200.1.0/24", "worker-2 192.168.8.22 1
 
 
 def test_a_machine_that_is_no_node_receives_routes_to_all(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "laptop"), Guard(), Rivalry())
+    machine = Machine(kernel, Settings(Root(tmp_path), "laptop"), MassDeleteGuard(), Rivalry())
     found = machine.reconcile(view(OTHERS), 0)
     assert (found.plan.node, found.plan.problems) == ("laptop", ())
     assert installed(kernel) == [ONE, TWO]
 
 
 def test_a_name_that_is_not_there_is_told_and_no_reason_to_stop(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-0"), Guard(), Rivalry())
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-0"), MassDeleteGuard(), Rivalry())
     found = machine.reconcile(view(OTHERS), 0)
     assert [(each.severity, each.code) for each in found.plan.problems] == [("warning", "not-a-node")]
     assert installed(kernel) == [ONE, TWO]
 
 
 def test_a_name_that_contradicts_our_address_is_not_believed(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-7"), Guard(), Rivalry())
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-7"), MassDeleteGuard(), Rivalry())
     with pytest.raises(IdentityError, match='no node is named "worker-7"'):
         machine.reconcile(view(SEED), 0)
     assert installed(kernel) == []
 
 
 def test_which_of_two_nodes_we_are_is_not_guessed(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), Guard(), Rivalry())
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
     with pytest.raises(IdentityError, match="more than one node"):
         machine.reconcile(view(SEED._replace(nodes=(*SEED.nodes, node("worker-0 192.168.8.29 10.200.9.0/24")))), 0)
 

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from podroutes.model.address import parse_prefix
 from podroutes.model.problem import Problem
-from podroutes.model.status import BUCKETS, Contested, Histogram, Routes, SourceStatus, Status
+from podroutes.model.status import BUCKETS, Contested, Held, Histogram, Released, Routes, SourceStatus, Status
 from podroutes.views import agent as views
 from podroutes.views.style import Style
 
@@ -32,7 +32,9 @@ ILL = WELL._replace(
     problems=(Problem("error", "link-down", "ens18 is down", ("worker-1",)),) * 2,
     failures={"10.200.1.0/24": "No such device"},
     contested=(Contested(parse_prefix("10.200.2.0/24"), 4, "bird", 2010.0),),
-    hold_since=1940.0,
+    hold=Held(1940.0, 5, ("worker-3", "worker-4"), "0123456789ab", 2030.0),
+    released=Released(1900.0, 7, ("worker-5",), "watched"),
+    releases={"watched": 7},
     state_error="nodes.yaml: Read-only file system",
     error="the kernel refuses",
 )
@@ -69,6 +71,9 @@ def test_the_values_are_those_of_the_status():
     assert value(ILL, "podroutes_routes", state="held") == 5
     assert value(ILL, "podroutes_problems", code="link-down") == 2
     assert value(WELL, "podroutes_passes_total", reason="resync") == 4
+    assert value(WELL, "podroutes_hold_since_timestamp_seconds") == 0
+    assert value(ILL, "podroutes_hold_since_timestamp_seconds") == 1940
+    assert value(ILL, "podroutes_mass_deletions_total", reason="watched") == 7
     assert value(WELL, "podroutes_source_heartbeats_total") == 7
     assert value(ILL, "podroutes_state_writable") == 0
     assert value(ILL, "podroutes_build_info", version="1.2.3", node='odd"name\\\n') == 1
@@ -111,7 +116,9 @@ def test_whatever_is_wrong_is_told():
         "not ready: the kernel refuses",
         "not connected",
         "connection refused",
-        "5 routes would be deleted at once: held for 1 min",
+        "5 routes of worker-3 and worker-4 would go at once: held for 1 min; it ends when the nodes return",
+        "by `podroutes confirm 0123456789ab`, or in 30 s if none of them returns",
+        "7 routes of worker-5 went 1 min ago: watched",
         "10.200.2.0/24 was lost 4 times to bird",
         "10.200.1.0/24: No such device",
         "Read-only file system",

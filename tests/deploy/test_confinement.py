@@ -104,6 +104,19 @@ def test_it_keeps_routes_and_state(confined, powers, place, worker):
     assert [each["level"] for each in confined.log() if each["level"] not in ("info", "debug")] == []
 
 
+def test_root_can_confirm_what_it_holds(confined, place, worker):
+    until(lambda: confined.ask("/readyz")[0] == 200 or "denied" in said(place), "never ready")
+    if "Permission denied" in said(place):
+        pytest.skip(f"an unprivileged user cannot run this Python: {said(place)}")
+    write(place / "nodes.json", *(f"worker-{n} 192.168.8.2{n} 10.200.{n}.0/24" for n in range(6)))
+    until(lambda: len(worker.show("route show proto 107")) == 5)
+    write(place / "nodes.json", *(f"worker-{n} 192.168.8.2{n} 10.200.{n}.0/24" for n in range(2)))
+    until(lambda: confined.status()["hold"])
+    command = [sys.executable, "-m", "podroutes", "confirm"]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stderr == ""
+    until(lambda: worker.show("route show proto 107") == [ONE])
+
+
 PRETENDER = r"""
 import socket
 with socket.socket(socket.AF_UNIX) as name:

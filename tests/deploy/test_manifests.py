@@ -14,6 +14,7 @@ from podroutes import __version__
 from podroutes.agent import state
 from podroutes.agent.endpoint import Endpoint
 from podroutes.cli.parser import build_parser
+from podroutes.core.guard import EVERYTHING as ALL
 
 # Every minor version from the one that Chart.yaml begins with to the newest that there are schemas of.
 VERSIONS = [f"1.{minor}" for minor in range(25, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
@@ -128,6 +129,7 @@ def test_it_runs_on_every_node_of_linux_before_what_waits_for_routes(deployed):
 
 
 def test_our_command_line_takes_what_the_container_says(deployed, monkeypatch):
+    monkeypatch.delenv("PODROUTES_STATE_DIR")  # a test's own
     container = agent(deployed)
     given = variables(container)
     for name, value in given.items():
@@ -145,7 +147,10 @@ def test_our_command_line_takes_what_the_container_says(deployed, monkeypatch):
 def test_everything_asked_for_reaches_the_command_line(monkeypatch):
     container = agent(chart(*EVERYTHING, "agent.resync=60"))
     asked = build_parser().parse_args(container["args"])
-    assert (asked.events, asked.set_condition, asked.adopt, asked.allow_mass_delete, asked.resync) == (*[True] * 4, 60)
+    assert (asked.events, asked.set_condition, asked.adopt, asked.resync) == (*[True] * 3, 60)
+    assert asked.allow_mass_delete == ALL
+    some = agent(chart("agent.allowMassDelete=7"))
+    assert build_parser().parse_args(some["args"]).allow_mass_delete == 7
     assert variables(container)["KUBERNETES_SERVICE_HOST"] == "192.168.8.10"
     assert variables(container)["KUBERNETES_SERVICE_PORT"] == "6443"
 

@@ -25,6 +25,7 @@ NEEDED = {
     "RestrictAddressFamilies_AF_UNIX",  # systemd's notifications
     "IPAddressDeny",  # the API server can be anywhere
     "ProcSubset",  # /proc/sys/net tells whether the machine forwards
+    "ProtectProc",  # whether who confirms a held deletion has CAP_NET_ADMIN stands there
     "RootDirectoryOrRootImage",  # it is installed like any program
     "DeviceAllow",  # PrivateDevices and ProtectClock leave it the clock, to read
     "AmbientCapabilities",
@@ -81,7 +82,8 @@ def test_one_capability_and_no_user_of_its_own():
     assert found["Type"] == ["notify"]
 
 
-def test_our_command_line_takes_what_it_starts():
+def test_our_command_line_takes_what_it_starts(monkeypatch):
+    monkeypatch.delenv("PODROUTES_STATE_DIR")  # a test's own
     found = settings(UNIT)
     assert found["ExecStart"] == ["podroutes agent"]
     asked = build_parser().parse_args(["agent"])

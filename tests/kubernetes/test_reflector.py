@@ -325,3 +325,54 @@ def test_a_watch_that_never_says_a_word_is_not_believed(driver, seconds, said, a
     driver.clock.now += seconds
     driver.reflector.cut("silence")
     assert (driver.ask(), driver.names) == (asked, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("said", "breaks"),
+    [
+        ([event("ADDED", "a"), event("ADDED", "b"), bookmark(11, end=True)], 0),
+        ([event("ADDED", "a"), bookmark(10, end=True)], 0),
+        ([event("ADDED", "a"), event("ADDED", "c"), bookmark(11, end=True)], 0),
+        ([event("ADDED", "a"), event("ADDED", "b"), bookmark(9, end=True)], 1),
+        ([event("ADDED", "a", uid="another"), event("ADDED", "b"), bookmark(11, end=True)], 1),
+        ([event("ADDED", "c"), bookmark(11, end=True)], 1),
+        ([bookmark(11, end=True)], 1),
+    ],
+    ids=["the same", "one less", "one other", "an older version", "another uid", "nobody left", "nobody at all"],
+)
+def test_a_list_that_does_not_continue_what_was_told_is_another_history(driver, said, breaks):
+    driver.synced("a", "b")
+    driver.reflector.relist()
+    driver.ask()
+    driver.hear(*said)
+    assert driver.reflector.history == breaks
+
+
+def test_pages_and_watches_continue_a_history_too(driver):
+    driver.synced("a", "b")
+    driver.hear(event("DELETED", "a", rv=20), bookmark(30))
+    driver.reflector._streaming = False
+    driver.reflector.relist()
+    driver.ask()
+    driver.reflector.page(page(node("b"), rv=30))
+    assert driver.reflector.history == 0
+    driver.reflector.relist()
+    driver.ask()
+    driver.reflector.page(page(node("b"), rv=29))
+    assert driver.reflector.history == 1
+
+
+def test_a_server_whose_past_is_our_future_has_another_history(driver):
+    """Even where it has more versions by now than it had before."""
+    driver.synced("a")
+    driver.reflector.request()
+    driver.reflector.refused(Refusal(504, "Timeout", "Too large resource version", 0.0, too_new=True))
+    driver.ask()
+    driver.hear(event("ADDED", "a"), bookmark(99, end=True))
+    assert driver.reflector.history == 1
+
+
+def test_an_event_older_than_the_last_is_of_another_history(driver):
+    driver.synced("a")
+    driver.hear(event("MODIFIED", "a", rv=20), event("DELETED", "a", rv=12))
+    assert driver.reflector.history == 1

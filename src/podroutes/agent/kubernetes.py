@@ -16,7 +16,7 @@ class KubernetesSource:
     def __init__(self, access: Access, publish: Publish, report: Report) -> None:
         self._publish = publish
         self._report = report
-        self._listed = 0.0
+        self._listed, self._history = 0.0, 0
         self._watch = NodeWatch(access, self._inventory, self._state)
 
     def run(self) -> None:
@@ -32,10 +32,10 @@ class KubernetesSource:
         self._watch.stop()
 
     def _inventory(self, found: Inventory) -> None:
-        self._publish(View(found, time.monotonic(), self._listed))
+        self._publish(View(found, time.monotonic(), self._listed, history=self._history))
 
     def _state(self, state: WatchState) -> None:
-        self._listed = state.last_list
+        self._listed, self._history = state.last_list, state.history
         since = time.time() - time.monotonic()  # what turns the one clock into the other
         self._report(
             SourceStatus(

@@ -14,18 +14,19 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from podroutes.agent.machine import Machine, Pass
+from podroutes.agent.machine import Machine
 from podroutes.agent.notify import Supervisor
-from podroutes.agent.record import Record
+from podroutes.agent.record import CALM, Record
 from podroutes.agent.schedule import CONFIRM, Schedule
 from podroutes.agent.source import Source
 from podroutes.agent.view import View
-from podroutes.core.hold import AGAIN
+from podroutes.core.hold import Hold
 from podroutes.errors import AgentError, PodroutesError
 from podroutes.kernel.watch import KernelWatch, program_of
 from podroutes.model.status import SourceStatus
 
 _STUCK = 60.0  # seconds without a round of the loop after which it counts as dead
+_PATIENCE = 8.0  # seconds that a person who confirms waits for the loop at most
 _ROUND = 5.0  # seconds that a round waits for events at most
 
 
@@ -33,6 +34,13 @@ class Kept(NamedTuple):
     """What became of keeping the last good state: ``error`` is why it could not be, "" when it was."""
 
     error: str
+
+
+class Confirm(NamedTuple):
+    """Somebody lets the held deletions go that ``digest`` names ("": whatever is held); ``answer`` takes a hold or why not."""
+
+    digest: str
+    answer: "SimpleQueue[Hold | ValueError]"
 
 
 class Parts(NamedTuple):
@@ -44,18 +52,18 @@ class Parts(NamedTuple):
 
 
 class Loop:
-    """One agent. ``publish``, ``report``, ``kept``, ``stop`` and ``fail`` may be called from any thread, all else from the one that runs it."""
+    """One agent. ``publish``, ``report``, ``kept``, ``confirm``, ``stop`` and ``fail`` may be called from any thread, all else from the one that runs it."""
 
     def __init__(self, parts: Parts, resync: float) -> None:
         self._machine, self._watch, self._record = parts
         self._schedule = Schedule(resync, random.random)
-        self._inbox: SimpleQueue[View | SourceStatus | Kept] = SimpleQueue()
+        self._inbox: SimpleQueue[View | SourceStatus | Kept | Confirm] = SimpleQueue()
         self._bell, self._ear = socket.socketpair()
         for end in (self._bell, self._ear):
             end.setblocking(False)
         self._view: View | None = None
         self._fresh: float | None = None  # when the source told what no pass has seen yet
-        self._asked: float | None = None  # the hold about which the source was asked again
+        self._asked = 0.0  # the end of the minute for which the source was asked again
         self._stopping = False
         self._again = False
         self._failure: BaseException | None = None
@@ -75,6 +83,19 @@ class Loop:
         """Take why the last good state could not be kept, "" when it was."""
         self._inbox.put(Kept(error))
         self._ring()
+
+    def confirm(self, digest: str) -> dict[str, Any]:
+        """Let the held deletions go that DIGEST names ("": whatever is held); return what they are. ValueError says why not."""
+        order = Confirm(digest, SimpleQueue())
+        self._inbox.put(order)
+        self._ring()
+        try:
+            found = order.answer.get(timeout=_PATIENCE)
+        except Empty:
+            raise ValueError("the agent is busy: try it again") from None
+        if isinstance(found, ValueError):
+            raise found
+        return {"digest": found.digest, "routes": len(found.nodes), "nodes": sorted(set(found.nodes.values()))}
 
     def stop(self) -> None:
         """End ``run``. The routes stay."""
@@ -156,6 +177,8 @@ class Loop:
                 told = self._inbox.get_nowait()
                 if isinstance(told, View):
                     newest = told
+                elif isinstance(told, Confirm):
+                    told.answer.put(self._confirmed(told.digest))
                 elif isinstance(told, Kept):
                     self._record.state(told.error)
                 else:
@@ -168,6 +191,8 @@ class Loop:
         if same:
             if self._machine.guard.hold:
                 self._schedule.want("listed", now)
+            else:
+                self._machine.guard.note(newest.evidence)
             return
         self._fresh = newest.at if self._fresh is None else self._fresh
         added = () if newest.provisional else self._machine.welcome(newest.inventory.cluster)
@@ -175,6 +200,15 @@ class Loop:
             self._record.welcomed(added, time.monotonic() - self._fresh)
             self._fresh = None
         self._schedule.want("nodes", now + CONFIRM if added else now)
+
+    def _confirmed(self, digest: str) -> Hold | ValueError:
+        """Let what is held go, where DIGEST names it, and have a pass that does so."""
+        try:
+            hold = self._machine.guard.confirm(digest)
+        except ValueError as error:
+            return error
+        self._schedule.want("confirmed", time.monotonic())
+        return hold
 
     def _pass(self, view: View, source: Source) -> None:
         """Compare the whole, write the difference, and see to what has to follow."""
@@ -190,7 +224,7 @@ class Loop:
         self._schedule.end(now, ok=not found.failures, idle=not found.done)
         if found.postponed is not None:
             self._schedule.want("contested", found.postponed)
-        self._hold(found, now, source)
+        self._hold(now, source)
         fresh = now - self._fresh if self._fresh is not None and not view.provisional else None
         self._fresh = None
         self._record.passed(reason, found, view, now - began, fresh)
@@ -198,16 +232,18 @@ class Loop:
             gc.collect()
             gc.freeze()  # the nodes live as long as we do: no collection need look at them again
 
-    def _hold(self, found: Pass, now: float, source: Source) -> None:
-        """See that what is held is asked about again, once a hold."""
-        hold = self._machine.guard.hold
-        if not found.held or hold is None:
-            return
-        if now < hold.since + AGAIN:
-            self._schedule.want("hold", hold.since + AGAIN)
-        elif self._asked != hold.since:
-            self._asked = hold.since
+    def _hold(self, now: float, source: Source) -> None:
+        """See that what is held is looked at again in time, and that the source is asked again, once a minute that counts."""
+        guard = self._machine.guard
+        wake = guard.wake(now)
+        if wake is not None:
+            self._schedule.want("hold", wake)
+        end = guard.asks(now)
+        if end is not None and end != self._asked:
+            self._asked = end
             source.again()
+        if not self._record.hold_is_told:
+            self._schedule.want("hold", now + CALM)
 
     def _ring(self) -> None:
         with suppress(OSError):  # full: it rings already; closed: nobody listens any more

@@ -6,11 +6,15 @@ from typing import NamedTuple
 from podroutes.agent.view import View
 from podroutes.core.advice import refusals
 from podroutes.core.claims import Claims, examine
-from podroutes.core.hold import Guard
+from podroutes.core.guard import Deleted, Verdict, no_guard
+from podroutes.core.hold import MassDeleteGuard
 from podroutes.core.identity import named_node, this_node
+from podroutes.core.onlink import OnLink
+from podroutes.core.ownership import ours
 from podroutes.core.planning import plan_here
 from podroutes.core.prompt import Known, Prompt
 from podroutes.core.rivalry import Rivalry
+from podroutes.core.vanishing import Leaving
 from podroutes.errors import IdentityError, PersistError
 from podroutes.kernel import Kernel
 from podroutes.kernel.watch import Heard
@@ -20,10 +24,10 @@ from podroutes.model.fib import Fib
 from podroutes.model.lasting import Ledger
 from podroutes.model.plan import Change, Plan
 from podroutes.model.problem import Problem
-from podroutes.model.route import PROTOCOL
+from podroutes.model.route import PROTOCOL, Route
 from podroutes.persist import carry
 from podroutes.persist.root import Root
-from podroutes.persist.whole import Whole, Wish, plan_whole
+from podroutes.persist.whole import Whole, Wish, guarded, plan_whole
 
 
 class Settings(NamedTuple):
@@ -42,7 +46,7 @@ class Pass(NamedTuple):
     plan: Plan
     done: tuple[Change, ...] = ()
     failures: Mapping[str, str] = {}  # why, by destination or file
-    held: frozenset[Prefix] = frozenset()  # deletions that wait for a second opinion
+    counted: tuple[Deleted, ...] = ()  # deletions that count for the guard
     postponed: float | None = None  # when the earliest route that is fought over may be put back
     wanted: int = 0
     installed: int = 0
@@ -51,7 +55,7 @@ class Pass(NamedTuple):
 class Machine:
     """The routes of this machine. Not thread-safe; the caller waits, retries and tells the time."""
 
-    def __init__(self, kernel: Kernel, settings: Settings, guard: Guard, rivalry: Rivalry) -> None:
+    def __init__(self, kernel: Kernel, settings: Settings, guard: MassDeleteGuard, rivalry: Rivalry) -> None:
         self.guard = guard
         self.rivalry = rivalry
         self._kernel = kernel
@@ -59,6 +63,7 @@ class Machine:
         self._prompt: Prompt | None = None  # what the last pass knew
         self._may_hurry = True
         self._known: Known | None = None  # the verdict on the nodes of the last pass
+        self._held: tuple[Route, ...] = ()  # what the last pass held
         self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
     def reconcile(self, view: View, now: float) -> Pass:
@@ -67,21 +72,28 @@ class Machine:
         self.devices = {link.ifindex: link.name for link in fib.links}
         cluster = view.inventory.cluster
         own, doubts = self._identify(cluster, fib)
+        before = self._known.cluster if self._known else cluster
         known = self._examine(cluster)
-        whole, more = self._plan(known.claims, own, fib)
+        whole, more = self._plan(known.claims, own, fib, self._wish(view, own, before, now))
         plan, wanted = whole.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
         self._prompt = Prompt(known, own, fib, wanted)
         self._may_hurry = whole.ledger.protocol == PROTOCOL  # else a file of ours tells which routes are ours
+        there = {route.dst for route in ours(fib, whole.ledger)} if plan.held else set()
         installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)
-        changes, held, postponed = self._admitted(plan, view, installed, now)
-        if held or view.provisional:
-            plan = plan._replace(files=None)  # what is written down is what stands
+        installed += sum(change.route.dst in there for change in plan.held)
+        changes, postponed = self._admitted(plan, view, now)
+        if view.provisional:
+            plan = plan._replace(files=None)  # what is written down may know better
+        else:
+            self._held = tuple(change.route for change in plan.held)
+            changes += _held_back(plan, fib, there)
         failures = self._carry_out(changes, plan)
         done = tuple(change for change in changes if str(change.route.dst) not in failures)
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
-        return Pass(plan, done, failures, held, postponed, count, installed + grown)
+        counted = tuple(each for each in self.guard.earlier if each.at == now and not view.provisional)
+        return Pass(plan, done, failures, counted, postponed, count, installed + grown)
 
     def heal(self, heard: Heard, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
         """Put back at once what others took, where that is as simple as that; return what was put back.
@@ -133,33 +145,36 @@ class Machine:
             self._known = Known(cluster, examine(cluster))
         return self._known
 
-    def _plan(self, claims: Claims, own: Node, fib: Fib) -> tuple[Whole, tuple[Problem, ...]]:
+    def _wish(self, view: View, own: Node, before: Cluster, now: float) -> Wish:
+        """Return what is wanted of a plan for VIEW; BEFORE are the nodes of the plan before."""
+        command, adopt = self._settings.command, self._settings.adopt
+
+        def judge(found: Leaving) -> Verdict:
+            former = {dst: node.name for node in before.nodes for dst in node.pod_cidrs} if found.routes else {}
+            return self.guard.judge(found, view.evidence, former, now)
+
+        hold = no_guard if view.provisional else judge
+        return Wish(lambda: command(own.name), adopt=adopt, hold=hold, held=() if view.provisional else self._held)
+
+    def _plan(self, claims: Claims, own: Node, fib: Fib, wish: Wish) -> tuple[Whole, tuple[Problem, ...]]:
         """Return the plan of kernel and files, of the kernel alone where files of ours cannot be read."""
-        adopt, root, command = self._settings.adopt, self._settings.root, self._settings.command
         try:
-            return plan_whole(claims, own, fib, root, Wish(lambda: command(own.name), adopt=adopt)), ()
+            return plan_whole(claims, own, fib, self._settings.root, wish), ()
         except PersistError as error:
             problem = Problem("error", "not-persistent", str(error))
-            return Whole(plan_here(claims, own, fib, adopt=adopt), Ledger()), (problem,)
+            planned = plan_here(claims, own, fib, adopt=wish.adopt)
+            return Whole(guarded(planned, fib, Ledger(), wish), Ledger()), (problem,)
 
-    def _admitted(
-        self, plan: Plan, view: View, installed: int, now: float
-    ) -> tuple[list[Change], frozenset[Prefix], float | None]:
-        """Return which changes of PLAN go now, which deletions are held, and when the earliest that waits may go."""
+    def _admitted(self, plan: Plan, view: View, now: float) -> tuple[list[Change], float | None]:
+        """Return which changes of PLAN go now, and when the earliest that waits may go."""
         until = self.rivalry.until
         waiting = [
             until(each.route.dst) for each in plan.changes if each.action == "add" and until(each.route.dst) > now
         ]
         changes = [each for each in plan.changes if each.action != "add" or until(each.route.dst) <= now]
         if view.provisional:  # the kernel may know better
-            return [each for each in changes if each.action == "add"], frozenset(), min(waiting, default=None)
-        wants = self._prompt.wants if self._prompt else lambda _: False
-        leaving = frozenset(each.route.dst for each in changes if each.action == "delete" and not wants(each.route.dst))
-        empty = not view.inventory.cluster.nodes
-        allowed = self.guard.allow(leaving, installed, empty=empty, listed=view.listed, now=now)
-        held = leaving - allowed
-        changes = [each for each in changes if each.action != "delete" or each.route.dst not in held]
-        return changes, held, min(waiting, default=None)
+            changes = [each for each in changes if each.action == "add"]
+        return changes, min(waiting, default=None)
 
     def _carry_out(self, changes: list[Change], plan: Plan) -> dict[str, str]:
         """Change the kernel, and files of ours with it; return why, by destination or path, for what could not be done."""
@@ -174,6 +189,17 @@ class Machine:
         refused = refusals(tuple(changes), self._kernel.apply(changes))
         failures |= {str(changes[position].route.dst): why for position, why in refused.items()}
         return failures | {files[position].file.path: why for position, why in carry.after(root, files).items()}
+
+
+def _held_back(plan: Plan, fib: Fib, there: set[Prefix]) -> list[Change]:
+    """Return what adds the routes again that are held and that a link has taken along, as far as it leads there again."""
+    links = OnLink(fib)
+    lost = [change for change in plan.held if change.route.dst not in there and change.route.via]
+    return [
+        Change("add", change.route, change.node)
+        for change in lost
+        if change.route.via and links.resolve(change.route.via) == (change.route.dev, "")
+    ]
 
 
 def _is(node: Node, name: str, addresses: list[Address]) -> bool:

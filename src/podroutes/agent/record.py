@@ -3,37 +3,59 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from podroutes import __version__
 from podroutes.agent.log import Log
 from podroutes.agent.machine import Machine, Pass
 from podroutes.agent.view import View
+from podroutes.core.guard import Deleted
+from podroutes.core.hold import Hold, Release
 from podroutes.kernel.watch import Heard
+from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
 from podroutes.model.plan import Change
 from podroutes.model.problem import Problem
-from podroutes.model.status import Contested, Routes, SourceStatus, Status
+from podroutes.model.status import Contested, Held, Released, Routes, SourceStatus, Status
+from podroutes.model.text import escaped, listing
 from podroutes.views import iproute
 
 _SHOWN = 8  # changes that are logged one by one; a first run makes thousands
+CALM = 10.0  # seconds between two lines about a hold that changes all the time
+_ENDS = {
+    "confirmed": "somebody confirmed it",
+    "watched": "the watch told of each, and no node came back for a minute",
+    "listed": "two lists, a minute apart, lack the nodes",
+}
+
+
+class Memory(Protocol):
+    """Remembers beyond a boot."""
+
+    def keep(self, cluster: Cluster) -> None:
+        """Remember CLUSTER, which was acted on in full."""
+
+    def count(self, deleted: Sequence[Deleted]) -> None:
+        """Remember what was DELETED, times in seconds since the epoch."""
 
 
 class Record:
     """The account of one agent. Written by the loop's thread alone; ``status`` is replaced whole, so any thread may read it.
 
-    KEEP is given each cluster that was acted on in full, to be remembered beyond a boot, TELL the status after each whole pass.
+    MEMORY is given what is to be remembered beyond a boot, TELL the status after each whole pass.
     """
 
-    def __init__(
-        self, log: Log, machine: Machine, keep: Callable[[Cluster], None], tell: Callable[[Status], None]
-    ) -> None:
+    def __init__(self, log: Log, machine: Machine, memory: Memory, tell: Callable[[Status], None]) -> None:
         self.status = Status(__version__, "", os.getpid(), time.time(), SourceStatus("the source"))
         self.first_pass = False  # whether the last pass was the first one
         self._log = log
         self._machine = machine
-        self._keep = keep
+        self._memory = memory
         self._tell = tell
         self._kept: Cluster | None = None
+        self._hold = Hold(0.0, {}, "", None)  # what was logged last
+        self._hold_logged = 0.0
+        self._release: Release | None = None
 
     def summary(self) -> str:
         """Return the state in a few words, for whoever supervises us."""
@@ -91,9 +113,6 @@ class Record:
             if before.failures.get(what) != why:
                 self._log("error", "change failed", dst=what, error=why)
         hold = self._machine.guard.hold
-        if hold and not before.hold_since:
-            fix = "the source is asked again in a minute; --allow-mass-delete lets them go"
-            self._log("warning", "deletion held", routes=len(found.held), installed=found.installed, fix=fix)
         now, clock = time.time(), time.monotonic()
         contests = self._machine.rivalry.contested(clock)
         contested = tuple(
@@ -105,11 +124,11 @@ class Record:
         foreign = sum(problem.code == "foreign-route" for problem in plan.problems)
         self.status = before._replace(
             node=plan.node,
-            routes=Routes(found.wanted, found.installed, foreign, len(found.failures), len(found.held), len(contested)),
+            routes=Routes(found.wanted, found.installed, foreign, len(found.failures), len(plan.held), len(contested)),
             problems=plan.problems,
             failures=dict(found.failures),
             contested=contested,
-            hold_since=now + hold.since - clock if hold else 0.0,
+            hold=_held(hold, now - clock) if hold else None,
             last_pass=now,
             last_duration=seconds,
             error="",
@@ -119,11 +138,50 @@ class Record:
             holds=self._machine.guard.holds,
             latency=before.latency if fresh is None else before.latency.with_one(fresh),
         )
+        self._guarded(hold, now - clock, clock)
         cluster = view.inventory.cluster
-        if not view.provisional and not found.held and cluster != self._kept:
+        if not view.provisional and not hold and cluster != self._kept:
             self._kept = cluster
-            self._keep(cluster)
+            self._memory.keep(cluster)
+        if found.counted:
+            self._memory.count([each._replace(at=now) for each in found.counted])
         self._tell(self.status)
+
+    @property
+    def hold_is_told(self) -> bool:
+        """Whether the log tells of the hold as it is now."""
+        hold = self._machine.guard.hold
+        return (hold.digest if hold else "") == self._hold.digest
+
+    def _guarded(self, hold: Hold | None, since: float, clock: float) -> None:
+        """Tell what is held and what went all the same. SINCE turns the CLOCK of the guard into seconds since the epoch."""
+        release = self._machine.guard.release
+        if release and release is not self._release:
+            self._release = release
+            made = Released(since + release.at, len(release.nodes), _names(release.nodes), release.reason)
+            releases = dict(self.status.releases)
+            releases[made.reason] = releases.get(made.reason, 0) + made.routes
+            self.status = self.status._replace(released=made, releases=releases)
+            why = _ENDS[made.reason]
+            self._log(
+                "warning", "mass deletion", routes=made.routes, nodes=_listed(made.nodes), reason=made.reason, why=why
+            )
+        if hold is None:
+            if self._hold.digest:
+                self._log("info", "hold ended", digest=self._hold.digest)
+            self._hold = Hold(0.0, {}, "", None)
+        elif not self.hold_is_told and (not self._hold.digest or clock - self._hold_logged >= CALM):
+            self._hold, self._hold_logged = hold, clock
+            self._log(
+                "warning",
+                "deletion held",
+                routes=len(hold.nodes),
+                installed=self.status.routes.installed,
+                nodes=_listed(_names(hold.nodes)),
+                digest=hold.digest,
+                until=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since + hold.until)) if hold.until else None,
+                fix=f"bring the nodes back, or let the routes go: podroutes confirm {hold.digest}",
+            )
 
     def _changed(self, event: str, changes: Sequence[Change]) -> None:
         """Count changes and log them, of very many the first ones."""
@@ -144,14 +202,30 @@ class Record:
         if before == now:
             return
         known, left = set(before), set(now)
-        appeared = [each for each in now if each not in known]
+        appeared = [each for each in now if each not in known and each.code not in _TOLD_ELSEWHERE]
         for problem in appeared[:_SHOWN]:
             self._log(problem.severity, problem.code, message=problem.message, fix=problem.advice)
         if len(appeared) > _SHOWN:
             self._log("warning", "problems", more=len(appeared) - _SHOWN)
-        solved = [each for each in before if each not in left]
+        solved = [each for each in before if each not in left and each.code not in _TOLD_ELSEWHERE]
         for problem in solved[:_SHOWN]:
             self._log("info", "solved", code=problem.code, message=problem.message)
+
+
+_TOLD_ELSEWHERE = {"mass-delete"}
+
+
+def _held(hold: Hold, since: float) -> Held:
+    until = since + hold.until if hold.until is not None else 0.0
+    return Held(since + hold.since, len(hold.nodes), _names(hold.nodes), hold.digest, until)
+
+
+def _names(nodes: Mapping[Prefix, str]) -> tuple[str, ...]:
+    return tuple(sorted(set(nodes.values())))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return escaped(listing(names, _SHOWN))
 
 
 def _plus(counts: Mapping[str, int], key: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from podroutes.agent import state
+from podroutes.agent.control import Control
 from podroutes.agent.endpoint import Endpoint
 from podroutes.agent.log import Log
 from podroutes.agent.loop import Loop, Parts
@@ -15,9 +16,10 @@ from podroutes.agent.machine import Machine
 from podroutes.agent.record import Record
 from podroutes.agent.source import Publish, Report, Source
 from podroutes.agent.view import View
-from podroutes.errors import InventoryError
+from podroutes.errors import InventoryError, PersistError
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.status import Status
+from podroutes.persist import deletions
 from podroutes.probe import presence
 
 _GOODBYE = 5.0  # seconds that a source may take to end
@@ -36,10 +38,12 @@ class Wishes(NamedTuple):
 def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) -> None:
     """Keep the routes of MACHINE until a signal ends it. Raises AgentError, KernelError, InventoryError where it cannot begin."""
     keeper = state.Keeper(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
-    record = Record(log, machine, keeper.keep, wishes.tell)
+    record = Record(log, machine, keeper, wishes.tell)
     loop = Loop(Parts(machine, watch, record), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
-    with presence.claim(), _endpoint(wishes.listen, record, loop):
+    with presence.claim() as listener, _endpoint(wishes.listen, record, loop):
+        _recount(wishes.state_dir, machine, log)
+        Control(listener, loop.confirm)
         _remember(wishes.state_dir, loop, log)
         log("info", "started", version=record.status.version, process=record.status.pid, listen=wishes.listen)
         thread = threading.Thread(target=_told(source, loop), name="source", daemon=True)
@@ -76,6 +80,17 @@ def _remember(directory: Path, loop: Loop, log: Log) -> None:
         now = time.monotonic()
         log("info", "state remembered", nodes=len(found.cluster.nodes), path=directory / state.NAME)
         loop.publish(View(found, now, now, provisional=True))
+
+
+def _recount(directory: Path, machine: Machine, log: Log) -> None:
+    """Tell MACHINE's guard what went before this start."""
+    try:
+        earlier = deletions.load(directory)
+    except PersistError as error:
+        log("warning", "state not used", error=str(error))
+        return
+    since = time.monotonic() - time.time()  # what turns the one clock into the other
+    machine.guard.earlier = tuple(each._replace(at=each.at + since) for each in earlier)
 
 
 def _told(source: Source, loop: Loop) -> Callable[[], None]:

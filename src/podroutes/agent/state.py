@@ -4,14 +4,18 @@ import hashlib
 import io
 import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from podroutes import inventory
+from podroutes.core.guard import Deleted
 from podroutes.errors import InventoryError
 from podroutes.inventory import Inventory
 from podroutes.model.cluster import Cluster, Node
+from podroutes.persist import deletions
 from podroutes.persist.files import write_whole
 
 NAME = "nodes.yaml"  # JSON behind a comment, which is YAML: any command takes it with -i
@@ -64,7 +68,7 @@ def _node(node: Node) -> dict[str, Any]:
 
 
 class Keeper:
-    """Writes the newest state in a thread of its own, as fsync(2) takes as long as the disk likes.
+    """Writes the newest state, and what was deleted, in a thread of its own, as fsync(2) takes as long as the disk likes.
 
     REPORT is told why it could not be written, "" when it was; a failed write is tried again.
     """
@@ -73,6 +77,7 @@ class Keeper:
         self._directory = directory
         self._report = report
         self._newest: Cluster | None = None
+        self._deleted: SimpleQueue[Deleted] = SimpleQueue()  # what is still to be written
         self._there = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="state", daemon=True)
@@ -83,6 +88,12 @@ class Keeper:
         self._newest = cluster
         self._there.set()
 
+    def count(self, deleted: Sequence[Deleted]) -> None:
+        """Have it written, too, what was DELETED."""
+        for each in deleted:
+            self._deleted.put(each)
+        self._there.set()
+
     def close(self) -> None:
         """Write what is left, and end."""
         self._ending = True
@@ -91,17 +102,20 @@ class Keeper:
 
     def _run(self) -> None:
         failed: Cluster | None = None
-        while not self._ending or self._newest:
+        while not self._ending or self._newest or not self._deleted.empty():
             self._there.wait(_RETRY if failed else None)
             self._there.clear()
+            deleted = [self._deleted.get() for _ in range(self._deleted.qsize())]  # nobody else takes any
             cluster, self._newest = self._newest or failed, None
-            if cluster is None:
-                continue
             try:
-                save(self._directory, cluster)
+                if deleted:
+                    deletions.add(self._directory, deleted, time.time())
+                if cluster:
+                    save(self._directory, cluster)
             except OSError as error:
                 failed = cluster
                 self._report(f"{self._directory / NAME}: {error.strerror}")
             else:
                 failed = None
-                self._report("")
+                if cluster or deleted:
+                    self._report("")

@@ -17,7 +17,7 @@ from podroutes.model.problem import Problem
 from podroutes.model.status import Status
 
 # Problems that a machine sees only from where it stands; all others are about the nodes that they name.
-_LOCAL = {"foreign-route", "link-down", "next-hop-off-link", "next-hop-is-self", "not-persistent"}
+_LOCAL = {"foreign-route", "link-down", "mass-delete", "next-hop-off-link", "next-hop-is-self", "not-persistent"}
 _AGAIN = 3600.0  # seconds before the same is told once more
 _MOST = 20  # Events an hour: a node with more problems than that has one
 _RETRY = 30.0  # seconds after which a condition that could not be set is tried again

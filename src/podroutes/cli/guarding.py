@@ -56,7 +56,7 @@ class Guarding:
         if not gone:
             return
         try:
-            deletions.save(self._directory, (*self._load(), *gone), now)
+            deletions.add(self._directory, gone, now)
         except OSError as error:
             print(
                 f"podroutes: {self._directory / deletions.NAME}: {error.strerror}: the next run does not know what went now",

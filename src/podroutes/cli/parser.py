@@ -150,6 +150,7 @@ _COMMANDS = {
     "doctor": "examine this machine for everything that would stop pod traffic",
     "push": "plan, apply, verify or remove on every machine of the inventory, over SSH",
     "agent": "keep this machine's routes right, whatever happens to the cluster and to the kernel",
+    "confirm": "have the agent of this machine delete the routes that it holds",
     "status": "ask the agent of this machine how it is doing",
     "lab": "make a cluster of network namespaces on this machine to try things in",
     "help": "explain a command, or the code of a problem, cause or finding",

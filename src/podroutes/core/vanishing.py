@@ -20,23 +20,30 @@ from podroutes.model.route import NextHop, Route
 class Leaving(NamedTuple):
     """What a plan leaves without a route of ours.
 
-    ``routes`` has one route for each such prefix, of the kernel or, where it has none, of a file of ours; ``standing`` are all
-    prefixes that routes of ours lead to before the plan is carried out.
+    ``routes`` has one route for each such prefix, of the kernel or, where it has none, of a file of ours or held before;
+    ``standing`` are all prefixes that routes of ours lead to before the plan is carried out.
     """
 
     routes: tuple[Route, ...] = ()
     standing: frozenset[Prefix] = frozenset()
 
 
-def leaving(plan: Plan, stay: Callable[[], Iterable[Lasting]], fib: Fib, ledger: Ledger) -> Leaving:
-    """Return what PLAN, made from FIB and LEDGER, leaves without a route of ours; STAY tells what is there after it."""
-    if not ledger.written and not any(change.action == "delete" for change in plan.changes):
+def leaving(
+    plan: Plan, stay: Callable[[], Iterable[Lasting]], fib: Fib, ledger: Ledger, *, held: Iterable[Route] = ()
+) -> Leaving:
+    """Return what PLAN, made from FIB and LEDGER, leaves without a route of ours; STAY tells what is there after it.
+
+    HELD are routes that were held before: they count as there although a link may have taken them along.
+    """
+    if not ledger.written and not held and not any(change.action == "delete" for change in plan.changes):
         return Leaving()
     there = {route.dst: route for route in ours(fib, ledger) if route.next_hops}
     links = {link.name for link in fib.links}
     for (dst, via, metric), dev in (ledger.written or {}).items():
         if dev in links:  # what leaves by a device that is gone cannot be written down again
             there.setdefault(dst, Route(dst, (NextHop(via, dev),), metric, ledger.protocol))
+    for route in held:
+        there.setdefault(route.dst, route)
     staying = {lasting.route.dst for lasting in stay()}
     return Leaving(tuple(route for dst, route in there.items() if dst not in staying), frozenset(there))
 

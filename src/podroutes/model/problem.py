@@ -54,7 +54,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "mass-delete": (
         "The routes of several nodes, and more than a third of all, would go within ten minutes because the inventory lacks these nodes.",
-        "Correct the inventory, or let them go: `podroutes apply --allow-mass-delete`.",
+        "Correct the inventory, or let them go: `podroutes apply --allow-mass-delete`, with an agent `podroutes confirm`.",
     ),
     "next-hop-is-self": (
         "The next hop of another node's podCIDR is an address of this machine.",

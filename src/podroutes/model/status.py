@@ -47,7 +47,7 @@ class Routes(NamedTuple):
     installed: int = 0  # ours, in the kernel
     foreign: int = 0  # wanted, but somebody else holds the prefix
     failed: int = 0  # changes that the kernel refused
-    held: int = 0  # deletions that wait for a second opinion
+    held: int = 0  # deletions that are too many to be made
     contested: int = 0  # wanted, and taken away by somebody else again and again
 
 
@@ -58,6 +58,25 @@ class Contested(NamedTuple):
     losses: int
     rival: str  # a program, "" where that cannot be told
     until: float  # seconds since the epoch: when it is put back next
+
+
+class Held(NamedTuple):
+    """Deletions that are too many to be made: ``digest`` names the set, by ``until`` the first go unless nodes return (0: never)."""
+
+    since: float
+    routes: int
+    nodes: tuple[str, ...]  # whose routes they are
+    digest: str
+    until: float = 0.0
+
+
+class Released(NamedTuple):
+    """Deletions that were too many and were made all the same: when, how many, whose, and why."""
+
+    at: float
+    routes: int
+    nodes: tuple[str, ...]
+    reason: str  # confirmed, watched or listed
 
 
 class Status(NamedTuple):
@@ -72,7 +91,8 @@ class Status(NamedTuple):
     problems: tuple[Problem, ...] = ()
     failures: Mapping[str, str] = {}
     contested: tuple[Contested, ...] = ()
-    hold_since: float = 0.0  # 0: nothing is held
+    hold: Held | None = None
+    released: Released | None = None  # the last ones
     last_pass: float = 0.0
     last_duration: float = 0.0  # seconds
     error: str = ""  # why the last pass as a whole failed
@@ -82,6 +102,7 @@ class Status(NamedTuple):
     refused: int = 0  # changes that the kernel refused
     healed: int = 0  # routes put back that others took
     holds: int = 0
+    releases: Mapping[str, int] = {}  # routes that went although they were held, by reason
     overflows: int = 0  # announcements of the kernel that were lost
     latency: Histogram = Histogram()  # from a node event to the routes in the kernel
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from podroutes.core.guard import WINDOW, Deleted
@@ -30,8 +31,13 @@ def load(directory: Path) -> tuple[Deleted, ...]:
         raise PersistError(f"{path}: is damaged: delete it; what went in the last minutes is not counted") from None
 
 
-def save(directory: Path, deleted: Iterable[Deleted], now: float) -> None:
-    """Write what was DELETED and still counts NOW to DIRECTORY, whole or not at all. Raises ``OSError``."""
+def add(directory: Path, deleted: Iterable[Deleted], now: float) -> None:
+    """Add what was DELETED to DIRECTORY, and forget what does not count NOW any more; whole or not at all. Raises ``OSError``.
+
+    What cannot be read is replaced.
+    """
+    with suppress(PersistError):
+        deleted = (*load(directory), *deleted)
     rows = [{"dst": str(each.dst), "node": each.node, "at": each.at} for each in deleted if now - each.at < WINDOW]
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     write_whole(directory / NAME, json.dumps({"deleted": rows}) + "\n")

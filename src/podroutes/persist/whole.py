@@ -34,6 +34,7 @@ class Wish(NamedTuple):
     adopt: bool = False  # take over identical routes of others
     hold: Hold = no_guard  # which deletions are too many
     edit: bool = False  # take the routes that ours replace out of the administrator's files
+    held: Sequence[Route] = ()  # routes that were held before
 
 
 class _Here(NamedTuple):
@@ -65,7 +66,7 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     """
     found = find(root)
     if not (wish.backend or wish.sysctl or any(found.files.values())):
-        planned = _guarded(plan_here(claims, own, fib, adopt=wish.adopt), fib, Ledger(), wish)
+        planned = guarded(plan_here(claims, own, fib, adopt=wish.adopt), fib, Ledger(), wish)
         return _kernel_alone(planned, root, adopt=wish.adopt)
 
     def plan(name: str) -> tuple[Planned, Ledger]:
@@ -84,7 +85,7 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     lines = _overlap(root, planned, wish)
     planned = planned._replace(plan=not_taken_over(planned.plan, lines))
     # Files that shall go altogether are not what the guard counts.
-    planned = _guarded(planned, fib, ledger._replace(written={}) if name == NONE else ledger, wish)
+    planned = guarded(planned, fib, ledger._replace(written={}) if name == NONE else ledger, wish)
     routes = standing(*planned, fib, ledger)
     asked = bool(name and name != NONE and wish.backend)
     planned = _with(planned, problems=(*planned.plan.problems, *(problems(routes, lines) if asked else ())))
@@ -172,9 +173,9 @@ def _lines(root: Root, wanted: Iterable[Route]) -> tuple[ConfiguredRoute, ...]:
     return configured_routes(root, (route.dst for route in wanted)).routes
 
 
-def _guarded(planned: Planned, fib: Fib, ledger: Ledger, wish: Wish) -> Planned:
+def guarded(planned: Planned, fib: Fib, ledger: Ledger, wish: Wish) -> Planned:
     """Return PLANNED without the deletions that are held."""
-    found = leaving(planned.plan, lambda: standing(*planned, fib, ledger), fib, ledger)
+    found = leaving(planned.plan, lambda: standing(*planned, fib, ledger), fib, ledger, held=wish.held)
     return withheld(planned, found, wish.hold(found))
 
 

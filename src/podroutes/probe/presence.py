@@ -1,6 +1,6 @@
 """Whether an agent keeps the routes of this network namespace: told by an abstract socket, unix(7), which is one a namespace.
 
-It vanishes with its process, so that there is nothing that could be stale.
+It vanishes with its process, so that there is nothing that could be stale. Through the same socket an agent is told what to do.
 """
 
 import os
@@ -32,6 +32,40 @@ def claim() -> socket.socket:
     return listener
 
 
+def call() -> socket.socket:
+    """Return a connection to the agent here. Raises AgentError where none answers."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(_PATIENCE)
+    try:
+        connection.connect(_NAME)
+        pid, uid = peer(connection)
+    except OSError:
+        connection.close()
+        raise AgentError("no agent runs here: start one with `podroutes agent`") from None
+    if not _is_agent(pid, uid):
+        connection.close()
+        raise AgentError(f"what answers here (process {pid}) is no podroutes agent")
+    return connection
+
+
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return process id (0: in another PID namespace) and user id at the other end of CONNECTION, unix(7)."""
+    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
+
+
+def may_order(connection: socket.socket) -> bool:
+    """Return whether who is at the other end of CONNECTION may tell an agent what to do: root, or our own user, with CAP_NET_ADMIN.
+
+    Whoever has that could delete the routes without us. In another PID namespace it cannot be told, and the answer is no.
+    """
+    pid, uid = peer(connection)
+    try:
+        return uid in (0, os.geteuid()) and pid > 0 and _has_net_admin(Path(f"/proc/{pid}"))
+    except (OSError, ValueError):
+        return False
+
+
 def running() -> int | None:
     """Return the process id of the agent here (0: it is in another PID namespace), None where there is none.
 
@@ -43,8 +77,12 @@ def running() -> int | None:
             client.connect(_NAME)
         except OSError:
             return None
-        pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid if uid in (0, os.geteuid()) or _changes_routes(pid) else None
+        pid, uid = peer(client)
+    return pid if _is_agent(pid, uid) else None
+
+
+def _is_agent(pid: int, uid: int) -> bool:
+    return uid in (0, os.geteuid()) or _changes_routes(pid)
 
 
 def _changes_routes(pid: int) -> bool:
@@ -53,7 +91,11 @@ def _changes_routes(pid: int) -> bool:
     try:
         if (process / "ns/user").readlink() != Path("/proc/self/ns/user").readlink():
             return False  # whoever makes a user namespace has every capability there
-        words = (process / "status").read_text().split()
+        return _has_net_admin(process)
     except OSError:  # it is gone, or not ours to look at
         return False
+
+
+def _has_net_admin(process: Path) -> bool:
+    words = (process / "status").read_text().split()
     return bool(int(words[words.index("CapEff:") + 1], 16) & _NET_ADMIN)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from podroutes.model.status import BUCKETS, Histogram, Status
-from podroutes.model.text import escaped
+from podroutes.model.text import escaped, listing
 from podroutes.views import data
 from podroutes.views.style import Style
 
@@ -24,6 +24,11 @@ METRICS = {
     "podroutes_last_pass_timestamp_seconds": ("gauge", "When the last whole pass ended."),
     "podroutes_kernel_overflows_total": ("counter", "Times that announcements of the kernel were lost (ENOBUFS)."),
     "podroutes_holds_total": ("counter", "Times that a deletion of very many routes was held back."),
+    "podroutes_hold_since_timestamp_seconds": ("gauge", "Since when deletions are held back, 0 while none are."),
+    "podroutes_mass_deletions_total": (
+        "counter",
+        "Routes that were held back and went all the same, by reason: confirmed, watched or listed.",
+    ),
     "podroutes_node_to_kernel_seconds": ("histogram", "From a node event to its route in the kernel."),
     "podroutes_source_connected": ("gauge", "1 while the source of nodes can be read."),
     "podroutes_source_nodes": ("gauge", "Nodes that the source tells of."),
@@ -67,6 +72,8 @@ def _samples(status: Status) -> dict[str, Iterable[_SAMPLE]]:
         "podroutes_last_pass_timestamp_seconds": [("", status.last_pass)],
         "podroutes_kernel_overflows_total": [("", status.overflows)],
         "podroutes_holds_total": [("", status.holds)],
+        "podroutes_hold_since_timestamp_seconds": [("", status.hold.since if status.hold else 0)],
+        "podroutes_mass_deletions_total": _by("reason", status.releases),
         "podroutes_node_to_kernel_seconds": _histogram(status.latency),
         "podroutes_source_connected": [("", source.connected)],
         "podroutes_source_nodes": [("", source.nodes)],
@@ -114,7 +121,8 @@ def document(status: Status) -> dict[str, Any]:
             "error": status.source.error or None,
         },
         "routes": status.routes._asdict(),
-        "hold": {"since": status.hold_since, "routes": status.routes.held} if status.hold_since else None,
+        "hold": {**status.hold._asdict(), "until": status.hold.until or None} if status.hold else None,
+        "released": status.released._asdict() if status.released else None,
         "contested": [
             {"dst": str(each.dst), "losses": each.losses, "rival": each.rival or None, "until": each.until}
             for each in status.contested
@@ -131,6 +139,7 @@ def document(status: Status) -> dict[str, Any]:
             "refused": status.refused,
             "healed": status.healed,
             "holds": status.holds,
+            "releases": dict(status.releases),
             "overflows": status.overflows,
         },
     }
@@ -139,7 +148,9 @@ def document(status: Status) -> dict[str, Any]:
 def text(shown: Mapping[str, Any], now: float, style: Style) -> Iterator[str]:
     """Yield what SHOWN, a ``document`` as another process sent it, says to a person at time NOW (seconds since the epoch)."""
     source, routes, counters = shown["source"], shown["routes"], shown["counters"]
-    state = style("green", "in sync") if shown["ready"] and not troubles(shown) else style("yellow", "needs attention")
+    state = (
+        style("green", "in sync") if shown["ready"] and not troubles(shown, now) else style("yellow", "needs attention")
+    )
     if not shown["ready"]:
         state = style("red", "not ready") + f": {escaped(str(shown['reason']))}"
     yield f"{style('bold', escaped(shown['node'] or '?'))}  {state}"
@@ -157,29 +168,53 @@ def text(shown: Mapping[str, Any], now: float, style: Style) -> Iterator[str]:
 
 _ALWAYS = ("wanted", "installed")
 _FEW = 8
+_LATELY = 3600.0  # seconds for which a mass deletion needs attention
 
 
-def troubles(shown: Mapping[str, Any], now: float = 0.0) -> list[str]:
+def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
     """Return what a person should know of, a line each."""
     lines = [escaped(shown["error"])] if shown["error"] else []
     if not shown["source"]["connected"]:
         lines.append(f"source: {escaped(shown['source']['error'] or 'not connected')}")
-    if shown["hold"]:
-        count, since = shown["hold"]["routes"], _ago(shown["hold"]["since"], now)
-        lines.append(
-            f"{count} routes would be deleted at once: held for {since}, until the source says so again a minute later "
-            "(--allow-mass-delete lets them go)"
-        )
+    lines += [*_held(shown["hold"], now), *_released(shown.get("released"), now)]
     for each in shown["contested"]:
         rival = f" to {escaped(each['rival'])}" if each["rival"] else ""
         lines.append(f"{each['dst']} was lost {each['losses']} times{rival}; it is put back less often now")
     lines += [f"{dst}: {escaped(why)}" for dst, why in shown["failures"].items()]
     if shown["state_error"]:
         lines.append(f"the last good state cannot be kept: {escaped(shown['state_error'])}")
-    lines += [f"{each['code']}: {each['message']}; fix: {each['fix']}" for each in shown["problems"][:_FEW]]
-    if len(shown["problems"]) > _FEW:
-        lines.append(f"… and {len(shown['problems']) - _FEW} more problems; -o json lists them all")
+    problems = [each for each in shown["problems"] if each["code"] != "mass-delete"]  # told above
+    lines += [f"{each['code']}: {each['message']}; fix: {each['fix']}" for each in problems[:_FEW]]
+    if len(problems) > _FEW:
+        lines.append(f"… and {len(problems) - _FEW} more problems; -o json lists them all")
     return lines
+
+
+def _held(hold: Mapping[str, Any] | None, now: float) -> Iterator[str]:
+    """Yield what is held: how many routes, whose, and what ends it."""
+    if hold:
+        until = f", or in {_ago(now, hold['until'])} if none of them returns" if hold["until"] else ""
+        yield (
+            f"{_routes(hold['routes'])} of {_whose(hold['nodes'])} would go at once: held for {_ago(hold['since'], now)}; "
+            f"it ends when the nodes return, by `podroutes confirm {escaped(hold['digest'])}`{until}"
+        )
+
+
+def _released(released: Mapping[str, Any] | None, now: float) -> Iterator[str]:
+    """Yield what was held and went lately."""
+    if released and now - released["at"] < _LATELY:
+        yield (
+            f"{_routes(released['routes'])} of {_whose(released['nodes'])} went {_ago(released['at'], now)} ago: "
+            f"{escaped(released['reason'])}"
+        )
+
+
+def _routes(count: int) -> str:
+    return f"{count} route{'s' * (count != 1)}"
+
+
+def _whose(names: list[str]) -> str:
+    return escaped(listing(names))
 
 
 def _ago(then: float, now: float) -> str:

@@ -13,7 +13,7 @@ from podroutes.agent.service import Wishes, keep_routes
 from podroutes.agent.source import FileSource, Publish, Report, Source
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
-from podroutes.core.hold import Guard
+from podroutes.core.hold import MassDeleteGuard
 from podroutes.core.rivalry import Rivalry
 from podroutes.errors import AgentError, InventoryError, require_linux
 from podroutes.kernel.netlink import NetlinkKernel
@@ -25,8 +25,9 @@ Keep this machine's routes as the cluster wants them, until SIGTERM: when nodes 
 somebody deletes a route, when a link flaps, when the API server or the inventory cannot be read. Ending it leaves the routes
 where they are; `podroutes remove` takes them back. Needs CAP_NET_ADMIN.
 
-A deletion of more than a third of our routes (and more than three) is held until the source has said so twice, a minute
-apart. The last good state is kept in --state-dir and made routes of before the source answers.
+Where the routes of more than one node, and of them more than a third, would go within ten minutes because no listed node has
+their podCIDR any more, they are held until the nodes return, the API server has made sure of it, or `podroutes confirm`. The
+last good state is kept in --state-dir and made routes of before the source answers.
 
 signals: SIGTERM and SIGINT end it, SIGHUP asks the source and the kernel again
 exit status: 0 ended by a signal, 1 error
@@ -37,9 +38,7 @@ def configure(parser: Parser) -> None:
     """Declare the options."""
     parser.description = _DESCRIPTION
     options.source(parser)
-    parser.add_argument(
-        "--state-dir", metavar="DIR", default="/var/lib/podroutes", help="where the last good state is kept"
-    )
+    options.state(parser)
     options.listen(parser, "serve /livez, /readyz, /metrics and /status there; none: nowhere")
     parser.add_argument(
         "--resync",
@@ -48,9 +47,7 @@ def configure(parser: Parser) -> None:
         default=300.0,
         help="compare everything at least so often (default 300)",
     )
-    parser.add_argument(
-        "--allow-mass-delete", action="store_true", help="do not hold back a deletion of very many routes"
-    )
+    options.mass_delete(parser)
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     parser.add_argument(
         "--set-condition",
@@ -73,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
     log = Log(sys.stderr, arguments.log)
     with NetlinkKernel() as kernel, KernelWatch(kernel.port) as watch:
-        machine = Machine(kernel, _settings(arguments), Guard(trusting=arguments.allow_mass_delete), Rivalry())
+        machine = Machine(kernel, _settings(arguments), MassDeleteGuard(allowed=arguments.allow_mass_delete), Rivalry())
         keep_routes(machine, watch, log, _wishes(arguments, log))
     return 0
 

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         session.say_json(shown)
     else:
         session.say(views.text(shown, time.time(), session.style(sys.stdout)))
-    return 0 if shown["ready"] and not views.troubles(shown) else 2
+    return 0 if shown["ready"] and not views.troubles(shown, time.time()) else 2
 
 
 def _ask(listen: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ Lines, pages, refusals and cuts go in; what to ask next, when, and the nodes com
         v
     page, page, ... --------------------------> watch from the list's resourceVersion
 
-A list counts when its end was seen and not before; until then the nodes of before remain.
+A list counts when its end was seen and not before; until then the nodes of before remain. One whose resourceVersion is lower than
+what was told before, or in which a Node has another uid or none is left, is of a server that was restored or wiped: ``history``.
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
 
@@ -52,12 +53,15 @@ class Reflector:
         self.counts = Counts()
         self.synced = False  # a list has been seen to its end
         self.resource_version = ""  # how far the nodes of the table have come; "" is to list
+        self.history = 0  # how often a list did not continue what was told before
         self.error = ""  # why the last request failed; "" while it goes well
         self.delay = 0.0  # seconds to wait before the next request
         self.table = Table(source)
         self._chance, self._clock = chance, clock
         self._coming: Table | None = None  # what a list has told so far
         self._more = ""  # the token for its next page
+        self._newest = ""  # the highest resourceVersion that was told
+        self._set_back = False  # the server said that what we know lies in its future
         self._streaming = streaming  # the server can stream lists
         self._paged = True  # else a list is asked for in one piece
         self._began = 0.0
@@ -111,11 +115,13 @@ class Reflector:
             news = (self.table if self._coming is None else self._coming).take(event)  # an empty table is false
             if self._coming is not None:
                 return False
-            self.resource_version = event.resource_version
+            self.history += _lower(event.resource_version, self._newest)
+            self.resource_version = self._newest = event.resource_version
             changes, heartbeats, *_ = self.counts
             self.counts = self.counts._replace(changes=changes + news, heartbeats=heartbeats + (not news))
         elif self._coming is None:
             news, self.resource_version = False, event.resource_version
+            self._newest = event.resource_version
         elif event.initial:
             news = self._listed(self._coming, event.resource_version)
         else:  # a server that streams lists sends no other bookmark before the end of one
@@ -137,6 +143,7 @@ class Reflector:
                 self._paged = self._fruitless < 2
             self._restart()
         elif too_new:  # the server was set back, to a backup for instance: what we know is no longer its past
+            self._set_back = True
             self._restart()
         self._fail(what, min(retry_after, _LONGEST_WISH))
 
@@ -160,11 +167,19 @@ class Reflector:
 
     def _listed(self, coming: Table, resource_version: str) -> bool:
         coming.complete()
+        if self.synced and not self._continues(coming, resource_version):
+            self.history += 1
+        self._set_back = False
         self.table, self._coming, self._more = coming, None, ""
         self.resource_version, self.synced, self._paged = resource_version, True, True
+        self._newest = resource_version
         self.counts = self.counts._replace(lists=self.counts.lists + 1)
         self._well()
         return True  # even when nothing changed: somebody may wait to hear the same twice
+
+    def _continues(self, coming: Table, resource_version: str) -> bool:
+        """Whether the list COMING is of the server that told what we know."""
+        return not (self._set_back or _lower(resource_version, self._newest)) and coming.follows(self.table)
 
     def _page_instead(self) -> None:
         self._streaming = False
@@ -194,3 +209,8 @@ class Reflector:
         wait = min(_LONGEST, _FIRST * 2**self._failures) * self._chance() if self._failures else 0.0
         self._failures = min(self._failures + 1, 16)
         self.delay = least + wait
+
+
+def _lower(version: str, before: str) -> bool:
+    """Whether VERSION is older than BEFORE: they are numbers of one count wherever etcd is behind the server."""
+    return version.isdecimal() and before.isdecimal() and int(version) < int(before)

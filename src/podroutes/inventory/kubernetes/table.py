@@ -37,6 +37,12 @@ class Table:
         """Forget the table of before."""
         self._earlier = {}
 
+    def follows(self, earlier: "Table") -> bool:
+        """Whether this can be what EARLIER became: of the Nodes that are in both, at least one, all have kept their uids."""
+        both = self._entries.keys() & earlier._entries.keys()  # noqa: SLF001, one of us
+        kept = all(self._entries[name].uid == earlier._entries[name].uid for name in both)  # noqa: SLF001, one of us
+        return kept and bool(both or not earlier._entries)  # noqa: SLF001, one of us
+
     def inventory(self) -> Inventory:
         """Return all that is in the table."""
         nodes = tuple([entry.node for entry in self._entries.values()])

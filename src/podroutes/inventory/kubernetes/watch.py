@@ -30,6 +30,7 @@ class WatchState(NamedTuple):
     bytes: int = 0
     last_event: float = 0.0  # when the server said anything last, a bookmark for instance
     last_list: float = 0.0  # when it last told all its nodes
+    history: int = 0  # how often the server turned out not to continue what it had told before
 
 
 class NodeWatch:
@@ -156,6 +157,7 @@ class NodeWatch:
             error=f"{self._state.server}: {escaped(reflector.error)}" if reflector.error else "",
             nodes=len(reflector.table),
             resource_version=reflector.resource_version,
+            history=reflector.history,
             counts=reflector.counts,
             bytes=self._state.bytes + size,
             last_event=now if size else self._state.last_event,
