@@ -2,36 +2,89 @@
 
 import itertools
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import pytest
 
 from podroutes.lab import syscalls
+from support.namespaces import SHUT_OUT, enter
+
+LIMIT = 300.0  # seconds; what works takes a tenth of it
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `./dev test` passes on."""
+    parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped: every reason is one line")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Move this process into fresh user (when not root), mount and network namespaces."""
-    uid, gid = os.getuid(), os.getgid()
+    """Leave the machine's namespaces; where workers run the tests each of them does, and the session itself stays."""
     config.stash[SHUT_OUT] = ""
+    if (
+        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    ):  # as cron and a shell's & leave it, for all that tests start, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("numprocesses", None):
+        return
     try:
-        syscalls.unshare((syscalls.NEWUSER if uid else 0) | syscalls.NEWNS | syscalls.NEWNET)
-        if uid:
-            for name, line in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-                Path(f"/proc/self/{name}").write_text(line)
-        syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)  # what tests mount stays with them
-        if not uid:  # whatever podroutes keeps on this machine is none of the tests' business
-            syscalls.mount("/etc", "/etc", flags=syscalls.MS_BIND)
-            syscalls.mount("none", "/etc", flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        enter()
     except (OSError, subprocess.CalledProcessError) as error:
         config.stash[SHUT_OUT] = f"namespaces cannot be made here: {error}"
 
 
-SHUT_OUT = pytest.StashKey[str]()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a costly fixture on one worker, and begin with it: whatever begins last ends last."""
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not _group(item))  # stable: the order is otherwise that of the files
+
+
+def _group(item: pytest.Item) -> str:
+    """Return with which tests ITEM has to share a worker: those of its module, or those that unpack the same files."""
+    fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    if any(definitions[-1].scope == "module" for definitions in fixtures):
+        return item.nodeid.partition("::")[0]
+    if "chromium" in getattr(item, "fixturenames", ()):
+        return "browser"
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return "trixie" if parameters.get("machine") == "trixie" else ""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that has not come to its end, fixtures included, after LIMIT: nothing waits for ever."""
+
+    def give_up(_signum: int, _frame: FrameType | None) -> NoReturn:
+        pytest.fail(f"not done after {LIMIT:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say why the session fails although every test that ran has passed."""
+    if config.getoption("--no-skips") and (count := len(terminalreporter.getreports("skipped"))):
+        terminalreporter.write_line(f"{count} tests could not run here (above); --allow-skips accepts that", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail what would look green although something was skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--no-skips") and not exitstatus and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

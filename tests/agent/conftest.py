@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,17 +14,7 @@ from typing import Any
 import pytest
 
 from podroutes import cli
-
-PATIENCE = 60.0  # seconds until a test gives up; nothing here should take one
-
-
-def until(truth: Callable[[], Any], what: str = "") -> Any:
-    """Return what TRUTH says once it is true; fail after PATIENCE."""
-    end = time.monotonic() + PATIENCE
-    while not (found := truth()):
-        assert time.monotonic() < end, what or f"never happened: {truth}"
-        time.sleep(0.005)
-    return found
+from support.waiting import PATIENCE, until
 
 
 def write(path: Path, *nodes: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.looking import eventually, networks, users_of
+from lab.looking import networks, users_of
+from support.waiting import until
 
 KUBECTL = shutil.which("kubectl")
 pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not here to ask the lab API with")
@@ -20,7 +21,7 @@ OTHERS = {"10.200.1.0/24": "192.168.8.21", "10.200.2.0/24": "192.168.8.22"}  # w
 def cluster(make) -> Iterator:
     """Make a lab of three machines with the lab API, and wait for their agents."""
     with make("--kubernetes") as lab:
-        assert eventually(lambda: lab("ping", status=None).returncode == 0), logs(lab)
+        until(lambda: lab("ping", status=None).returncode == 0, lambda: logs(lab))
         yield lab
 
 
@@ -65,10 +66,10 @@ def test_a_node_is_deleted_and_applied_again(cluster, tmp_path):
     manifest = kubectl(cluster, "get", "node", "worker-2", "-o", "yaml")
     uid = kubectl(cluster, "get", "node", "worker-2", "-o", "jsonpath={.metadata.uid}")
     kubectl(cluster, "delete", "node", "worker-2")
-    assert eventually(lambda: ours(cluster) == {"10.200.1.0/24": "192.168.8.21"}), logs(cluster)
+    until(lambda: ours(cluster) == {"10.200.1.0/24": "192.168.8.21"}, lambda: logs(cluster))
     assert cluster.on("worker-2", "hostname") == "worker-2"
     kubectl(cluster, "apply", "-f", "-", stdin=manifest)
-    assert eventually(lambda: ours(cluster) == OTHERS), logs(cluster)
+    until(lambda: ours(cluster) == OTHERS, lambda: logs(cluster))
     assert kubectl(cluster, "get", "node", "worker-2", "-o", "jsonpath={.metadata.uid}") != uid
     assert cluster("ping").returncode == 0
 
@@ -81,7 +82,7 @@ def test_a_node_moves_to_another_address(cluster):
         body = json.dumps({"status": patch})
         kubectl(cluster, "patch", "node", "worker-1", "--subresource=status", "--type=merge", "-p", body)
         wanted = patch["addresses"][0]["address"]
-        assert eventually(lambda wanted=wanted: ours(cluster)["10.200.1.0/24"] == wanted), logs(cluster)
+        until(lambda wanted=wanted: ours(cluster)["10.200.1.0/24"] == wanted, lambda: logs(cluster))
     assert ours(cluster) == OTHERS
 
 
@@ -147,11 +148,11 @@ def test_what_else_kubectl_does_works_and_what_cannot_is_said(cluster):
 
 def test_an_agent_that_ends_is_told_of_and_ends_alone(cluster):
     cluster.on("worker-0", "kill", str(process_of_agent(cluster, "worker-0")))
-    assert eventually(lambda: status(cluster)["agents"]["worker-0"] == 0), logs(cluster)
+    until(lambda: status(cluster)["agents"]["worker-0"] == 0, lambda: logs(cluster))
     assert "agents: 2 of 3 run; ended: worker-0 (status 0); their reasons: " in cluster("status").stdout
     assert ours(cluster) == OTHERS  # SIGTERM leaves the routes
     cluster.on("worker-1", "kill", "-KILL", str(process_of_agent(cluster, "worker-1")))
-    assert eventually(lambda: status(cluster)["agents"]["worker-1"] == -signal.SIGKILL)
+    until(lambda: status(cluster)["agents"]["worker-1"] == -signal.SIGKILL)
     assert status(cluster)["agents"]["worker-2"] is None
 
 
@@ -167,12 +168,12 @@ def test_agents_live_through_faults_that_are_set_by_hand(cluster):
         fault(kind=kind, verb=verb, after=500)
     kubectl(cluster, "delete", "node", "worker-2")
     fault(kind="hang-up", lastWord='{"type":"ADDED","obj')
-    assert eventually(lambda: ours(cluster) == {"10.200.1.0/24": "192.168.8.21"}), logs(cluster)
+    until(lambda: ours(cluster) == {"10.200.1.0/24": "192.168.8.21"}, lambda: logs(cluster))
     kubectl(cluster, "delete", "--raw", "/lab/faults")
     assert json.loads(kubectl(cluster, "get", "--raw", "/lab/faults")) == {"faults": []}
     fault(kind="hang-up")
     kubectl(cluster, "apply", "-f", "-", stdin=manifest)
-    assert eventually(lambda: ours(cluster) == OTHERS), logs(cluster)
+    until(lambda: ours(cluster) == OTHERS, lambda: logs(cluster))
 
 
 def test_machines_have_the_lab_as_their_cluster_and_no_proxy(cluster):
@@ -194,7 +195,7 @@ def test_nothing_of_it_is_left(cluster):
 
 def test_everybody_in_a_dual_stack_lab_with_a_control_plane(make):
     with make("--kubernetes", "--nodes", "2", "--ipv6", "--control-plane") as lab:
-        assert eventually(lambda: lab("ping", status=None).returncode == 0), logs(lab)
+        until(lambda: lab("ping", status=None).returncode == 0, lambda: logs(lab))
         assert ours(lab, "server") == {"10.200.0.0/24": "192.168.8.20", "10.200.1.0/24": "192.168.8.21"}
         assert kubectl(lab, "get", "node", "server", "-o", "jsonpath={.spec.podCIDRs}") == ""
         two = kubectl(lab, "get", "node", "worker-1", "-o", "jsonpath={.spec.podCIDRs}")
@@ -230,7 +231,7 @@ def test_options_of_whoever_makes_it_are_not_the_agents(root, name):
     root("lab", "up", "--name", name, "--kubernetes", "--nodes", "2", env=environment)
     try:
         found = root("lab", "ping", "--name", name, status=None)
-        assert eventually(lambda: root("lab", "ping", "--name", name, status=None).returncode == 0), found.stdout
+        until(lambda: root("lab", "ping", "--name", name, status=None).returncode == 0, lambda: found.stdout)
     finally:
         root("lab", "down", "--name", name)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.looking import eventually, holders, networks, pid_of, users_of
+from lab.looking import holders, networks, pid_of, users_of
 from podroutes.errors import LabError
 from podroutes.lab import registry
 from podroutes.lab.holder import start
 from podroutes.lab.topology import default_cluster
+from support.waiting import until
 
 
 def test_down_leaves_nothing_and_can_be_repeated(lab):
@@ -30,7 +31,7 @@ def test_down_leaves_nothing_and_can_be_repeated(lab):
 def test_what_runs_inside_ends_with_the_lab(lab):
     with lab.tool.popen("lab", "exec", "--name", lab.name, "worker-1", "--", "sleep", "1000") as sleeper:
         inside = networks(lab)
-        assert eventually(lambda: len(users_of(inside)) == 2)
+        until(lambda: len(users_of(inside)) == 2)
         lab("down")
         assert sleeper.wait(10) == 128 + signal.SIGKILL
     assert users_of(inside) == []
@@ -39,10 +40,10 @@ def test_what_runs_inside_ends_with_the_lab(lab):
 def test_a_killed_holder_takes_everything_along_and_its_name_is_free_again(lab):
     inside, holder = networks(lab), pid_of(lab)
     with lab.tool.popen("lab", "exec", "--name", lab.name, "pod@worker-0", "--", "sleep", "1000") as sleeper:
-        assert eventually(lambda: len(users_of(inside)) == 2)
+        until(lambda: len(users_of(inside)) == 2)
         os.kill(holder, signal.SIGKILL)
         assert sleeper.wait(10) == 128 + signal.SIGKILL
-    assert eventually(lambda: str(holder) not in holders())
+    until(lambda: str(holder) not in holders())
     assert users_of(inside) == []
     assert lab.name not in lab.tool("lab", "status").stdout
     assert "nothing to do" in lab("down").stdout
@@ -118,7 +119,7 @@ def test_a_failure_in_the_middle_leaves_nothing(root, name, tmp_path):
     environment = {**root.environment, "PATH": f"{tmp_path}:{root.environment['PATH']}"}
     failed = root("lab", "up", "--name", name, status=1, env=environment)
     assert failed.stderr == "podroutes: worker-1: `ip -batch` failed: No such thing\n"
-    assert eventually(lambda: holders() == before)
+    until(lambda: holders() == before)
     assert name not in registry.names()
 
 
@@ -133,8 +134,8 @@ def test_a_caller_that_does_not_wait_gets_no_lab(name):
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
-    assert eventually(lambda: name not in registry.names())
-    assert eventually(lambda: holders() == before)
+    until(lambda: name not in registry.names())
+    until(lambda: holders() == before)
 
 
 def test_two_hundred_nodes_with_full_routes(nobody, name):

@@ -26,9 +26,13 @@ class BrowserError(Exception):
 
 
 class Browser:
-    """One Chromium with one page; a context manager. ``events`` is all that the page's domains have told since ``open``."""
+    """One Chromium with one page; a context manager. ``events`` is all that the page's domains have told since ``open``.
 
-    def __init__(self) -> None:
+    The words of WRAPPER come before its own.
+    """
+
+    def __init__(self, *wrapper: str) -> None:
+        self._wrapper = wrapper
         self._profile = tempfile.mkdtemp(prefix="podroutes-browser-")
         self._number, self._rest, self._session = 0, b"", ""
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -40,10 +44,9 @@ class Browser:
         ends = [os.dup2(end, 100 + index, inheritable=True) for index, end in enumerate((theirs, answers))]
         moves = [(os.POSIX_SPAWN_DUP2, end, 3 + index) for index, end in enumerate(ends)]
         null = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)]
-        program = shutil.which(PROGRAM) or PROGRAM
-        words = [program, *_SWITCHES, f"--user-data-dir={self._profile}", "about:blank"]
-        self._pid = os.posix_spawn(
-            program, words, {**os.environ, "HOME": self._profile}, file_actions=[*null, *moves], setsid=True
+        words = [*self._wrapper, PROGRAM, *_SWITCHES, f"--user-data-dir={self._profile}", "about:blank"]
+        self._pid = os.posix_spawnp(
+            words[0], words, {**os.environ, "HOME": self._profile}, file_actions=[*null, *moves], setsid=True
         )
         for end in (theirs, answers, *ends):
             os.close(end)

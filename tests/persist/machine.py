@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from podroutes.lab import syscalls
+from support.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
-PATIENCE = 8.0  # seconds; a manager that has not done it by then does not do it
 MACHINES = """\
 192.168.8.20 worker-0.kubernetes.local worker-0 10.200.0.0/24
 192.168.8.21 worker-1.kubernetes.local worker-1 10.200.1.0/24
@@ -234,14 +234,11 @@ class Machine:
 
     def wait(self, what: Callable[[], bool], why: str, hold: float = 0) -> None:
         """Wait until WHAT is so, and has been for HOLD seconds."""
-        begin = time.monotonic()
-        end = begin + PATIENCE
-        while not (so := what()) or time.monotonic() < begin + hold:
-            begin = begin if so else time.monotonic()
-            assert time.monotonic() < end, (
-                f"{why}: never; the table is {self.show('route')} {self.show('-6 route')} {self.log()}"
-            )
-            time.sleep(0.05)
+
+        def otherwise() -> str:
+            return f"{why}; the table is {self.show('route')} {self.show('-6 route')} {self.log()}"
+
+        until(what, otherwise, hold=hold)
 
     def log(self) -> str:
         """Return the end of what the daemons said."""

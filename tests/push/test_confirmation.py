@@ -6,7 +6,7 @@ import pytest
 
 from podroutes.push.scripts import DECIDE
 from push.test_push import ALL, routes
-from support.openssh import wait
+from support.waiting import until
 
 FIRST = ("--limit", "worker-0", "-o", "json")
 QUICK = ("--confirm-timeout", "5", "--timeout", "3")
@@ -34,7 +34,7 @@ def test_a_connection_lost_at_any_step_leaves_a_machine_before_or_after(site, fa
     assert bool(told["error"]) == (state != "applied")
     assert site.routes("worker-0") == (ALL["worker-0"] if state == "applied" else [])
     if fault == "late 2":
-        wait(lambda: site.on("worker-0", "ls", "/run/podroutes/over", check=False))
+        until(lambda: site.on("worker-0", "ls", "/run/podroutes/over", check=False))
         assert site.routes("worker-0") == []
 
 
@@ -45,8 +45,8 @@ def test_a_machine_that_hangs_after_the_change_rolls_back_by_itself(site):
     before = site.routes("worker-0")
     site.gated("worker-0", "hang from 3")
     push = site.begin("apply", *FIRST, *QUICK)
-    wait(lambda: site.routes("worker-0") == ALL["worker-0"])
-    wait(lambda: site.routes("worker-0") == before)
+    until(lambda: site.routes("worker-0") == ALL["worker-0"])
+    until(lambda: site.routes("worker-0") == before)
     done = push.done()
     assert (done.status, done.nodes["worker-0"]["state"]) == (1, "rolled-back")
     assert [change["applied"] for change in done.nodes["worker-0"]["changes"]] == [False] * 3
@@ -58,21 +58,21 @@ def test_a_machine_that_answers_no_more_is_said_to_roll_back_by_itself_and_does(
     told = done.nodes["worker-0"]
     assert (done.status, told["state"]) == (1, "returning")
     assert told["rolls_back_at"]
-    wait(lambda: site.routes("worker-0") == [])
+    until(lambda: site.routes("worker-0") == [])
 
 
 def test_a_workstation_that_dies_leaves_the_machine_as_it_was(site):
     site.gated("worker-0", "dead from 3")
     push = site.begin("apply", *FIRST, *QUICK)
-    wait(lambda: site.routes("worker-0") == ALL["worker-0"])
+    until(lambda: site.routes("worker-0") == ALL["worker-0"])
     push.kill()
-    wait(lambda: site.routes("worker-0") == [])
+    until(lambda: site.routes("worker-0") == [])
 
 
 def test_a_machine_that_no_longer_reaches_another_goes_back(site):
     site.gated("worker-0", "hold 3")
     push = site.begin("apply", *FIRST, "--confirm-timeout", "60", "--timeout", "60")
-    wait(lambda: site.routes("worker-0") == ALL["worker-0"])
+    until(lambda: site.routes("worker-0") == ALL["worker-0"])
     site.stop("worker-1")
     site.on("worker-0", "touch", "/run/podroutes/go")
     told = push.done().nodes["worker-0"]
@@ -82,14 +82,14 @@ def test_a_machine_that_no_longer_reaches_another_goes_back(site):
 
 def test_nothing_of_a_confirmed_push_is_left_on_the_machine(site):
     site.push("apply", *FIRST)
-    wait(lambda: site.on("worker-0", "sh", "-c", "ls -d /run/podroutes/push.*") == "/run/podroutes/push.lock")
-    wait(lambda: site.on("worker-0", "sh", "-c", "flock -n /run/podroutes/push.lock echo free", check=False) == "free")
+    until(lambda: site.on("worker-0", "sh", "-c", "ls -d /run/podroutes/push.*") == "/run/podroutes/push.lock")
+    until(lambda: site.on("worker-0", "sh", "-c", "flock -n /run/podroutes/push.lock echo free", check=False) == "free")
 
 
 def test_two_pushes_at_once_do_not_mix(site):
     site.gated("worker-0", "dead from 3")
     push = site.begin("apply", *FIRST, "--confirm-timeout", "600")
-    wait(lambda: site.routes("worker-0") == ALL["worker-0"])
+    until(lambda: site.routes("worker-0") == ALL["worker-0"])
     push.kill()
     site.on("worker-0", "ip", "route", "del", "10.200.1.0/24")
     site.again("worker-0")
@@ -104,7 +104,7 @@ def test_a_route_that_was_not_added_is_not_taken_back(site):
     """Somebody adds our very route between reading and writing: the change fails, and taking back leaves theirs."""
     site.gated("worker-0", "slow 2")
     push = site.begin("apply", *FIRST, *QUICK)
-    wait(lambda: site.on("worker-0", "cat", "/run/podroutes/number", check=False) == "2")
+    until(lambda: site.on("worker-0", "cat", "/run/podroutes/number", check=False) == "2")
     site.on("worker-0", "ip", "route", "add", *ALL["worker-0"][0].split(), "proto", "107")
     site.fault("worker-0", "hang from 1")
     done = push.done()
@@ -116,7 +116,7 @@ def test_a_route_that_was_not_added_is_not_taken_back(site):
 def test_what_the_kernel_refuses_is_told_and_the_rest_stands(site):
     site.gated("worker-0", "slow 2")
     push = site.begin("apply", "--limit", "worker-0")
-    wait(lambda: site.on("worker-0", "cat", "/run/podroutes/number", check=False) == "2")
+    until(lambda: site.on("worker-0", "cat", "/run/podroutes/number", check=False) == "2")
     site.on("worker-0", "ip", "route", "add", "10.200.1.0/24", "via", "192.168.8.22", "proto", "static")
     done = push.done()
     assert done.status == 1
@@ -173,7 +173,7 @@ def test_no_machine_is_begun_after_too_many_failures(site, most, third):
 def test_ctrl_c_finishes_what_was_begun_and_begins_nothing_else(site):
     site.gated("worker-0", "slow 2")
     push = site.begin("apply", "-o", "json", "--parallel", "1")
-    wait(lambda: site.on("worker-0", "cat", "/run/podroutes/number", check=False) == "2")
+    until(lambda: site.on("worker-0", "cat", "/run/podroutes/number", check=False) == "2")
     push.interrupt()
     done = push.done()
     assert done.status == 130
@@ -188,19 +188,19 @@ def test_ctrl_c_finishes_what_was_begun_and_begins_nothing_else(site):
 def test_ctrl_c_twice_leaves_machines_to_roll_back_by_themselves(site):
     site.gated("worker-0", "dead from 3")
     push = site.begin("apply", "-o", "json", "--confirm-timeout", "5", "--timeout", "30")
-    wait(lambda: site.routes("worker-0") == ALL["worker-0"])
+    until(lambda: site.routes("worker-0") == ALL["worker-0"])
     push.interrupt()
-    wait(lambda: site.on("worker-0", "cat", "/run/podroutes/fault") == "dead")
+    until(lambda: site.on("worker-0", "cat", "/run/podroutes/fault") == "dead")
     push.interrupt()
     done = push.done()
     assert (done.status, done.nodes["worker-0"]["state"]) == (130, "returning")
-    wait(lambda: routes(site) == {node: [] for node in ALL})
+    until(lambda: routes(site) == {node: [] for node in ALL})
 
 
 def test_ctrl_c_while_reading_changes_nothing(site):
     site.gated("worker-0", "dead from 1")
     push = site.begin("apply", "-o", "json", "--timeout", "30")
-    wait(lambda: site.on("worker-0", "cat", "/run/podroutes/fault") == "dead")
+    until(lambda: site.on("worker-0", "cat", "/run/podroutes/fault") == "dead")
     push.interrupt()
     done = push.done()
     assert (done.status, done.out) == (130, "")

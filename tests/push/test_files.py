@@ -4,7 +4,7 @@ import pytest
 
 from push.test_confirmation import FIRST, QUICK
 from push.test_push import ALL, logins, since
-from support.openssh import wait
+from support.waiting import until
 
 HOOK = "/etc/network/if-up.d/podroutes"
 PLACE = "rm -rf /etc/iproute2/rt_protos.d; mkdir -p /etc/network/if-up.d; printf 'auto ens18\\niface ens18 inet manual\\n' >/etc/network/interfaces"
@@ -120,7 +120,7 @@ def test_a_first_netplan_file_goes_with_its_rollback(site, machine):
     done = site.push("apply", *FIRST, "--persist", "netplan", *QUICK)
     assert done.nodes["worker-0"]["state"] == "rolled-back"
     assert left(machine) == ["/etc/netplan/10-lan.yaml"]
-    wait(lambda: machine("ip", "route", "show", "10.200.1.0/24") == "")
+    until(lambda: machine("ip", "route", "show", "10.200.1.0/24") == "")
 
 
 def test_what_the_machines_netplan_refuses_is_not_written(site, machine):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.openssh import wait
+from support.waiting import until
 
 NASTY = "\x1b]0;owned\x07\x1b[2J"
 
@@ -75,7 +75,7 @@ def test_a_device_name_that_ip_would_misread_is_never_sent(site):
     text = site.inventory.read_text()
     site.inventory.write_text("192.168.9.20 a a 10.200.0.0/24\n192.168.8.21 worker-1 worker-1 10.200.1.0/24\n")
     try:
-        wait(lambda: "LOWER_UP" in site.on("worker-1", "ip", "link", "show", 'a"#$(id)'))
+        until(lambda: "LOWER_UP" in site.on("worker-1", "ip", "link", "show", 'a"#$(id)'))
         done = site.push("apply", "--limit", "worker-1")
     finally:
         site.inventory.write_text(text)

@@ -11,7 +11,8 @@ import pytest
 from podroutes import __version__
 from podroutes.cli import main
 from support import darwin
-from support.openssh import Done, Site, wait
+from support.openssh import Done, Site
+from support.waiting import until
 
 ALL = {
     "worker-0": ["10.200.1.0/24 via 192.168.8.21 dev ens18", "10.200.2.0/24 via 192.168.8.22 dev ens18"],
@@ -221,7 +222,7 @@ def test_keys_come_from_the_agent(site):
     socket = site.home / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:
-        wait(socket.exists)
+        until(socket.exists)
         subprocess.run(["ssh-add", "-q", key], env=site.environment(SSH_AUTH_SOCK=str(socket)), check=True)
         key.rename(site.home / "hidden")
         assert site.push("plan").status == 1

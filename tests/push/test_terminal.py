@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from push.test_push import ALL, routes
-from support.openssh import Site, wait
+from support.openssh import Site
+from support.waiting import until
 
 
 class Terminal:
@@ -30,7 +31,7 @@ class Terminal:
                 self.shown += os.read(self._master, 4096).decode()
             return text in self.shown
 
-        wait(there)
+        until(there)
 
     def type(self, text: str) -> None:
         """Type TEXT."""

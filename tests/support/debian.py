@@ -31,6 +31,7 @@ SETS = {
     "filters": Packages("iptables nftables"),
     "ssh": Packages("openssh-server sudo"),
     "shells": Packages("fish zsh"),
+    "browser": Packages("chromium"),
 }
 _DONE = "complete"
 

@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 from support.debian import packages
+from support.waiting import PATIENCE, until
 
-_PATIENCE = 30.0  # seconds for whatever is waited for
 # Debian's packages over the system's own; a user who may become root, and sshd's own; a place for keys that every user can read.
 _SET_UP = """\
 mount -t overlay -o "lowerdir=$TREE/usr:/usr" overlay /usr || exit 1
@@ -101,7 +100,7 @@ class Site:
         self.gate.chmod(0o755)
         self.serve("--all")
         for node in self.addresses:
-            wait(lambda node=node: self.log(node).exists() and "listening" in self.log(node).read_text())
+            until(lambda node=node: self.log(node).exists() and "listening" in self.log(node).read_text())
 
     def serve(self, node: str, *options: str, before: str = "") -> None:
         """Start sshd on NODE with OPTIONS of sshd_config(5), BEFORE which a shell does something in its mount namespace."""
@@ -125,7 +124,7 @@ class Site:
             self.on(
                 node, "sh", "-c", "[ ! -e /run/podroutes/sshd.pid ] || kill $(cat /run/podroutes/sshd.pid)", check=False
             )
-            wait(lambda node=node: not self.on(node, "ss", "-Hltn", "sport = :22"))
+            until(lambda node=node: not self.on(node, "ss", "-Hltn", "sport = :22"))
             self.serve(node)
         self._changed.clear()
 
@@ -150,7 +149,7 @@ class Site:
         """End sshd on NODE, and every connection to it."""
         self._changed.add(node)
         self.on(node, "sh", "-c", "kill $(cat /run/podroutes/sshd.pid)")
-        wait(lambda: not self.on(node, "ss", "-Hltn", "sport = :22"))
+        until(lambda: not self.on(node, "ss", "-Hltn", "sport = :22"))
 
     def on(self, node: str, *words: str, check: bool = True) -> str:
         """Run a command on NODE; return what it prints."""
@@ -239,14 +238,6 @@ class Running:
 
     def done(self) -> Done:
         """Wait for its end."""
-        out, err = self._process.communicate(timeout=_PATIENCE * 2)
+        out, err = self._process.communicate(timeout=PATIENCE * 2)
         assert "Traceback" not in err
         return Done(self._process.returncode, out, err)
-
-
-def wait(until) -> None:
-    """Wait for UNTIL to hold."""
-    end = time.monotonic() + _PATIENCE
-    while not until():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.1)

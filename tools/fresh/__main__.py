@@ -12,7 +12,7 @@ from fresh.machine import USER, Machine
 _CHECKOUT = Path(__file__).parents[2]
 _CACHE = _CHECKOUT / ".cache" / "fresh"
 _LOGS = _CHECKOUT / "build" / "fresh"
-_HOMES = {"root": "/root/podroutes", "srv": "/srv/podroutes", "user": f"/home/{USER}/podroutes"}
+_HOMES = {"root": "/root", "srv": "/srv", "user": f"/home/{USER}"}
 
 
 def main() -> int:
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _try(release: str, who: str, machine: Machine, test: str) -> trial.Trial:
-    stranger = trial.Stranger(machine, _CHECKOUT, who, _HOMES[who], _LOGS / f"{release}-{who}.log")
+    stranger = trial.Stranger(machine, _CHECKOUT, who, f"{_HOMES[who]}/podroutes", _LOGS / f"{release}-{who}.log")
     stranger.type("./dev setup demo", online=True)
     stranger.note(stranger.installed(), stranger.size(".venv"))
     stranger.type("./dev demo")
