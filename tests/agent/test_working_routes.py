@@ -8,7 +8,7 @@ import pytest
 from agent.conftest import until
 from podroutes.agent.machine import Machine, Settings
 from podroutes.agent.view import View
-from podroutes.core.hold import AGAIN, Guard
+from podroutes.core.hold import AGAIN, MassDeleteGuard
 from podroutes.core.rivalry import Rivalry
 from podroutes.errors import IdentityError
 from podroutes.inventory import Inventory
@@ -30,7 +30,7 @@ class Simulated:
             [address("192.168.8.20/24 dev ens18"), address("fd00:8::20/64 dev ens18")],
         )
         self.now = 0.0
-        self._machine = Machine(self.kernel, Settings(Root(tmp_path), "worker-0"), Guard(), Rivalry())
+        self._machine = Machine(self.kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
         self._nodes = cluster()
 
     def reads(self, *nodes, seconds=1.0):
@@ -90,7 +90,7 @@ def test_a_node_that_reports_an_address_in_every_pod_cidr_costs_no_route_ever(ag
     assert agent.routes() == SEVEN
     inside = ",".join(f"10.200.{i}.9" for i in range(7))
     found = agent.reads(*EIGHT[:7], f"worker-7 192.168.8.27,{inside} 10.200.7.0/24")
-    assert (agent.routes(), found.held) == (SEVEN, frozenset()), "nothing is to be deleted, so nothing is held"
+    assert (agent.routes(), found.plan.held) == (SEVEN, ()), "nothing is to be deleted, so nothing is held"
     agent.loses(SEVEN[1])
     agent.reads()
     assert agent.routes() == SEVEN, "and what others delete is put back all the while"
