@@ -126,11 +126,10 @@ def _queried(root: Root, file: File) -> str:
     """Return what ifquery(8) of ifupdown says against FILE; that of ifupdown2 reads no file but the one in its place."""
     if root.path("/usr/share/ifupdown2").is_dir():
         return ""
-    import tempfile  # noqa: PLC0415, only for what writes
-    from pathlib import Path  # noqa: PLC0415
+    from podroutes.persist.scratch import scratch  # noqa: PLC0415, only for what writes
 
-    with tempfile.TemporaryDirectory(prefix="podroutes-") as directory:
-        path = Path(directory) / "interfaces"
+    with scratch() as directory:
+        path = directory / "interfaces"
         path.write_text(file.text, encoding="utf-8")
         done = root.run(("ifquery", "--list", "--interfaces", str(path)))
     return done[1].replace(str(path), file.path) if done and done[0] else ""

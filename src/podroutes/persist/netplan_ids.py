@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from podroutes.errors import PersistError
@@ -117,10 +117,10 @@ def _is_about(root: Root, dev: str, name: str, body: dict[str, Any]) -> bool:
 
 def generate(root: Root, files: Sequence[File], wanted: Iterable[str]) -> str:
     """Have netplan read the administrator's files and FILES, which lead to WANTED, in a directory of its own; "" or what is wrong."""
-    import tempfile  # noqa: PLC0415, only for what writes
+    from podroutes.persist.scratch import scratch  # noqa: PLC0415, only for what writes
 
-    with tempfile.TemporaryDirectory(prefix="podroutes-") as directory:
-        top = Path(directory)
+    with scratch() as top:
+        directory = str(top)
         for name, text in [*_files(root), *((file.path, file.text) for file in files)]:
             path = top / name.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)

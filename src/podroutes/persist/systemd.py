@@ -91,11 +91,10 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
 def check(root: Root, files: Sequence[File]) -> str:
     """Have ``systemd-analyze verify`` read the unit, in a directory of its own."""
-    import tempfile  # noqa: PLC0415, only for what writes
-    from pathlib import Path  # noqa: PLC0415
+    from podroutes.persist.scratch import scratch  # noqa: PLC0415, only for what writes
 
-    with tempfile.TemporaryDirectory(prefix="podroutes-") as directory:
-        unit = Path(directory) / "podroutes.service"
+    with scratch() as directory:
+        unit = directory / "podroutes.service"
         unit.write_text(files[0].text, encoding="utf-8")
         done = root.run(("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)))
     return done[1].splitlines()[0] if done and done[0] and done[1] else ""

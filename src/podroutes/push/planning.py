@@ -1,7 +1,6 @@
 """The plan of another machine, made as on the machine itself: its files lie in a directory that stands in for it."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from podroutes.core.claims import Claims
@@ -17,6 +16,7 @@ from podroutes.persist import carry
 from podroutes.persist.configured import configured_routes
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
+from podroutes.persist.scratch import scratch
 from podroutes.persist.whole import Wish, plan_whole
 from podroutes.push.answers import Remote, Seen, fib
 
@@ -42,9 +42,9 @@ class Job(NamedTuple):
 def plan(job: Job, node: Node, seen: Seen) -> Plan:
     """Return what JOB comes to on NODE. Raises PersistError or IdentityError where that cannot be told."""
     snapshot = fib(seen.host)
-    with TemporaryDirectory(prefix="podroutes-") as directory:
+    with scratch() as directory:
         for remote in seen.files:
-            _put(Path(directory), remote)
+            _put(directory, remote)
         root = Root(directory)
         made = _removal(node, seen, snapshot, root) if job.removes else _whole(job, node, snapshot, root)
         carry.check(root, made.files or ())

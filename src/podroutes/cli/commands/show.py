@@ -35,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     planned, ledger, *_ = session.plan_whole(arguments, source, fib, no_guard)
     entries = survey(planned, fib, ledger, configured_overlap(session.root(), planned).same)
+    if any(
+        each.code == "not-persistent" for each in planned.plan.problems
+    ):  # the file is there, and is not to be relied on
+        entries = [entry._replace(lasts=False) for entry in entries]
     if arguments.output == "json":
         session.say_json(data.survey(planned.plan.node, entries, planned.plan.problems))
     else:

@@ -1,0 +1,42 @@
+"""Directories of runs that were killed are taken away by the next run; those in use, of others, and of the lab are not."""
+
+import fcntl
+import os
+
+import pytest
+
+from podroutes.persist.scratch import scratch
+
+
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def test_a_directory_goes_at_the_end(tmp_path):
+    with scratch() as directory:
+        (directory / "file").write_text("text")
+        assert list(tmp_path.iterdir()) == [directory]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path):
+    (tmp_path / "podroutes-abcdefgh").mkdir()
+    (tmp_path / "podroutes-abcdefgh" / "file").write_text("text")
+    with scratch() as directory:
+        assert list(tmp_path.iterdir()) == [directory]
+
+
+def test_what_is_in_use_or_not_ours_stays(tmp_path):
+    names = ["podroutes-abcdefgh", "podroutes-demo-abcdefgh", "other", "podroutes-12345678"]
+    for name in names[:3]:
+        (tmp_path / name).mkdir()
+    (tmp_path / names[3]).symlink_to(tmp_path / "other")
+    lock = os.open(tmp_path / names[0], os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        with scratch():
+            pass
+    finally:
+        os.close(lock)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
