@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.conftest import NOBODY, made, unprivileged
 from lab.looking import holders, networks, pid_of, users_of
 from podroutes.errors import LabError
 from podroutes.lab import registry
@@ -95,7 +96,52 @@ def test_down_all_ends_every_lab_of_this_user(nobody, name):
         lab["name"] for lab in json.loads(nobody("lab", "status", "-o", "json").stdout)["labs"]
     }
     nobody("lab", "down", "--all")
-    assert nobody("lab", "status").stdout == "no lab is up: make one with `podroutes lab up`\n"
+    assert nobody("lab", "status").stdout.startswith("no lab is up: make one with ")
+
+
+# Makes a lab, shows and ends all, in a PID namespace of its own: a lab made outside is another container's there.
+CONTAINER = """\
+"$@" lab up --name "$OWN" --nodes 1 >/dev/null || exit
+"$@" lab status; echo "status: $?"
+"$@" lab status -o json
+"$@" lab down --all; echo "down: $?"
+"""
+
+
+def test_a_lab_of_another_container_hides_and_keeps_no_other(root, name):
+    own = f"{name}-own"
+    with made(root, name, "--nodes", "1") as lab:
+        words = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", CONTAINER, "sh", *root.command]
+        environment = root.environment | {"OWN": own}
+        done = subprocess.run(words, env=environment, capture_output=True, encoding="utf-8", check=True)
+        shown, ended = done.stdout.split("status: 1\n")
+        assert f'lab "{own}": 1 machine with 1 pod' in shown
+        document, _, gone = ended.partition("\n")
+        assert [each["name"] for each in json.loads(document)["labs"]] == [own]
+        assert [each["name"] for each in json.loads(document)["errors"]] == [name]
+        assert gone == f'lab "{own}": gone, with everything that ran in it\ndown: 1\n'
+        complaint = f'podroutes: the lab "{name}" belongs to another container (PID namespace): end it there, or use another --name'
+        assert done.stderr.splitlines() == [complaint] * 3
+        assert lab.on("worker-0", "hostname") == "worker-0"
+
+
+def test_a_lab_of_another_user_hides_and_keeps_no_other(root, name):
+    """Anybody can take the name that a lab of ours would have."""
+    if unprivileged() is not NOBODY:
+        pytest.skip("another user takes root")
+    address = f"\\0podroutes-lab/{os.geteuid()}/{name}-taken"
+    script = f"import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('{address}'); s.listen(); print(flush=True); time.sleep(60)"
+    with subprocess.Popen([*NOBODY, "/usr/bin/python3", "-c", script], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        root("lab", "up", "--name", name, "--nodes", "1")
+        shown = root("lab", "status", status=1)
+        ended = root("lab", "down", "--all", status=1)
+        other.kill()
+    assert f'lab "{name}": 1 machine' in shown.stdout
+    assert f'lab "{name}": gone' in ended.stdout
+    for said in (shown.stderr, ended.stderr):
+        assert said.startswith(f'podroutes: the lab "{name}-taken" belongs to user 65534: ')
+        assert said.count("\n") == 1
 
 
 def test_a_stopped_holder_is_named_and_can_be_ended(root, name, monkeypatch):

@@ -4,16 +4,19 @@ import argparse
 import os
 import sys
 import time
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from podroutes.errors import LabError
-from podroutes.lab import listing, registry
+from podroutes.lab import itself, listing, registry
 from podroutes.lab.places import KUBECONFIG
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import default_cluster, fitted, pod_address, to_document
 from podroutes.model.cluster import Cluster
 from podroutes.model.text import printable
 from podroutes.views.style import Style
+
+_Found = TypeVar("_Found")
 
 
 def up(arguments: argparse.Namespace) -> int:
@@ -48,8 +51,8 @@ def up(arguments: argparse.Namespace) -> int:
         ]
     print()
     for way in ways:
-        print(f"{'try' if way is ways[0] else '':5} podroutes {way}")
-    print(f"end   podroutes lab down{name}")
+        print(f"{'try' if way is ways[0] else '':5} {itself.shown()} {way}")
+    print(f"end   {itself.shown()} lab down{name}")
     return 0
 
 
@@ -68,31 +71,52 @@ def make(name: str, cluster: Cluster, *, kubernetes: bool = False) -> None:
 
 
 def down(arguments: argparse.Namespace) -> int:
-    """End one lab, or all."""
-    names = registry.names() if arguments.all else [arguments.name]
-    ended = [name for name in names if registry.end(name)]
-    for name in ended:
+    """End one lab, or all: one that cannot be ended stops no other."""
+    ended, failures = _each(None if arguments.all else arguments.name, registry.end)
+    gone = [name for name, was_up in ended.items() if was_up]
+    for name in gone:
         print(f"lab {printable(name)}: gone, with everything that ran in it")
-    if not ended:
+    if not gone and not failures:
         print("no lab is up" if arguments.all else f"lab {printable(arguments.name)} is not up: nothing to do")
-    return 0
+    return _say_failures(failures)
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Show one lab, or all of this user's."""
-    labs = [registry.find(name) for name in ([arguments.name] if arguments.name else registry.names())]
+    """Show one lab, or all of this user's: one that cannot be asked hides no other."""
+    found, failures = _each(arguments.name, registry.find)
+    labs = list(found.values())
     if arguments.output == "json":
-        _say_json({"labs": [_document(lab) for lab in labs]})
-        return 0
-    if not labs:
-        print("no lab is up: make one with `podroutes lab up`")
-    for lab in labs:
+        errors = [{"name": name, "error": why} for name, why in failures.items()]
+        _say_json({"labs": [_document(lab) for lab in labs], **({"errors": errors} if errors else {})})
+    elif not labs and not failures:
+        print(f"no lab is up: make one with `{itself.shown()} lab up`")
+    for lab in labs if arguments.output == "text" else ():
         print(f"lab {printable(lab.name)}: {listing.count(lab.cluster)}, process {lab.pid}\n")
         print("\n".join(listing.machines(lab.cluster, len(lab.cluster.nodes))))
         if lab.api:
             print("\n".join(["", *listing.programs(lab)]))
-        print(f"\nwhich pod reaches which: podroutes lab ping{registry.option(lab.name)}")
-    return 0
+        print(f"\nwhich pod reaches which: {itself.shown()} lab ping{registry.option(lab.name)}")
+    return _say_failures(failures)
+
+
+def _each(name: str | None, do: Callable[[str], _Found]) -> tuple[dict[str, _Found], dict[str, str]]:
+    """Return what DO returns for the lab NAME, or for each of this user, and by the lab's name why it could not."""
+    found, failures = {}, {}
+    for each in registry.names() if name is None else [name]:
+        try:
+            found[each] = do(each)
+        except LabError as error:
+            if name is not None or each in registry.names():  # else it ended meanwhile
+                failures[each] = str(error)
+    return found, failures
+
+
+def _say_failures(failures: Mapping[str, str]) -> int:
+    """Print to standard error why something could not be done; return the exit status."""
+    sys.stdout.flush()
+    for why in failures.values():
+        print(f"podroutes: {why}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -108,7 +132,7 @@ def execute(arguments: argparse.Namespace) -> int:
             f"{printable(words[0])} is behind the machine's name: options go before it, the command behind --"
         )
     if not any(words[:1]) or (name is None and not arguments.all):
-        raise LabError("say where and what to run: podroutes lab exec NODE -- CMD, or --all -- CMD for every machine")
+        raise LabError("say where and what to run: lab exec NODE -- CMD, or --all -- CMD for every machine")
     lab = registry.find(arguments.name)
     if lab.api:
         os.environ["KUBECONFIG"] = KUBECONFIG  # no cluster but the lab's can be reached from inside
@@ -151,7 +175,7 @@ def kubeconfig(arguments: argparse.Namespace) -> int:
     lab = registry.find(arguments.name)
     if not lab.api:
         raise LabError(
-            f"the lab {printable(lab.name)} has no API: make one with `podroutes lab up --kubernetes{registry.option(lab.name)}`"
+            f"the lab {printable(lab.name)} has no API: make one with `{itself.shown()} lab up --kubernetes{registry.option(lab.name)}`"
         )
     print(running.kubeconfig(lab.api))
     return 0
@@ -173,7 +197,7 @@ def _topology(arguments: argparse.Namespace) -> Cluster:
     cluster, problems = load(arguments.inventory)
     broken = [problem for problem in problems if problem.severity == "error"]
     if broken:
-        more = f" ({len(broken) - 1} more: see `podroutes plan --all`)" if len(broken) > 1 else ""
+        more = f" ({len(broken) - 1} more: see `{itself.shown()} plan --all`)" if len(broken) > 1 else ""
         raise LabError(f"{broken[0].message}: {broken[0].advice}{more}")
     return fitted(cluster)
 

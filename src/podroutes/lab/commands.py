@@ -17,14 +17,15 @@ Make a lab and return; it stays up until `podroutes lab down`. Without -i: worke
 exit status: 0 it is up, 1 it is not and nothing is left
 """
 _DOWN = """\
-End a lab with every process that `lab exec` started in it. Succeeds when there is nothing to end.
+End a lab with every process that `lab exec` started in it. Succeeds when there is nothing to end. With --all, a lab that
+belongs to another container is named and left alone, and all others are ended.
 
 exit status: 0 nothing is left, 1 error
 """
 _EXEC = """\
 Run CMD on a machine of the lab, in its network and under its name, with this terminal, environment and directory. NODE is
 a machine, its pod (pod@worker-0) or the switch (switch). Files are the host's, except /run, of which a lab has its own.
-Variables that name proxies are left out, and in a lab of --kubernetes KUBECONFIG is that of its API.
+`podroutes` is a command there, the very one that was started. Variables that name proxies are left out, and in a lab of --kubernetes KUBECONFIG is that of its API.
 
 exit status: that of CMD; 126 it cannot be run, 127 it is not found, 128+N ended by signal N; with --all the highest
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from podroutes.errors import LabError
-from podroutes.lab import syscalls
-from podroutes.lab.places import ETC, MACHINES, NETNS, RUNTIME, search_path
+from podroutes.lab import itself, syscalls
+from podroutes.lab.places import COMMANDS, ETC, MACHINES, NETNS, RUNTIME, search_path
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import namespaces
 from podroutes.model.text import escaped, printable
@@ -95,10 +95,12 @@ def become(namespace: str, command: list[str]) -> NoReturn:
         _die(f"cannot enter {namespace}: {error.strerror}", _NOT_EXECUTABLE)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps what is ignored
         signal.signal(number, signal.SIG_DFL)
+    _install_command()
+    environment = _environment()
     name = command[0]
-    program = name if "/" in name else shutil.which(name, path=search_path())
+    program = name if "/" in name else shutil.which(name, path=environment["PATH"])
     try:
-        os.execve(program or "", command, _environment())  # noqa: S606  no shell on purpose
+        os.execve(program or "", command, environment)  # noqa: S606  no shell on purpose
     except FileNotFoundError:
         _die(f"{escaped(name)}: command not found", _NOT_FOUND)
     except OSError as error:
@@ -108,7 +110,18 @@ def become(namespace: str, command: list[str]) -> NoReturn:
 def _environment() -> dict[str, str]:
     """Return our environment without proxies, to which a lab has no way out; state goes where each machine has its own."""
     kept = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES}
-    return {"PODROUTES_STATE_DIR": f"{RUNTIME}/state", **kept, "PATH": search_path()}
+    return {"PODROUTES_STATE_DIR": f"{RUNTIME}/state", **kept, "PATH": f"{COMMANDS}{os.pathsep}{search_path()}"}
+
+
+def _install_command() -> None:
+    """Make this very program a command inside, wherever it was started from."""
+    directory = Path(COMMANDS)
+    with suppress(OSError):  # without it everything else works
+        directory.mkdir(exist_ok=True)
+        syscalls.mount("commands", COMMANDS, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
+        file = directory / itself.NAME
+        file.write_text(itself.wrapper(), encoding="utf-8")
+        file.chmod(0o755)
 
 
 def _die(message: str, status: int) -> NoReturn:

@@ -6,6 +6,7 @@ NETNS = "/run/netns"  # where ip(8) looks for named namespaces: NETNS_RUN_DIR of
 MACHINES = "/run/machines"  # the private /run/podroutes of each machine
 RUNTIME = "/run/podroutes"  # where a machine sees its own of them
 AGENT_LOG = "agent.log"  # in it
+COMMANDS = "/run/bin"  # where `lab exec` puts its own command
 KUBECONFIG = "/run/kubeconfig"  # of the lab API, where there is one; the same for all machines
 ETC = "/run/etc"  # the private /etc of each machine: the host's, with the machine's own changes over it
 

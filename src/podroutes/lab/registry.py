@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from podroutes.errors import LabError
+from podroutes.lab import itself
 from podroutes.model.cluster import Cluster
 from podroutes.model.text import printable
 
@@ -52,7 +53,7 @@ def reserve(name: str) -> socket.socket:
         if error.errno != errno.EADDRINUSE:
             raise LabError(f"cannot reserve the name {printable(name)}: {error.strerror}") from None
         raise LabError(
-            f"the lab {printable(name)} is already up: end it with `podroutes lab down{option(name)}`, "
+            f"the lab {printable(name)} is already up: end it with `{itself.shown()} lab down{option(name)}`, "
             "or make another with --name"
         ) from None
     return listener
@@ -67,7 +68,7 @@ def find(name: str) -> Lab:
     reached = _reach(name)
     if reached is None:
         others = ", ".join(map(printable, names()))
-        hint = f"choose {others} with --name" if others else f"make it with `podroutes lab up{option(name)}`"
+        hint = f"choose {others} with --name" if others else f"make it with `{itself.shown()} lab up{option(name)}`"
         raise LabError(f"no lab {printable(name)} of this user is up: {hint}")
     client, pid, pidfd = reached
     try:
@@ -78,7 +79,7 @@ def find(name: str) -> Lab:
         os.close(pidfd)
         raise LabError(
             f"the lab {printable(name)} (process {pid}) does not answer ({error}): if it is stopped, continue it "
-            f"(kill -CONT {pid}), else end it with `podroutes lab down{option(name)}`"
+            f"(kill -CONT {pid}), else end it with `{itself.shown()} lab down{option(name)}`"
         ) from None
 
 
@@ -161,6 +162,6 @@ def _connect(name: str) -> tuple[socket.socket, int] | None:
         ) from None
     if uid != os.geteuid() or pid == 0:
         client.close()
-        owner = f"user {uid}" if pid else "another container"
-        raise LabError(f"the name of the lab {printable(name)} is held by a process of {owner}: use another --name")
+        owner = f"user {uid}" if pid else "another container (PID namespace)"
+        raise LabError(f"the lab {printable(name)} belongs to {owner}: end it there, or use another --name")
     return client, pid

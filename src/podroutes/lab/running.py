@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from podroutes.errors import LabError
-from podroutes.lab import inside, syscalls
+from podroutes.lab import inside, itself, syscalls
 from podroutes.lab.places import AGENT_LOG, KUBECONFIG, MACHINES, RUNTIME
 from podroutes.lab.topology import SWITCH, gateway
 from podroutes.model.cluster import Cluster
@@ -137,7 +136,7 @@ def _be_agent(name: str) -> NoReturn:
     inside.become(
         name,
         [
-            *(sys.executable, "-m", "podroutes", "agent", "--kubernetes", "--kubeconfig", KUBECONFIG),
+            *(*itself.command(), "agent", "--kubernetes", "--kubeconfig", KUBECONFIG),
             *("--node", name, "--state-dir", f"{RUNTIME}/state"),
         ],
     )
