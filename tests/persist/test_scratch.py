@@ -21,15 +21,21 @@ def test_a_directory_goes_at_the_end(tmp_path):
 
 
 def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path):
-    (tmp_path / "podroutes-abcdefgh").mkdir()
-    (tmp_path / "podroutes-abcdefgh" / "file").write_text("text")
+    (tmp_path / "podroutes-files-abcdefgh").mkdir()
+    (tmp_path / "podroutes-files-abcdefgh" / "file").write_text("text")
     with scratch() as directory:
         assert list(tmp_path.iterdir()) == [directory]
 
 
 def test_what_is_in_use_or_not_ours_stays(tmp_path):
-    names = ["podroutes-abcdefgh", "podroutes-demo-abcdefgh", "other", "podroutes-12345678"]
-    for name in names[:3]:
+    names = [
+        "podroutes-files-abcdefgh",
+        "podroutes-demo-abcdefgh",
+        "other",
+        "podroutes-files-12345678",
+        "podroutes-abcdefgh",
+    ]
+    for name in (*names[:3], names[4]):
         (tmp_path / name).mkdir()
     (tmp_path / names[3]).symlink_to(tmp_path / "other")
     lock = os.open(tmp_path / names[0], os.O_RDONLY)

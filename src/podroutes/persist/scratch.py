@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PREFIX = "podroutes-"
+_PREFIX = "podroutes-files-"  # no other temporary directory of ours begins so: they are not locked
 
 
 @contextmanager
@@ -50,5 +50,5 @@ def _sweep() -> None:
 
 
 def _is_scratch(path: Path) -> bool:
-    """Whether the name is one of ours: the prefix and the eight characters of mkdtemp(3), no further word as that of the lab has."""
+    """Whether the name is one of ours: the prefix and the eight characters of mkdtemp(3)."""
     return len(path.name) == len(_PREFIX) + 8
