@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ from podroutes.cli import main
 from podroutes.cli.completion.grammar import grammar, walk
 from podroutes.cli.parser import build_parser
 from support import debian
+from support.helm import KUBECTL
+
+ROOT = Path(__file__).parents[2]
 
 MACHINES = "192.168.8.20 worker-0.local worker-0 10.200.0.0/24\n192.168.8.21 worker-1.local worker-1 10.200.1.0/24\n"
 # What is typed, and what stands there after a tab, where only one word is possible.
@@ -148,6 +152,33 @@ def test_names_that_a_shell_could_take_for_more_than_a_word_are_not_offered(name
     )
     assert main(["completion", "--list", "nodes", "--inventory", str(tmp_path / "nodes.yaml")]) == 0
     assert capsys.readouterr().out == "w\n"
+
+
+@pytest.fixture
+def plugin(scripts):
+    """Put what kubectl looks for on PATH: the plugin, and what completes it."""
+    completer = ROOT / "packaging" / "kubectl_complete-podroutes"
+    for name, text in (("kubectl-podroutes", "#!/bin/sh\n"), (completer.name, completer.read_text())):
+        (scripts / "bin" / name).write_text(text)
+        (scripts / "bin" / name).chmod(0o755)
+    return completer.name
+
+
+def test_kubectl_is_told_candidates_and_whether_file_names_may_follow(plugin):
+    def answer(*words: str) -> list[str]:
+        return subprocess.run([plugin, *words], capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert answer("ve") == ["verify", "version", ":4"]
+    assert answer("plan", "-i", "machines.txt", "--node", "") == ["worker-0", "worker-1", ":4"]
+    assert answer("plan", "-i", "") == [":0"]
+
+
+def test_kubectl_itself_completes_the_plugin(plugin):
+    program = KUBECTL if KUBECTL.exists() else shutil.which("kubectl")
+    if not program:
+        pytest.skip("kubectl is not here: `./dev test` fetches it where it can be had")
+    done = subprocess.run([program, "__complete", "podroutes", "rend"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["render", ":4"]
 
 
 def test_every_command_and_option_is_in_every_script(scripts):
