@@ -10,46 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.conftest import EPOCH
 from deploy.manifests import ROOT
 from podroutes import __version__
 from podroutes.cli.completion import SHELLS
 from podroutes.cli.completion.grammar import grammar
 from podroutes.cli.parser import build_parser
-
-EPOCH = "1700000000"
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """Build the wheel from a copy of the checkout."""
-    directory = tmp_path_factory.mktemp("wheel")
-    for name in (
-        "src",
-        "packaging",
-        "docs",
-        "deploy",
-        "examples",
-        "pyproject.toml",
-        "README.md",
-        "CHANGELOG.md",
-        "LICENSE",
-    ):
-        subprocess.run(["cp", "-r", ROOT / name, directory / name], check=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "-w",
-        directory / "dist",
-    ]
-    subprocess.run([*command, directory], check=True, env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH})
-    (path,) = (directory / "dist").glob("*.whl")
-    return path
 
 
 @pytest.fixture(scope="module")
