@@ -37,6 +37,13 @@ def test_each_machine_has_a_run_directory_of_its_own(lab):
     assert lab.on("worker-1", "ls", "/run/podroutes") == ""
 
 
+def test_what_a_machine_writes_to_var_lib_is_its_own_and_never_the_hosts(lab):
+    lab.on("worker-0", "sh", "-c", "mkdir /var/lib/podroutes-lab-test && echo mine > /var/lib/podroutes-lab-test/state")
+    assert lab.on("worker-0", "cat", "/var/lib/podroutes-lab-test/state") == "mine"
+    assert lab.on("worker-1", "find", "/var/lib", "-maxdepth", "1", "-name", "podroutes-lab-test") == ""
+    assert not Path("/var/lib/podroutes-lab-test").exists()
+
+
 def test_what_a_machine_writes_to_etc_is_its_own_and_never_the_hosts(lab):
     """So that a network configuration persisted inside a lab is not that of the machine it runs on."""
     lab.on("worker-0", "sh", "-c", "echo mine > /etc/podroutes-lab-test")

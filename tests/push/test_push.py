@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from podroutes import __version__
 from podroutes.cli import main
@@ -87,6 +88,56 @@ def test_what_others_hold_stays_and_the_rest_goes_ahead(site):
     assert site.routes("worker-0") == ALL["worker-0"][1:]
     assert "via 192.168.8.99" in site.on("worker-0", "ip", "route", "show", "10.200.1.0/24")
     site.on("worker-0", "ip", "route", "del", "10.200.1.0/24")
+
+
+@pytest.fixture
+def only(site):
+    """Let the inventory have these nodes only."""
+    whole = site.inventory.read_text()
+
+    def write(*names):
+        cluster = yaml.safe_load(whole)
+        nodes = [node for node in cluster["nodes"] if node["name"] in names]
+        site.inventory.write_text(json.dumps({**cluster, "nodes": nodes}))
+
+    yield write
+    site.inventory.write_text(whole)
+
+
+@pytest.fixture
+def alone(site, only):
+    """Apply three nodes, and let the inventory have worker-0 alone."""
+    site.push("apply")
+    only("worker-0")
+
+
+@pytest.mark.usefixtures("alone")
+def test_what_many_nodes_would_lose_is_held_and_let_go_when_that_is_said(site):
+    done = site.push("plan")
+    assert (done.status, done.out.count("held\n")) == (2, 2)
+    for words in ("apply",), ("apply", "--yes"), ("apply", "--allow-mass-delete=1"):
+        done = site.push(*words)
+        assert (done.status, site.routes("worker-0")) == (1, ALL["worker-0"]), words
+        assert "mass-delete: 2 routes of 2 would go at once" in done.err
+        assert "podroutes push apply --allow-mass-delete=2" in done.err
+    done = site.push("apply", "-o", "json")
+    assert (done.status, len(done.nodes["worker-0"]["held"])) == (1, 2)
+    assert site.push("apply", "--allow-mass-delete=2").status == 0
+    assert site.routes("worker-0") == []
+
+
+def test_the_machine_remembers_what_went(site, only):
+    """One node goes, and no other for ten minutes: what counts is on the machine, whoever deletes."""
+    site.push("apply")
+    only("worker-0", "worker-1")
+    assert site.push("apply", "--limit", "worker-0").status == 0
+    assert site.routes("worker-0") == ALL["worker-0"][:1]
+    assert '"192.168.8.22"' in site.on("worker-0", "cat", "/var/lib/podroutes/deleted.json")
+    only("worker-0")
+    done = site.push("apply")
+    assert (done.status, site.routes("worker-0")) == (1, ALL["worker-0"][:1])
+    assert "1 more went in the last 10 minutes" in done.err
+    site.on("worker-0", "rm", "/var/lib/podroutes/deleted.json")
 
 
 def test_remove_takes_back_what_is_ours_and_nothing_else(site):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from push.test_push import ALL, routes
+from push.test_push import ALL, alone, only, routes
 from support.openssh import Site
 from support.waiting import until
 
@@ -69,6 +69,26 @@ def test_the_plan_is_shown_before_the_question_and_bars_around_it(site):
     assert site.push("apply").err == ""
 
 
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("answer", "left"), [("y\n", []), ("n\n", ALL["worker-0"])])
+def test_it_asks_once_about_the_routes_of_many_nodes_whatever_yes_says(site, answer, left):
+    terminal = Terminal(site, "apply", "--yes")
+    terminal.until("Delete them? [y/N] ")
+    terminal.type(answer)
+    assert (terminal.end(), site.routes("worker-0")) == (0 if not left else 1, left)
+    assert terminal.shown.count("[y/N]") == 1
+    asked = '2 routes on 1 node would go at once: the inventory lists no podCIDR for "192.168.8.21" and "192.168.8.22".'
+    assert asked in terminal.shown
+
+
+@pytest.mark.usefixtures("alone")
+def test_ctrl_c_at_that_question_changes_nothing(site):
+    terminal = Terminal(site, "apply")
+    terminal.until("Delete them? [y/N] ")
+    os.killpg(terminal._process.pid, 2)
+    assert (terminal.end(), site.routes("worker-0")) == (130, ALL["worker-0"])
+
+
 def test_where_nothing_is_to_be_changed_nothing_is_asked(site):
     site.push("apply")
     terminal = Terminal(site, "apply")
@@ -85,3 +105,6 @@ def test_ctrl_c_at_the_question_changes_nothing(site):
     terminal.until("[y/N] ")
     os.killpg(terminal._process.pid, 2)
     assert (terminal.end(), routes(site)) == (130, {node: [] for node in ALL})
+
+
+__all__ = ["alone", "only"]  # fixtures

@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -42,8 +42,8 @@ class Guarding:
         """Ask whether what PLAN holds may go, where there is a terminal to ask on; if so, ``hold`` lets it go from now on."""
         if not plan.held:
             return False
-        with self._terminal() as terminal:
-            if terminal is None or not _says_yes(plan, *terminal):
+        with terminal(self._arguments) as there:
+            if there is None or not _says_yes(plan, *there):
                 return False
         self._run = self._run._replace(agreed=frozenset(change.route.dst for change in plan.held))
         return True
@@ -70,21 +70,28 @@ class Guarding:
             print(f"podroutes: {error}", file=sys.stderr)
             return ()
 
-    @contextmanager
-    def _terminal(self) -> Iterator[tuple[TextIO, TextIO] | None]:
-        """Yield what to read an answer from and what to ask on, None where nobody is there to answer."""
-        if self._arguments.output != "text":
+
+@contextmanager
+def terminal(arguments: argparse.Namespace) -> Iterator[tuple[TextIO, TextIO] | None]:
+    """Yield what to read an answer from and what to ask on, None where nobody is there to answer."""
+    with ExitStack() as opened:
+        if arguments.output != "text":
             yield None
-        elif self._arguments.inventory == "-":  # standard input is the inventory
-            try:
-                with open("/dev/tty", encoding="utf-8") as there, open("/dev/tty", "w", encoding="utf-8") as here:  # noqa: PTH123, a device
-                    yield there, here
-            except OSError:
-                yield None
+        elif arguments.inventory == "-":  # standard input is the inventory
+            yield _controlling_terminal(opened)
         elif sys.stdin and sys.stdin.isatty() and sys.stderr.isatty():
             yield sys.stdin, sys.stderr
         else:
             yield None
+
+
+def _controlling_terminal(opened: ExitStack) -> tuple[TextIO, TextIO] | None:
+    """Return the terminal of our session, tty(4), to be closed with OPENED; None where it has none."""
+    tty = Path("/dev/tty")
+    try:
+        return opened.enter_context(tty.open(encoding="utf-8")), opened.enter_context(tty.open("w", encoding="utf-8"))
+    except OSError:
+        return None
 
 
 def _says_yes(plan: Plan, answers: TextIO, screen: TextIO) -> bool:

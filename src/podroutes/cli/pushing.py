@@ -5,13 +5,16 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from typing import TextIO
 
 from podroutes.cli import session
 from podroutes.cli.commands import verify
 from podroutes.cli.evidence import Evidence
+from podroutes.cli.guarding import terminal
 from podroutes.core.network import Network
 from podroutes.errors import PushError
 from podroutes.model.cluster import Cluster, Node
@@ -67,7 +70,9 @@ class _Run:
         self._door = Door(access)
         removes = self._verb == "remove"
         wish = () if removes or self._verb == "verify" else (arguments.persist or "", arguments.sysctl, arguments.adopt)
-        job = Job(source.cluster, source.claims, *wish)._replace(removes=removes)
+        job = Job(source.cluster, source.claims, *wish)._replace(
+            removes=removes, allowed=getattr(arguments, "allow_mass_delete", 0), at=time.time()
+        )
         settings = Settings(self._door, job, Reader(), getattr(arguments, "confirm_timeout", 0))
         self._machines = [Machine(node, settings) for node in nodes]
         pace = Pace(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))
@@ -89,6 +94,9 @@ class _Run:
     def _interrupt(self) -> None:
         self._fleet.interrupt()
         self._say_answer("")
+
+    def _is_interrupted(self) -> bool:
+        return self._fleet.interrupted > 0
 
     def _say_answer(self, text: str) -> None:
         if self._answer and not self._answer.done():
@@ -112,6 +120,12 @@ class _Run:
         return await self._change(text=text)
 
     async def _change(self, *, text: bool) -> int:
+        if text and await self._agreed_to_delete():
+            for machine in self._machines:
+                machine.agree()
+        if self._is_interrupted():
+            print("podroutes: nothing was changed", file=sys.stderr)
+            return _INTERRUPTED
         pending = sum(each.pending for each in self._pushed)
         if pending and text and not await self._agreed():
             print("podroutes: nothing was changed", file=sys.stderr)
@@ -153,14 +167,25 @@ class _Run:
         """Ask, where there is a terminal to ask on and nothing forbids it."""
         if self._arguments.yes or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
             return True
-        print(views.question(self._pushed, _VERBS[self._verb]), end="", flush=True)
+        return await self._says_yes(views.question(self._pushed, _VERBS[self._verb]), sys.stdin, sys.stdout)
+
+    async def _agreed_to_delete(self) -> bool:
+        """Ask whether what is held may go, where there is a terminal to ask on."""
+        question = views.deletions(self._pushed)
+        if not question or self._fleet.interrupted:
+            return False
+        with terminal(self._arguments) as there:
+            return there is not None and await self._says_yes(f"{question}\nDelete them? [y/N] ", *there)
+
+    async def _says_yes(self, question: str, answers: TextIO, screen: TextIO) -> bool:
+        print(question, end="", file=screen, flush=True)
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
-        loop.add_reader(sys.stdin.fileno(), lambda: self._say_answer(sys.stdin.readline()))
+        loop.add_reader(answers.fileno(), lambda: self._say_answer(answers.readline()))
         try:
             return (await self._answer).strip().lower() in {"y", "yes"}
         finally:
-            loop.remove_reader(sys.stdin.fileno())
+            loop.remove_reader(answers.fileno())
 
 
 def _say_unread(all_pushed: Sequence[Pushed]) -> None:
@@ -175,7 +200,11 @@ def _planned(all_pushed: Sequence[Pushed]) -> int:
     """Return the exit status of a plan: what could not be read outweighs what is to be changed."""
     if any(each.error for each in all_pushed):
         return 1
-    return 2 if any(each.pending for each in all_pushed) else int(any(each.failed for each in all_pushed))
+    return (
+        2
+        if any(each.pending or (each.plan and each.plan.held) for each in all_pushed)
+        else int(any(each.failed for each in all_pushed))
+    )
 
 
 class _Progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from podroutes.errors import LabError
 from podroutes.lab import syscalls
-from podroutes.lab.places import ETC, MACHINES, NETNS, search_path
+from podroutes.lab.places import LAYERED, MACHINES, NETNS, search_path
 from podroutes.lab.plumbing import commands, sysctls
 from podroutes.lab.topology import namespaces
 from podroutes.model.cluster import Cluster
@@ -43,25 +43,27 @@ def _own_run_directory() -> None:
     syscalls.mount("lab", "/run", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
     Path(NETNS).mkdir()
     Path(MACHINES).mkdir()
-    Path(ETC).mkdir()
+    for layers in LAYERED.values():
+        Path(layers).mkdir()
 
 
 def _add_namespace(name: str) -> None:
     Path(MACHINES, name).mkdir()
-    _own_etc(name)
+    for directory, layers in LAYERED.items():
+        _own_layer(directory, Path(layers, name))
     Path(NETNS, name).touch(0o444, exist_ok=False)
     syscalls.unshare(syscalls.NEWNET)
     syscalls.mount(_HERE, f"{NETNS}/{name}", flags=syscalls.MS_BIND)
 
 
-def _own_etc(name: str) -> None:
-    """Lay an empty layer over the host's /etc: what a machine of a lab persists is its own, and gone with the lab."""
+def _own_layer(directory: str, own: Path) -> None:
+    """Lay an empty layer over the host's DIRECTORY: what a machine of a lab persists is its OWN, and gone with the lab."""
     for part in ("", "changes", "work", "all"):
-        Path(ETC, name, part).mkdir()
-    layers = f"lowerdir=/etc,upperdir={ETC}/{name}/changes,workdir={ETC}/{name}/work"
+        Path(own, part).mkdir()
+    layers = f"lowerdir={directory},upperdir={own}/changes,workdir={own}/work"
     for options in (layers, f"{layers},userxattr"):  # the latter in a user namespace, Linux 5.11
         with suppress(OSError):
-            syscalls.mount("overlay", f"{ETC}/{name}/all", "overlay", data=options)
+            syscalls.mount("overlay", f"{own}/all", "overlay", data=options)
             return
 
 

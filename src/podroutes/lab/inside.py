@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from podroutes.errors import LabError
 from podroutes.lab import itself, syscalls
-from podroutes.lab.places import COMMANDS, ETC, MACHINES, NETNS, RUNTIME, search_path
+from podroutes.lab.places import COMMANDS, LAYERED, MACHINES, NETNS, RUNTIME, search_path
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import namespaces
 from podroutes.model.text import escaped, printable
@@ -130,7 +130,7 @@ def _die(message: str, status: int) -> NoReturn:
 
 
 def _own_sight(namespace: str) -> None:
-    """Show a machine its own name, its own devices in /sys, its own /run/podroutes and its own changes to /etc."""
+    """Show a machine its own name, its own devices in /sys, its own /run/podroutes and its own changes to /etc and /var/lib."""
     import socket  # noqa: PLC0415  for one call, in the child only
 
     socket.sethostname(os.fsdecode(os.fsencode(namespace)[:_LONGEST_HOSTNAME]))
@@ -139,12 +139,13 @@ def _own_sight(namespace: str) -> None:
         syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
     Path(RUNTIME).mkdir(exist_ok=True)
     syscalls.mount(f"{MACHINES}/{namespace}", RUNTIME, flags=syscalls.MS_BIND)
-    own = Path(ETC, namespace, "all")
-    if os.path.ismount(own):
-        syscalls.mount(str(own), "/etc", flags=syscalls.MS_BIND)
-    else:  # no overlayfs here: rather no changes than changes to the host's
-        syscalls.mount("/etc", "/etc", flags=syscalls.MS_BIND)
-        syscalls.mount("none", "/etc", flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
+    for directory, layers in LAYERED.items():
+        own = Path(layers, namespace, "all")
+        if os.path.ismount(own):
+            syscalls.mount(str(own), directory, flags=syscalls.MS_BIND)
+        else:  # no overlayfs here: rather no changes than changes to the host's
+            syscalls.mount(directory, directory, flags=syscalls.MS_BIND)
+            syscalls.mount("none", directory, flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
 
 
 def _status(child: int) -> int:

@@ -8,7 +8,8 @@ RUNTIME = "/run/podroutes"  # where a machine sees its own of them
 AGENT_LOG = "agent.log"  # in it
 COMMANDS = "/run/bin"  # where `lab exec` puts its own command
 KUBECONFIG = "/run/kubeconfig"  # of the lab API, where there is one; the same for all machines
-ETC = "/run/etc"  # the private /etc of each machine: the host's, with the machine's own changes over it
+# Directories of the host that each machine has with changes of its own over it, and where these are kept.
+LAYERED = {"/etc": "/run/etc", "/var/lib": "/run/varlib"}
 
 
 def search_path() -> str:

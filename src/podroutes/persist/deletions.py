@@ -38,6 +38,11 @@ def add(directory: Path, deleted: Iterable[Deleted], now: float) -> None:
     """
     with suppress(PersistError):
         deleted = (*load(directory), *deleted)
-    rows = [{"dst": str(each.dst), "node": each.node, "at": each.at} for each in deleted if now - each.at < WINDOW]
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_whole(directory / NAME, json.dumps({"deleted": rows}) + "\n")
+    write_whole(directory / NAME, text(deleted, now))
+
+
+def text(deleted: Iterable[Deleted], now: float) -> str:
+    """Return what stands in the file when what was DELETED is written NOW."""
+    rows = [{"dst": str(each.dst), "node": each.node, "at": each.at} for each in deleted if now - each.at < WINDOW]
+    return json.dumps({"deleted": rows}) + "\n"

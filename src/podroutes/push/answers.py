@@ -16,7 +16,7 @@ from podroutes.probe.here import COMMANDS
 from podroutes.probe.iproute import Reader, Texts
 
 # Where files may be that scripts.READ sends; they are written below a directory of ours, so no part of a name may begin with a dot.
-_PLACES = ("/etc/", "/lib/netplan/", "/usr/lib/", "/usr/local/lib/", "/run/", "/sys/class/net/")
+_PLACES = ("/etc/", "/lib/netplan/", "/usr/lib/", "/usr/local/lib/", "/run/", "/sys/class/net/", "/var/lib/podroutes/")
 _NAME = re.compile(r"[^\x00-\x1f\x7f/.-][^\x00-\x1f\x7f/]*")
 _DECIDING = (
     "/etc/netplan/",

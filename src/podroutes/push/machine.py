@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from podroutes.core.advice import refusals
 from podroutes.errors import PodroutesError, PushError
@@ -18,6 +18,9 @@ from podroutes.push import answers, scripts
 from podroutes.push.orders import frames, order
 from podroutes.push.planning import Job, plan
 from podroutes.push.ssh import Answer, Door, Line
+
+if TYPE_CHECKING:
+    from podroutes.model.lasting import FileChange
 
 _TRIES = 3  # dumps that the kernel says were interrupted
 _PEERS = 3  # next hops that a machine which reached them before has to reach after
@@ -46,6 +49,7 @@ class Machine:
         self._line: Line | None = None
         self._connections = 0
         self._plan: Plan | None = None
+        self._memory: FileChange | None = None
         self._state: State = "unchanged"
         self._outcome: Outcome | None = None
         self._error = ""
@@ -89,15 +93,25 @@ class Machine:
     async def survey(self) -> None:
         """Read and plan it; whatever is wrong is in ``pushed``."""
         await self.look()
+        self._make_plan()
+        if self._error or not (self._plan and self._plan.pending):
+            await self.close()
+
+    def agree(self) -> None:
+        """Let go what is held: somebody was asked."""
+        if self._plan and not self._error:
+            self._job = self._job._replace(agreed=frozenset(change.route.dst for change in self._plan.held))
+            self._make_plan()
+
+    def _make_plan(self) -> None:
+        """Plan from what was read; whatever is wrong is in ``pushed``."""
         if self.seen is None:
             return
         try:
-            self._plan = plan(self._job, self.node, self.seen)
+            self._plan, self._memory = plan(self._job, self.node, self.seen)
             order(self._plan)
         except PodroutesError as error:
             self._error = str(error)
-        if self._error or not (self._plan and self._plan.pending):
-            await self.close()
 
     async def carry_out(self) -> None:
         """Carry out the plan; whatever goes wrong, and how the machine was left, is in ``pushed``."""
@@ -142,7 +156,8 @@ class Machine:
         """Send the plan to be carried out."""
         self._token = secrets.token_hex(8)
         line = await self._connected()
-        payload = frames(order(plan), self._token, self._confirm)
+        more = (self._memory,) if self._memory else ()
+        payload = frames(order(plan, *more), self._token, self._confirm)
         self._until = time.time() + self._confirm
         self._state = "returning"
         return await line.run(scripts.COMMIT, payload, self._confirm)
@@ -178,7 +193,7 @@ class Machine:
     def _compare(self, plan_: Plan, seen: answers.Seen) -> None:
         """Hold the tables to what was written: nothing but what failed may be left to do."""
         failed = {plan_.changes[position].route.dst for position in (self._outcome.routes if self._outcome else ())}
-        left = [each for each in plan(self._job, self.node, seen).changes if each.route.dst not in failed]
+        left = [each for each in plan(self._job, self.node, seen).plan.changes if each.route.dst not in failed]
         if left:
             raise PushError(f"it does not have what was written: {listing([str(each.route.dst) for each in left])}")
 

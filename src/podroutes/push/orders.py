@@ -24,8 +24,8 @@ class Order(NamedTuple):
     files: tuple[FileChange, ...]
 
 
-def order(plan: Plan) -> Order:
-    """Return what PLAN comes to; PushError where a name in it could be misread."""
+def order(plan: Plan, *more: FileChange) -> Order:
+    """Return what PLAN comes to, with MORE files; PushError where a name in it could be misread."""
     for change in plan.changes:
         for route in filter(None, (change.route, change.was)):
             if route.table <= 0:
@@ -42,7 +42,7 @@ def order(plan: Plan) -> Order:
             raise PushError(f"{printable(each.file.path)}: such a name cannot be handed to a shell script; rename it")
     verbs = {"add": "add", "replace": "change", "delete": "del"}
     apply = tuple(batch(verbs[change.action], change.route) for change in plan.changes)
-    return Order(apply, tuple(map(_undo, reversed(plan.changes))), plan.files or ())
+    return Order(apply, tuple(map(_undo, reversed(plan.changes))), (*(plan.files or ()), *more))
 
 
 def _undo(change: Change) -> str:

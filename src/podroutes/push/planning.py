@@ -1,18 +1,22 @@
 """The plan of another machine, made as on the machine itself: its files lie in a directory that stands in for it."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from podroutes.core.claims import Claims
 from podroutes.core.configured import left_behind
+from podroutes.core.guard import Deleted, Run, Verdict
 from podroutes.core.identity import named_node
 from podroutes.core.ownership import ours
+from podroutes.core.vanishing import Leaving
 from podroutes.errors import PersistError, PushError
+from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
-from podroutes.model.lasting import FileChange
+from podroutes.model.lasting import File, FileChange
 from podroutes.model.plan import Change, Plan
-from podroutes.persist import carry
+from podroutes.persist import carry, deletions
 from podroutes.persist.configured import configured_routes
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
@@ -20,6 +24,7 @@ from podroutes.persist.scratch import scratch
 from podroutes.persist.whole import Wish, plan_whole
 from podroutes.push.answers import Remote, Seen, fib
 
+_ADVICE = "correct {source}, or let them go: podroutes push apply --allow-mass-delete={count}"
 _AGENTLESS = "systemd starts podroutes at boot, which push does not install; name a network manager, or --persist none"
 
 
@@ -32,6 +37,9 @@ class Job(NamedTuple):
     sysctl: bool = False
     adopt: bool = False
     removes: bool = False  # take back everything of ours instead
+    allowed: int = 0  # so many routes may go at once on each machine
+    agreed: frozenset[Prefix] = frozenset()  # what somebody was shown and lets go
+    at: float = 0.0  # now, seconds since the epoch
 
     @property
     def wish(self) -> str:
@@ -39,26 +47,48 @@ class Job(NamedTuple):
         return "files" if self.backend or self.sysctl or self.adopt or self.removes else "routes"
 
 
-def plan(job: Job, node: Node, seen: Seen) -> Plan:
+class Made(NamedTuple):
+    """A plan, and the file in which the machine then remembers what counts for the guard; None where nothing does."""
+
+    plan: Plan
+    memory: FileChange | None = None
+
+
+def plan(job: Job, node: Node, seen: Seen) -> Made:
     """Return what JOB comes to on NODE. Raises PersistError or IdentityError where that cannot be told."""
     snapshot = fib(seen.host)
     with scratch() as directory:
         for remote in seen.files:
             _put(directory, remote)
         root = Root(directory)
-        made = _removal(node, seen, snapshot, root) if job.removes else _whole(job, node, snapshot, root)
-        carry.check(root, made.files or ())
+        made = Made(_removal(node, seen, snapshot, root)) if job.removes else _whole(job, node, snapshot, root)
+        carry.check(root, made.plan.files or ())
     return made
 
 
-def _whole(job: Job, node: Node, snapshot: Fib, root: Root) -> Plan:
+def _whole(job: Job, node: Node, snapshot: Fib, root: Root) -> Made:
     if job.backend == "systemd":
         raise PersistError(_AGENTLESS)
-    wish = Wish(tuple, job.backend, job.sysctl, job.adopt)
+    earlier: tuple[Deleted, ...] = ()
+    with suppress(PersistError):  # what is damaged there counts for nothing, and is written anew
+        earlier = deletions.load(root.path(deletions.DIRECTORY))
+    guard = Run(job.cluster, {}, earlier, job.at, job.allowed, job.agreed, _ADVICE)
+    passed: dict[Prefix, str] = {}
+
+    def hold(found: Leaving) -> Verdict:
+        verdict = guard(found)
+        passed.update(verdict.passed)
+        return verdict
+
+    wish = Wish(tuple, job.backend, job.sysctl, job.adopt, hold)
     whole = plan_whole(job.claims, named_node(job.cluster, node.name), snapshot, root, wish)
     if whole.backend == "systemd":
         raise PersistError(_AGENTLESS)
-    return whole.planned.plan
+    if not passed:
+        return Made(whole.planned.plan)
+    gone = (*earlier, *(Deleted(dst, name, job.at) for dst, name in passed.items()))
+    path = f"{deletions.DIRECTORY}/{deletions.NAME}"
+    return Made(whole.planned.plan, FileChange("create", File(path, deletions.text(gone, job.at)), ""))
 
 
 def _removal(node: Node, seen: Seen, snapshot: Fib, root: Root) -> Plan:

@@ -5,7 +5,7 @@ sections: a line that begins with ``@``, behind an empty one, names the section 
 conversation.
 """
 
-from podroutes.persist import BACKENDS, backend
+from podroutes.persist import BACKENDS, backend, deletions
 from podroutes.persist.configured import SCRIPTS
 from podroutes.persist.ledger import PLACES
 
@@ -16,7 +16,7 @@ say() { printf '\n@ %s\n' "$*"; }
 """
 
 _KEPT = [place for name, places in BACKENDS.items() if name != "systemd" for place in places]  # what makes routes last
-_OURS = [*_KEPT, *PLACES[""]]
+_OURS = [*_KEPT, *PLACES[""], f"{deletions.DIRECTORY}/{deletions.NAME}"]
 _ADMINISTRATORS = [*dict.fromkeys(place for name in BACKENDS for place in backend(name).READS), *SCRIPTS]
 _SECRET = [place for name in BACKENDS for place in backend(name).SECRETS]
 

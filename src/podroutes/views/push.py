@@ -6,7 +6,7 @@ from typing import Any
 
 from podroutes.model.plan import Plan
 from podroutes.model.pushing import Pushed
-from podroutes.model.text import escaped
+from podroutes.model.text import escaped, listing, printable
 from podroutes.views import data
 from podroutes.views.style import Style
 
@@ -48,6 +48,17 @@ def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
 def question(all_pushed: Sequence[Pushed], verb: str) -> str:
     """Return what is asked before anything is changed."""
     return f"{verb} this on {_nodes(sum(each.pending for each in all_pushed))}? [y/N] "
+
+
+def deletions(all_pushed: Sequence[Pushed]) -> str:
+    """Return how many routes are held on how many nodes, and whose they are; "" where none are."""
+    held = [len(each.plan.held) for each in all_pushed if each.plan and each.plan.held]
+    problems = [problem for each in all_pushed if each.plan for problem in each.plan.problems]
+    names = sorted({name for problem in problems if problem.code == "mass-delete" for name in problem.nodes})
+    if not held:
+        return ""
+    whose = listing([printable(name) for name in names])
+    return f"{sum(held)} routes on {_nodes(len(held))} would go at once: the inventory lists no podCIDR for {whose}."
 
 
 def _state(pushed: Pushed) -> str:

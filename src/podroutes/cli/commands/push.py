@@ -19,6 +19,9 @@ _APPLY = """\
 Show what would change on every machine; then change it, the canaries first. A machine that still answers and has what was
 written is told to keep it; one that is not told so in time takes everything back by itself. On a terminal it asks first.
 
+Where the routes of more than one node, and of them more than a third, would go from a machine within ten minutes because no
+listed node has their podCIDR any more, it asks about these, too, also with --yes; without a terminal they stay.
+
 exit status: 0 done, 1 something could not be done, 130 interrupted: every machine is as before or as planned
 """
 _VERIFY = """\
@@ -60,6 +63,7 @@ def _apply(parser: Parser) -> None:
     _reach(parser)
     _wish(parser)
     _care(parser)
+    options.mass_delete(parser)
     options.output(parser)
 
 
