@@ -1,5 +1,7 @@
 """Next hops on a real segment, asked by real ARP requests and neighbour solicitations."""
 
+import pytest
+
 
 def test_a_next_hop_that_nobody_has(healthy):
     healthy.segment.machines[2].ip("link set eth0 down")
@@ -37,3 +39,25 @@ def test_the_neighbour_table_of_a_large_cluster(healthy):
     assert finding["fix"][0] == "sysctl -w net.ipv4.neigh.default.gc_thresh3=10496"
     healthy.inventory.write_text(small)
     assert healthy.examine().codes == []
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="two network cards of one machine are called two machines"
+)
+@pytest.mark.parametrize("listed", ["192.168.8.21", "192.168.8.121"])
+def test_two_cards_of_one_machine_are_not_two_machines(healthy, worker, listed):
+    """Linux answers ARP requests for any of its addresses on every card; either MAC leads to it."""
+    one, switch = healthy.segment.machines[1], healthy.segment.switch
+    switch.ip(
+        f"link add second type veth peer name eth1 netns {one.process.pid}",
+        "link set second master sw",
+        "link set second up",
+    )
+    one.ip("link set eth1 addrgenmode none", "link set eth1 up", "addr add 192.168.8.121/24 dev eth1")
+    healthy.inventory.write_text(healthy.inventory.read_text().replace("192.168.8.21", listed))
+    healthy.run(f"podroutes apply -i {healthy.inventory} --node worker-0")
+    report = healthy.examine()
+    said = str(report.document["findings"])
+    assert "2 machines" not in said
+    assert "another IP address" not in said
+    assert [each for each in report.document["findings"] if each["severity"] == "error"] == []
