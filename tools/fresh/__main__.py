@@ -60,7 +60,16 @@ def _try(release: str, who: str, machine: Machine, test: str) -> trial.Trial:
         stranger.note(stranger.installed(), stranger.size(".venv"), stranger.size(".cache"))
         stranger.type(f"{test} --junit-xml=build/tests.xml")
         stranger.note(stranger.results("build/tests.xml"))
+    if who == "srv":
+        _packages(stranger)
     return trial.Trial(release, who, stranger.steps)
+
+
+def _packages(stranger: trial.Stranger) -> None:
+    """Build the packages; install, run and remove each of them."""
+    stranger.type("./dev build", online=True)
+    for step, online in {"install": True, "run": False, "remove": True, "wheel": True}.items():
+        stranger.type(f"packaging/check.sh {step}", online=online)
 
 
 def _print(one: trial.Trial) -> None:
