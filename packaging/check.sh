@@ -102,7 +102,7 @@ path.write_text(protocol_name().text)"
     expect 0 "podroutes: these stay when the package goes" apt-get -qq remove -y podroutes
     [ -e "$kept" ] || die "removing the package deleted $kept"
     rm "$kept"
-    rmdir --ignore-fail-on-non-empty /etc/iproute2/rt_protos.d
+    rmdir --parents --ignore-fail-on-non-empty /etc/iproute2/rt_protos.d
     [ -e /var/lib/podroutes/nodes.yaml ] || die "removing the package deleted the state of the agent"
     expect 0 "podroutes: deleting /var/lib/podroutes" apt-get -qq purge -y podroutes
     diff "$BEFORE" <(files) || die "files are left, or missing"
