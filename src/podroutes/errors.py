@@ -29,6 +29,10 @@ class LabError(PodroutesError):
     """The lab cannot be made, found or entered."""
 
 
+class ForbiddenError(LabError):
+    """This host does not allow what a lab is made of: namespaces, and power over those that one made."""
+
+
 class PersistError(PodroutesError):
     """Routes cannot be made to last: no manager or two, an interface it does not know, a file that cannot be written."""
 

@@ -32,6 +32,7 @@ LINUX_ONLY = {
     "lab/api/server.py",
     "lab/pinging.py",
     "lab/registry.py",
+    "lab/stopwatch.py",
     "probe/echo.py",
     "probe/nexthops.py",
     "probe/presence.py",
@@ -54,7 +55,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
     def run(*words: str, status: int = 0, **more: str) -> subprocess.CompletedProcess:
         done = subprocess.run(
             [sys.executable, "-m", "podroutes", *words],
-            env=environment | {"HOME": str(tmp_path)} | more,
+            env=environment | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)} | more,
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -140,6 +141,8 @@ def test_the_model_takes_away_what_it_says(environment: dict[str, str]):
         (["verify", "--tables", "tables", *INVENTORY], 0, "proven"),
         (["verify", "--tables", "tables", "--html", "page.html", *INVENTORY], 0, "proven"),
         (["trace", "10.200.0.2", "10.200.1.2", "--tables", "tables", *INVENTORY], 0, "10.200.1.0/24"),
+        (["lab", "demo"], 0, "a lab needs Linux, and this is macOS: run it in a Linux virtual machine"),
+        (["lab", "demo"], 0, "proven: 3 nodes, 3 pod CIDRs, 6 pairs"),
         (["--version"], 0, "podroutes"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
@@ -167,7 +170,7 @@ def test_nodes_come_from_a_cluster_as_well(run: Run, tmp_path: Path, words: str)
         }))  # fmt: skip
         more = () if "verify" in words or "trace" in words else ("--interface", "ens18")
         status = 2 if words.startswith("plan") else 0
-        run(*words.split(), "--kubernetes", "--kubeconfig", "config", *more, status=status, TMPDIR=str(tmp_path))
+        run(*words.split(), "--kubernetes", "--kubeconfig", "config", *more, status=status)
     assert list(tmp_path.glob("podroutes-*")) == []  # the key does not stay
 
 

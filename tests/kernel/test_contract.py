@@ -100,6 +100,15 @@ def test_delete_hits_nothing_but_the_exact_route(kernel, near):
     assert main_table(kernel) == before
 
 
+def test_a_route_of_another_table_is_none_of_the_main_one(kernel):
+    other = "unreachable 10.200.1.0/24 table 300"
+    assert apply(kernel, "add", V4, other) == {}
+    assert list(kernel.snapshot().ours()) == [route(V4)]
+    assert set(kernel.ours()) == {route(V4), route(other)}
+    assert apply(kernel, "delete", other) == {}
+    assert list(kernel.ours()) == [route(V4)]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

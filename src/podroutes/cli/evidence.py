@@ -16,11 +16,15 @@ _INSTEAD = "name the nodes' tables with --tables, or let `podroutes push verify`
 
 
 class Evidence(NamedTuple):
-    """All that is known. ``own`` is the node that we are on, None where the tables are those of other machines."""
+    """All that is known. ``own`` is the node that we are on, None where the tables are those of other machines.
+
+    ``tables`` says in a few words where these were found.
+    """
 
     source: session.Source
     network: Network
     own: Node | None
+    tables: str
 
 
 def gather(arguments: argparse.Namespace) -> Evidence:
@@ -40,7 +44,7 @@ def gather(arguments: argparse.Namespace) -> Evidence:
             raise PodroutesError(
                 f"{arguments.tables}: has a directory of none of the nodes of {source.cluster.source}; they are to be named like the nodes"
             )
-        return Evidence(source, Network(hosts, source.cluster), None)
+        return Evidence(source, Network(hosts, source.cluster), None, f"files in {arguments.tables}")
     require_linux("reading the tables of this machine", _INSTEAD)
     from podroutes.probe.here import read_here  # noqa: PLC0415
     from podroutes.probe.iproute import Reader  # noqa: PLC0415
@@ -52,7 +56,9 @@ def gather(arguments: argparse.Namespace) -> Evidence:
         if arguments.node
         else this_node(source.cluster, os.uname().nodename, addresses)
     )
-    return Evidence(source, Network([host._replace(name=own.name)], source.cluster), own)
+    return Evidence(
+        source, Network([host._replace(name=own.name)], source.cluster), own, f"of this machine, {own.name}"
+    )
 
 
 def _lab(arguments: argparse.Namespace) -> Evidence:
@@ -73,4 +79,4 @@ def _lab(arguments: argparse.Namespace) -> Evidence:
     for name in (SWITCH, *(node.name for node in lab.cluster.nodes)):
         inside.join_network(name)
         hosts.append(read_here(name, reader))
-    return Evidence(source, Network(hosts, source.cluster), None)
+    return Evidence(source, Network(hosts, source.cluster), None, f"of the lab {arguments.lab}")

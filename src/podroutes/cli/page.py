@@ -1,6 +1,5 @@
 """``verify --html``: where the page goes, and what it is told beyond the proof."""
 
-import argparse
 import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -36,7 +35,6 @@ def destination(text: str) -> Path:
 
 def save(
     path: Path,
-    arguments: argparse.Namespace,
     found: Evidence,
     proof: Proof,
     probed: tuple[Sequence[Probed], Sequence[Disagreement]] | None,
@@ -46,19 +44,18 @@ def save(
     targets = tuple(Target(claim.dst, claim.node.name) for claim in source.claims.honoured)
     probe = Probe(tuple(probed[0]), tuple(probed[1])) if probed else None
     time = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    tables = _tables(arguments, found)
     report = Report(
-        proof, source.cluster, targets, found.network.hosts, source.claims.problems, tables, time, __version__, probe
+        proof,
+        source.cluster,
+        targets,
+        found.network.hosts,
+        source.claims.problems,
+        found.tables,
+        time,
+        __version__,
+        probe,
     )
     try:
         write_whole(path, page(report))
     except OSError as error:
         raise PodroutesError(f"--html: cannot write {printable(str(path))}: {error.strerror}") from None
-
-
-def _tables(arguments: argparse.Namespace, found: Evidence) -> str:
-    if arguments.tables:
-        return f"files in {arguments.tables}"
-    if found.own:
-        return f"of this machine, {found.own.name}"
-    return f"of the lab {arguments.lab}" if arguments.lab else "read over SSH"

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not hosts:
         raise PushError("no machine could be read, so nothing is proven")
     away = argparse.Namespace(**vars(arguments), probe=False, pod=None, tables=None, lab=None)
-    proven = verify.conclude(away, Evidence(source, Network(hosts, source.cluster), None), path)
+    proven = verify.conclude(away, Evidence(source, Network(hosts, source.cluster), None, "read over SSH"), path)
     return fleet_status or proven
 
 

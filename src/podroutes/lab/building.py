@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from podroutes.errors import LabError
+from podroutes.errors import ForbiddenError, LabError
 from podroutes.lab import syscalls
 from podroutes.lab.places import LAYERED, MACHINES, NETNS, search_path
 from podroutes.lab.plumbing import commands, sysctls
@@ -76,7 +76,7 @@ def _write_sysctl(path: str, value: str) -> None:
         if not path.startswith("ipv6/"):
             raise
     except OSError as error:
-        raise LabError(
+        raise ForbiddenError(
             f"cannot set {where} inside the lab ({error.strerror}): containers may mount /proc/sys read-only"
         ) from None
 

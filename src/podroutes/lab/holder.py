@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from podroutes.errors import LabError
+from podroutes.errors import ForbiddenError, LabError
 from podroutes.lab import running, syscalls
 from podroutes.lab.building import build
 from podroutes.lab.forbidden import reason, setting
@@ -23,7 +23,7 @@ from podroutes.model.cluster import Cluster
 
 _BACKLOG = 64
 _PATIENCE = 1.0  # seconds that one client may keep the others waiting
-_UP = "up"
+_UP, _FORBIDDEN, _FAILED = "up", "forbidden:", "failed:"  # what a report begins with; after the latter two comes why
 
 
 def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False) -> None:
@@ -31,7 +31,7 @@ def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False
 
     With KUBERNETES the lab API serves its machines as Nodes, and an agent runs on each.
 
-    Raises LabError with the one-line reason when the host forbids something; then nothing is left.
+    Raises ForbiddenError with the one-line reason when the host forbids it, else LabError; then nothing is left.
     """
     if not shutil.which("ip", path=search_path()):
         raise LabError("ip(8) is neither on PATH nor in /usr/sbin: install iproute2")
@@ -48,8 +48,13 @@ def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False
     os.waitpid(child, 0)
     with reports, reports.makefile(encoding="utf-8") as lines:
         verdict = lines.read()
+    if verdict.startswith(_FORBIDDEN):
+        raise ForbiddenError(verdict.removeprefix(_FORBIDDEN))
     if verdict != _UP:
-        raise LabError(verdict or "the lab's process died while it built the lab: was the machine short of memory?")
+        raise LabError(
+            verdict.removeprefix(_FAILED)
+            or "the lab's process died while it built the lab: was the machine short of memory?"
+        )
 
 
 def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket, *, kubernetes: bool) -> NoReturn:
@@ -81,10 +86,11 @@ def _or_report(step: Callable[[], None], report: socket.socket) -> None:
     try:
         step()
     except LabError as error:
-        why = str(error)
+        why = f"{_FORBIDDEN if isinstance(error, ForbiddenError) else _FAILED}{error}"
     except OSError as error:
         denied = error.errno in (errno.EPERM, errno.EACCES)  # AppArmor lets unshare(2) pass and denies what follows
-        why = reason(error, setting) if denied else f"cannot make the lab: {error.strerror} ({error.filename})"
+        cannot = f"{_FAILED}cannot make the lab: {error.strerror} ({error.filename})"
+        why = f"{_FORBIDDEN}{reason(error, setting)}" if denied else cannot
     else:
         return
     with suppress(OSError):
@@ -107,7 +113,7 @@ def _own_namespaces() -> None:
             Path("/proc/self", file).write_text(text, encoding="ascii")
         syscalls.unshare(wanted)
     except OSError as error:
-        raise LabError(reason(error, setting)) from None
+        raise ForbiddenError(reason(error, setting)) from None
 
 
 def _silence(*kept: int) -> None:

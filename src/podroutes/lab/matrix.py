@@ -12,8 +12,11 @@ _WORKS, _FAILS, _SELF = "✓", "✗", "·"
 COLOURS = {_WORKS: "green", _FAILS: "red", _SELF: "dim"}
 
 
-def text(pinged: Pinged, style: Style) -> list[str]:
-    """Return lines: a matrix of who reaches whom where it fits, then the verdict and the reasons of what failed."""
+def text(pinged: Pinged, style: Style, what: str = "packets") -> list[str]:
+    """Return lines: a matrix of who reaches whom where it fits, then the verdict and the reasons of what failed.
+
+    WHAT is what was sent.
+    """
     lines = []
     if len(pinged.machines) <= _WIDEST:
         for version in sorted({pair.target.version for pair in pinged.pairs}):
@@ -22,8 +25,8 @@ def text(pinged: Pinged, style: Style) -> list[str]:
         return ["nothing to ask: no pod has another machine to talk to"]
     failures = pinged.failures
     if not failures:
-        return [*lines, f"all {len(pinged.pairs)} packets arrived and were answered"]
-    lines.append(f"{len(failures)} of {len(pinged.pairs)} packets were not answered:")
+        return [*lines, f"all {len(pinged.pairs)} {what} arrived and were answered"]
+    lines.append(f"{len(failures)} of {len(pinged.pairs)} {what} were not answered:")
     if len(pinged.machines) <= _WIDEST:
         return [*lines, *_reasons(pinged)]
     for pair, why in list(failures.items())[:_LISTED]:

@@ -1,5 +1,27 @@
 """``podroutes lab``, whose commands set ``run`` themselves."""
 
-from podroutes.lab.commands import configure
+import argparse
 
-__all__ = ["configure"]
+from podroutes.cli.parser import Parser
+from podroutes.errors import ForbiddenError, PlatformError, require_linux
+from podroutes.lab import commands
+
+
+def configure(parser: Parser) -> None:
+    """Declare the commands and their options."""
+    commands.configure(parser, _tell)
+
+
+def _tell(arguments: argparse.Namespace) -> int:
+    """Tell the story, in a lab where there can be one, else simulated; 0 when every act showed what it says."""
+    from podroutes.cli.simulation import demo as simulation  # noqa: PLC0415, for this command only
+
+    if arguments.simulated:
+        return simulation.demo(arguments, "")
+    try:
+        require_linux("a lab", "run it in a Linux virtual machine for the real one")
+        from podroutes.lab.demo import demo  # noqa: PLC0415, the same
+
+        return demo(arguments)
+    except (ForbiddenError, PlatformError) as error:
+        return simulation.demo(arguments, str(error))

@@ -62,7 +62,7 @@ def conclude(arguments: argparse.Namespace, found: evidence.Evidence, path: "Pat
     if path:
         from podroutes.cli import page  # noqa: PLC0415, only where a page is wanted
 
-        page.save(path, arguments, found, proof, probed)
+        page.save(path, found, proof, probed)
     if probed:
         from podroutes.cli import examination  # noqa: PLC0415
         from podroutes.views import probing as probe_views  # noqa: PLC0415

@@ -1,0 +1,117 @@
+"""Machines in memory: each a kernel with what the lab's machine has, and what the proof asks of it."""
+
+from collections.abc import Iterable, Iterator
+
+from podroutes.errors import LabError
+from podroutes.kernel.memory import MemoryKernel
+from podroutes.lab.topology import SWITCH, gateway
+from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.fib import IfAddress, Link
+from podroutes.model.host import DEFAULT_RULES, LOCAL, LOOPBACK, Host, Rule
+from podroutes.model.plan import Change
+from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route, protocol_name
+from podroutes.views import iproute
+
+_BRIDGE, _PORT, _LAN = "cni0", "pod0", "lan"  # devices of a lab's machine and of its switch
+_HOST = 254  # RT_SCOPE_HOST
+_KERNEL, _STATIC, _BOOT = 2, 4, 3  # RTPROT_KERNEL, RTPROT_STATIC, RTPROT_BOOT
+_ANYWHERE = {4: Prefix(4, 0, 0), 6: Prefix(6, 0, 0)}
+_LOOPBACK = (IfAddress(parse_address("127.0.0.1"), 8, LOOPBACK), IfAddress(parse_address("::1"), 128, LOOPBACK))
+
+
+class Machine:
+    """One machine: its kernel and its policy rules. It forwards packets, and accepts whatever its links bring (rp_filter 0)."""
+
+    def __init__(
+        self, name: str, links: Iterable[str], addresses: Iterable[IfAddress], routes: Iterable[Route] = ()
+    ) -> None:
+        self.name = name
+        up = [Link(index, link, up=True, carrier=True) for index, link in enumerate((LOOPBACK, *links), 1)]
+        self.kernel = MemoryKernel(up, addresses, routes)
+        self.rules = {version: list(rules) for version, rules in DEFAULT_RULES.items()}
+
+    def host(self) -> Host:
+        """Return the machine as it would be read by `ip -j` and sysctl(8)."""
+        links = self.kernel.links
+        addresses = (*_LOOPBACK, *self.kernel.addresses)
+        return Host(
+            self.name,
+            links,
+            {_PORT: _BRIDGE} if _PORT in links else {},
+            addresses,
+            {version: tuple(rules) for version, rules in self.rules.items()},
+            (*self.kernel.routes, *(route for each in addresses for route in _local(each))),
+            {},
+            {},
+            {
+                "net.ipv4.ip_forward": 1,
+                "net.ipv6.conf.all.forwarding": 1,
+                **{f"net.ipv4.conf.{dev}.forwarding": 1 for dev in ("all", *links)},
+                **{f"net.ipv4.conf.{dev}.rp_filter": 0 for dev in ("all", *links)},
+            },
+        )
+
+    def ip(self, words: tuple[str, ...]) -> list[str]:
+        """Do what ip(8) does with these few forms of WORDS, and return the lines that it prints; LabError for all others."""
+        match words:
+            case ("route",):
+                return self._table()
+            case ("route", "add", "unreachable", dst, "table", number):
+                self._change("add", Route(parse_prefix(dst), protocol=_BOOT, table=int(number), kind="unreachable"))
+            case ("route", "delete", dst):
+                self._change("delete", self.route(parse_prefix(dst)))
+            case ("rule", "add", "priority", priority, "lookup", table):
+                self.rules[4] = sorted([*self.rules[4], Rule(int(priority), table=int(table))])
+            case ("rule", "delete", "priority", priority):
+                self.rules[4] = [rule for rule in self.rules[4] if rule.priority != int(priority)]
+            case _:
+                raise LabError(f"not simulated: ip {' '.join(words)}")
+        return []
+
+    def route(self, dst: Prefix) -> Route:
+        """Return the route to DST in the main table, which is the first that a deletion by hand meets; LabError without one."""
+        found = next((route for route in self.kernel.routes if route.dst == dst and route.table == MAIN), None)
+        if found is None:
+            raise LabError(f"{self.name} has no route to {dst}")
+        return found
+
+    def _change(self, action: str, route: Route) -> None:
+        for why in self.kernel.apply([Change("add" if action == "add" else "delete", route)]).values():
+            raise LabError(f"{self.name}: {why.text}")
+
+    def _table(self) -> list[str]:
+        """Return the IPv4 routes of the main table in the kernel's order: by destination, the longest prefix first."""
+        own = [route for route in self.kernel.routes if route.dst.version == 4 and route.table == MAIN]
+        own.sort(key=lambda route: (route.dst.value, -route.dst.length, route.metric))
+        named = f"proto {protocol_name(PROTOCOL)}"  # as iproute2 prints a protocol that it has no name for
+        lines = (iproute.line(route).replace(named, f"proto {PROTOCOL}") for route in own)
+        return [line.replace("0.0.0.0/0", "default", 1) for line in lines]
+
+
+def machines(cluster: Cluster) -> dict[str, Machine]:
+    """Return the machines of CLUSTER, which is that of a lab, and their switch, which is also their router."""
+    lans = {lan.version: lan for lan in cluster.node_cidrs}
+    router = [IfAddress(gateway(cluster, lan), lan.length, _LAN) for lan in cluster.node_cidrs]
+    nodes = [_machine(node, lans, {each.address.version: each.address for each in router}) for node in cluster.nodes]
+    return {machine.name: machine for machine in (Machine(SWITCH, [_LAN], router), *nodes)}
+
+
+def _machine(node: Node, lans: dict[int, Prefix], routers: dict[int, Address]) -> Machine:
+    lan = str(node.interface)
+    addresses = [IfAddress(address, lans[address.version].length, lan) for address in node.internal_ips]
+    addresses += [IfAddress(Address(cidr.version, cidr.value + 1), cidr.length, _BRIDGE) for cidr in node.pod_cidrs]
+    out = [
+        Route(_ANYWHERE[version], (NextHop(routers[version], lan),), 0 if version == 4 else 1024, _STATIC)
+        for version in sorted({address.version for address in node.internal_ips})
+    ]
+    return Machine(node.name, [lan, _BRIDGE, _PORT] if node.pod_cidrs else [lan], addresses, out)
+
+
+def _local(address: IfAddress) -> Iterator[Route]:
+    """Yield the routes of the table local that the kernel makes with an address: of lo also that of its whole IPv4 network."""
+    version = address.address.version
+    source, scope = (address.address, _HOST) if version == 4 else (None, 0)
+    for dst in dict.fromkeys((network(address.address, BITS[version]), address.prefix)):
+        if dst.length == BITS[version] or (version == 4 and address.dev == LOOPBACK):
+            yield Route(dst, (NextHop(None, address.dev),), 0, _KERNEL, LOCAL, "local", scope, 0, source)

@@ -1,0 +1,174 @@
+"""The stage of the simulated demo: podroutes' commands on machines in memory, packets by the walk."""
+
+import argparse
+import io
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from podroutes import cli
+from podroutes.agent.log import Log
+from podroutes.agent.machine import Machine as Agent
+from podroutes.agent.machine import Settings
+from podroutes.agent.record import Record
+from podroutes.agent.view import View
+from podroutes.cli import session
+from podroutes.cli.commands import verify
+from podroutes.cli.evidence import Evidence
+from podroutes.cli.simulation.machines import Machine
+from podroutes.core.claims import examine
+from podroutes.core.hold import MassDeleteGuard
+from podroutes.core.network import Network
+from podroutes.core.rivalry import Rivalry
+from podroutes.core.trace import trace
+from podroutes.errors import LabError
+from podroutes.inventory import load
+from podroutes.kernel.watch import Heard
+from podroutes.lab import matrix
+from podroutes.lab.pinging import Pair, Pinged
+from podroutes.lab.story import TABLE, Stage
+from podroutes.lab.topology import pod_address
+from podroutes.model.address import Address, Prefix
+from podroutes.model.cluster import Cluster, Node
+from podroutes.persist.root import Root
+from podroutes.views.style import Style
+
+LABEL = "[simulated]"
+_SOMEBODY = 1 << 30  # a netlink port of no process
+
+
+class SimulatedStage(Stage):
+    """MACHINES in memory, of CLUSTER."""
+
+    def __init__(self, directory: Path, style: Style, cluster: Cluster, machines: dict[str, Machine]) -> None:
+        super().__init__(directory, style, LABEL)
+        self._cluster = cluster
+        self._machines = machines
+        self._agents: dict[str, tuple[Agent, Record, io.StringIO]] = {}
+
+    def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:
+        """Run a command in this process; return its exit status and what it printed."""
+        output = io.StringIO()
+        with redirect_stdout(output), redirect_stderr(output):
+            if on != "--all":
+                status = self._run(words, on)
+            else:
+                status = 0
+                for node in self._cluster.nodes:
+                    print(f"==> {node.name} <==")
+                    status = max(status, self._run(words, node.name))
+        return status, output.getvalue()
+
+    def _run(self, words: tuple[str, ...], on: str | None) -> int:
+        if words == ("lab", "ping"):
+            return self._ping()
+        if words[:2] == ("podroutes", "verify"):
+            return self._verify(words[-1] if "--html" in words else None)
+        if on is None:
+            raise LabError(f"not simulated: {' '.join(words)}")
+        if words[0] == "podroutes":
+            return self._podroutes(words[1:], self._machines[on])
+        if words == TABLE:
+            lines = [line for line in self._machines[on].ip(("route",)) if "cni0" not in line]
+        else:
+            lines = self._machines[on].ip(words[1:])
+        session.say(lines)
+        return 0
+
+    def _podroutes(self, words: tuple[str, ...], machine: Machine) -> int:
+        """Run a command of podroutes on MACHINE, away from this one: its kernel, its files, its state and this environment."""
+        own = self.directory / machine.name
+        own.mkdir(exist_ok=True)
+        token = session.MACHINE.set(session.Machine(machine.kernel, str(own)))
+        try:
+            with _no_options(PODROUTES_STATE_DIR=str(own / "state")):
+                return cli.main([*words, "--node", machine.name])
+        finally:
+            session.MACHINE.reset(token)
+
+    def _evidence(self) -> Evidence:
+        source = session.Source(self._cluster, examine(self._cluster))
+        hosts = [machine.host() for machine in self._machines.values()]
+        return Evidence(source, Network(hosts, self._cluster), None, "simulated")
+
+    def _verify(self, page: str | None) -> int:
+        arguments = argparse.Namespace(output="text", probe=False, pod=None)
+        return verify.conclude(arguments, self._evidence(), Path(page) if page else None)
+
+    def _ping(self) -> int:
+        """Follow a packet between every two pods, and its answer."""
+        found = self._evidence()
+
+        def lost(source: Address, target: Address) -> str:
+            cause = trace(found.network, found.source.claims, str(source), str(target)).cause
+            return f"{cause.code} on {cause.node}" if cause else ""
+
+        pairs = {
+            Pair(node.name, other.name, target): lost(source, target) or lost(target, source)
+            for node in self._cluster.nodes
+            for other in self._cluster.nodes
+            if other != node
+            for source, target in _addresses(node, other)
+        }
+        podless = frozenset(node.name for node in self._cluster.nodes if not node.pod_cidrs)
+        pinged = Pinged(tuple(node.name for node in self._cluster.nodes), podless, pairs)
+        session.say(matrix.text(pinged, Style(enabled=False), what="simulated packets"))
+        return 1 if pinged.failures else 0
+
+    @contextmanager
+    def agent(self, on: str) -> Iterator[None]:
+        """Have the agent's own decisions on a machine, without its loop: it compares the whole before the block begins."""
+        log, own = io.StringIO(), self.directory / on
+        agent = Agent(self._machines[on].kernel, Settings(Root(own), on, on), MassDeleteGuard(), Rivalry())
+        record = Record(Log(log, "text"), agent, _Forgetful(), lambda _: None)
+        now = time.monotonic()
+        agent.reconcile(View(load(str(self.inventory)), now, now), now)
+        self._agents[on] = agent, record, log
+        yield
+        del self._agents[on]
+
+    def healing(self, on: str, dst: Prefix) -> tuple[float, str]:
+        """Let the agent hear of a deletion, and time what it does about it."""
+        agent, record, log = self._agents[on]
+        route = self._machines[on].route(dst)
+        began = time.monotonic()
+        self._machines[on].ip(("route", "delete", str(dst)))
+        heard = Heard(((route, _SOMEBODY),), touched=frozenset({dst}))
+        healed = agent.heal(heard, began, lambda _: "")
+        seconds = time.monotonic() - began
+        self._machines[on].route(dst)  # raises where it is not back
+        record.heard(heard, healed)
+        return seconds, log.getvalue().splitlines()[-1].partition("  ")[2]  # without its time
+
+
+class _Forgetful:
+    """Remembers nothing beyond a boot: there is none."""
+
+    def keep(self, cluster: Cluster) -> None:
+        """Forget CLUSTER."""
+
+    def count(self, deleted: object) -> None:
+        """Forget what was DELETED."""
+
+
+def _addresses(source: Node, target: Node) -> Iterator[tuple[Address, Address]]:
+    """Yield the address of a pod of SOURCE, and one of TARGET of the same IP version, for every one that TARGET has."""
+    own = {cidr.version: pod_address(cidr) for cidr in reversed(source.pod_cidrs)}
+    return ((own[cidr.version], pod_address(cidr)) for cidr in target.pod_cidrs if cidr.version in own)
+
+
+@contextmanager
+def _no_options(**variables: str) -> Iterator[None]:
+    """Run the block in an environment whose only options of podroutes are VARIABLES."""
+    before = {
+        name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PODROUTES_") or name == "NODE_NAME"
+    }
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)
