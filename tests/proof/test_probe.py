@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from podroutes.model.address import parse_address
-from podroutes.probe import ProbeError
+from podroutes.probe import ProbeError, rounds
 from podroutes.probe.rounds import Vantage, probe
 
 NOBODY = 65534
@@ -65,3 +65,30 @@ def test_what_ignores_icmp_answers_to_udp_with_its_path_mtu(here):
     Path("/proc/sys/net/ipv4/icmp_echo_ignore_all").write_text("1", encoding="ascii")
     (result,) = probed_by_nobody(4, f"{NOBODY} {NOBODY}")
     assert (result["sent"], result["received"], result["how"], result["mtu"]) == (4, 1, "udp", 1400)
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="what there was no time to ask is reported as lost")
+def test_what_was_not_asked_is_not_lost(here, monkeypatch):
+    monkeypatch.setattr(rounds, "LONGEST", 0.0)
+    vantage = Vantage("worker-0", [4])
+    (result,) = probe([vantage], TARGETS[4], lambda _done, _all: None)
+    vantage.close()
+    assert (result.sent, result.mtu, result.error) == (0, None, "not asked")
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="a size that there was no time to try is reported as the largest"
+)
+def test_a_size_that_was_not_measured_is_none(here, monkeypatch):
+    vantage = Vantage("worker-0", [4])
+    sweeping = rounds._Rounds([vantage], TARGETS[4], lambda _done, _all: None)
+    ask = sweeping._ask
+
+    def late(sizes, *, counted):
+        sweeping.deadline = 0.0 if not counted else sweeping.deadline
+        return ask(sizes, counted=counted)
+
+    monkeypatch.setattr(sweeping, "_ask", late)
+    (result,) = sweeping.run()
+    vantage.close()
+    assert (result.received, result.mtu) == (3, None)

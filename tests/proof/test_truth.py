@@ -15,6 +15,7 @@ from podroutes.model.address import parse_address
 from podroutes.model.journey import Flow, Journey
 from proof import chaos
 from proof.kernel import ask
+from proof.spaces import Packet
 from proof.world import NODES, World, inventory, node, pod
 
 ROUNDS = int(os.environ.get("PODROUTES_TRUTH_ROUNDS", "16"))
@@ -133,7 +134,7 @@ def held_against_packets(world: World, found: list[tuple[int, Flow, Journey]], v
         for source, flow, journey in found
         if broadcast is None or flow.dst.value & 0xFF != broadcast
     ]
-    came = world.arrivals(version, [(f"p{source}", str(flow.dst)) for source, flow, _ in flows], 0.25)
+    came = world.arrivals(version, [Packet(f"p{source}", str(flow.dst)) for source, flow, _ in flows])
     counts: Counter[str] = Counter()
     for (source, flow, journey), where in zip(flows, came, strict=True):
         wanted = places(flow, journey)
