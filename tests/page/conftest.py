@@ -1,39 +1,27 @@
 """One browser for all tests that look at a page."""
 
 import shutil
-import subprocess
+from contextlib import ExitStack
 
 import pytest
 
-from page.browser import PROGRAM, Browser
+from page.browser import PROGRAM
+from page.starting import started
 from podroutes.views.html import page
 from support import debian
 from support.namespaces import SHUT_OUT
-
-# Debian's packages over the system's own files, for the browser alone.
-_OVER = """
-for name in usr etc; do mount -t overlay -o "lowerdir=$0/$name:/$name" overlay "/$name" || exit; done
-exec "$@"
-"""
 
 
 @pytest.fixture(scope="session")
 def chromium(request, tmp_path_factory):
     """Start a browser, once: the system's own, or else one that is unpacked."""
-    if shutil.which(PROGRAM):
-        with Browser() as browser:
-            yield browser
-        return
-    if request.config.stash[SHUT_OUT]:
+    if not shutil.which(PROGRAM) and request.config.stash[SHUT_OUT]:
         pytest.skip(request.config.stash[SHUT_OUT])
-    tree = tmp_path_factory.mktemp(PROGRAM)
-    try:
-        packages = debian.packages("browser")
-    except debian.UnavailableError as why:
-        pytest.skip(str(why))
-    for package in packages:
-        subprocess.run(["dpkg-deb", "-x", package, tree], check=True)
-    with Browser("unshare", "--mount", "sh", "-c", _OVER, str(tree)) as browser:
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(started(tmp_path_factory.mktemp(PROGRAM)))
+        except debian.UnavailableError as why:
+            pytest.skip(str(why))
         yield browser
 
 
