@@ -131,7 +131,7 @@ def test_a_rival_that_deletes_again_and_again_is_not_fought(start, nodes, routes
         worker.ip("route del 10.200.1.0/24")
     contested = until(lambda: agent.status()["contested"])
     assert [(each["dst"], each["losses"]) for each in contested] == [("10.200.1.0/24", 3)]
-    assert agent.events("route contested")
+    until(lambda: agent.events("route contested"))
     until(lambda: routes() == [R1, R2], "it is put back, only later")
 
 
@@ -147,7 +147,7 @@ def test_a_broken_edit_leaves_the_last_good_one_in_force(start, nodes, routes, t
     assert routes() == [R1]
     nodes(OWN, ONE, TWO)
     until(lambda: routes() == [R1, R2])
-    assert [each["level"] for each in agent.events("source lost")] == ["warning"]
+    until(lambda: [each["level"] for each in agent.events("source lost")] == ["warning"])
 
 
 @pytest.mark.usefixtures("bystanders")
@@ -176,6 +176,7 @@ def test_a_damaged_state_is_told_and_not_used(start, nodes, routes, tmp_path):
     nodes(OWN, ONE)
     agent = start().ready()
     assert routes() == [R1]
+    until(lambda: agent.events("state not used"))
     assert "damaged" in agent.events("state not used")[0]["error"]
 
 
@@ -240,7 +241,7 @@ def test_many_deletions_are_held_and_told(start, nodes, routes):
     held = until(lambda: agent.status()["hold"])
     assert (held["routes"], held["nodes"], held["until"]) == (7, [f"n{i}" for i in range(2, 9)], None)
     assert len(routes()) == 10, "what is new is there, what would go is held"
-    (line,) = agent.events("deletion held")
+    (line,) = until(lambda: agent.events("deletion held"))
     assert (line["routes"], line["digest"]) == (7, held["digest"])
     assert f"podroutes confirm {held['digest']}" in podroutes("status").stdout
 
@@ -277,7 +278,7 @@ def test_a_file_that_is_written_again_and_a_signal_confirm_nothing(start, nodes,
     assert len(routes()) == 9
     nodes(OWN, *many)
     until(lambda: agent.status()["hold"] is None)
-    assert agent.events("hold ended")
+    until(lambda: agent.events("hold ended"))
 
 
 def test_root_confirms_what_is_held(start, nodes, routes):
@@ -299,7 +300,8 @@ def test_root_confirms_what_is_held(start, nodes, routes):
     until(lambda: agent.status()["hold"] is None)
     assert agent.status()["released"]["reason"] == "confirmed"
     assert agent.status()["counters"]["releases"] == {"confirmed": 9}
-    assert [(each["routes"], each["reason"]) for each in agent.events("mass deletion")] == [(9, "confirmed")]
+    (line,) = until(lambda: agent.events("mass deletion"))
+    assert (line["routes"], line["reason"]) == (9, "confirmed")
 
 
 @pytest.mark.parametrize("dropped", [["--reuid=65534"], ["--bounding-set=-net_admin", "--inh-caps=-net_admin"]])

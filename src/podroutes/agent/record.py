@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from podroutes import __version__
-from podroutes.agent.log import Log
+from podroutes.agent.log import Logger
 from podroutes.agent.machine import Machine, Pass
 from podroutes.agent.view import View
 from podroutes.core.guard import Deleted
@@ -45,7 +45,7 @@ class Record:
     MEMORY is given what is to be remembered beyond a boot, TELL the status after each whole pass.
     """
 
-    def __init__(self, log: Log, machine: Machine, memory: Memory, tell: Callable[[Status], None]) -> None:
+    def __init__(self, log: Logger, machine: Machine, memory: Memory, tell: Callable[[Status], None]) -> None:
         self.status = Status(__version__, "", os.getpid(), time.time(), SourceStatus("the source"))
         self.first_pass = False  # whether the last pass was the first one
         self._log = log

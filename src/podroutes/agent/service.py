@@ -41,7 +41,11 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
     record = Record(log, machine, keeper, wishes.tell)
     loop = Loop(Parts(machine, watch, record), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
-    with presence.claim() as listener, _endpoint(wishes.listen, record, loop):
+
+    def status() -> Status:
+        return record.status._replace(log_lines_dropped=log.dropped, log_error=log.error)
+
+    with presence.claim() as listener, _endpoint(wishes.listen, status, loop):
         _recount(wishes.state_dir, machine, log)
         Control(listener, loop.confirm)
         _remember(wishes.state_dir, loop, log)
@@ -58,11 +62,11 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
 
 
 @contextmanager
-def _endpoint(listen: str, record: Record, loop: Loop) -> Iterator[None]:
+def _endpoint(listen: str, status: Callable[[], Status], loop: Loop) -> Iterator[None]:
     if not listen:
         yield
         return
-    endpoint = Endpoint(listen, lambda: record.status, loop.alive)
+    endpoint = Endpoint(listen, status, loop.alive)
     try:
         yield
     finally:

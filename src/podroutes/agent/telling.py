@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from podroutes.agent.log import Log
+from podroutes.agent.log import Logger
 from podroutes.errors import KubernetesError
 from podroutes.inventory.kubernetes.access import Access
 from podroutes.inventory.kubernetes.client import Client
@@ -34,7 +34,7 @@ class Teller:
     """Tells the cluster behind ACCESS how this agent is doing, in a thread of its own; its failures are logged and no more."""
 
     def __init__(
-        self, access: Access, telling: Telling, log: Log, *, clock: Callable[[], float] = time.monotonic
+        self, access: Access, telling: Telling, log: Logger, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = Client(access)
         self._telling = telling

@@ -41,6 +41,7 @@ METRICS = {
     "podroutes_source_lists_total": ("counter", "Times that the source told all its nodes."),
     "podroutes_source_retries_total": ("counter", "Times that the source had to be asked again."),
     "podroutes_source_received_bytes_total": ("counter", "Bytes that the source sent."),
+    "podroutes_log_lines_dropped_total": ("counter", "Lines of the log that could not be written."),
     "podroutes_state_writable": ("gauge", "1 while the last good state can be kept on disk."),
 }
 
@@ -83,6 +84,7 @@ def _samples(status: Status) -> dict[str, Iterable[_SAMPLE]]:
         "podroutes_source_lists_total": [("", source.lists)],
         "podroutes_source_retries_total": [("", source.retries)],
         "podroutes_source_received_bytes_total": [("", source.bytes)],
+        "podroutes_log_lines_dropped_total": [("", status.log_lines_dropped)],
         "podroutes_state_writable": [("", not status.state_error)],
     }
 
@@ -133,6 +135,7 @@ def document(status: Status) -> dict[str, Any]:
         "last_duration": status.last_duration,
         "error": status.error or None,
         "state_error": status.state_error or None,
+        "log_error": status.log_error or None,
         "counters": {
             "passes": dict(status.passes),
             "changes": dict(status.changes),
@@ -141,6 +144,7 @@ def document(status: Status) -> dict[str, Any]:
             "holds": status.holds,
             "releases": dict(status.releases),
             "overflows": status.overflows,
+            "log_lines_dropped": status.log_lines_dropped,
         },
     }
 
@@ -183,6 +187,9 @@ def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
     lines += [f"{dst}: {escaped(why)}" for dst, why in shown["failures"].items()]
     if shown["state_error"]:
         lines.append(f"the last good state cannot be kept: {escaped(shown['state_error'])}")
+    if shown.get("log_error"):
+        dropped = shown["counters"]["log_lines_dropped"]
+        lines.append(f"the log cannot be written: {escaped(shown['log_error'])}; {dropped} lines dropped")
     problems = [each for each in shown["problems"] if each["code"] != "mass-delete"]  # told above
     lines += [f"{each['code']}: {each['message']}; fix: {each['fix']}" for each in problems[:_FEW]]
     if len(problems) > _FEW:

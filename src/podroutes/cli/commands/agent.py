@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from podroutes.agent.log import Log
+from podroutes.agent.log import Log, standard_error
 from podroutes.agent.machine import Machine, Settings
 from podroutes.agent.service import Wishes, keep_routes
 from podroutes.agent.source import FileSource, Publish, Report, Source
@@ -68,8 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
     gc.enable()  # unlike every other command this one lives long
     if arguments.resync <= 0:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
-    log = Log(sys.stderr, arguments.log)
-    with NetlinkKernel() as kernel, KernelWatch(kernel.port) as watch:
+    with (
+        Log(standard_error(), arguments.log) as log,
+        NetlinkKernel() as kernel,
+        KernelWatch(kernel.port) as watch,
+    ):
         machine = Machine(kernel, _settings(arguments), MassDeleteGuard(allowed=arguments.allow_mass_delete), Rivalry())
         keep_routes(machine, watch, log, _wishes(arguments, log))
     return 0

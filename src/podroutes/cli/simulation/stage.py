@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from podroutes import cli
-from podroutes.agent.log import Log
+from podroutes.agent.log import Level, text_line
 from podroutes.agent.machine import Machine as Agent
 from podroutes.agent.machine import Settings
 from podroutes.agent.record import Record
@@ -46,7 +47,7 @@ class SimulatedStage(Stage):
         super().__init__(directory, style, LABEL)
         self._cluster = cluster
         self._machines = machines
-        self._agents: dict[str, tuple[Agent, Record, io.StringIO]] = {}
+        self._agents: dict[str, tuple[Agent, Record, list[str]]] = {}
 
     def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:
         """Run a command in this process; return its exit status and what it printed."""
@@ -120,18 +121,23 @@ class SimulatedStage(Stage):
     @contextmanager
     def agent(self, on: str) -> Iterator[None]:
         """Have the agent's own decisions on a machine, without its loop: it compares the whole before the block begins."""
-        log, own = io.StringIO(), self.directory / on
+        own = self.directory / on
+        lines: list[str] = []
+
+        def log(level: Level, event: str, **fields: Any) -> None:
+            lines.append(text_line(level, event, fields))
+
         agent = Agent(self._machines[on].kernel, Settings(Root(own), on, on), MassDeleteGuard(), Rivalry())
-        record = Record(Log(log, "text"), agent, _Forgetful(), lambda _: None)
+        record = Record(log, agent, _Forgetful(), lambda _: None)
         now = time.monotonic()
         agent.reconcile(View(load(str(self.inventory)), now, now), now)
-        self._agents[on] = agent, record, log
+        self._agents[on] = agent, record, lines
         yield
         del self._agents[on]
 
     def healing(self, on: str, dst: Prefix) -> tuple[float, str]:
         """Let the agent hear of a deletion, and time what it does about it."""
-        agent, record, log = self._agents[on]
+        agent, record, lines = self._agents[on]
         route = self._machines[on].route(dst)
         began = time.monotonic()
         self._machines[on].ip(("route", "delete", str(dst)))
@@ -140,7 +146,7 @@ class SimulatedStage(Stage):
         seconds = time.monotonic() - began
         self._machines[on].route(dst)  # raises where it is not back
         record.heard(heard, healed)
-        return seconds, log.getvalue().splitlines()[-1].partition("  ")[2]  # without its time
+        return seconds, lines[-1].partition("  ")[2]  # without its time
 
 
 class _Forgetful:
