@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kubernetes.speaking import Say, Script, node, page, serving
+from kubernetes.speaking import Say, Script, closed_port, node, page, serving
 from podroutes.cli.parser import build_parser
 from podroutes.persist import BACKENDS
 from support import darwin
@@ -52,7 +52,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
     (tmp_path / "nodes.yaml").write_text(NODES)
     _write_tables(tmp_path / "tables")
 
-    def run(*words: str, status: int = 0, **more: str) -> subprocess.CompletedProcess:
+    def run(*words: str, status: int | None = 0, **more: str) -> subprocess.CompletedProcess:
         done = subprocess.run(
             [sys.executable, "-m", "podroutes", *words],
             env=environment | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)} | more,
@@ -63,7 +63,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == status, done.stdout + done.stderr
+        assert status in (done.returncode, None), done.stdout + done.stderr
         return done
 
     return run
@@ -144,6 +144,10 @@ def test_the_model_takes_away_what_it_says(environment: dict[str, str]):
         (["lab", "demo"], 0, "a lab needs Linux, and this is macOS: run it in a Linux virtual machine"),
         (["lab", "demo"], 0, "proven: 3 nodes, 3 pod CIDRs, 6 pairs"),
         (["--version"], 0, "podroutes"),
+        (["version"], 0, "podroutes"),
+        (["help", "plan"], 0, "podroutes plan"),
+        (["config"], 0, ""),
+        *((["completion", shell], 0, "podroutes") for shell in ("bash", "zsh", "fish")),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
 )
@@ -182,6 +186,7 @@ def test_nodes_come_from_a_cluster_as_well(run: Run, tmp_path: Path, words: str)
         (["show", *INVENTORY], "`podroutes push plan`"),
         (["remove"], "`podroutes push remove`"),
         (["agent", *INVENTORY], "`podroutes push apply`"),
+        (["confirm"], "on the node"),
         (["doctor"], "`podroutes push verify`"),
         (["verify", *INVENTORY], "--tables"),
         (["verify", "--probe", *INVENTORY], "`podroutes push verify`"),
@@ -204,10 +209,15 @@ def test_what_needs_linux_says_so_in_one_line_and_what_does_instead(run: Run, wo
     assert done.stdout == ""
 
 
-def test_every_command_explains_itself(run: Run):
+def test_status_asks_an_agent_wherever_it_is(run: Run):
+    assert "no agent answers on 127.0.0.1:" in run("status", "--listen", f"127.0.0.1:{closed_port()}", status=1).stderr
+
+
+def test_every_command_explains_itself_and_none_ends_in_a_traceback(run: Run):
     commands = next(action for action in build_parser()._actions if action.choices).choices
     for name in commands:
         assert f"podroutes {name}" in run(name, "--help").stdout
+        run(name, status=None)
 
 
 def test_only_modules_that_need_linux_use_what_linux_has(tmp_path: Path):

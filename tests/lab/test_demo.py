@@ -51,7 +51,9 @@ def place() -> Iterator[Path]:
 
 
 def placed(tool: Tool, place: Path) -> Tool:
-    return tool._replace(environment=tool.environment | {"TMPDIR": str(place)})
+    """Return TOOL with its temporary files in PLACE, and options of somebody's own that are not the story's."""
+    more = {"TMPDIR": str(place), "NODE_NAME": "elsewhere", "PODROUTES_PERSIST": "systemd"}
+    return tool._replace(environment=tool.environment | more)
 
 
 def test_it_tells_the_whole_story(tool, place):

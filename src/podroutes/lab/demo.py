@@ -90,7 +90,8 @@ class LabStage(Stage):
     def __init__(self, name: str, directory: Path, style: Style) -> None:
         super().__init__(directory, style)
         self._name = name
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PODROUTES_")}
+        options = ("PODROUTES_", "NODE_NAME")  # those of whoever watches are not the story's
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(options)}
         self._environment = {**kept, "PYTHONIOENCODING": "utf-8"}
 
     def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:

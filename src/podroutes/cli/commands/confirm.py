@@ -4,6 +4,7 @@ import argparse
 
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
+from podroutes.errors import require_linux
 from podroutes.model.text import escaped, listing
 
 _DESCRIPTION = """\
@@ -23,6 +24,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Confirm what is held; AgentError where that cannot be."""
+    require_linux("`podroutes confirm`", "run it on the node whose agent holds routes")
     from podroutes.agent import control  # noqa: PLC0415, threads and sockets are for those who asked
 
     done = control.confirm(arguments.digest)
