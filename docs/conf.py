@@ -10,7 +10,7 @@ release = version = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["deflist"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["design", "man"]
+exclude_patterns = ["man"]
 myst_heading_anchors = 3  # so that a heading can be linked to as on the forges
 nitpicky = True
 
