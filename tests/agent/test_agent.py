@@ -11,6 +11,7 @@ import time
 import pytest
 
 from agent.conftest import until
+from podroutes.agent import endpoint
 from podroutes.core import hold
 from podroutes.kernel.watch import KernelWatch
 
@@ -375,11 +376,20 @@ def test_there_are_never_two_agents(start, nodes, tmp_path):
     assert complaint(tmp_path) == said
 
 
-def test_an_address_that_is_taken_is_told(start, nodes, tmp_path):
+def test_an_address_that_is_taken_is_told_and_the_routes_are_kept(start, nodes, routes):
+    def hurry():
+        endpoint._RETRY = 0.01
+        stranger.close()  # the copy of the fork
+
     nodes(OWN, ONE)
-    with socket.create_server(("127.0.0.1", 9107)):
-        assert start().ended() == 1
-    assert complaint(tmp_path).startswith("--listen 127.0.0.1:9107: Address already in use; ")
+    with socket.create_server(("127.0.0.1", 9107)) as stranger:
+        agent = start(prepare=hurry)
+        until(lambda: routes() == [R1])
+        (line,) = until(lambda: agent.events("endpoint unavailable"))
+        assert line["error"].startswith("--listen 127.0.0.1:9107: Address already in use; ")
+    agent.ready()
+    until(lambda: agent.events("endpoint available"))
+    assert agent.status()["listen_error"] is None
 
 
 def test_nothing_is_removed_while_an_agent_would_put_it_back(start, nodes, routes):

@@ -1,84 +1,251 @@
-"""What the agent tells over HTTP: /livez, /readyz, /metrics and /status, on an address of this machine unless told otherwise."""
+"""What the agent tells over HTTP: /livez, /readyz, /metrics and /status, on an address of this machine unless told otherwise.
+
+One thread serves a bounded number of connections, one request each. When all are taken, the oldest one is closed for a new one, so
+that nobody can keep a probe out by holding connections open. Where it cannot listen, it tries again: the routes do not wait for it.
+"""
 
 import json
+import selectors
+import socket
 import threading
+import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import NamedTuple
 
+from podroutes import __version__
+from podroutes.agent.log import Logger
 from podroutes.errors import AgentError
 from podroutes.model.status import Status
 from podroutes.views import agent as views
 
-Answer = tuple[int, str, str]  # status, content type, body
 _TEXT = "text/plain; charset=utf-8"
+_MOST = 32  # connections: probes, Prometheus and a few people
+_PATIENCE = 10.0  # seconds for a client to send its request and to take the answer
+_LARGEST = 8192  # bytes of a request
+_BLOCK = 1 << 16  # bytes a read or write at most
+_RETRY = 10.0  # seconds until an address that is taken is tried again
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    421: "Misdirected Request",
+    503: "Service Unavailable",
+}
+
+
+class Answer(NamedTuple):
+    """What is answered to a request."""
+
+    status: int
+    kind: str
+    body: str
+
+
+class _Connection:
+    """A client. ``answer`` is what is still to be sent, None while its request is not complete."""
+
+    def __init__(self, connection: socket.socket, until: float) -> None:
+        self.socket = connection
+        self.until = until  # monotonic seconds: when it is closed whatever it does
+        self.request = b""
+        self.answer: memoryview | None = None
 
 
 class Endpoint:
-    """A server in threads of its own. STATUS tells how the agent is doing, ALIVE why its loop is stuck ("" when it is not)."""
+    """A server in a thread of its own. STATUS tells how the agent is doing, ALIVE why its loop is stuck ("" when it is not)."""
 
-    def __init__(self, listen: str, status: Callable[[], Status], alive: Callable[[], str]) -> None:
-        host, _, port = listen.rpartition(":")
-        if not (host and port.isdigit() and int(port) < 1 << 16):
-            raise AgentError(f"--listen {listen}: wanted ADDRESS:PORT, such as 127.0.0.1:9107 or [::1]:9107, or none")
-        handler = type("Handler", (_Handler,), {"status": staticmethod(status), "alive": staticmethod(alive)})
-        kind = _Server6 if ":" in host else _Server
-        try:
-            self._server = kind((host.strip("[]"), int(port)), handler)
-        except OSError as error:
-            raise AgentError(
-                f"--listen {listen}: {error.strerror}; is another agent running here? (`podroutes status` asks it)"
-            ) from error
-        threading.Thread(target=self._server.serve_forever, name="endpoint", daemon=True).start()
+    def __init__(self, listen: str, status: Callable[[], Status], alive: Callable[[], str], log: Logger) -> None:
+        self.refused = 0  # connections that were closed before they had an answer
+        self.error = "not listening yet"  # why it does not listen
+        self._listen = listen
+        self._host, self._port = parse(listen)
+        self._status, self._alive, self._log = status, alive, log
+        self._connections: dict[int, _Connection] = {}  # by descriptor, the oldest first
+        self._selector = selectors.DefaultSelector()
+        self._listener: socket.socket | None = None
+        self._bell, self._ear = socket.socketpair()
+        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._closing = False
+        self._open()
+        self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._closing = True
+        self._bell.send(b"\0")
+        self._thread.join(_PATIENCE)
 
+    def _open(self) -> None:
+        """Listen, or say why that is impossible."""
+        try:
+            self._listener = _listener(self._host, self._port)
+        except OSError as error:
+            why = f"--listen {self._listen}: {error.strerror}; the routes are kept, and it is tried again"
+            if why != self.error:
+                self._log("warning", "endpoint unavailable", error=why)
+            self.error = why
+            return
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        if self.error.startswith("--"):
+            self._log("info", "endpoint available", listen=self._listen)
+        self.error = ""
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    def _run(self) -> None:
+        again = time.monotonic() + _RETRY
+        while not self._closing:
+            now = time.monotonic()
+            if self._listener is None and now >= again:
+                self._open()
+                again = now + _RETRY
+            ends = [each.until for each in self._connections.values()]
+            ends += [again] if self._listener is None else []
+            for key, _ in self._selector.select(max(0.0, min(ends) - now) if ends else None):
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fd in self._connections:
+                    self._go_on(self._connections[key.fd])
+            now = time.monotonic()
+            for each in [each for each in self._connections.values() if each.until <= now]:
+                self._drop(each, refused=each.answer is None)
+        for each in list(self._connections.values()):
+            self._drop(each, refused=False)
+        for end in (self._listener, self._bell, self._ear):
+            if end:
+                end.close()
+        self._selector.close()
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that goes away in the middle is no event."""
+    def _accept(self) -> None:
+        if self._listener is None:
+            return
+        if len(self._connections) >= _MOST:
+            self._drop(next(iter(self._connections.values())), refused=True)
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # it is gone again, or this process has no descriptor left: one of ours may go for it
+            if self._connections:
+                self._drop(next(iter(self._connections.values())), refused=True)
+            return
+        connection.setblocking(False)
+        self._selector.register(connection, selectors.EVENT_READ)
+        self._connections[connection.fileno()] = _Connection(connection, time.monotonic() + _PATIENCE)
 
+    def _drop(self, client: _Connection, *, refused: bool) -> None:
+        self.refused += refused
+        del self._connections[client.socket.fileno()]
+        self._selector.unregister(client.socket)
+        client.socket.close()
 
-class _Server6(_Server):
-    address_family = 10  # AF_INET6
+    def _go_on(self, client: _Connection) -> None:
+        """Read more of a request, or write more of its answer."""
+        try:
+            if client.answer is None:
+                data = client.socket.recv(_BLOCK)
+                client.request += data
+                if b"\r\n\r\n" in client.request or b"\n\n" in client.request or len(client.request) > _LARGEST:
+                    client.answer = memoryview(self._answered(client.request))
+                    self._selector.modify(client.socket, selectors.EVENT_WRITE)
+                elif not data:
+                    self._drop(client, refused=False)
+                return
+            client.answer = client.answer[client.socket.send(client.answer[:_BLOCK]) :]
+            if not client.answer:
+                with suppress(OSError):
+                    client.socket.shutdown(socket.SHUT_WR)
+                self._drop(client, refused=False)
+        except BlockingIOError:
+            return
+        except OSError:  # a client that goes away in the middle is no event
+            self._drop(client, refused=False)
 
+    def _answered(self, request: bytes) -> bytes:
+        """Return the bytes that answer REQUEST."""
+        head, _, rest = request.decode("latin-1").partition("\n")
+        words = head.split()
+        method = words[0] if words else ""
+        if len(request) > _LARGEST or len(words) != 3 or not words[2].startswith("HTTP/1."):
+            answer = Answer(400, _TEXT, "that is no HTTP request\n")
+        elif method not in ("GET", "HEAD"):
+            answer = Answer(405, _TEXT, "there are GET and HEAD\n")
+        elif not self._is_meant(rest):
+            answer = Answer(421, _TEXT, "ask for it by its address or as localhost\n")
+        else:
+            answer = self._answer(words[1].partition("?")[0])
+        body = answer.body.encode(errors="backslashreplace")
+        lines = [
+            f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}",
+            f"Server: podroutes/{__version__}",
+            f"Content-Type: {answer.kind}",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+            *(["Allow: GET, HEAD"] if answer.status == 405 else []),
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body)
 
-class _Handler(BaseHTTPRequestHandler):
-    status: Callable[[], Status]
-    alive: Callable[[], str]
-    protocol_version = "HTTP/1.1"
-    server_version = "podroutes"
-    sys_version = ""
-    timeout = 10  # seconds for a client to say what it wants
+    def _is_meant(self, headers: str) -> bool:
+        """Whether the Host that HEADERS name may mean us.
 
-    def do_GET(self) -> None:
-        code, kind, body = self._answer(self.path.partition("?")[0])
-        data = body.encode()
-        self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        On an address of this machine alone it is an address or localhost, else a page in somebody's browser whose name was bound
+        to that address asks (DNS rebinding). On other addresses people have names of their own for us.
+        """
+        fields = (line.partition(":") for line in headers.splitlines())
+        host = next((value.strip() for name, _, value in fields if name.strip().lower() == "host"), "")
+        name = (host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]).strip("[]")
+        return not host or name.lower() in ("localhost", self._host) or _is_address(name) or not _is_local(self._host)
 
     def _answer(self, path: str) -> Answer:
         if path == "/livez":
-            return _verdict(self.alive())
+            return _verdict(self._alive())
         if path == "/readyz":
-            return _verdict(self.status().ready)
+            status = self._status()
+            return _verdict(status.ready, note=status.source.error)
         if path == "/metrics":
-            lines = "\n".join(views.metrics(self.status()))
-            return 200, "text/plain; version=0.0.4; charset=utf-8", f"{lines}\n"
+            lines = "\n".join(views.metrics(self._status()))
+            return Answer(200, "text/plain; version=0.0.4; charset=utf-8", f"{lines}\n")
         if path == "/status":
-            return 200, "application/json", json.dumps(views.document(self.status()))
-        return 404, _TEXT, "there are /livez, /readyz, /metrics and /status\n"
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002, the name is the library's
-        """Say nothing: probes come every few seconds."""
+            return Answer(200, "application/json", json.dumps(views.document(self._status())))
+        return Answer(404, _TEXT, "there are /livez, /readyz, /metrics and /status\n")
 
 
-def _verdict(trouble: str) -> Answer:
-    return (503, _TEXT, f"{trouble}\n") if trouble else (200, _TEXT, "ok\n")
+def parse(listen: str) -> tuple[str, int]:
+    """Return host and port of LISTEN, ADDRESS:PORT. Raises AgentError."""
+    host, _, port = listen.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 1 << 16):
+        raise AgentError(f"--listen {listen}: wanted ADDRESS:PORT, such as 127.0.0.1:9107 or [::1]:9107, or none")
+    return host.strip("[]"), int(port)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_MOST)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _is_address(name: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(name))
+    return False
+
+
+def _is_local(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _verdict(trouble: str, note: str = "") -> Answer:
+    if trouble:
+        return Answer(503, _TEXT, f"{trouble}\n")
+    return Answer(200, _TEXT, f"ok; the last good nodes are in force: {note}\n" if note else "ok\n")

@@ -42,10 +42,7 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
     loop = Loop(Parts(machine, watch, record), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
 
-    def status() -> Status:
-        return record.status._replace(log_lines_dropped=log.dropped, log_error=log.error)
-
-    with presence.claim() as listener, _endpoint(wishes.listen, status, loop):
+    with presence.claim() as listener, _endpoint(wishes.listen, record, loop, log):
         _recount(wishes.state_dir, machine, log)
         Control(listener, loop.confirm)
         _remember(wishes.state_dir, loop, log)
@@ -62,11 +59,20 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
 
 
 @contextmanager
-def _endpoint(listen: str, status: Callable[[], Status], loop: Loop) -> Iterator[None]:
+def _endpoint(listen: str, record: Record, loop: Loop, log: Log) -> Iterator[None]:
     if not listen:
         yield
         return
-    endpoint = Endpoint(listen, status, loop.alive)
+
+    def status() -> Status:
+        return record.status._replace(
+            listen_error=endpoint.error,
+            connections_refused=endpoint.refused,
+            log_lines_dropped=log.dropped,
+            log_error=log.error,
+        )
+
+    endpoint = Endpoint(listen, status, loop.alive, log)
     try:
         yield
     finally:

@@ -104,6 +104,8 @@ class Status(NamedTuple):
     holds: int = 0
     releases: Mapping[str, int] = {}  # routes that went although they were held, by reason
     overflows: int = 0  # announcements of the kernel that were lost
+    listen_error: str = ""  # why there is no HTTP endpoint
+    connections_refused: int = 0  # HTTP connections that were closed without an answer
     log_lines_dropped: int = 0
     log_error: str = ""  # why the last line of the log could not be written
     latency: Histogram = Histogram()  # from a node event to the routes in the kernel

@@ -41,6 +41,10 @@ METRICS = {
     "podroutes_source_lists_total": ("counter", "Times that the source told all its nodes."),
     "podroutes_source_retries_total": ("counter", "Times that the source had to be asked again."),
     "podroutes_source_received_bytes_total": ("counter", "Bytes that the source sent."),
+    "podroutes_connections_refused_total": (
+        "counter",
+        "HTTP connections that were closed without an answer: too many, or too slow.",
+    ),
     "podroutes_log_lines_dropped_total": ("counter", "Lines of the log that could not be written."),
     "podroutes_state_writable": ("gauge", "1 while the last good state can be kept on disk."),
 }
@@ -84,6 +88,7 @@ def _samples(status: Status) -> dict[str, Iterable[_SAMPLE]]:
         "podroutes_source_lists_total": [("", source.lists)],
         "podroutes_source_retries_total": [("", source.retries)],
         "podroutes_source_received_bytes_total": [("", source.bytes)],
+        "podroutes_connections_refused_total": [("", status.connections_refused)],
         "podroutes_log_lines_dropped_total": [("", status.log_lines_dropped)],
         "podroutes_state_writable": [("", not status.state_error)],
     }
@@ -135,6 +140,7 @@ def document(status: Status) -> dict[str, Any]:
         "last_duration": status.last_duration,
         "error": status.error or None,
         "state_error": status.state_error or None,
+        "listen_error": status.listen_error or None,
         "log_error": status.log_error or None,
         "counters": {
             "passes": dict(status.passes),
@@ -144,6 +150,7 @@ def document(status: Status) -> dict[str, Any]:
             "holds": status.holds,
             "releases": dict(status.releases),
             "overflows": status.overflows,
+            "connections_refused": status.connections_refused,
             "log_lines_dropped": status.log_lines_dropped,
         },
     }
