@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,3 +104,32 @@ def test_the_quickstart_happens_as_it_is_told(tmp_path: Path) -> None:
         happened.append((typed, [line.rstrip() for line in done.stdout.splitlines()]))
     assert happened == list(sessions(page))
     assert len(happened) > 8
+
+
+PAGES = sorted(
+    [*(DOCS.parent / name for name in ("README.md", "examples/README.md", "SECURITY.md")), *DOCS.glob("**/*.md")]
+)
+BLOCK = re.compile(r"^```(?:console|sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TYPED = re.compile(r"^(?:[\w-]*[$#] ?)?(?:sudo )?(?:kubectl )?podroutes ([^|;>&…\n]*)", re.MULTILINE)
+
+
+def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what the parser has against WORDS."""
+    try:
+        build_parser().parse_args(words)
+    except SystemExit as stop:
+        return capsys.readouterr().err if stop.code else ""
+    return ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_line_is_one_that_podroutes_takes(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for words in TYPED.findall(block):
+            assert refusal(shlex.split(words, comments=True), capsys) == "", words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

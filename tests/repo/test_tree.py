@@ -36,6 +36,12 @@ def test_no_tracked_file_names(what: str) -> None:
     assert [f"{path.relative_to(ROOT)}: {found[0]}" for path, text in texts if (found := pattern.search(text))] == []
 
 
+def test_nobody_is_told_to_get_podroutes_from_an_index_which_has_none() -> None:
+    advice = re.compile(r"pip3? install (?:-\S+ )*['\"]?podroutes(?![-\w*])|(?:pipx|uvx?) \S*podroutes")
+    texts = ((path, path.read_text(encoding="utf-8", errors="replace")) for path in tracked())
+    assert [str(path) for path, text in texts if advice.search(text)] == []
+
+
 def test_the_traces_would_be_found() -> None:
     host = "https://pypi" + ".org/simple"
     assert re.search(TRACES["a registry host"], f"--index-url {host}")
