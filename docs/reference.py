@@ -52,7 +52,7 @@ CLOSING = r"""
 Done, in sync, or nothing to report.
 .TP
 .B 1
-An error: one line on standard error says where, what was found, what was wanted and what to do.
+An error: one line on standard error says where it is, what is wrong and what to do.
 .TP
 .B 2
 .BR plan :
@@ -60,8 +60,31 @@ changes are pending;
 .BR show :
 some route is not
 .BR ok ;
+.BR verify ", " trace :
+not proven, or not delivered;
 .BR doctor :
-something would stop pod traffic.
+something would stop pod traffic;
+.BR status :
+something needs attention;
+.BR push " plan, " push " verify:"
+as plan and verify.
+.SH DIAGNOSTICS
+Problems, causes and findings have a code, such as
+.BR foreign\-route ;
+.B podroutes help
+.I CODE
+says what it means and what to do.
+.SH FILES
+.TP
+.I /var/lib/podroutes
+State that is kept between runs: the nodes that the agent acted on last, and what was deleted lately.
+.TP
+.I /etc/default/podroutes
+Options of
+.BR podroutes\-agent.service .
+.TP
+.IR /etc/iproute2/rt_protos.d ", " /usr/share/iproute2/rt_protos.d
+Where ip(8) learns that protocol 107 is called podroutes.
 .SH ENVIRONMENT
 .TP
 .B NODE_NAME
@@ -115,7 +138,7 @@ def man_page() -> str:
     head = [
         f'.TH PODROUTES 1 "" "podroutes {__version__}" "User Commands"',
         ".SH NAME",
-        r"podroutes \- plan, apply and show the pod network routes of a Kubernetes cluster",
+        r"podroutes \- plan, apply, heal and prove the pod network routes of a Kubernetes cluster",
         ".SH SYNOPSIS",
         r".B podroutes",
         r".RI [ OPTION ...]",
@@ -161,6 +184,9 @@ def _paragraphs(text: str) -> Iterator[str]:
     for number, paragraph in enumerate(text.strip().split("\n\n")):
         if number:
             yield ".PP"
+        if paragraph.startswith("  "):  # as it stands
+            yield from (".nf", *(_roff(line) for line in paragraph.splitlines()), ".fi")
+            continue
         for place, line in enumerate(paragraph.splitlines()):
             if place and re.match(r"[a-z ]+: ", line):  # "exit status: ..." begins a line of its own
                 yield ".br"

@@ -55,7 +55,7 @@ def test_the_problem_table_has_every_code_with_its_meaning_and_fix() -> None:
 def test_the_man_page_is_clean_roff() -> None:
     """Macros are known ones: no line of text is taken for one."""
     macros = {line.split()[0] for line in read("man/podroutes.1").splitlines() if line.startswith((".", "'"))}
-    assert macros <= {".TH", ".SH", ".SS", ".TP", ".PP", ".B", ".BR", ".BI", ".I", ".RI", ".br", ".nf", ".fi"}
+    assert macros <= {".TH", ".SH", ".SS", ".TP", ".PP", ".B", ".BR", ".BI", ".I", ".RI", ".IR", ".br", ".nf", ".fi"}
 
 
 def parsers(parser: Any) -> Iterator[Any]:
