@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,9 +30,8 @@ def hints(printed: str) -> list[str]:
 
 def start(tool: Tool, words: list[str], directory: Path) -> Tool:
     """Return podroutes as WORDS start it, where PATH has no podroutes."""
-    path = os.pathsep.join(
-        each for each in os.environ["PATH"].split(os.pathsep) if not Path(each, "podroutes").exists()
-    )
+    directories = os.environ["PATH"].split(os.pathsep)
+    path = os.pathsep.join(each for each in directories if not shutil.which("podroutes", path=each))
     return Tool(words or tool.command, {**tool.environment, "PATH": path, "PWD": str(directory)})
 
 
@@ -82,3 +82,12 @@ def test_a_directory_with_a_podroutes_of_its_own_is_no_trap(root, name, director
     (directory / "podroutes.py").write_text("raise SystemExit('the wrong one')\n")
     with made(root._replace(command=[sys.executable, "-P", "-m", "podroutes"]), name, "--nodes", "1") as lab:
         assert lab.on("worker-0", "podroutes", "--version", cwd=directory).startswith("podroutes ")
+
+
+def test_a_current_directory_that_is_gone_is_no_reason_to_fail(root, directory):
+    script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
+    words = ["sh", "-c", script, "sh", str(SCRIPT), "lab", "status"]
+    shown = subprocess.run(
+        words, env=root.environment, cwd=directory, capture_output=True, text=True, check=True
+    ).stdout
+    assert shown == f"no lab is up: make one with `{SCRIPT} lab up`\n"

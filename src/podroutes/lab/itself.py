@@ -29,7 +29,7 @@ def shown() -> str:
         return NAME
     try:
         shorter = script.relative_to(Path.cwd())
-    except ValueError:
+    except (OSError, ValueError):  # there is none any more, or it is elsewhere
         return shlex.quote(str(script))
     return shlex.quote(str(shorter) if len(shorter.parts) > 1 else f"./{shorter}")
 
@@ -41,7 +41,10 @@ def wrapper() -> str:
 
 def _script() -> Path | None:
     """Return the script that was started, absolute; None for ``python -m podroutes``."""
-    started = Path(sys.argv[0]).absolute()
+    try:
+        started = Path(sys.argv[0]).absolute()
+    except OSError:  # the current directory is gone
+        return None
     return _executable(started) if started.name in _SCRIPTS else None
 
 
