@@ -10,6 +10,7 @@ from podroutes.kernel.watch import Heard, KernelWatch, program_of
 from podroutes.model.address import parse_prefix
 from podroutes.model.plan import Change
 from support.notation import route
+from support.waiting import until
 
 V4 = "10.200.1.0/24 via 192.168.8.21 dev ens18"
 V6 = "fd00:200:1::/64 via fd00::21 dev ens18"
@@ -22,7 +23,9 @@ def kernel(worker):
 
 
 @pytest.fixture
-def watch(kernel):
+def watch(kernel, worker):
+    # The kernel announces that links have a carrier some time after they were made, net/core/link_watch.c.
+    until(lambda: all(" state UP " in line for line in worker.show("-o link show type veth")))
     with KernelWatch(kernel.port) as listening:
         listening.read({})
         yield listening
