@@ -154,4 +154,7 @@ def _stamp() -> str:
 
 def standard_error() -> int:
     """Return the descriptor of standard error, -1 where it was closed when the process began."""
-    return sys.stderr.fileno() if sys.stderr else -1
+    try:
+        return sys.stderr.fileno() if sys.stderr else -1
+    except OSError:  # an object that has none stands in its place
+        return 2
