@@ -24,12 +24,14 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
+CHECKOUT = HERE.parent
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 HOME = "usr/lib/podroutes"
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 NEXT_MINOR = f"{sys.version_info.major}.{sys.version_info.minor + 1}"
 SITE = f"{HOME}/lib/python{MINOR}/site-packages"
 COMPRESSION = ("-Zxz",)  # the default of Debian; zstd, that of Ubuntu, is unknown to Debian's older dpkg
+DOCUMENTATION = "usr/share/doc/podroutes"
 MAINTAINER = "The podroutes authors <podroutes@localhost>"
 # Where the wheel's data files go. Each is a file, or a directory with all that is in it.
 PLACES = {
@@ -38,7 +40,6 @@ PLACES = {
     "share/zsh/site-functions": "usr/share/zsh/vendor-completions",
     "share/fish": "usr/share/fish",
     "share/podroutes/systemd": "usr/share/podroutes/systemd",
-    "share/doc/podroutes": "usr/share/doc/podroutes",
     "lib/systemd/system": "usr/lib/systemd/system",
 }
 ENTRY = """\
@@ -183,8 +184,18 @@ def fill(tree: Path, wheel: Path, needed: Sequence[Distribution]) -> None:
     place(tree, HERE / "rt_protos.conf", rt_protos())
     place(tree, HERE / "deb/default", "etc/default/podroutes")
     (tree / "etc/podroutes").mkdir()
+    document(tree)
     compress(tree / "usr/share/man/man1/podroutes.1")
     (tree / "usr/share/man/man1/kubectl-podroutes.1.gz").symlink_to("podroutes.1.gz")
+
+
+def document(tree: Path) -> None:
+    """Copy the documentation and the examples, laid out as in the checkout, so that their links lead to each other."""
+    pages = [CHECKOUT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")]
+    pages += [path for path in sorted((CHECKOUT / "docs").rglob("*")) if path.suffix in (".md", ".png", ".svg")]
+    for page in pages:
+        place(tree, page, f"{DOCUMENTATION}/{page.relative_to(CHECKOUT)}")
+    place(tree, CHECKOUT / "examples", f"{DOCUMENTATION}/examples")
 
 
 def unpack(tree: Path, wheel: Path) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -136,6 +137,16 @@ def test_the_program_in_the_debs_runs_with_nothing_but_what_is_in_them(debs, tmp
     done = subprocess.run([python, "-I", "-c", look], capture_output=True, text=True, check=True)
     assert all(each.startswith(str(tree)) for each in done.stdout.split())
     assert (tree / "usr/bin/podroutes").readlink() == Path("../lib/podroutes/bin/podroutes")
+
+
+def test_every_link_of_the_installed_documentation_leads_to_a_file(debs, tmp_path):
+    documentation = unpack(debs["podroutes"], tmp_path / "tree") / "usr/share/doc/podroutes"
+    links = 0
+    for page in documentation.rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page}: {target}"
+            links += 1
+    assert links > 50
 
 
 def test_the_unit_is_installed_and_nothing_enables_or_starts_it(debs, tmp_path):
