@@ -55,7 +55,10 @@ class _Connection:
 
 
 class Endpoint:
-    """A server in a thread of its own. STATUS tells how the agent is doing, ALIVE why its loop is stuck ("" when it is not)."""
+    """A server in a thread of its own, from ``start`` to ``close``.
+
+    STATUS tells how the agent is doing, ALIVE why its loop is stuck ("" when it is not).
+    """
 
     def __init__(self, listen: str, status: Callable[[], Status], alive: Callable[[], str], log: Logger) -> None:
         self.refused = 0  # connections that were closed before they had an answer
@@ -71,6 +74,9 @@ class Endpoint:
         self._closing = False
         self._open()
         self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer; who connected before waits until then."""
         self._thread.start()
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
     loop = Loop(Parts(machine, watch, record), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
 
-    with presence.claim() as listener, _endpoint(wishes.listen, record, loop, log):
+    with presence.claim() as listener, _endpoint(wishes.listen, record, loop, log, source):
         _recount(wishes.state_dir, machine, log)
         Control(listener, loop.confirm)
         _remember(wishes.state_dir, loop, log)
@@ -59,13 +59,17 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
 
 
 @contextmanager
-def _endpoint(listen: str, record: Record, loop: Loop, log: Log) -> Iterator[None]:
+def _endpoint(listen: str, record: Record, loop: Loop, log: Log, source: Source) -> Iterator[None]:
     if not listen:
         yield
         return
 
     def status() -> Status:
+        told = record.status.source
+        if stuck := source.stuck():
+            told = told._replace(connected=False, error=stuck)
         return record.status._replace(
+            source=told,
             listen_error=endpoint.error,
             connections_refused=endpoint.refused,
             log_lines_dropped=log.dropped,
@@ -73,6 +77,7 @@ def _endpoint(listen: str, record: Record, loop: Loop, log: Log) -> Iterator[Non
         )
 
     endpoint = Endpoint(listen, status, loop.alive, log)
+    endpoint.start()
     try:
         yield
     finally:

@@ -1,19 +1,24 @@
 """What the agent asks of a source of nodes, and the one that is a file."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from podroutes import inventory
 from podroutes.agent.view import View
+from podroutes.agent.watched_file import WatchedFile
 from podroutes.errors import InventoryError
 from podroutes.inventory import Inventory
-from podroutes.model.cluster import Cluster
 from podroutes.model.status import SourceStatus
 
+if TYPE_CHECKING:
+    from podroutes.model.cluster import Cluster
+
 POLL = 1.0  # seconds between two looks at a file: no event tells of NFS, nor of a ConfigMap's links changing over
+SOON = 0.2  # seconds between two looks at a file that is being written
+LAST_RETRY = 30.0  # seconds between two tries to read a file that has not changed; they begin with POLL and double
+STUCK = 30.0  # seconds that a look may take before it is reported: the server of a network file system does not answer
 Publish = Callable[[View], None]
 Report = Callable[[SourceStatus], None]
 
@@ -30,6 +35,9 @@ class Source(Protocol):
     def stop(self) -> None:
         """End ``run`` soon, from any thread."""
 
+    def stuck(self) -> str:
+        """Return why ``run`` does not go on, "" while it does; from any thread."""
+
 
 class FileSource:
     """The inventory at PATH, read whole whenever it has changed; one that cannot be read leaves the last good one as it is."""
@@ -38,27 +46,26 @@ class FileSource:
         self._path = path
         self._publish = publish
         self._report = report
-        self._seen: object = None  # what stat(2) said of the file that was read last
+        self._file = WatchedFile(path)
         self._status = SourceStatus(path)
         self._nudged = threading.Event()
         self._stopped = False
+        self._cluster: Cluster | None = None  # what was published last
+        self._failures = 0  # reads in a row
+        self._retry = 0.0  # monotonic seconds: when a file that could not be read is read again
+        self._began = 0.0  # monotonic seconds: since when a look goes on, 0 while none does
 
     def run(self) -> None:
         """Look, read what is new, wait."""
-        cluster: Cluster | None = None
+        asked = False
         while not self._stopped:
-            asked = self._nudged.is_set()
+            asked |= self._nudged.is_set()
             self._nudged.clear()
-            try:
-                stamp = _stamp(self._path)
-                if asked or stamp != self._seen:
-                    self._seen = stamp
-                    cluster = self._tell(inventory.load(self._path), cluster)
-            except InventoryError as error:
-                if str(error) != self._status.error:
-                    self._status = self._status._replace(connected=False, error=str(error))
-                    self._report(self._status)
-            self._nudged.wait(POLL)
+            self._began = time.monotonic()
+            settled = self._look(asked=asked)
+            asked &= not settled
+            self._began = 0.0
+            self._nudged.wait(POLL if settled else SOON)
 
     def again(self) -> None:
         """Have the file read once more."""
@@ -69,9 +76,37 @@ class FileSource:
         self._stopped = True
         self._nudged.set()
 
-    def _tell(self, found: Inventory, before: Cluster | None) -> Cluster:
+    def stuck(self) -> str:
+        """Return that a look takes too long, "" while it does not."""
+        began = self._began
+        seconds = time.monotonic() - began if began else 0.0
+        return f"{self._path}: no answer for {seconds:.0f} s: is its file system reachable?" if seconds > STUCK else ""
+
+    def _look(self, *, asked: bool) -> bool:
+        """Read the file where it has changed, or ASKED; return whether it is not being written."""
+        try:
+            retry = self._failures > 0 and time.monotonic() >= self._retry
+            with self._file.look(again=asked or retry) as stream:
+                found = inventory.load(self._path, stream) if stream else None
+        except InventoryError as error:
+            self._failed(str(error))
+            return True
+        if found:
+            self._failures = 0
+            self._tell(found)
+        return not self._file.written
+
+    def _failed(self, why: str) -> None:
+        now = time.monotonic()
+        if now >= self._retry or why != self._status.error:
+            self._retry = now + min(POLL * 2.0**self._failures, LAST_RETRY)
+            self._failures = min(self._failures + 1, 16)
+            self._status = self._status._replace(connected=False, error=why, retries=self._status.retries + 1)
+            self._report(self._status)
+
+    def _tell(self, found: Inventory) -> None:
         now, moment = time.monotonic(), time.time()
-        changed = found.cluster != before
+        before, self._cluster = self._cluster, found.cluster
         self._status = SourceStatus(
             self._path,
             connected=True,
@@ -79,20 +114,9 @@ class FileSource:
             nodes=len(found.cluster.nodes),
             heard=moment,
             listed=moment,
-            changes=self._status.changes + (changed and before is not None),
+            changes=self._status.changes + (found.cluster != before and before is not None),
             lists=self._status.lists + 1,
             retries=self._status.retries,
         )
         self._publish(View(found, now, now))
         self._report(self._status)
-        return found.cluster
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    """Return what is another when the file is; InventoryError where there is none."""
-    try:
-        found = os.stat(path)  # noqa: PTH116, once a second
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a path"
-        raise InventoryError(f"{path}: cannot be read: {why}; looking again every second") from None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
