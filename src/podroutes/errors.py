@@ -13,6 +13,10 @@ class PodroutesError(Exception):
     """Base of all errors that are shown to a person."""
 
 
+class UsageError(PodroutesError):
+    """The command line cannot be understood."""
+
+
 class InventoryError(PodroutesError):
     """The inventory as a whole cannot be used: unreadable, not a known format, or broken syntax."""
 

@@ -434,7 +434,7 @@ def test_where_no_agent_is_status_says_so_in_one_line():
     [
         (["--listen", "9107"], "wanted ADDRESS:PORT"),
         (["--resync", "0"], "wanted a number of seconds greater than 0"),
-        (["--resync", "soon"], "invalid float value: 'soon'"),
+        (["--resync", "soon"], '--resync "soon": wanted a number'),
         (["--events"], "they go with --kubernetes"),
         (["--kubernetes"], "wanted one source of nodes, a file or a cluster"),
         (["-i", "-"], "standard input cannot be read twice"),

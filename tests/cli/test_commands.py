@@ -264,18 +264,19 @@ def test_plan_all_needs_no_machine(bare, podroutes):
     ("words", "environment", "complaint"),
     [
         (["plan", "--node", "worker-9"], {}, 'no node is named "worker-9" in '),
-        (["plan", "--bogus"], {}, "unrecognized arguments: --bogus"),
-        (["plan", "-o", "yaml"], {}, "invalid choice: 'yaml'"),
-        (["plan"], {"PODROUTES_OUTPUT": "yaml"}, "PODROUTES_OUTPUT is 'yaml'; it can be text, json"),
+        (["plan", "--bogus"], {}, '"--bogus" is no option of `podroutes plan` (see `podroutes plan --help`)'),
+        (["plan", "-o", "xml"], {}, '--output "xml": it can be text, json, yaml'),
+        (["plan"], {"PODROUTES_OUTPUT": "xml"}, "PODROUTES_OUTPUT is 'xml'; it can be text, json, yaml"),
         (["apply"], {"PODROUTES_ADOPT": "perhaps"}, "PODROUTES_ADOPT is 'perhaps'; it can be 1 or 0"),
         (["render", "ip", "--directory", "x", "--node", "worker-0"], {}, "--directory goes with --all"),
-        (["frobnicate"], {}, "invalid choice: 'frobnicate'"),
-        ([], {}, "the following arguments are required: COMMAND"),
+        (["frobnicate"], {}, '"frobnicate" is no command (see `podroutes --help`)'),
+        (["plan", "--interface"], {}, "--interface stands without its value: --interface DEV"),
+        (["trace", "worker-0"], {}, "DST is missing"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_1(worker, machines, words, environment, complaint):
     """A fresh process, so that a traceback could not hide."""
-    source = ["-i", str(machines)] if words[:1] not in ([], ["frobnicate"]) else []
+    source = ["-i", str(machines)] if words[:1] != ["frobnicate"] and words != ["plan", "--interface"] else []
     ran = run(*words, *source, **environment)
     assert ran.returncode == 1
     assert ran.stdout == ""

@@ -22,7 +22,7 @@ WORKER = "{name: a, internalIP: 10.0.0.1, podCIDR: 10.1.0.0/24}"
     [
         (["up", "--nodes", "0"], "a lab has 1 to 1000 nodes"),
         (["up", "--nodes", "1001"], "a lab has 1 to 1000 nodes"),
-        (["up", "--nodes", "many"], "invalid int value"),
+        (["up", "--nodes", "many"], '--nodes "many": wanted a whole number'),
         (["up", "--name", "\x1b[31m"], r'"\x1b[31m" cannot name a lab'),
         (["up", "--name", ""], "cannot name a lab"),
         (["up", "--name", "x" * 61], "cannot name a lab"),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from podroutes import __version__
 from podroutes.agent.log import Logger
-from podroutes.errors import AgentError
+from podroutes.model.listening import parse_listen
 from podroutes.model.status import Status
 from podroutes.views import agent as views
 
@@ -64,7 +64,7 @@ class Endpoint:
         self.refused = 0  # connections that were closed before they had an answer
         self.error = "not listening yet"  # why it does not listen
         self._listen = listen
-        self._host, self._port = parse(listen)
+        self._host, self._port = parse_listen(listen, ", or none")
         self._status, self._alive, self._log = status, alive, log
         self._connections: dict[int, _Connection] = {}  # by descriptor, the oldest first
         self._selector = selectors.DefaultSelector()
@@ -214,14 +214,6 @@ class Endpoint:
         if path == "/status":
             return Answer(200, "application/json", json.dumps(views.document(self._status())))
         return Answer(404, _TEXT, "there are /livez, /readyz, /metrics and /status\n")
-
-
-def parse(listen: str) -> tuple[str, int]:
-    """Return host and port of LISTEN, ADDRESS:PORT. Raises AgentError."""
-    host, _, port = listen.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 1 << 16):
-        raise AgentError(f"--listen {listen}: wanted ADDRESS:PORT, such as 127.0.0.1:9107 or [::1]:9107, or none")
-    return host.strip("[]"), int(port)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """The command line: parse, call, print, exit."""
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -21,18 +22,44 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot print "…"
-    arguments = build_parser(prog).parse_args(argv)
     try:
+        arguments = build_parser(prog).parse_args(argv)
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except PodroutesError as error:
-        return _say(str(error), 1)
+        return _failed(error, _output(sys.argv[1:] if argv is None else argv))
     except BrokenPipeError:  # whoever read our output has gone: nothing is left to say, nor anybody to say it to
         sys.stdout = None
         return 1
     except KeyboardInterrupt:
         return _say("interrupted; what is done is done, running it again does the rest", 130)
     return status
+
+
+def _failed(error: PodroutesError, output: str) -> int:
+    """Say what failed, as a document on standard output, too, where OUTPUT is for programs."""
+    if output:
+        from podroutes.views import documents  # noqa: PLC0415, only where it was asked for
+
+        if output in documents.STRUCTURED:
+            print(documents.text(documents.failure(error), output))
+    return _say(str(error), 1)
+
+
+def _output(words: Sequence[str]) -> str:
+    """Return the value of --output in WORDS, which need not be a command line that can be understood."""
+    found = os.environ.get("PODROUTES_OUTPUT", "")
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            break
+        if word in {"-o", "--output"}:
+            found = next(rest, "")
+        elif word.startswith("--output="):
+            found = word.partition("=")[2]
+        elif word.startswith("-o") and not word.startswith("--"):
+            found = word[2:].removeprefix("=")
+    return found
 
 
 def _say(text: str, status: int) -> int:

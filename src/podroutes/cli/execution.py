@@ -19,9 +19,9 @@ def carry_out(plan: Plan, kernel: Kernel, output: str, again: Callable[[], Plan]
 
     Where others have changed routes meanwhile, AGAIN makes another plan, and that is carried out as well.
     """
-    if output == "json":
+    if output != "text":
         done = _rounds(plan, kernel, again, lambda _: None)
-        session.say_json(data.plan(*done))
+        session.say_document(data.plan(*done), output)
     else:
         done = _rounds(plan, kernel, again, _show)
         session.say_failures(*done)

@@ -115,5 +115,7 @@ def listen(parser: Parser, meaning: str) -> None:
 
 
 def output(parser: Parser) -> None:
-    """Declare text for people, JSON for programs."""
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")
+    """Declare text for people, JSON and YAML for programs."""
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json", "yaml"), default="text", help="text (default), json or yaml"
+    )

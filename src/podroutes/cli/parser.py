@@ -10,7 +10,9 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from podroutes import __version__
+from podroutes.errors import UsageError
 
+_REQUIRED = "the following arguments are required: "  # what argparse says
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"", "0", "false", "no", "off"}
 _EPILOG = """\
@@ -38,7 +40,10 @@ def _columns() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose options default to PODROUTES_* variables, and whose complaints are one line and status 1."""
+    """An argument parser whose options default to PODROUTES_* variables, and which raises UsageError, one line long.
+
+    Options may stand before the command that they belong to. Without a command the help is printed.
+    """
 
     def __init__(self, **keywords: Any) -> None:
         keywords.setdefault("formatter_class", _Formatter)
@@ -57,6 +62,7 @@ class Parser(argparse.ArgumentParser):
     def add_subparsers(self, **keywords: Any) -> "argparse._SubParsersAction[Any]":
         """Declare commands; left to work out their prefix, argparse would load a formatter, and with it shutil."""
         keywords.setdefault("prog", self.prog)
+        keywords["required"] = False  # parse_known_args prints the help instead
         return super().add_subparsers(**keywords)
 
     def complete(self) -> None:
@@ -66,9 +72,51 @@ class Parser(argparse.ArgumentParser):
             fill(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse ARGS, as argparse does when the command is called."""
+        """Parse ARGS, as argparse does when the command is called; UsageError for what is left over."""
         self.complete()
-        return super().parse_known_args(args, namespace)
+        words = list(sys.argv[1:] if args is None else args)
+        commands = _commands(self)
+        if commands and words and words[0].startswith("-"):
+            words = _behind(commands, words)
+            if words[0].startswith("-") and words[0] not in self._option_string_actions:
+                self._left_over(words, words)
+        found, rest = super().parse_known_args(words, namespace)
+        if rest:
+            self._left_over(words, rest)
+        if commands and not any(word in commands for word in words):
+            found.run = self._help
+        return found, rest
+
+    def _left_over(self, words: list[str], rest: list[str]) -> NoReturn:
+        from podroutes.cli import mistakes  # noqa: PLC0415, only for a mistake
+
+        self.error(mistakes.left_over(self, words, rest))
+
+    def _help(self, _: argparse.Namespace) -> int:
+        self.print_help()
+        return 0
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            from podroutes.cli import mistakes  # noqa: PLC0415
+
+            raise argparse.ArgumentError(None, mistakes.no_choice(action, value))
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            from podroutes.cli import mistakes  # noqa: PLC0415
+
+            raise argparse.ArgumentError(None, mistakes.no_value(action, arg_string, error.message)) from None
+
+    def _match_argument(self, action: argparse.Action, arg_strings_pattern: str) -> int:
+        try:
+            return super()._match_argument(action, arg_strings_pattern)
+        except argparse.ArgumentError:
+            from podroutes.cli import mistakes  # noqa: PLC0415
+
+            raise argparse.ArgumentError(None, mistakes.nothing_given(action)) from None
 
     def _take(self, action: argparse.Action, variable: str, value: str) -> None:
         if isinstance(action, argparse._StoreTrueAction):  # noqa: SLF001, argparse has no public name for it
@@ -82,8 +130,47 @@ class Parser(argparse.ArgumentParser):
             action.required = False
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line. Status 1, as 2 says that changes are pending."""
-        self.exit(1, f"podroutes: {message} (see `{self.prog} --help`)\n")
+        """Raise UsageError, which says what is wrong with the command line and where its help is."""
+        if message.startswith(_REQUIRED):
+            from podroutes.cli import mistakes  # noqa: PLC0415
+
+            message = mistakes.missing(self, message.removeprefix(_REQUIRED).split(", "))
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the direct subcommands of PARSER by name; their options may not be declared yet."""
+    actions = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))  # noqa: SLF001
+    return {name: command for action in actions for name, command in action.choices.items()}
+
+
+def _behind(commands: dict[str, argparse.ArgumentParser], words: list[str]) -> list[str]:
+    """Return WORDS with what stands in front of one of COMMANDS behind it, where these are options of the command."""
+    for position, word in enumerate(words):
+        if word in commands and _takes(commands[word], words[:position]):
+            return [word, *words[:position], *words[position + 1 :]]
+    return words
+
+
+def _takes(parser: argparse.ArgumentParser, words: list[str]) -> bool:
+    """Whether WORDS are options of PARSER, or of one of its subcommands, each with its value."""
+    if isinstance(parser, Parser):
+        parser.complete()
+    if commands := _commands(parser):
+        return any(_takes(command, words) for command in commands.values())
+    rest = list(words)
+    while rest:
+        option, separator, _ = rest.pop(0).partition("=")
+        action = parser._option_string_actions.get(option)  # noqa: SLF001
+        if action is None:
+            return False
+        if separator or action.nargs == 0:
+            continue
+        if rest and not rest[0].startswith("-"):
+            rest.pop(0)
+        elif action.nargs is None:
+            return False
+    return True
 
 
 def variable_of(option: str) -> str:
@@ -122,10 +209,7 @@ def build_parser(prog: str = "podroutes") -> Parser:
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """Return the direct subcommands of PARSER by name, in the order in which they were added, with their options declared."""
-    found: dict[str, argparse.ArgumentParser] = {}
-    for action in parser._actions:  # noqa: SLF001, argparse has no public way to ask
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            found |= action.choices
+    found = _commands(parser)
     for command in found.values():
         if isinstance(command, Parser):
             command.complete()

@@ -115,7 +115,7 @@ class _Run:
             self._say_plans()
         if self._verb == "plan":
             if not text:
-                session.say_json(views.document(self._pushed))
+                session.say_document(views.document(self._pushed), self._arguments.output)
             return _planned(self._pushed)
         return await self._change(text=text)
 
@@ -138,7 +138,7 @@ class _Run:
             self._say_failures()
             print(views.summary(self._pushed, _VERBS[self._verb]))
         else:
-            session.say_json(views.document(self._pushed))
+            session.say_document(views.document(self._pushed), self._arguments.output)
         if self._fleet.interrupted:
             return _INTERRUPTED
         return 1 if any(each.failed for each in self._pushed) else 0

@@ -16,7 +16,7 @@ from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.plan import Outcome, Plan
 from podroutes.model.problem import Problem
-from podroutes.views import report
+from podroutes.views import documents, report
 from podroutes.views.style import Style
 
 if TYPE_CHECKING:
@@ -220,8 +220,6 @@ def say_problems(problems: Sequence[Problem]) -> None:
         print(line, file=sys.stderr)
 
 
-def say_json(document: Any) -> None:
-    """Print DOCUMENT as JSON: indented for a terminal, in one line for a pipe."""
-    from json import dumps  # noqa: PLC0415, only where it was asked for
-
-    print(dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+def say_document(document: Any, output: str) -> None:
+    """Print DOCUMENT as OUTPUT, ``json`` or ``yaml``; JSON is indented for a terminal, in one line for a pipe."""
+    print(documents.text(document, output, indent=2 if sys.stdout.isatty() else None))

@@ -14,6 +14,7 @@ from podroutes.lab.registry import Lab
 from podroutes.lab.topology import default_cluster, fitted, pod_address, to_document
 from podroutes.model.cluster import Cluster
 from podroutes.model.text import printable
+from podroutes.views import documents
 from podroutes.views.style import Style
 
 _Found = TypeVar("_Found")
@@ -85,9 +86,10 @@ def status(arguments: argparse.Namespace) -> int:
     """Show one lab, or all of this user's: one that cannot be asked hides no other."""
     found, failures = _each(arguments.name, registry.find)
     labs = list(found.values())
-    if arguments.output == "json":
+    if arguments.output != "text":
         errors = [{"name": name, "error": why} for name, why in failures.items()]
-        _say_json({"labs": [_document(lab) for lab in labs], **({"errors": errors} if errors else {})})
+        document = {"labs": [_document(lab) for lab in labs], **({"errors": errors} if errors else {})}
+        _say_document(document, arguments.output)
     elif not labs and not failures:
         print(f"no lab is up: make one with `{itself.shown()} lab up`")
     for lab in labs if arguments.output == "text" else ():
@@ -155,8 +157,8 @@ def ping(arguments: argparse.Namespace) -> int:
     lab = registry.find(arguments.name)
     inside.enter(lab)
     result = pinging.ping_all(lab.cluster)
-    if arguments.output == "json":
-        _say_json({"lab": lab.name, **matrix.document(result)})
+    if arguments.output != "text":
+        _say_document({"lab": lab.name, **matrix.document(result)}, arguments.output)
     else:
         print("\n".join(matrix.text(result, terminal_style())))
     return 0 if not result.failures else 1
@@ -215,7 +217,5 @@ def _document(lab: Lab) -> dict[str, Any]:
     }
 
 
-def _say_json(document: Any) -> None:
-    import json  # noqa: PLC0415  only where it was asked for
-
-    print(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
+def _say_document(document: Any, output: str) -> None:
+    print(documents.text(document, output, indent=2 if sys.stdout.isatty() else None))

@@ -133,4 +133,6 @@ def _name(parser: argparse.ArgumentParser, default: str | None = "lab") -> None:
 
 
 def _output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json", "yaml"), default="text", help="text (default), json or yaml"
+    )

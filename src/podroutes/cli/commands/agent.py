@@ -18,6 +18,7 @@ from podroutes.core.rivalry import Rivalry
 from podroutes.errors import AgentError, InventoryError, require_linux
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelWatch
+from podroutes.model.listening import parse_listen
 from podroutes.persist.root import Root
 
 _DESCRIPTION = """\
@@ -68,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     gc.enable()  # unlike every other command this one lives long
     if arguments.resync <= 0:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
+    if arguments.listen != "none":
+        parse_listen(arguments.listen, ", or none")  # before anything is opened
     with (
         Log(standard_error(), arguments.log) as log,
         NetlinkKernel() as kernel,

@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what the environment sets."""
     known = dict(_variables(build_parser(arguments.prog)))
     found = [_entry(name, value, known) for name, value in sorted(os.environ.items()) if _concerns_us(name)]
-    if arguments.output == "json":
-        session.say_json({"environment": found})
+    if arguments.output != "text":
+        session.say_document({"environment": found}, arguments.output)
         return 0
     for each in found:
         print(f"{each['name']}={escaped(each['value'])}  {each['option'] or _unread(each['name'], known)}")

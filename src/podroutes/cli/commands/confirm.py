@@ -28,8 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     from podroutes.agent import control  # noqa: PLC0415, threads and sockets are for those who asked
 
     done = control.confirm(arguments.digest)
-    if arguments.output == "json":
-        session.say_json(done)
+    if arguments.output != "text":
+        session.say_document(done, arguments.output)
     else:
         whose = escaped(listing(list(map(str, done["nodes"]))))
         routes = f"{done['routes']} route{'s' * (done['routes'] != 1)}"

@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             patient = examined(cluster, arguments.node)
             findings = examine(patient)
     name = patient.own.name if patient.own else None
-    if arguments.output == "json":
-        session.say_json(health.document(findings, patient.facts.unexamined, name, done))
+    if arguments.output != "text":
+        session.say_document(health.document(findings, patient.facts.unexamined, name, done), arguments.output)
     else:
         style = session.style(sys.stdout)
         session.say(health.repaired(done or (), style))

@@ -10,7 +10,7 @@ from podroutes.cli.parser import Parser
 from podroutes.core.planning import plan_away
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
-from podroutes.views import data
+from podroutes.views import data, documents
 
 _DESCRIPTION = """\
 Compare the inventory with the routes of this machine and show the difference. Changes nothing, needs no privileges.
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         fib = kernel.snapshot()
     whole = session.plan_whole(arguments, source, fib, Guarding(arguments, source).hold)
     plan = whole.planned.plan
-    if arguments.output == "json":
-        session.say_json(data.plan(plan))
+    if arguments.output != "text":
+        session.say_document(data.plan(plan), arguments.output)
     else:
         session.say_plan(plan)
         session.say_problems(plan.problems)
@@ -59,7 +59,7 @@ def status(plan: Plan) -> int:
 
 def _all(plans: Iterator[Plan], output: str) -> int:
     """Show many plans as they are made: those of 5,000 nodes do not fit into memory together."""
-    worst = {status(plan) for plan in (_json(plans) if output == "json" else _text(plans))}
+    worst = {status(plan) for plan in (_text(plans) if output == "text" else _documents(plans, output))}
     return 2 if 2 in worst else max(worst, default=0)
 
 
@@ -76,12 +76,16 @@ def _text(plans: Iterator[Plan]) -> Iterator[Plan]:
         session.say_problems(last.problems)
 
 
-def _json(plans: Iterator[Plan]) -> Iterator[Plan]:
-    from json import dumps  # noqa: PLC0415, only where it was asked for
-
+def _documents(plans: Iterator[Plan], output: str) -> Iterator[Plan]:
+    if output == "yaml":
+        print("nodes:")
+        for plan in plans:
+            print(documents.text([data.plan(plan)], output))
+            yield plan
+        return
     separator = '{"nodes": [\n'
     for plan in plans:
-        print(separator + dumps(data.plan(plan), ensure_ascii=False), end="")
+        print(separator + documents.text(data.plan(plan), output), end="")
         separator = ",\n"
         yield plan
     print("\n]}")

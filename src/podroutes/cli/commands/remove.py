@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
             done = carry_out(plan, kernel, arguments.output, lambda: _plan(kernel), "Remove")
             say_later(done)
             return 0 if done.complete else 1
-    if arguments.output == "json":
-        session.say_json(data.plan(plan))
+    if arguments.output != "text":
+        session.say_document(data.plan(plan), arguments.output)
     else:
         session.say_plan(plan)
     return 0

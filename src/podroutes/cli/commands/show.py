@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         each.code == "not-persistent" for each in planned.plan.problems
     ):  # the file is there, and is not to be relied on
         entries = [entry._replace(lasts=False) for entry in entries]
-    if arguments.output == "json":
-        session.say_json(data.survey(planned.plan.node, entries, planned.plan.problems))
+    if arguments.output != "text":
+        session.say_document(data.survey(planned.plan.node, entries, planned.plan.problems), arguments.output)
     else:
         session.say(report.survey(entries, session.style(sys.stdout)))
         session.say_problems(planned.plan.problems)

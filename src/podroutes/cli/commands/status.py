@@ -10,6 +10,7 @@ from typing import Any
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
 from podroutes.errors import AgentError
+from podroutes.model.listening import parse_listen
 from podroutes.model.text import escaped
 from podroutes.views import agent as views
 
@@ -32,8 +33,8 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what the agent says; 0 all is well, 2 not all."""
     shown = _ask(arguments.listen)
-    if arguments.output == "json":
-        session.say_json(shown)
+    if arguments.output != "text":
+        session.say_document(shown, arguments.output)
     else:
         session.say(views.text(shown, time.time(), session.style(sys.stdout)))
     return 0 if shown["ready"] and not views.troubles(shown, time.time()) else 2
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _ask(listen: str) -> dict[str, Any]:
     """Return the status document of the agent at LISTEN."""
-    connection = HTTPConnection(listen, timeout=_PATIENCE)
+    connection = HTTPConnection(*parse_listen(listen), timeout=_PATIENCE)
     try:
         connection.request("GET", "/status")
         answer = connection.getresponse()

@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Follow one packet; 0 delivered, 2 not."""
     found = evidence.gather(arguments)
     followed = trace(found.network, found.source.claims, arguments.src, arguments.dst)
-    if arguments.output == "json":
-        session.say_json(views.document(followed))
+    if arguments.output != "text":
+        session.say_document(views.document(followed), arguments.output)
     else:
         session.say(views.text(followed, session.style(sys.stdout)))
     return 0 if followed.cause is None else 2

@@ -48,7 +48,7 @@ def conclude(arguments: argparse.Namespace, found: evidence.Evidence, path: "Pat
     problems = found.source.claims.problems
     proof = prove(found.network, found.source.claims)
     good = proof.proven and not any(problem.severity == "error" for problem in problems)
-    document = views.document(proof, problems) if arguments.output == "json" else {}
+    document = views.document(proof, problems) if arguments.output != "text" else {}
     if arguments.output == "text":
         session.say(views.text(proof, session.style(sys.stdout)))
     probed = None
@@ -71,8 +71,8 @@ def conclude(arguments: argparse.Namespace, found: evidence.Evidence, path: "Pat
         document["probe"] = probe_views.document(*probed, examined)
         if arguments.output == "text":
             session.say(probe_views.text(*probed, examined, session.style(sys.stdout)))
-    if arguments.output == "json":
-        session.say_json(document)
+    if arguments.output != "text":
+        session.say_document(document, arguments.output)
     else:
         session.say_problems(problems)
     return 0 if good else 2

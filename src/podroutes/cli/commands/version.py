@@ -26,15 +26,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the versions."""
     system = os.uname()
     versions = {name: _version(name) for name in _PACKAGES}
-    if arguments.output == "json":
-        session.say_json(
+    if arguments.output != "text":
+        session.say_document(
             {
                 "version": __version__,
                 "python": platform.python_version(),
                 "executable": sys.executable,
                 "system": {"name": system.sysname, "release": system.release, "machine": system.machine},
                 "packages": versions,
-            }
+            },
+            arguments.output,
         )
         return 0
     print(f"podroutes {__version__}")

@@ -1,0 +1,74 @@
+"""What a mistake on the command line is answered with: what was typed, and what it most likely should be."""
+
+import argparse
+import os
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from podroutes.cli.parser import subcommands
+from podroutes.model.text import escaped, printable
+
+_TYPES = {int: "a whole number", float: "a number"}
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean X?`` for the one of KNOWN that is nearest to WORD, "" where none is near."""
+    by_lower = {each.lower(): each for each in known}
+    found = get_close_matches(word[:64].lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[found[0]]}?" if found else ""
+
+
+def no_choice(action: argparse.Action, value: object) -> str:
+    """Say that VALUE is none of the choices of ACTION."""
+    choices = [str(each) for each in action.choices or ()]
+    meant = near(str(value), choices)
+    if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001, argparse has no public name for it
+        return f"{printable(str(value))} is no command{meant}"
+    return f"{name(action)} {printable(str(value))}: it can be {', '.join(choices)}{meant}"
+
+
+def no_value(action: argparse.Action, text: str, why: str) -> str:
+    """Say that TEXT is no value for ACTION; WHY is what its type said about it."""
+    wanted = next((words for kind, words in _TYPES.items() if action.type is kind), "")
+    return f"{name(action)} {printable(text)}: wanted {wanted}" if wanted else f"{name(action)}: {why}"
+
+
+def nothing_given(action: argparse.Action) -> str:
+    """Say that ACTION has no value."""
+    return f"{name(action)} stands without its value: {name(action)} {action.metavar or (action.dest or '').upper()}"
+
+
+def missing(parser: argparse.ArgumentParser, names: Sequence[str]) -> str:
+    """Say that arguments of PARSER, by NAMES, are not there."""
+    if len(names) > 1:
+        return f"{' and '.join(names)} are missing"
+    actions = (each for each in parser._actions if names[0] in {each.metavar, each.dest, *each.option_strings})  # noqa: SLF001
+    choices = next((each.choices for each in actions if each.choices), None)
+    return f"{names[0]} is missing" + (f": it can be {', '.join(map(str, choices))}" if choices else "")
+
+
+def left_over(parser: argparse.ArgumentParser, words: Sequence[str], rest: Sequence[str]) -> str:
+    """Say what is wrong with REST, what PARSER has no use for among WORDS."""
+    option = next((word for word in rest if word.startswith("-") and len(word) > 1), "").partition("=")[0]
+    commands = subcommands(parser)
+    if option and commands and not any(word in commands for word in words):
+        return f"there is no command behind {escaped(option)}"
+    if option:
+        parsers = [parser, *(commands[word] for word in words if word in commands)]
+        known = [each for one in parsers for each in one._option_string_actions]  # noqa: SLF001
+        return f"{printable(option)} is no option of `{parsers[-1].prog}`{near(option, known)}"
+    extra = rest[0]
+    named = {"-i", "--inventory"} & {word.partition("=")[0] for word in words}
+    if "--inventory" in parser._option_string_actions and not named and _is_file(extra):  # noqa: SLF001
+        return f"an inventory is named with -i: `{parser.prog} -i {escaped(extra)}`"
+    return f"{printable(extra)} is more than `{parser.prog}` takes"
+
+
+def name(action: argparse.Action) -> str:
+    """Return what ACTION is called: its long option, or its placeholder."""
+    return action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest)
+
+
+def _is_file(word: str) -> bool:
+    """Whether WORD may name a file: there is one, or it looks like a path."""
+    return os.path.exists(word) or "." in word or "/" in word or word == "-"  # noqa: PTH110, pathlib costs milliseconds

@@ -1,0 +1,70 @@
+"""Documents for programs: JSON and YAML of the same values, and the one that tells of a failure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from podroutes import errors
+
+API_VERSION = "podroutes/v1"
+STRUCTURED = ("json", "yaml")  # values of --output that are for programs
+_PLAIN = re.compile(
+    r"[A-Za-z_/][\w./@+-]*(?: [\w./@+-]+)*", re.ASCII
+)  # what needs no quotes in YAML, unless it is a word of its own
+_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # of YAML 1.1 and 1.2, in any case
+
+
+def text(document: Any, output: str, *, indent: int | None = None) -> str:
+    """Return DOCUMENT, of what JSON can hold, as OUTPUT, ``json`` or ``yaml``; INDENT is that of JSON, None: one line."""
+    if output == "yaml":
+        return "\n".join(yaml_lines(document))
+    from json import dumps  # noqa: PLC0415, only where it was asked for
+
+    return dumps(document, indent=indent, ensure_ascii=False)
+
+
+def failure(error: errors.PodroutesError) -> dict[str, Any]:
+    """Return the document that tells of ERROR: ``code`` is the kind of it, in one word."""
+    code = type(error).__name__.removesuffix("Error").lower()
+    return {"apiVersion": API_VERSION, "error": {"code": code, "message": str(error)}}
+
+
+def yaml_lines(value: Any) -> Iterator[str]:
+    """Yield the lines of VALUE in YAML's block style, https://yaml.org/spec/1.2.2/#82-block-collection-styles."""
+    if isinstance(value, Mapping) and value:
+        for key, each in value.items():
+            yield from _entry(f"{_scalar(key)}:", each, "  ")
+    elif isinstance(value, list | tuple) and value:
+        for each in value:
+            lines = list(yaml_lines(each))
+            yield f"- {lines[0]}"
+            yield from (f"  {line}" for line in lines[1:])
+    else:
+        yield _scalar(value)
+
+
+def _entry(head: str, value: Any, indent: str) -> Iterator[str]:
+    lines = list(yaml_lines(value))
+    if isinstance(value, Mapping | list | tuple) and value:
+        yield head
+        yield from (f"{indent}{line}" for line in lines)
+    else:
+        yield f"{head} {lines[0]}"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    from json import dumps  # noqa: PLC0415
+
+    quoted = dumps(value, ensure_ascii=False)  # JSON's quoting and empty collections are YAML's, too
+    if isinstance(value, float) and "." not in quoted:
+        return quoted.replace("e", ".0e")  # without a point YAML 1.1 reads a string
+    return quoted if quoted.isprintable() else "".join(map(_escaped, quoted))
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    if character.isprintable():
+        return character
+    return f"\\u{number:04x}" if number < 1 << 16 else f"\\U{number:08x}"
