@@ -66,6 +66,8 @@ step_install() {
         if declare -F _comp_load >/dev/null; then _comp_load podroutes; else _completion_loader podroutes; fi; complete -p podroutes'
     [ -e /usr/lib/systemd/system/podroutes-agent.service ] || die "the unit is missing"
     [ ! -e /etc/systemd/system/multi-user.target.wants/podroutes-agent.service ] || die "the unit is enabled"
+    apt-get -qq install -y --reinstall ./dist/*.deb >/dev/null # runs the scripts of an upgrade
+    expect 0 podroutes podroutes version
     [ -z "$(dpkg --verify podroutes podroutes-push)" ] || die "dpkg --verify podroutes podroutes-push complains"
 }
 
