@@ -106,6 +106,24 @@ def test_the_quickstart_happens_as_it_is_told(tmp_path: Path) -> None:
     assert len(happened) > 8
 
 
+@pytest.mark.usefixtures("worker")
+def test_the_session_of_the_readme_happens_as_it_is_told(tmp_path: Path) -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    machines = re.search(r"^\$ cat machines.txt.*\n((?:\d.*\n)+)", readme, re.MULTILINE)
+    assert machines
+    (tmp_path / "machines.txt").write_text(machines[1], encoding="utf-8")
+    block = next(block for block in BLOCK.findall(readme) if block.startswith("worker-0$ "))
+    sessions = re.split(r"^worker-0\$ ", block, flags=re.MULTILINE)[1:]
+    assert len(sessions) == 3
+    for session in sessions:
+        typed, *told = session.rstrip().splitlines()
+        command = typed.removeprefix("sudo ").replace("podroutes", f"{sys.executable} -m podroutes", 1)
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        lines = [line.rstrip() for line in done.stdout.splitlines()]
+        assert done.stderr == ""
+        assert lines[-1:] == told[-1:] if "…" in told else lines == told
+
+
 PAGES = sorted(
     [*(DOCS.parent / name for name in ("README.md", "examples/README.md", "SECURITY.md")), *DOCS.glob("**/*.md")]
 )
