@@ -292,6 +292,39 @@ def test_a_retry_after_is_understood_from_header_and_status():
         assert caught.value.refusal.retry_after == seconds
 
 
+def test_an_answer_without_an_end_is_given_up():
+    with (
+        serving(Script(Say(body=b" " * 100_000))) as script,
+        pytest.raises(UnreachableError, match="larger than 0 MiB"),
+    ):
+        Client(script.access()).ask(Request("/api", most=99_999))
+
+
+def test_of_a_refusal_without_an_end_the_beginning_is_told():
+    with serving(Script(Say(500, body=b"x" * 10_000_000))) as script, pytest.raises(RefusedError) as caught:
+        Client(script.access()).ask(Request("/api"))
+    assert len(str(caught.value)) < 1000
+    long = json.dumps(status(500, "R", "x" * 50_000)).encode()
+    with serving(Script(Say(500, body=long))) as script, pytest.raises(RefusedError) as caught:
+        Client(script.access()).ask(Request("/api"))
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_answer_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr(door, "_COMPLETE", -1.0)
+    drip = Say(lines=(b" ",) * 9, then="hold")
+    with serving(Script(drip)) as script, pytest.raises(UnreachableError, match="is not complete after"):
+        Client(script.access()).ask(Request("/api"))
+
+
+def test_who_waits_is_told_why():
+    told = []
+    with serving(Script(Say(503), Say(503), NODES)) as script:
+        load(script.access(), sleep=lambda _: None, tell=told.append)
+    assert [each.rpartition("; ")[2] for each in told] == ["trying again (2 of 5)", "trying again (3 of 5)"]
+    assert told[0].startswith("test-cluster: the server answered 503")
+
+
 def test_nobody_there_is_one_line():
     script = Script(NODES)
     script.url = f"http://127.0.0.1:{closed_port()}"

@@ -323,3 +323,21 @@ def test_a_plugin_that_does_not_do_is_one_line(write, tmp_path, monkeypatch, *, 
     plugin = Plugin(write, tmp_path, **more).answer(**status)
     with pytest.raises(KubernetesError, match=f'^kubeconfig .*: context "x": exec plugin .*: .*{words}'):
         plugin.credentials.identity()
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exec yes", "printed more than 1 MiB"),
+        ("exec yes >&2", "has not answered for 0 s"),
+        ("sleep 60 & echo; exit", "has not answered for 0 s"),
+        ("exec >&- 2>&-; exec sleep 60", "has not ended for 0 s"),
+    ],
+)
+def test_a_plugin_without_an_end_is_ended(write, tmp_path, monkeypatch, script, words):
+    if words.endswith("0 s"):
+        monkeypatch.setattr("podroutes.inventory.kubernetes.plugin._LIMIT", 0.3)
+    plugin = Plugin(write, tmp_path)
+    plugin.program.write_text(f"#!/bin/sh\n{script}\n")
+    with pytest.raises(KubernetesError, match=words):
+        plugin.credentials.identity()

@@ -3,6 +3,7 @@
 import pytest
 
 from kubernetes.speaking import bookmark, error, event, node, page
+from podroutes.inventory.kubernetes import reflector
 from podroutes.inventory.kubernetes.decode import Refusal
 from podroutes.inventory.kubernetes.lines import LONGEST, lines
 from podroutes.inventory.kubernetes.reflector import PAGE, Reflector
@@ -293,6 +294,37 @@ def test_pages_that_expire_start_over_and_the_second_time_are_asked_for_in_one_p
     assert driver.ask() == "page"
     assert driver.reflector.page(page(node("b")))
     assert driver.names == ["b"]
+
+
+@pytest.mark.parametrize("more", ["same", "other"])
+def test_pages_without_an_end_are_given_up(more):
+    driver = Driver(streaming=False)
+    driver.ask()
+    driver.reflector.page(page(node("a"), more="same"))
+    driver.reflector.page(page(node("a"), more=more))
+    assert "the list does not end" in driver.reflector.error
+    assert not driver.reflector.synced
+    assert driver.ask() == "page 500"
+
+
+def test_nodes_without_an_end_are_given_up(driver, monkeypatch):
+    monkeypatch.setattr(reflector, "_MOST", 2)
+    driver.ask()
+    driver.hear(*(event("ADDED", name) for name in "abc"))
+    assert driver.reflector.error == "the server tells of more than 2 Nodes"
+
+
+@pytest.mark.parametrize("detail", ["retryAfterSeconds", "code"])
+def test_numbers_without_an_end_are_taken_for_none(driver, detail):
+    driver.synced("a").ask()
+    digits = "9" * 5000
+    driver.hear(
+        error(429, "TooManyRequests", retryAfterSeconds=7).replace(
+            b"7" if detail != "code" else b"429", digits.encode()
+        )
+    )
+    assert driver.reflector.delay <= 600
+    driver.hear(bookmark(11).replace(b"11", digits.encode()), event("ADDED", "b", rv=1))
 
 
 def test_told_to_list_anew_it_does_at_once(driver):

@@ -175,6 +175,18 @@ def test_silence_is_a_cut(watching, monkeypatch):
     assert (running.names(), running.names()) == (["a"], ["a", "b"])
 
 
+def test_a_list_that_drips_is_a_cut(watching, monkeypatch):
+    monkeypatch.setattr(watch, "_COMPLETE", -1.0)
+    running = watching(stream(event("ADDED", "a")))
+    assert "the list is not complete after" in running.state(lambda state: state.error).error
+
+
+def test_bytes_without_the_end_of_a_line_are_no_sign_of_life(watching, monkeypatch):
+    monkeypatch.setattr(watch, "SILENCE", -1.0)
+    running = watching(stream(raw=(b" ",)))
+    assert "no complete line for" in running.state(lambda state: state.error).error
+
+
 def test_again_lists_anew_and_tells_even_what_is_the_same(watching):
     running = watching(LISTED)
     assert running.names() == ["a"]

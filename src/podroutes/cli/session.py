@@ -100,7 +100,8 @@ def _read(arguments: argparse.Namespace) -> "Inventory":
     if not arguments.inventory:
         from podroutes.inventory import kubernetes  # noqa: PLC0415, loads HTTP and TLS
 
-        return kubernetes.load(kubernetes.connect(arguments.kubeconfig, arguments.context))
+        access = kubernetes.connect(arguments.kubeconfig, arguments.context)
+        return kubernetes.load(access, tell=lambda text: print(f"podroutes: {text}", file=sys.stderr))
     from podroutes import inventory  # noqa: PLC0415, `remove` needs none
 
     return inventory.load(arguments.inventory)

@@ -24,10 +24,14 @@ _Answer = TypeVar("_Answer")
 NODES = "/api/v1/nodes"
 CONNECT = 10.0  # seconds to a TCP connection and TLS: the other side of the world needs one
 ANSWER = 60.0  # seconds between two pieces of an answer: the API server itself gives up after as long
-SILENCE = 150.0  # seconds without a line on a watch: the server sends a bookmark about every 60
+SILENCE = 90.0  # seconds without a line on a watch: the server sends a bookmark about every 60
 _DEAD = 30  # seconds after which a connection whose other end acknowledges nothing is given up
 _REREAD = 60.0  # seconds that an identity is used before it is asked for again; client-go's for tokens in files
 _BLOCK = 1 << 18  # bytes a read at most
+PAGE = 64 << 20  # bytes of a page of 500 Nodes at most: ten times what they usually are
+LIST = 1 << 30  # bytes of a list in one piece at most: 5,000 Nodes are 70 MB
+_REFUSAL = 1 << 16  # bytes of a refusal that are read: a Status is some hundred
+_COMPLETE = 300.0  # seconds for the whole of an answer that is not a stream: a page takes less than one
 
 # What notices a server that vanished without a word within half a minute, tcp(7); each where the system has it.
 _SOCKET_OPTIONS = tuple(
@@ -66,6 +70,7 @@ class Request(NamedTuple):
     method: str = "GET"
     body: bytes | None = None
     kind: str = "application/json"
+    most: int = 16 << 20  # bytes of the answer; etcd does not store objects of more than 1.5 MiB
 
 
 class Stream:
@@ -79,7 +84,7 @@ class Stream:
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the answer as it comes, at least a byte at a time. Raises UnreachableError when it is cut short."""
-        while block := _guarded(self._access, lambda: self._response.read1(_BLOCK)):
+        while block := _guarded(self._access, lambda: self._response.read1(_BLOCK, decode_content=False)):
             self.bytes += len(block)
             yield block
 
@@ -107,10 +112,28 @@ class Client:
     def ask(self, request: Request) -> bytes:
         """Return the whole answer. Raises RefusedError, UnreachableError, and KubernetesError where there is no identity."""
         response = self._send(request, ANSWER)
+        body = self._body(response, request.most)
+        if len(body) > request.most:
+            raise UnreachableError(f"{self._access.name}: the answer is larger than {request.most >> 20} MiB")
+        return body
+
+    def _body(self, response: "urllib3.BaseHTTPResponse", most: int) -> bytes:
+        """Return the answer, of one larger than MOST bytes a beginning that is larger. Raises UnreachableError."""
+        body, end = bytearray(), time.monotonic() + _COMPLETE
+        whole = False
         try:
-            return _guarded(self._access, response.read)
+            while block := _guarded(self._access, lambda: response.read1(_BLOCK, decode_content=False)):
+                body += block
+                if len(body) > most:
+                    return bytes(body)
+                if time.monotonic() > end:
+                    raise UnreachableError(
+                        f"{self._access.name}: the answer is not complete after {_COMPLETE:.0f} s ({len(body)} bytes)"
+                    )
+            whole = True
         finally:
-            response.release_conn()
+            response.release_conn() if whole else response.close()
+        return bytes(body)
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Stream]:
@@ -130,15 +153,12 @@ class Client:
     def _send(self, request: Request, silence: float) -> "urllib3.BaseHTTPResponse":
         response = self._once(request, silence)
         if response.status == 401 and self._access.credentials.refused():
-            response.drain_conn()
+            response.close()
             self._known = float("-inf")
             response = self._once(request, silence)
         if response.status < 300:
             return response
-        try:
-            body = _guarded(self._access, response.read)
-        finally:
-            response.release_conn()
+        body = self._body(response, _REFUSAL)
         raise RefusedError(self._access, refusal(response.status, body, response.headers.get("Retry-After", "")))
 
     def _once(self, request: Request, silence: float) -> "urllib3.BaseHTTPResponse":

@@ -102,6 +102,8 @@ _EVENT = msgspec.json.Decoder(_Event)
 _ERROR = msgspec.json.Decoder(_ErrorEvent)
 _LIST = msgspec.json.Decoder(_List)
 _STATUS = msgspec.json.Decoder(_Status)
+_LONGEST_WAIT = 3600  # seconds; whoever asks for more means something else
+_LONGEST_MESSAGE = 500  # characters; a Status has a sentence
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -147,7 +149,8 @@ def refusal(status: int, body: bytes, retry_after: str = "") -> Refusal:
     except _BROKEN:  # a proxy in between
         found = _Status(message=body[:200].decode(errors="replace").strip())
     refused = _refusal(found, status)
-    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0  # the API sends no dates
+    digits = retry_after if retry_after.isascii() and retry_after.isdigit() else "0"  # the API sends no dates
+    seconds = float(min(int(digits[:9]), _LONGEST_WAIT))
     return refused._replace(status=status, retry_after=max(seconds, refused.retry_after))
 
 
@@ -161,6 +164,6 @@ def _error_event(line: bytes) -> Refusal:
 def _refusal(status: _Status, code: int) -> Refusal:
     details = status.details or _Details()
     too_new = any(cause.reason == _TOO_NEW for cause in details.causes or ())
-    return Refusal(
-        status.code or code, status.reason, status.message, float(max(0, details.retry_after_seconds)), too_new
-    )
+    seconds = float(min(max(0, details.retry_after_seconds), _LONGEST_WAIT))
+    known = status.code if 100 <= status.code < 600 else code
+    return Refusal(known, status.reason[:_LONGEST_MESSAGE], status.message[:_LONGEST_MESSAGE], seconds, too_new)

@@ -6,7 +6,7 @@ LONGEST = 16 << 20  # bytes; etcd does not store objects of more than 1.5 MiB
 
 
 def lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines that a block of BLOCKS completes, without their ends; what follows the last end is dropped.
+    """Yield the lines that each block of BLOCKS completes, maybe none, without their ends; what follows the last end is dropped.
 
     ValueError where there is no end of a line for very long: that is no watch.
     """
@@ -17,8 +17,8 @@ def lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
         if whole:
             begun.append(whole[0])
             whole[0] = b"".join(begun)
-            yield [line for line in whole if line and not line.isspace()]
             begun, size = [], 0
+        yield [line for line in whole if line and not line.isspace()]
         begun.append(rest)
         size += len(rest)
         if size > LONGEST:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from podroutes.errors import KubernetesError
 from podroutes.inventory import Inventory
 from podroutes.inventory.kubernetes.access import Access
-from podroutes.inventory.kubernetes.client import NODES, Client, RefusedError, Request, UnreachableError
+from podroutes.inventory.kubernetes.client import LIST, NODES, PAGE, Client, RefusedError, Request, UnreachableError
 from podroutes.inventory.kubernetes.reflector import Reflector
 
 _TRIES = 5  # failures in a row; with what the server asks for in between some ten seconds
@@ -20,19 +20,21 @@ def load(
     *,
     chance: Callable[[], float] = random.random,
     sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Inventory:
     """Return all nodes of the cluster, page by page, trying again where that can help.
 
     Raises KubernetesError: that the cluster cannot be asked never looks like a cluster without nodes, and one that has none
-    is an error, too. CHANCE returns numbers in [0, 1), SLEEP waits seconds.
+    is an error, too. CHANCE returns numbers in [0, 1), SLEEP waits seconds, TELL hears of each failure that another try follows.
     """
     client = Client(access)
     reflector = Reflector(access.name, chance, time.monotonic, streaming=False)
     failures = 0
     try:
         while not reflector.synced:
+            query = reflector.request().query
             try:
-                reflector.page(client.ask(Request(NODES, reflector.request().query)))
+                reflector.page(client.ask(Request(NODES, query, most=PAGE if "limit" in query else LIST)))
                 failure = KubernetesError(f"{access.name}: {reflector.error}") if reflector.error else None
             except RefusedError as error:
                 reflector.refused(error.refusal)
@@ -48,6 +50,7 @@ def load(
             failures += 1
             if failures == _TRIES:
                 raise failure
+            tell(f"{failure}; trying again ({failures + 1} of {_TRIES})")
             sleep(min(reflector.delay, _PATIENCE))
     finally:
         client.close()

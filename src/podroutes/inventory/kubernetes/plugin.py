@@ -4,6 +4,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-g
 """
 
 import os
+import selectors
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ from podroutes.inventory.kubernetes.kubeconfig import Plugin
 from podroutes.model.text import escaped, printable
 
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_MOST = 1 << 20  # bytes of what it prints: tokens and certificates are some thousand
+_BLOCK = 1 << 16  # bytes a read, and of its complaints that are kept
+_LONGEST = 500  # characters of a complaint that are told
 _LIMIT = 60.0  # seconds that a plugin may take where nobody is there to answer its questions
 
 
@@ -82,26 +86,60 @@ class PluginCredentials:
         environment = os.environ | {each.name: each.value for each in self._plugin.env or ()}
         environment["KUBERNETES_EXEC_INFO"] = msgspec.json.encode(told).decode()
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [self._plugin.command, *(self._plugin.args or ())],
                 env=environment,
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=None if interactive else subprocess.PIPE,
-                timeout=None if interactive else _LIMIT,
-                check=False,
             )
-        except subprocess.TimeoutExpired:
-            raise KubernetesError(f"{self._place}: has not answered for {_LIMIT:.0f} s") from None
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             hint = f"; {escaped(' '.join(self._plugin.install_hint.split()))}" if self._plugin.install_hint else ""
             raise KubernetesError(f"{self._place}: cannot be run: {why}{hint}") from None
-        if done.returncode:
-            words = (done.stderr or b"").decode(errors="replace").strip().splitlines()
-            why = f": {escaped(words[-1])}" if words else ""
-            raise KubernetesError(f"{self._place}: failed with status {done.returncode}{why}")
-        return done.stdout
+        try:
+            said, complaint = self._hear(process, None if interactive else time.monotonic() + _LIMIT)
+        finally:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+        if process.returncode:
+            words = complaint.decode(errors="replace").strip().splitlines()
+            why = f": {escaped(words[-1][:_LONGEST])}" if words else ""
+            raise KubernetesError(f"{self._place}: failed with status {process.returncode}{why}")
+        return said
+
+    def _hear(self, process: "subprocess.Popen[bytes]", end: float | None) -> tuple[bytes, bytes]:
+        """Return what PROCESS printed, and the end of what it complained of; KubernetesError where it is endless or END passes."""
+        said, complaint = bytearray(), b""
+        with selectors.DefaultSelector() as selector:
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                left = end - time.monotonic() if end is not None else None
+                ready = selector.select(left) if left is None or left > 0 else []
+                if not ready:
+                    raise KubernetesError(f"{self._place}: has not answered for {_LIMIT:.0f} s")
+                for key, _ in ready:
+                    data = os.read(key.fd, _BLOCK)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is process.stdout:
+                        said += data
+                    else:
+                        complaint = (complaint + data)[-_BLOCK:]
+                if len(said) > _MOST:
+                    raise KubernetesError(
+                        f"{self._place}: printed more than {_MOST >> 20} MiB, and no credential is so long"
+                    )
+        try:
+            process.wait(end - time.monotonic() if end is not None else None)
+        except subprocess.TimeoutExpired:
+            raise KubernetesError(f"{self._place}: has not ended for {_LIMIT:.0f} s") from None
+        return bytes(said), complaint
 
     def _understood(self, said: bytes) -> Identity:
         try:

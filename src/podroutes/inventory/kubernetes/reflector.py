@@ -24,7 +24,8 @@ _SOUND = 30.0  # seconds that a connection has to live to count as sound again
 _FIRST = 0.5  # seconds, doubled with every failure in a row
 _LONGEST = 30.0  # seconds; both much as in client-go's reflector
 _LONGEST_WISH = 300.0  # seconds of a Retry-After that are honoured: it might be a mistake
-_MUTE = 100.0  # seconds of a watch without a single line, although a bookmark comes about every 60: nobody is behind it
+_MUTE = 85.0  # seconds of a watch without a single line, although a bookmark comes about every 60: nobody is behind it
+_MOST = 200_000  # Nodes; Kubernetes is made for 5,000, and whatever tells of more has no end
 _STUBBORN = 3  # failures in a row without any progress after which the way of asking is changed
 
 
@@ -84,6 +85,11 @@ class Reflector:
         query = {"limit": str(PAGE)} if self._paged else {}
         return Request(query | ({"continue": self._more} if self._more else {}), stream=False)
 
+    @property
+    def listing(self) -> bool:
+        """Whether a list has begun and its end was not seen."""
+        return self._coming is not None
+
     def page(self, body: bytes) -> bool:
         """Take a page in; return whether the nodes are news."""
         coming = self._coming
@@ -95,8 +101,13 @@ class Reflector:
             self._restart()
             self._fail(str(error))
             return False
+        before = len(coming)
         for uid, node in page.nodes:
             coming.put(uid, node)
+        if page.more and (len(coming) == before or len(coming) > _MOST):
+            self._restart()
+            self._fail(f"the list does not end: a page without a new Node after {before} Nodes, and it is to go on")
+            return False
         self.error, self.delay, self._more = "", 0.0, page.more
         return False if page.more else self._listed(coming, page.resource_version)
 
@@ -112,7 +123,12 @@ class Reflector:
             self.refused(event)
             return None
         if isinstance(event, decode.Change):
-            news = (self.table if self._coming is None else self._coming).take(event)  # an empty table is false
+            table = self.table if self._coming is None else self._coming  # an empty one is false
+            news = table.take(event)
+            if len(table) > _MOST:
+                self._restart()
+                self._fail(f"the server tells of more than {_MOST} Nodes")
+                return None
             if self._coming is not None:
                 return False
             self.history += _lower(event.resource_version, self._newest)
@@ -213,4 +229,7 @@ class Reflector:
 
 def _lower(version: str, before: str) -> bool:
     """Whether VERSION is older than BEFORE: they are numbers of one count wherever etcd is behind the server."""
-    return version.isdecimal() and before.isdecimal() and int(version) < int(before)
+    if not (version.isascii() and version.isdecimal() and before.isascii() and before.isdecimal()):
+        return False
+    old, new = version.lstrip("0"), before.lstrip("0")  # compared as text: whatever a server says, it has no length
+    return (len(old), old) < (len(new), new)

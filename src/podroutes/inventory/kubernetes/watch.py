@@ -9,11 +9,12 @@ from typing import NamedTuple
 from podroutes.errors import KubernetesError
 from podroutes.inventory import Inventory
 from podroutes.inventory.kubernetes.access import Access
-from podroutes.inventory.kubernetes.client import NODES, Client, RefusedError, Request, Stream
+from podroutes.inventory.kubernetes.client import LIST, NODES, PAGE, SILENCE, Client, RefusedError, Request, Stream
 from podroutes.inventory.kubernetes.lines import lines
 from podroutes.inventory.kubernetes.reflector import Counts, Reflector
 from podroutes.model.text import escaped
 
+_COMPLETE = 600.0  # seconds for a streaming list: 5,000 Nodes take one, over a slow line a minute
 _NEWS = 5.0  # seconds between two reports of nothing but counters: a cluster's heartbeats come many times a second
 
 
@@ -109,7 +110,7 @@ class NodeWatch:
 
     def _ask(self) -> None:
         query, streaming = self._reflector.request()
-        request = Request(NODES, query)
+        request = Request(NODES, query, most=PAGE if "limit" in query else LIST)
         if not streaming:
             body = self._client.ask(request)
             news = self._reflector.page(body)
@@ -131,8 +132,13 @@ class NodeWatch:
         """Take in what STREAM says until it ends or is of no more use."""
         before = 0
         take = self._reflector.line
+        began = heard = self._clock()
         try:
             for batch in lines(stream.blocks()):
+                now = self._clock()
+                if batch:
+                    heard = now
+                self._progress(now - heard, now - began)
                 verdicts = []
                 for line in batch:
                     verdicts.append(take(line))
@@ -146,6 +152,13 @@ class NodeWatch:
         except ValueError as error:
             self._reflector.cut(str(error))
         self._heard(0, news=False)
+
+    def _progress(self, silence: float, took: float) -> None:
+        """Raise ValueError where bytes come and lead nowhere: SILENCE seconds without a line, TOOK since the request."""
+        if silence > SILENCE:
+            raise ValueError(f"no complete line for {silence:.0f} s")
+        if self._reflector.listing and took > _COMPLETE:
+            raise ValueError(f"the list is not complete after {took:.0f} s")
 
     def _heard(self, size: int, *, news: bool) -> None:
         """Publish what is new, and report."""
