@@ -28,6 +28,10 @@ class Meddled:
             assert not self.kernel.apply([self.theirs.pop(0)])
         return self.kernel.apply(changes)
 
+    def taken_over(self):
+        """Return what the kernel says."""
+        return self.kernel.taken_over()
+
 
 @pytest.fixture(params=["memory", "linux"])
 def kernel(request):

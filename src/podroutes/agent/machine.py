@@ -22,7 +22,7 @@ from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.lasting import Ledger
-from podroutes.model.plan import Change, Plan
+from podroutes.model.plan import Change, Plan, TakenOver
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
 from podroutes.persist import carry
@@ -63,6 +63,7 @@ class Machine:
         self._prompt: Prompt | None = None  # what the last pass knew
         self._may_hurry = True
         self._known: Known | None = None  # the verdict on the nodes of the last pass
+        self.taken_over: tuple[TakenOver, ...] = ()  # routes of others that the last pass displaced
         self._held: tuple[Route, ...] = ()  # what the last pass held
         self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
@@ -187,6 +188,7 @@ class Machine:
         except PersistError as error:  # a route in the kernel is worth more than one that lasts
             failures, files = {"files": str(error)}, ()
         refused = refusals(tuple(changes), self._kernel.apply(changes))
+        self.taken_over = self._kernel.taken_over()
         failures |= {str(changes[position].route.dst): why for position, why in refused.items()}
         return failures | {files[position].file.path: why for position, why in carry.after(root, files).items()}
 

@@ -108,6 +108,8 @@ class Record:
         before, plan = self.status, found.plan
         self.first_pass = not before.last_pass
         self._changed("changed", found.done)
+        for displaced in self._machine.taken_over:
+            self._log("warning", "route displaced", message=iproute.taken_over(displaced))
         self._problems(before.problems, plan.problems)
         for what, why in found.failures.items():
             if before.failures.get(what) != why:

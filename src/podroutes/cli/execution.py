@@ -9,7 +9,7 @@ from podroutes.core.rounds import Done, joined, raced
 from podroutes.kernel import Kernel
 from podroutes.model.plan import Outcome, Plan
 from podroutes.persist import backend, carry
-from podroutes.views import data, report
+from podroutes.views import data, iproute, report
 
 _AGAIN = 2  # more plans when others change routes meanwhile; whoever does it all the time is not to be outrun
 
@@ -65,5 +65,7 @@ def _do(plan: Plan, kernel: Kernel) -> tuple[Done, bool]:
         carry.check(root, files)
         carry.before(root, files)
     refused = kernel.apply(plan.changes)
+    for each in kernel.taken_over():
+        print(f"podroutes: {iproute.taken_over(each)}", file=sys.stderr)
     outcome = Outcome(refusals(plan.changes, refused), carry.after(root, files))
     return Done(plan, outcome), raced(refused.values())

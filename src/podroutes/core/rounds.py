@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeVar
 from podroutes.model.lasting import FileChange
 from podroutes.model.plan import Change, Outcome, Plan, Refusal
 
-# What the kernel says of a change that was made for another table: it is there already, it is gone; rtnetlink(7).
-_RACES = {errno.EEXIST, errno.ENOENT, errno.ESRCH}
+# What is said of a change that was made for another table: it is there already, it is gone, nobody knows; rtnetlink(7).
+_RACES = {errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.ESTALE}
 _Item = TypeVar("_Item")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from podroutes.model.fib import Fib
-from podroutes.model.plan import Change, Refusal
+from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import Route
 
 
@@ -24,5 +24,9 @@ class Kernel(Protocol):
     def apply(self, changes: Sequence[Change]) -> dict[int, Refusal]:
         """Carry out CHANGES in order; return why, by position, for those that were refused. One failure stops no other.
 
-        An ``add`` of what exists is refused with EEXIST, a ``replace`` of what is gone with ENOENT, a ``delete`` with ESRCH.
+        An ``add`` of what exists is refused with EEXIST, a ``replace`` of what is gone with ENOENT, a ``delete`` with ESRCH. So is
+        a ``replace`` with EEXIST where another route stands by now than the one that the change says it was.
         """
+
+    def taken_over(self) -> tuple[TakenOver, ...]:
+        """Return the routes of others that replaces displaced since the last call, all the same."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from podroutes.model.address import Address
 from podroutes.model.fib import Fib, IfAddress, Link, PlainRoutes
-from podroutes.model.plan import Change, Refusal
+from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, SCOPE_LINK, NextHop, Route
 
 _KERNEL = 2  # RTPROT_KERNEL
@@ -58,6 +58,10 @@ class MemoryKernel:
         refused = ((position, self._carry_out(change)) for position, change in enumerate(changes))
         return {position: why for position, why in refused if why}
 
+    def taken_over(self) -> tuple[TakenOver, ...]:
+        """Return nothing: nobody comes between a look and a write here."""
+        return ()
+
     def set_link(self, name: str, *, up: bool = True, carrier: bool = True) -> None:
         """Change a link's state. Down takes its routes along, without a word; a lost carrier only flags them."""
         self.links[name] = self.links[name]._replace(up=up, carrier=up and carrier)
@@ -89,6 +93,9 @@ class MemoryKernel:
             return None
         if not twins:
             return Refusal(errno.ENOENT, "No such file or directory")
+        there = self.routes[twins[0]]
+        if change.was and _identity(there) not in (_identity(change.was), _identity(route)):
+            return Refusal(errno.EEXIST, "another route stands there by now")
         self.routes[twins[0]] = route  # whoever made it
         return None
 
@@ -135,6 +142,10 @@ def _connected(address: IfAddress) -> Route:
 
 def _key(route: Route) -> tuple[object, ...]:
     return route.table, route.dst, route.tos, route.metric
+
+
+def _identity(route: Route) -> tuple[object, ...]:
+    return route.protocol, route.kind, *_ways(route)
 
 
 def _ways(route: Route) -> list[tuple[Address | None, str | None]]:

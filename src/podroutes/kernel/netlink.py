@@ -10,8 +10,11 @@ from itertools import chain
 from typing import Self, TypeVar
 
 from podroutes.errors import KernelError
+from podroutes.kernel.listening import RECEIVE_BUFFER
+from podroutes.kernel.meanwhile import Meanwhile
+from podroutes.kernel.replacing import Replacing, kept, positions
 from podroutes.model.fib import Fib, Link
-from podroutes.model.plan import Change, Refusal
+from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, Route
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl import links
@@ -20,7 +23,6 @@ from podroutes.rtnl.encode import encode, routes_request
 from podroutes.rtnl.message import MessageDump, answer, messages
 
 BATCH = 128  # an answer takes 832 bytes of receive buffer, of which the default 212,992 hold 256; larger gains nothing
-RECEIVE_BUFFER = 4 << 20  # asked for; more than net.core.rmem_max needs CAP_NET_ADMIN
 _READ = 1 << 16  # a dump comes in pieces of at most 32 KiB (netlink_recvmsg())
 _DUMP_TRIES = 8  # a table that changes under every one of them is not going to hold still
 _Dump = TypeVar("_Dump", MessageDump, RouteDump)
@@ -35,6 +37,8 @@ class NetlinkKernel:
         self.messages = 0
         self._seq = 0
         self._indexes: dict[str, int] = {}
+        self._meanwhile: Meanwhile | None = None  # since the last snapshot
+        self._taken_over: list[TakenOver] = []
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         except OSError as error:
@@ -59,11 +63,14 @@ class NetlinkKernel:
         return port
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the sockets."""
         self._socket.close()
+        self._listen(None)
 
     def snapshot(self) -> Fib:
         """Read links, addresses and the main table, one dump each (routes: one an IP version)."""
+        with suppress(OSError):
+            self._listen(Meanwhile())
         found = self._links()
         names = {link.ifindex: link.name for link in found}
         dump = self._dump(MessageDump(nl.RTM_NEWADDR), links.addresses_request)
@@ -87,11 +94,55 @@ class NetlinkKernel:
         """Carry out CHANGES in order; return why, by position, for those that were refused."""
         if changes and not self._indexes:
             self._links()
+        meanwhile, self._meanwhile = self._meanwhile, None
+        try:
+            if meanwhile and any(change.action == "replace" and change.was for change in changes):
+                return self._apply_carefully(changes, meanwhile)
+        finally:
+            if meanwhile:
+                meanwhile.close()
+        return self._apply(changes)
+
+    def taken_over(self) -> tuple[TakenOver, ...]:
+        """Return the routes of others that replaces displaced since the last call, all the same."""
+        found, self._taken_over = tuple(self._taken_over), []
+        return found
+
+    def _apply(self, changes: Sequence[Change], after: Callable[[], object] = lambda: None) -> dict[int, Refusal]:
+        """Carry out CHANGES in order, and do AFTER each batch."""
         refused: dict[int, Refusal] = {}
         for first in range(0, len(changes), BATCH):
             batch = changes[first : first + BATCH]
             refused.update((first + offset, why) for offset, why in self._batch(batch).items())
+            after()
         return refused
+
+    def _apply_carefully(self, changes: Sequence[Change], meanwhile: Meanwhile) -> dict[int, Refusal]:
+        """Carry out CHANGES, some of them replaces, made from a table that was read when MEANWHILE began."""
+        replacing = Replacing(changes, meanwhile, self.port, {index: name for name, index in self._indexes.items()})
+        refused = replacing.late()
+        rest = kept(len(changes), refused)
+        refused |= positions(self._apply([changes[position] for position in rest], replacing.listen), rest)
+        refused |= replacing.settle(self._ask)
+        self._taken_over += replacing.taken_over
+        return refused
+
+    def _ask(self, build: Callable[[int], bytes]) -> Refusal | None:
+        """Send the request that BUILD makes of its sequence number; return why it was refused."""
+        seq = self._next(1)
+        self._send(build(seq))
+        for datagram in self._answers():
+            for said in messages(datagram):
+                if said.type == nl.NLMSG_ERROR and said.seq == seq:
+                    found = answer(datagram, said)
+                    return Refusal(found.errno, found.text or os.strerror(found.errno)) if found.errno else None
+        return Refusal(errno.ENOBUFS, "the kernel's answer was lost")
+
+    def _listen(self, meanwhile: Meanwhile | None) -> None:
+        """Listen from now on, or no more."""
+        before, self._meanwhile = self._meanwhile, meanwhile
+        if before:
+            before.close()
 
     def _links(self) -> tuple[Link, ...]:
         dump = self._dump(MessageDump(nl.RTM_NEWLINK), links.links_request)

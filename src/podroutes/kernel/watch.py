@@ -1,20 +1,17 @@
 """What others do to this machine's routes, links and addresses, as the kernel announces it: hints, for the scan is the truth."""
 
 import errno
-import socket
 import struct
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple, Self
 
 from podroutes.errors import KernelError
-from podroutes.kernel.netlink import RECEIVE_BUFFER
+from podroutes.kernel.listening import READ, listener, program_of
 from podroutes.model.address import Prefix
 from podroutes.model.route import Route
-from podroutes.rtnl import constants as nl
 from podroutes.rtnl.notice import GROUPS, notices
 
-_READ = 1 << 16
+__all__ = ["Heard", "KernelWatch", "program_of"]
+
 _MOST = 512  # datagrams a call, so that a flood of other people's routes leaves time for our own work
 
 
@@ -43,14 +40,7 @@ class KernelWatch:
     def __init__(self, own_port: int) -> None:
         self._own_port = own_port
         try:
-            self._socket = socket.socket(
-                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
-            )
-            with suppress(OSError):  # SO_RCVBUFFORCE
-                self._socket.setsockopt(socket.SOL_SOCKET, 33, RECEIVE_BUFFER)
-            self._socket.bind((0, 0))
-            for group in GROUPS:
-                self._socket.setsockopt(nl.SOL_NETLINK, nl.NETLINK_ADD_MEMBERSHIP, group)
+            self._socket = listener(GROUPS)
         except OSError as error:
             raise KernelError(f"cannot listen to the kernel: {error.strerror}") from error
 
@@ -72,7 +62,7 @@ class KernelWatch:
         meddled = surroundings = overflow = False
         for _ in range(_MOST):
             try:
-                found = list(notices(self._socket.recv(_READ), names))
+                found = list(notices(self._socket.recv(READ), names))
             except BlockingIOError:
                 return Heard(tuple(lost), frozenset(came), frozenset(touched), meddled, surroundings, overflow)
             except (OSError, struct.error) as error:
@@ -91,10 +81,3 @@ class KernelWatch:
                     elif notice.route:
                         lost.append((notice.route, notice.port))
         return Heard(tuple(lost), frozenset(came), frozenset(touched), meddled, surroundings, overflow, more=True)
-
-
-def program_of(port: int) -> str:
-    """Return the program behind a netlink port, which usually is its process id; "" where that cannot be told."""
-    with suppress(OSError):
-        return Path(f"/proc/{port}/comm").read_text(errors="replace").strip() if 0 < port < 1 << 22 else ""
-    return ""

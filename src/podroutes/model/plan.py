@@ -75,6 +75,17 @@ class Outcome(NamedTuple):
         return len(self.routes) + len(self.files)
 
 
+class TakenOver(NamedTuple):
+    """A route of somebody else that a replace of ours displaced, as it was made after our look at the table.
+
+    ``program`` made it, as far as that can be told; ``failure`` is why it could not be put back, "" when it was.
+    """
+
+    route: Route
+    program: str
+    failure: str = ""
+
+
 class Refusal(NamedTuple):
     """Why the kernel did not carry out a change: ``errno``, and its extended ACK text or else what strerror(3) says."""
 

@@ -1,6 +1,6 @@
 """Routes the way ip-route(8) prints and takes them."""
 
-from podroutes.model.plan import Plan
+from podroutes.model.plan import Plan, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, Route, protocol_name
 from podroutes.model.text import escaped
 
@@ -36,6 +36,13 @@ def line(route: Route) -> str:
         f"metric {route.metric}" if route.metric else "",
     ]
     return " ".join(filter(None, words))
+
+
+def taken_over(found: TakenOver) -> str:
+    """Return which route of whom a replace of ours displaced, and what became of it."""
+    who = escaped(found.program) or "somebody else"
+    end = f"it cannot be put back: {found.failure}" if found.failure else "it was put back"
+    return f"{who} put {line(found.route)} there between our look at the table and our write; {end}"
 
 
 def script(plan: Plan) -> str:
