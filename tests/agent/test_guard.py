@@ -80,8 +80,8 @@ def test_4900_deleted_events_within_26_seconds_are_held_and_go_when_none_has_ret
     server, agent = begin(4900)
     for number in range(1, 4901):
         server.leave(number)
-        if number % 100 == 0:
-            agent.clock += 26 / 49
+        if number % 350 == 0:
+            agent.clock += 26 / 14
             agent.hear_together()
     assert len(agent.held) == len(agent.routed) >= 4900 * 2 // 3
     assert agent.guard.holds == 1

@@ -28,7 +28,7 @@ nodes:
 LINUX_ONLY = {
     "agent/notify.py",
     "kernel/netlink.py",
-    "kernel/watch.py",
+    "kernel/listening.py",
     "lab/api/server.py",
     "lab/pinging.py",
     "lab/registry.py",

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from persist.test_whole import ALONE, MOVED, SEED, Worker
-from podroutes.cli import execution
+from podroutes.cli import execution, session
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Change
 from podroutes.persist import BACKENDS
@@ -25,7 +25,7 @@ class Mortal(Worker):
         self.kernel = NetlinkKernel()
         for name in ("systemd/netif/links", "NetworkManager/devices"):
             self.root.path(f"/run/{name}/2").rename(self.root.path(f"/run/{name}/{ifindex}"))
-        monkeypatch.setattr(execution, "Root", lambda: self.root)
+        monkeypatch.setattr(session, "root", lambda: self.root)
 
     def run(self, nodes, backend):
         """Do what the command does."""

@@ -5,6 +5,7 @@ is held: shown, and not deleted. The ten minutes are remembered, so that a third
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from podroutes.core.vanishing import Leaving, vanishing
@@ -68,7 +69,7 @@ class Run(NamedTuple):
         return Verdict(gone, {}, held_problem(gone, len(found.standing), earlier, self.cluster.source, self.advice))
 
 
-def recent(earlier: Iterable[Deleted], standing: frozenset[Prefix], now: float) -> tuple[Deleted, ...]:
+def recent(earlier: Iterable[Deleted], standing: AbstractSet[tuple[int, int, int]], now: float) -> tuple[Deleted, ...]:
     """Return those of EARLIER that still count NOW: of the last ten minutes, and not STANDING again.
 
     One from the future was written under another clock, and counts.

@@ -40,8 +40,8 @@ def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:
     going: list[Change] = []
     for change in plan.changes:
         (going if change.action == "delete" and change.route.dst in verdict.held else changes).append(change)
-    there = {change.route.dst for change in going}
-    going += [Change("delete", route) for route in found.routes if route.dst in verdict.held.keys() - there]
+    alone = verdict.held.keys() - {change.route.dst for change in going}  # in files, or taken along by a link
+    going += [Change("delete", route) for route in found.routes if route.dst in alone]
     held = tuple(sorted((_of(each, verdict.held[each.route.dst]) for each in going), key=in_order))
     problems = (*plan.problems, verdict.problem) if verdict.problem else plan.problems
     return planned._replace(plan=plan._replace(changes=tuple(changes), problems=problems, held=held))

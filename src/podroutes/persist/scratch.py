@@ -30,7 +30,10 @@ def _locked() -> tuple[Path, int]:
     """Return a new directory and its lock. Another run may sweep it before it is locked: then there is another one."""
     while True:
         directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if directory.is_dir():
             return directory, lock
