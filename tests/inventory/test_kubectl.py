@@ -68,7 +68,7 @@ def test_a_list_that_is_not_one_of_nodes_is_refused_naming_the_item(write, chang
     [
         (
             {"kind": "Pod", "metadata": {"name": "a"}},
-            'nodes: is a "Pod", wanted a NodeList, a List or a Node; see kubectl get nodes',
+            'nodes: is a "Pod", wanted a NodeList, a List or a Node: `kubectl get nodes -o json`',
         ),
         ({"apiVersion": "v1"}, "nodes: has no items; wanted what kubectl get nodes prints"),
         ({"kind": "List"}, "nodes: has no items; wanted what kubectl get nodes prints"),

@@ -12,7 +12,7 @@ def inventory(parser: Parser) -> None:
         "-i",
         "--inventory",
         metavar="PATH",
-        help="the nodes: podroutes YAML or JSON, machines.txt, or what `kubectl get nodes -o json` prints; - is standard input",
+        help="the nodes: podroutes YAML or JSON, machines.txt, what `kubectl get nodes -o json` prints, or an Ansible inventory; - is standard input",
     )
     parser.add_argument(
         "--kubernetes",

@@ -1,10 +1,13 @@
-"""The inventory door: which nodes there are, read from a file in one of three formats that its content tells apart.
+"""The inventory door: which nodes there are, read from a file in one of four formats that its content tells apart.
 
 A reader for each format yields raw nodes, strings with their place; one parser makes them Node values (``nodes``).
 
 - ``own``: podroutes' own YAML or JSON;
 - ``machines``: machines.txt of Kubernetes The Hard Way;
-- ``kubectl_json``, ``kubectl_yaml``: what ``kubectl get nodes -o json`` or ``-o yaml`` prints.
+- ``kubectl_json``, ``kubectl_yaml``: what ``kubectl get nodes -o json`` or ``-o yaml`` prints;
+- ``ansible``: an Ansible inventory, INI or YAML, whose hosts have ``pod_cidr``.
+
+What other programs write for other uses is recognised by its beginning, and answered with what to do (``foreign``).
 """
 
 import re
@@ -25,6 +28,13 @@ _YAML = re.compile(
 )  # a key, or what can begin a value
 _MACHINE = re.compile(rb"[0-9A-Fa-f]*+[.:]|$")  # an address, or comments beyond the head
 _KUBERNETES = frozenset({b"apiVersion", b"items", b"kind", b"metadata", b"spec", b"status"})  # no key of ours
+
+
+# What may begin another program's file; a closer look is taken where one of these does.
+_FOREIGN = re.compile(rb'NAME[ \t]|\{\s*+"[\w-]++"\s*+:\s*+\{|[A-Za-z_"][\w "-]*+[=,;]')
+_ANSIBLE = re.compile(
+    rb"\[[A-Za-z_]|(?!(?:nodes|cluster|apiVersion|kind|items):)[\w-]++[ \t]*+:[ \t]*+\r?\n|[\w.-]++[ \t][^\n=]*+="
+)
 
 
 class Inventory(NamedTuple):
@@ -65,6 +75,8 @@ def _read(source: Source) -> RawInventory:
     start = noise.end() if noise else 0
     if start == len(source.head) < CHUNK:  # nothing but comments
         return RawInventory(())
+    if found := _read_others(source, start):
+        return found
     if b"#" not in source.head[:start] and (json := _JSON.match(source.head, start)):  # with a comment it is YAML
         if json[1] in _KUBERNETES:
             from podroutes.inventory import kubectl_json  # noqa: PLC0415 - each format pays for its own parser
@@ -82,8 +94,36 @@ def _read(source: Source) -> RawInventory:
 
         return own.read(source, yamltext.yaml_events(source, source.text()))
     if _MACHINE.match(source.head, start):
-        from podroutes.inventory import machines  # noqa: PLC0415
+        from podroutes.inventory import foreign, machines  # noqa: PLC0415
 
+        foreign.refuse_hosts(source)
         return machines.read(source)
+    raise _unknown(source, start)
+
+
+def _unknown(source: Source, start: int) -> InventoryError:
+    from podroutes.inventory import foreign  # noqa: PLC0415 - only for a mistake
+
     line = source.head.count(b"\n", 0, start) + 1
-    raise source.error("is neither YAML nor JSON nor a machine (IPV4 FQDN HOST [POD_SUBNET])", line)
+    text = source.head[start:].partition(b"\n")[0].decode(errors="replace")
+    what = "is neither YAML nor JSON nor a machine (IPV4 FQDN HOST [POD_SUBNET])"
+    return foreign.placeholder(source, text, line) or source.error(what, line)
+
+
+def _read_others(source: Source, start: int) -> RawInventory | None:
+    """Read Ansible's INI or YAML; None where it is neither. InventoryError for what another program wrote for another use."""
+    if _FOREIGN.match(source.head, start):
+        from podroutes.inventory import foreign  # noqa: PLC0415 - only for a mistake
+
+        foreign.refuse_kind(source, start)
+    if not _ANSIBLE.match(source.head, start):
+        return None
+    from podroutes.inventory import ansible  # noqa: PLC0415 - each format pays for its own parser
+
+    if ansible.INI.match(source.head, start):
+        return ansible.read_ini(source)
+    if ansible.YAML.match(source.head, start):
+        from podroutes.inventory import yamltext  # noqa: PLC0415
+
+        return ansible.read_yaml(source, yamltext.yaml_events(source, source.text()))
+    return None

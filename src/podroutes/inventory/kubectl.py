@@ -14,8 +14,12 @@ _LISTS = ("List", "NodeList")  # kubectl prints the first, the API server answer
 
 def check_list(source: Source, kind: str | None, *, items: bool) -> None:
     """Raise InventoryError when a document of KIND, with or without the key ``items``, is no list of Nodes."""
+    if kind == "Config":
+        from podroutes.inventory.foreign import kubeconfig  # noqa: PLC0415 - only for a mistake
+
+        raise kubeconfig(source)
     if kind and kind not in _LISTS:
-        raise source.error(f"is a {printable(kind)}, wanted a NodeList, a List or a Node; see kubectl get nodes")
+        raise source.error(f"is a {printable(kind)}, wanted a NodeList, a List or a Node: `kubectl get nodes -o json`")
     if not items:
         raise source.error("has no items; wanted what kubectl get nodes prints")
 

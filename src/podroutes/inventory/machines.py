@@ -25,6 +25,11 @@ def _nodes(source: Source) -> Iterator[RawNode]:
         fields = (line.partition("#")[0] if "#" in line else line).split()
         if not fields:
             continue
+        if not 3 <= len(fields) <= 4 or fields[0][0] in "<$xX":
+            from podroutes.inventory.foreign import placeholder  # noqa: PLC0415 - only for a mistake
+
+            if error := placeholder(source, line.strip(), number):
+                raise error
         if not 3 <= len(fields) <= 4:
             raise source.error(f"{_fields(len(fields))}, {_WANTED}: {printable(' '.join(fields))}", number)
         name = fields[2]

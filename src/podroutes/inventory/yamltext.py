@@ -58,11 +58,19 @@ def yaml_events(source: Source, text: str) -> Iterator[Event]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(filter(None, (error.context, error.problem)))
+        what = _tab(text, mark) or what
         raise source.error(f"is not valid YAML: {what}", mark.line + 1 if mark else None) from None
     except yaml.YAMLError:  # ReaderError: a character that YAML forbids
         found = yaml.reader.Reader.NON_PRINTABLE.search(text)
         what, at = (printable(found[0]), text.count("\n", 0, found.start()) + 1) if found else ("a character", None)
         raise source.error(f"is not valid YAML: {what} is not allowed", at) from None
+
+
+def _tab(text: str, mark: Any) -> str:
+    """Return what to say where a tab stands at MARK, "" where none does."""
+    lines = text.split("\n")
+    found = mark and mark.line < len(lines) and lines[mark.line][: mark.column + 1].endswith("\t")
+    return "a tab character; indent with spaces" if found else ""
 
 
 def _refuse_indirection(source: Source, event: Any, line: int) -> None:
