@@ -207,8 +207,10 @@ def test_a_name_that_contradicts_our_address_is_not_believed(kernel, tmp_path):
 
 def test_which_of_two_nodes_we_are_is_not_guessed(kernel, tmp_path):
     machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+    twins = node("worker-0 192.168.8.29 10.200.9.0/24"), node("worker-0 192.168.8.28 10.200.0.0/24")
     with pytest.raises(IdentityError, match="more than one node"):
-        machine.reconcile(view(SEED._replace(nodes=(*SEED.nodes, node("worker-0 192.168.8.29 10.200.9.0/24")))), 0)
+        machine.reconcile(view(SEED._replace(nodes=(*SEED.nodes[1:], *twins))), 0)
+    machine.reconcile(view(SEED._replace(nodes=(*SEED.nodes, twins[0]))), 0)
 
 
 @pytest.mark.parametrize("deleted_first", [True, False])

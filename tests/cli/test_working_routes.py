@@ -47,30 +47,26 @@ def ours(worker):
     return lambda: worker.show("route show proto 107")
 
 
-def kept(text, reason, *, name):
-    """Return one corrupted inventory, expected to lose a working route today for REASON."""
-    return pytest.param(text, id=name, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
+def kept(text, *, name):
+    """Return one corrupted inventory."""
+    return pytest.param(text, id=name)
 
 
-MISSPELT = "a node whose podCIDR is misspelt counts as one without pods: its route is deleted, with a warning"
-NO_ADDRESS = "a node whose address cannot be read counts as one without address: its route is deleted"
-UNREADABLE = "a podCIDR that cannot be read counts as none: the node's route is deleted"
 CORRUPTED = [
-    kept(GOOD.replace("podCIDR: 10.200.1.", "podcidr: 10.200.1."), MISSPELT, name="podcidr"),
-    kept(GOOD.replace("podCIDR: 10.200.1.", "podCidr: 10.200.1."), MISSPELT, name="podCidr"),
-    kept(GOOD.replace("podCIDR: 10.200.1.", "pod_cidr: 10.200.1."), MISSPELT, name="pod_cidr"),
-    kept(GOOD.replace("podCIDR: 10.200.1.", "podCDIRs: 10.200.1."), MISSPELT, name="podCDIRs"),
-    kept(GOOD.replace("internalIP: 192.168.8.21", "ip: 192.168.8.21"), NO_ADDRESS, name="ip"),
-    kept(GOOD.replace("internalIP: 192.168.8.21", "internalIp: 192.168.8.21"), NO_ADDRESS, name="internalIp"),
-    kept(GOOD.replace("internalIP: 192.168.8.21", "address: 192.168.8.21"), NO_ADDRESS, name="address"),
-    kept(GOOD.replace("192.168.8.21", "192.168.8.21/24"), NO_ADDRESS, name="an address with a prefix length"),
-    kept(GOOD.replace("192.168.8.21", "192.168.8.021"), NO_ADDRESS, name="an address with a leading zero"),
-    kept(GOOD.replace("10.200.1.0/24", "10.200.1.0/244"), UNREADABLE, name="a prefix length that is too long"),
-    kept(GOOD.replace("10.200.1.0/24", "10.200.1.7/24"), UNREADABLE, name="host bits"),
-    kept(GOOD.replace("10.200.1.0/24", "10.200.l.0/24"), UNREADABLE, name="a letter for a digit"),
+    kept(GOOD.replace("podCIDR: 10.200.1.", "podcidr: 10.200.1."), name="podcidr"),
+    kept(GOOD.replace("podCIDR: 10.200.1.", "podCidr: 10.200.1."), name="podCidr"),
+    kept(GOOD.replace("podCIDR: 10.200.1.", "pod_cidr: 10.200.1."), name="pod_cidr"),
+    kept(GOOD.replace("podCIDR: 10.200.1.", "podCDIRs: 10.200.1."), name="podCDIRs"),
+    kept(GOOD.replace("internalIP: 192.168.8.21", "ip: 192.168.8.21"), name="ip"),
+    kept(GOOD.replace("internalIP: 192.168.8.21", "internalIp: 192.168.8.21"), name="internalIp"),
+    kept(GOOD.replace("internalIP: 192.168.8.21", "address: 192.168.8.21"), name="address"),
+    kept(GOOD.replace("192.168.8.21", "192.168.8.21/24"), name="an address with a prefix length"),
+    kept(GOOD.replace("192.168.8.21", "192.168.8.021"), name="an address with a leading zero"),
+    kept(GOOD.replace("10.200.1.0/24", "10.200.1.0/244"), name="a prefix length that is too long"),
+    kept(GOOD.replace("10.200.1.0/24", "10.200.1.7/24"), name="host bits"),
+    kept(GOOD.replace("10.200.1.0/24", "10.200.l.0/24"), name="a letter for a digit"),
     kept(
         GOOD.replace("podCIDR: 10.200.1.0/24", "podcidr: 10.200.1.0/24").replace("192.168.8.21", "192.168.8.21/24"),
-        MISSPELT,
         name="neither podCIDR nor address can be read",
     ),
 ]
@@ -92,7 +88,6 @@ def test_the_route_of_a_node_that_cannot_be_read_is_kept_and_said(run, ours, wor
     assert ours() == [ONE, TWO], "and put back after a flap"
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason=UNREADABLE)
 def test_the_ipv6_route_of_a_node_that_cannot_be_read_is_kept(run, worker):
     six = GOOD.replace("192.168.8.", "fd00::").replace("10.200.", "fd00:200:").replace(".0/24", "::/64")
     show = lambda: [line.partition(" dev")[0] for line in worker.show("-6 route show proto 107")]  # noqa: E731
@@ -103,7 +98,6 @@ def test_the_ipv6_route_of_a_node_that_cannot_be_read_is_kept(run, worker):
     assert show() == before
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason=MISSPELT)
 def test_the_same_mistake_in_every_entry_takes_no_route(run, ours):
     run("apply", GOOD)
     assert run("apply", GOOD.replace("podCIDR", "podcidr"), "--allow-mass-delete")[0] == 1
@@ -138,11 +132,6 @@ def test_the_next_hop_that_another_node_holds_now_is_not_kept(run, ours):
 RIVAL = "- {name: rival, internalIP: 192.168.8.29, podCIDR: 10.200.1.0/24}\n"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a contested route is forgotten when a link flap takes it: nothing puts it back",
-)
 @pytest.mark.parametrize(
     "rival",
     [
@@ -183,15 +172,13 @@ NOBODY = {
 LIKELY = {"the tutorial's hosts": "fourth column", "kubectl": "controller manager", "our own": "podCIDR"}
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="an inventory without any podCIDR is taken for a cluster without pods"
-)
 @pytest.mark.parametrize("name", NOBODY)
 def test_an_inventory_without_any_pod_cidr_is_an_error_with_its_likely_reason(run, ours, name):
     run("apply", GOOD)
     for words in ("plan",), ("plan", "--all"), ("apply",), ("apply", "--allow-mass-delete"), ("verify",):
         status, out, err = run(words[0], NOBODY[name], *words[1:])
-        assert (status, LIKELY[name] in err) == (1, True), (words, err)
+        wanted = 2 if words == ("verify",) else 1
+        assert (status, LIKELY[name] in err) == (wanted, True), (words, err)
         assert "proven" not in out.lower(), "no pair is proven"
         assert ours() == [ONE, TWO]
 
@@ -212,13 +199,6 @@ def test_no_more_than_one_node_goes_unasked(run, ours):
     assert ours() == []
 
 
-CUT_OFF = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a podCIDR that contains what this machine depends on is routed, and cuts the machine off",
-)
-
-
 @pytest.fixture
 def jump_host(worker):
     """Give worker-0 a management network that contains worker-1's podCIDR, and its default route there."""
@@ -232,7 +212,6 @@ def jump_host(worker):
     return worker
 
 
-@CUT_OFF
 def test_apply_does_not_cut_off_the_default_gateway(run, ours, jump_host):
     assert run("plan", GOOD)[0] in (1, 2)
     status, _, err = run("apply", GOOD)
@@ -242,7 +221,6 @@ def test_apply_does_not_cut_off_the_default_gateway(run, ours, jump_host):
     assert "dev mgmt0" in jump_host.show("route get 10.200.1.9")[0]
 
 
-@CUT_OFF
 @pytest.mark.parametrize("variable", ["SSH_CONNECTION", "SSH_CLIENT"])
 def test_apply_does_not_cut_off_the_ssh_session_that_it_runs_in(run, ours, worker, monkeypatch, variable):
     worker.ip(
@@ -273,7 +251,6 @@ def resolvers(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-@CUT_OFF
 @pytest.mark.parametrize("claim", ["8.8.8.8/32", "8.0.0.0/8"])
 def test_apply_does_not_cut_off_the_name_servers(run, ours, worker, resolvers, claim):
     worker.ip("route add default via 192.168.8.1 dev ens18")

@@ -1,11 +1,13 @@
 """One machine's way from a view of the cluster to its routes: whole passes, and what can be done at once between them."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from podroutes.agent.view import View
 from podroutes.core.advice import refusals
 from podroutes.core.claims import Claims, examine
+from podroutes.core.desired import Desired
 from podroutes.core.guard import Deleted, Verdict, no_guard
 from podroutes.core.hold import MassDeleteGuard
 from podroutes.core.identity import named_node, this_node
@@ -13,21 +15,27 @@ from podroutes.core.onlink import OnLink
 from podroutes.core.ownership import ours
 from podroutes.core.planning import plan_here
 from podroutes.core.prompt import Known, Prompt
+from podroutes.core.remember import remembered
 from podroutes.core.rivalry import Rivalry
+from podroutes.core.settle import Context
 from podroutes.core.vanishing import Leaving
 from podroutes.errors import IdentityError, PersistError
 from podroutes.kernel import Kernel
 from podroutes.kernel.watch import Heard
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
+from podroutes.model.dependencies import Dependencies
 from podroutes.model.fib import Fib
 from podroutes.model.lasting import Ledger
 from podroutes.model.plan import Change, Plan, TakenOver
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
+from podroutes.model.saved import SavedRoute, sorted_by_age
 from podroutes.persist import carry
 from podroutes.persist.root import Root
 from podroutes.persist.whole import Whole, Wish, guarded, plan_whole
+
+_DAY = 86400.0  # seconds after which what stands is written down again, so that it does not look like something of long ago
 
 
 class Settings(NamedTuple):
@@ -38,6 +46,9 @@ class Settings(NamedTuple):
     node: str = ""  # --node
     command: Callable[[str], Sequence[str]] = lambda _: ()  # what a boot unit of ours runs on the node of that name
     adopt: bool = False
+    saved: Callable[[str], tuple[SavedRoute, ...]] = lambda _: ()  # what the node of that name had before this start
+    dependencies: Callable[[], Dependencies] = tuple  # what must not be routed away
+    clock: Callable[[], float] = time.time  # seconds since the epoch
 
 
 class Pass(NamedTuple):
@@ -50,6 +61,9 @@ class Pass(NamedTuple):
     postponed: float | None = None  # when the earliest route that is fought over may be put back
     wanted: int = 0
     installed: int = 0
+    standing: tuple[SavedRoute, ...] | None = (
+        None  # what is to be remembered of the routes, None where that is as before
+    )
 
 
 class Machine:
@@ -65,6 +79,8 @@ class Machine:
         self._known: Known | None = None  # the verdict on the nodes of the last pass
         self.taken_over: tuple[TakenOver, ...] = ()  # routes of others that the last pass displaced
         self._held: tuple[Route, ...] = ()  # what the last pass held
+        self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
+        self._remembered = 0.0  # when that was written down
         self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
     def reconcile(self, view: View, now: float) -> Pass:
@@ -94,7 +110,8 @@ class Machine:
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
         counted = tuple(each for each in self.guard.earlier if each.at == now and not view.provisional)
-        return Pass(plan, done, failures, counted, postponed, count, installed + grown)
+        standing = None if view.provisional else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
+        return Pass(plan, done, failures, counted, postponed, count, installed + grown, standing)
 
     def heal(self, heard: Heard, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
         """Put back at once what others took, where that is as simple as that; return what was put back.
@@ -130,7 +147,7 @@ class Machine:
         addresses = [each.address for each in fib.addresses]
         try:
             if self._settings.node:
-                return named_node(cluster, self._settings.node), ()
+                return named_node(cluster, self._settings.node, addresses), ()
             return this_node(cluster, self._settings.hostname, addresses), ()
         except IdentityError as error:
             name = self._settings.node or self._settings.hostname
@@ -146,6 +163,28 @@ class Machine:
             self._known = Known(cluster, examine(cluster))
         return self._known
 
+    def _remember(
+        self, plan: Plan, wanted: Desired, done: tuple[Change, ...], cluster: Cluster, *, anew: bool
+    ) -> tuple[SavedRoute, ...] | None:
+        """Take note of the routes that stand now; return them where they are to be written down. ANEW is whether CLUSTER is."""
+        now = self._settings.clock()
+        memory = self._memory or ()
+        if not (anew or done or now - self._remembered > _DAY):
+            return None
+        there = {change.route.dst for change in done}
+        missing = {change.route.dst for change in plan.changes if change.action != "delete"} - there
+        foreign = {each.dst for each in plan.problems if each.dst and each.code == "foreign-route"}
+        self._memory = remembered(wanted, frozenset(missing | foreign), cluster, memory, now)
+        self._remembered = now
+        return self._memory
+
+    def _context(self, own: Node) -> Context:
+        """Return what stood before, and what must not be routed away."""
+        if self._memory is None:
+            self._memory = self._settings.saved(own.name)
+        memory = self._memory
+        return Context(lambda: sorted_by_age(memory, self._settings.clock()), self._settings.dependencies())
+
     def _wish(self, view: View, own: Node, before: Cluster, now: float) -> Wish:
         """Return what is wanted of a plan for VIEW; BEFORE are the nodes of the plan before."""
         command, adopt = self._settings.command, self._settings.adopt
@@ -155,7 +194,8 @@ class Machine:
             return self.guard.judge(found, view.evidence, former, now)
 
         hold = no_guard if view.provisional else judge
-        return Wish(lambda: command(own.name), adopt=adopt, hold=hold, held=() if view.provisional else self._held)
+        held = () if view.provisional else self._held
+        return Wish(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context(own))
 
     def _plan(self, claims: Claims, own: Node, fib: Fib, wish: Wish) -> tuple[Whole, tuple[Problem, ...]]:
         """Return the plan of kernel and files, of the kernel alone where files of ours cannot be read."""
@@ -163,7 +203,7 @@ class Machine:
             return plan_whole(claims, own, fib, self._settings.root, wish), ()
         except PersistError as error:
             problem = Problem("error", "not-persistent", str(error))
-            planned = plan_here(claims, own, fib, adopt=wish.adopt)
+            planned = plan_here(claims, own, fib, adopt=wish.adopt, context=wish.context)
             return Whole(guarded(planned, fib, Ledger(), wish), Ledger()), (problem,)
 
     def _admitted(self, plan: Plan, view: View, now: float) -> tuple[list[Change], float | None]:

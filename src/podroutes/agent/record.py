@@ -16,6 +16,7 @@ from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
 from podroutes.model.plan import Change
 from podroutes.model.problem import Problem
+from podroutes.model.saved import SavedRoute
 from podroutes.model.status import Contested, Held, Released, Routes, SourceStatus, Status
 from podroutes.model.text import escaped, listing
 from podroutes.views import iproute
@@ -37,6 +38,9 @@ class Memory(Protocol):
 
     def count(self, deleted: Sequence[Deleted]) -> None:
         """Remember what was DELETED, times in seconds since the epoch."""
+
+    def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:
+        """Remember the routes STANDING on this machine, node OWN."""
 
 
 class Record:
@@ -145,6 +149,8 @@ class Record:
         if not view.provisional and not hold and cluster != self._kept:
             self._kept = cluster
             self._memory.keep(cluster)
+        if found.standing is not None:
+            self._memory.routes(plan.node, found.standing)
         if found.counted:
             self._memory.count([each._replace(at=now) for each in found.counted])
         self._tell(self.status)

@@ -15,7 +15,8 @@ from podroutes.core.guard import Deleted
 from podroutes.errors import InventoryError
 from podroutes.inventory import Inventory
 from podroutes.model.cluster import Cluster, Node
-from podroutes.persist import deletions
+from podroutes.model.saved import SavedRoute
+from podroutes.persist import deletions, saved
 from podroutes.persist.files import write_whole
 
 NAME = "nodes.yaml"  # JSON behind a comment, which is YAML: any command takes it with -i
@@ -78,6 +79,7 @@ class Keeper:
         self._report = report
         self._newest: Cluster | None = None
         self._deleted: SimpleQueue[Deleted] = SimpleQueue()  # what is still to be written
+        self._routes: tuple[str, Sequence[SavedRoute]] | None = None
         self._there = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="state", daemon=True)
@@ -94,6 +96,11 @@ class Keeper:
             self._deleted.put(each)
         self._there.set()
 
+    def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:
+        """Have the routes STANDING on node OWN written; those that come before their turn replace them."""
+        self._routes = own, standing
+        self._there.set()
+
     def close(self) -> None:
         """Write what is left, and end."""
         self._ending = True
@@ -101,21 +108,32 @@ class Keeper:
         self._thread.join()
 
     def _run(self) -> None:
-        failed: Cluster | None = None
-        while not self._ending or self._newest or not self._deleted.empty():
+        failed = False
+        while not self._ending or self._newest or self._routes or not self._deleted.empty():
             self._there.wait(_RETRY if failed else None)
             self._there.clear()
             deleted = [self._deleted.get() for _ in range(self._deleted.qsize())]  # nobody else takes any
-            cluster, self._newest = self._newest or failed, None
+            cluster, self._newest = self._newest, None
+            routes, self._routes = self._routes, None
+            if not (deleted or cluster or routes):
+                continue
             try:
                 if deleted:
                     deletions.add(self._directory, deleted, time.time())
+                if routes:
+                    saved.save(self._directory, *routes, time.time())
                 if cluster:
                     save(self._directory, cluster)
             except OSError as error:
-                failed = cluster
-                self._report(f"{self._directory / NAME}: {error.strerror}")
+                failed = not self._ending
+                if failed:
+                    self._try_again(cluster, routes)
+                self._report(f"{self._directory}: {error.strerror}")
             else:
-                failed = None
-                if cluster or deleted:
-                    self._report("")
+                failed = False
+                self._report("")
+
+    def _try_again(self, cluster: Cluster | None, routes: tuple[str, Sequence[SavedRoute]] | None) -> None:
+        """Have CLUSTER and ROUTES written later, unless something newer has come meanwhile."""
+        self._newest = self._newest or cluster
+        self._routes = self._routes or routes

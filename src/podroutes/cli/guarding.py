@@ -29,11 +29,14 @@ class Guarding:
     def __init__(self, arguments: argparse.Namespace, source: session.Source) -> None:
         self._arguments = arguments
         self._directory = Path(arguments.state_dir)
+        self._memory = source.memory
         self._run = Run(source.cluster, {}, self._load(), time.time(), getattr(arguments, "allow_mass_delete", 0))
         self._passed: dict[Prefix, str] = {}  # what plans were allowed to delete, and counts
 
     def hold(self, found: Leaving) -> Verdict:
         """Judge what a plan leaves without a route."""
+        if found.routes and self._memory:
+            self._run = self._run._replace(former=self._memory.former())
         verdict = self._run(found)
         self._passed.update(verdict.passed)
         return verdict

@@ -1,9 +1,12 @@
 """Options that several commands share, each with its environment variable."""
 
 import os
-from argparse import ArgumentTypeError
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any
 
-from podroutes.cli.parser import FALSE, TRUE, Parser
+from podroutes.cli.parser import FALSE, TRUE, Parser, variable_of
+from podroutes.model.address import Prefix, parse_prefix
+from podroutes.model.text import printable
 
 
 def inventory(parser: Parser) -> None:
@@ -21,6 +24,39 @@ def inventory(parser: Parser) -> None:
     )
     parser.add_argument("--kubeconfig", metavar="FILE", help="with --kubernetes: another file than KUBECONFIG names")
     parser.add_argument("--context", metavar="NAME", help="with --kubernetes: another context than the current one")
+    limits(parser)
+
+
+def limits(parser: Parser) -> None:
+    """Declare what nodes may claim."""
+    for option, meaning in (
+        ("--pod-cidr", "no node may have a podCIDR outside of it"),
+        ("--node-cidr", "no InternalIP outside of it is used"),
+        ("--service-cidr", "no podCIDR may overlap it"),
+    ):
+        text = f"{meaning}; may be repeated, and replaces what the inventory says"
+        action = parser.add_argument(option, metavar="CIDR", action=_Collect, type=_network, help=text)
+        if isinstance(action.default, str):  # from the environment
+            try:
+                action.default = [_network(word) for word in action.default.replace(",", " ").split()]
+            except ArgumentTypeError as error:
+                parser.error(f"{variable_of(option)}: {error}")
+
+
+class _Collect(Action):
+    """Collects the values of an option that is repeated; those of the environment count only where it is not given at all."""
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None) -> None:  # noqa: ARG002
+        """Add VALUES, which is one."""
+        found = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [values] if found is self.default else [*found, values])
+
+
+def _network(text: str) -> Prefix:
+    try:
+        return parse_prefix(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{printable(text)} {error}") from None
 
 
 def source(parser: Parser) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from podroutes.core.claims import Claims, examine
 from podroutes.core.guard import Hold
 from podroutes.core.identity import named_node, this_node
+from podroutes.core.settle import Context
 from podroutes.errors import InventoryError, PersistError, require_linux
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
@@ -20,11 +21,13 @@ from podroutes.views import documents, report
 from podroutes.views.style import Style
 
 if TYPE_CHECKING:
+    from podroutes.cli.memory import Memory
     from podroutes.inventory import Inventory
     from podroutes.kernel import Kernel
     from podroutes.persist.root import Root
     from podroutes.persist.whole import Whole
 
+LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
 ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
 
 
@@ -43,6 +46,7 @@ class Source(NamedTuple):
 
     cluster: Cluster
     claims: Claims
+    memory: "Memory | None" = None  # of this machine, where the inventory was read for it
 
 
 @contextmanager
@@ -70,9 +74,29 @@ def root() -> "Root":
 def read_source(arguments: argparse.Namespace) -> Source:
     """Read and examine the inventory that the command line names."""
     check_source(arguments)
-    found = _read(arguments)
-    claims = examine(found.cluster)
-    return Source(found.cluster, claims._replace(problems=found.problems + claims.problems))
+    found, server = _read(arguments)
+    cluster = limited(found.cluster, arguments)
+    return Source(cluster, examine(cluster, found.problems), _memory(arguments, server))
+
+
+def _memory(arguments: argparse.Namespace, server: str) -> "Memory | None":
+    """Return what is known of this machine besides its kernel, for a command that keeps state."""
+    directory = getattr(arguments, "state_dir", None)
+    if directory is None:
+        return None
+    from pathlib import Path  # noqa: PLC0415, only here
+
+    from podroutes.cli.memory import Memory  # noqa: PLC0415, the same
+
+    machine = MACHINE.get()
+    path = Path(machine.directory, directory.lstrip("/")) if machine else Path(directory)
+    return Memory(path, server, simulated=machine is not None)
+
+
+def limited(cluster: Cluster, arguments: argparse.Namespace) -> Cluster:
+    """Return CLUSTER with the limits that the command line sets in place of those of the inventory."""
+    given = {field: tuple(getattr(arguments, option, None) or ()) for option, field in LIMITS.items()}
+    return cluster._replace(**{field: limits for field, limits in given.items() if limits})  # type: ignore[arg-type]
 
 
 def names_source(arguments: argparse.Namespace) -> bool:
@@ -96,30 +120,32 @@ def check_source(arguments: argparse.Namespace) -> None:
         )
 
 
-def _read(arguments: argparse.Namespace) -> "Inventory":
+def _read(arguments: argparse.Namespace) -> "tuple[Inventory, str]":
+    """Return what the source says, and the URL of the server that it is asked from, "" for a file."""
     if not arguments.inventory:
         from podroutes.inventory import kubernetes  # noqa: PLC0415, loads HTTP and TLS
 
         access = kubernetes.connect(arguments.kubeconfig, arguments.context)
-        return kubernetes.load(access, tell=lambda text: print(f"podroutes: {text}", file=sys.stderr))
+        found = kubernetes.load(access, tell=lambda text: print(f"podroutes: {text}", file=sys.stderr))
+        return found, access.proxy or access.server
     from podroutes import inventory  # noqa: PLC0415, `remove` needs none
 
-    return inventory.load(arguments.inventory)
+    return inventory.load(arguments.inventory), ""
 
 
 def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = None) -> Node:
     """Return the node that this machine is; without FIB, by name alone."""
+    addresses = [each.address for each in fib.addresses] if fib else []
     if arguments.node:
-        return named_node(cluster, arguments.node)
-    addresses = fib.addresses if fib else ()
-    return this_node(cluster, os.uname().nodename, [each.address for each in addresses])
+        return named_node(cluster, arguments.node, addresses)
+    return this_node(cluster, os.uname().nodename, addresses)
 
 
 def command_at_boot(arguments: argparse.Namespace, *program: str, node: str) -> tuple[str, ...]:
     """Return the command with which PROGRAM applies the same inventory at boot, from wherever it is started."""
     if arguments.inventory == "-":
         raise InventoryError("standard input is not there at boot: name the inventory's file with -i PATH")
-    return (*program, "apply", *_source_at_boot(arguments), "--node", node)
+    return (*program, "apply", *_source_at_boot(arguments), *_limits(arguments), "--node", node)
 
 
 def command_elsewhere(arguments: argparse.Namespace, node: str) -> tuple[str, ...]:
@@ -129,7 +155,14 @@ def command_elsewhere(arguments: argparse.Namespace, node: str) -> tuple[str, ..
         name = "inventory" if arguments.inventory == "-" else os.path.basename(arguments.inventory)  # noqa: PTH119
         source = ("--inventory", f"{ELSEWHERE}/{name}")
     context = ("--context", arguments.context) if getattr(arguments, "context", None) else ()
-    return ("podroutes", "apply", *source, *context, "--node", node)
+    return ("podroutes", "apply", *source, *context, *_limits(arguments), "--node", node)
+
+
+def _limits(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield the options that set the same limits."""
+    for option in LIMITS:
+        for limit in getattr(arguments, option, None) or ():
+            yield from (f"--{option.replace('_', '-')}", str(limit))
 
 
 def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -162,6 +195,7 @@ def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Ho
         getattr(arguments, "adopt", False),
         hold,
         getattr(arguments, "edit_admin_config", False),
+        context=source.memory.context(own) if source.memory else Context(),
     )
     if wish.edit and not (wish.adopt and wish.backend):
         raise PersistError(

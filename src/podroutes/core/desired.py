@@ -29,7 +29,7 @@ class Desired(NamedTuple):
     wanted: dict[int, Wanted]  # by IP version
     incumbents: dict[
         Prefix, dict[Address, str]
-    ]  # undecided or unreachable claims: a route through one of these stays, as that node's
+    ]  # unreachable claims: a route through one of these stays, as that node's
     out_of_reach: dict[Prefix, Route]  # honoured claims that no interface leads to, as the routes they would be
     problems: tuple[Problem, ...]
 
@@ -58,9 +58,6 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
         problems.append(_problem(claim, via, obstacle, dev))
         out_of_reach[claim.dst] = Route(claim.dst, (NextHop(via, dev or None),))
         if obstacle != "next-hop-is-self":  # a route through ourselves leads nowhere: nothing worth keeping
-            incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
-    for claim in claims.contested:
-        if claim.node.name != own.name and not any(cidr.covers(claim.dst) for cidr in own.pod_cidrs):
             incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
     for version in (4, 6):
         rows = [row for row in reachable if row[1].version == version]

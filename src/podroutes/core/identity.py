@@ -8,11 +8,14 @@ from podroutes.model.cluster import Cluster, Node
 from podroutes.model.text import listing, printable
 
 
-def named_node(cluster: Cluster, name: str) -> Node:
-    """Return the node called NAME; ``IdentityError`` names the nearest ones when there is none, or more than one."""
+def named_node(cluster: Cluster, name: str, addresses: Iterable[Address] = ()) -> Node:
+    """Return the node called NAME; of several entries the one with an address in ADDRESSES, those of this machine.
+
+    ``IdentityError`` names the nearest ones when there is none, or more than one.
+    """
     found = [node for node in cluster.nodes if node.name == name]
     if found:
-        return _only(cluster, found, f"is named {printable(name)}")
+        return _only(cluster, _with_address(found, addresses) or found, f"is named {printable(name)}")
     from difflib import get_close_matches  # noqa: PLC0415, only for a typing error
 
     near = get_close_matches(name, [node.name for node in cluster.nodes]) or [node.name for node in cluster.nodes]
@@ -22,13 +25,16 @@ def named_node(cluster: Cluster, name: str) -> Node:
 def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> Node:
     """Return the node that this machine is: the one named like the host, else the one with one of its ADDRESSES.
 
-    HOSTNAME may be short or fully qualified. ``IdentityError`` lists the candidates when there are several or none.
+    HOSTNAME may be short or fully qualified. The node that has this name and one of the addresses is this machine, whoever else
+    says that this is its host name. ``IdentityError`` lists the candidates when there are several or none.
     """
+    own = set(addresses)
     names = {hostname.lower(), hostname.lower().partition(".")[0]} - {"", "localhost"}
     by_name = [node for node in cluster.nodes if names & {name.lower() for name in (node.name, *node.hostnames)}]
     if by_name:
-        return _only(cluster, by_name, f"is named like this host ({printable(hostname)})")
-    own = set(addresses)
+        named = [node for node in by_name if node.name.lower() in names]
+        sure = _with_address(named or by_name, own)
+        return _only(cluster, sure or by_name, f"is named like this host ({printable(hostname)})")
     by_address = [node for node in cluster.nodes if not own.isdisjoint(node.internal_ips)]
     if by_address:
         return _only(cluster, by_address, "has an address of this host")
@@ -36,6 +42,11 @@ def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> 
         f"this host ({printable(hostname)}) is no node of {cluster.source}: no name and no InternalIP matches; "
         f"choose with --node from {_names([node.name for node in cluster.nodes])}"
     )
+
+
+def _with_address(nodes: list[Node], addresses: Iterable[Address]) -> list[Node]:
+    own = set(addresses)
+    return [node for node in nodes if not own.isdisjoint(node.internal_ips)]
 
 
 def _only(cluster: Cluster, found: list[Node], why: str) -> Node:

@@ -1,5 +1,6 @@
 """The plan of one machine: inventory in, changes and problems out."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from podroutes.core.claims import Claims
@@ -7,13 +8,18 @@ from podroutes.core.desired import Desired, desired
 from podroutes.core.difference import Difference, difference, in_order
 from podroutes.core.guard import Verdict
 from podroutes.core.onlink import Away, OnLink, Resolver
-from podroutes.core.ownership import claimed, restored
+from podroutes.core.ownership import claimed, ours, restored
+from podroutes.core.settle import Context, settle
 from podroutes.core.vanishing import Leaving
+from podroutes.model.address import Prefix
+from podroutes.model.claims import Loss
 from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib, empty_fib
 from podroutes.model.lasting import Ledger
-from podroutes.model.plan import Change, Plan
+from podroutes.model.plan import Change, Kept, Plan
+from podroutes.model.route import Route
 
+_NO_CONTEXT = Context()
 _BY_NUMBER = Ledger()  # without files of ours, the protocol number alone tells whose a route is
 
 
@@ -24,11 +30,48 @@ class Planned(NamedTuple):
     desired: Desired
 
 
-def plan_here(claims: Claims, own: Node, fib: Fib, *, adopt: bool = False, ledger: Ledger = _BY_NUMBER) -> Planned:
+def plan_here(  # noqa: PLR0913, each is of another kind
+    claims: Claims,
+    own: Node,
+    fib: Fib,
+    *,
+    adopt: bool = False,
+    ledger: Ledger = _BY_NUMBER,
+    context: Context = _NO_CONTEXT,
+) -> Planned:
     """Plan for the machine that FIB is a snapshot of. Pure: the same arguments give the same plan, everywhere."""
-    wanted = desired(claims, own, OnLink(fib))
-    found = difference(wanted, claimed(fib, ledger), adopt=adopt)
-    return _planned(claims, own, wanted, restored(found, fib, ledger, wanted))
+    table = claimed(fib, ledger)
+    here, kept = settle(claims, own, table, ledger, context)
+    wanted = desired(here, own, OnLink(fib))
+    found = difference(wanted, table, adopt=adopt)
+    if claims.nothing:
+        found = _without_deletions(found)
+    planned = _planned(here, own, wanted, restored(found, fib, ledger, wanted))
+    if not kept:
+        return planned
+    return planned._replace(plan=planned.plan._replace(kept=tuple(_kept(planned, kept, ours(fib, ledger)))))
+
+
+def _without_deletions(found: Difference) -> Difference:
+    """Return FOUND without deletions: an inventory that has nothing to route does not say that nothing is to be routed."""
+    staying = tuple(change for change in found.changes if change.action != "delete")
+    return found._replace(changes=staying, unchanged=found.unchanged + len(found.changes) - len(staying))
+
+
+def _kept(planned: Planned, kept: Mapping[tuple[Prefix, str], Loss], there: Iterable[Route]) -> Iterator[Kept]:
+    """Yield those routes that stand after the plan which are only KEPT."""
+    plan, wanted = planned
+    standing = {route.dst: route for route in there}
+    for change in plan.changes:
+        if change.action == "delete":
+            standing.pop(change.route.dst, None)
+    standing |= {change.route.dst: change.route for change in plan.changes if change.action != "delete"}
+    rows = [(claim.dst, claim.node.name) for each in wanted.wanted.values() for claim in each.claims]
+    rows += [(dst, name) for dst, vias in wanted.incumbents.items() for name in dict.fromkeys(vias.values())]
+    for dst, name in sorted(rows):
+        loss = kept.get((dst, name))
+        if loss and dst in standing:
+            yield Kept(standing[dst], name, *loss)
 
 
 def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:

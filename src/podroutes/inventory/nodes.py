@@ -150,9 +150,8 @@ def _place(source: str, line: int | None) -> str:
 
 def _unread(field: str, value: Located, why: ValueError) -> Unread:
     text, _ = value
-    return Unread(
-        field, f"{field} {printable(text)} {why}" if text else f"{field} is empty; leave it out where there is none"
-    )
+    what = f"{field} {printable(text)} {why}" if text else f"{field} is empty; leave it out where there is none"
+    return Unread(field, what, CODES[field])
 
 
 def _problem(source: str, node: RawNode, value: Located, unread: Unread) -> Problem:

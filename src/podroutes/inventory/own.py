@@ -117,7 +117,7 @@ class _Entry:
                 what = f"{key} is {describe(one)}, wanted a string{hint}"
                 message = f"{self._source.name}:{one.line}: {self.who}{what}"
                 self._problems.append(Problem("error", CODES[field], message, (self._name,)))
-                self.unread.append(Unread(field, what))
+                self.unread.append(Unread(field, what, CODES[field]))
 
     def misspelt(self) -> Iterator[Unread]:
         """Yield the fields that stand behind keys which are not known; every such key is a problem."""
@@ -133,7 +133,7 @@ class _Entry:
             what = f"unknown key {printable(key)}; meant {field}?"
             message = f"{self._source.name}:{line}: {self.who}{what}"
             self._problems.append(Problem("error", "unknown-key", message, (self._name,)))
-            yield Unread(field, what)
+            yield Unread(field, what, "unknown-key")
 
 
 def _limits(value: Value, source: Source, problems: list[Problem]) -> dict[str, list[Located]]:

@@ -17,6 +17,7 @@ from podroutes.model.text import escaped, printable
 
 _NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128  # what shells return, POSIX XCU 2.8.2
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # what curl(1), Go and Python look for
+_SESSION = ("SSH_CONNECTION", "SSH_CLIENT")  # of a session that ends outside of the lab's networks
 _LONGEST_HOSTNAME = 64  # HOST_NAME_MAX, gethostname(2)
 
 
@@ -109,7 +110,8 @@ def become(namespace: str, command: list[str]) -> NoReturn:
 
 def _environment() -> dict[str, str]:
     """Return our environment without proxies, to which a lab has no way out; state goes where each machine has its own."""
-    kept = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES}
+    outside = {name for name in os.environ if name.lower() in _PROXIES or name in _SESSION}
+    kept = {name: value for name, value in os.environ.items() if name not in outside}
     return {"PODROUTES_STATE_DIR": f"{RUNTIME}/state", **kept, "PATH": f"{COMMANDS}{os.pathsep}{search_path()}"}
 
 

@@ -51,6 +51,21 @@ class Prefix(NamedTuple):
 LINK_LOCAL = Prefix(6, 0xFE80 << 112, 10)  # on every link, RFC 4291 section 2.5.6
 
 
+# IPv4 space that no public network has: RFC 1918, 6598, 2544, 6890, 5737 and 1112 (class E).
+PRIVATE = (
+    Prefix(4, 10 << 24, 8),
+    Prefix(4, 100 << 24 | 64 << 16, 10),
+    Prefix(4, 172 << 24 | 16 << 16, 12),
+    Prefix(4, 192 << 24 | 168 << 16, 16),
+    Prefix(4, 198 << 24 | 18 << 16, 15),
+    Prefix(4, 192 << 24, 24),
+    Prefix(4, 192 << 24 | 2 << 8, 24),
+    Prefix(4, 198 << 24 | 51 << 16 | 100 << 8, 24),
+    Prefix(4, 203 << 24 | 113 << 8, 24),
+    Prefix(4, 240 << 24, 4),
+)
+
+
 def parse_address(text: str) -> Address:
     """Read an IPv4 or IPv6 address; ``ValueError`` says in a few words what is wrong with it.
 

@@ -12,6 +12,7 @@ class Unread(NamedTuple):
 
     field: str  # podCIDR or internalIP
     reason: str  # one line for a person
+    code: str = ""  # of the problem that says so
 
 
 class Node(NamedTuple):

@@ -36,6 +36,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Someone else already has a route to this podCIDR in the main table; podroutes leaves it alone.",
         "Remove that route, or let podroutes take over an identical one with `apply --adopt`.",
     ),
+    "internal-ip-in-pod-cidr": (
+        "An InternalIP lies inside the podCIDR of another node, as that of a pod does; it is not used, and takes nothing from that podCIDR.",
+        "Have the node report the address by which the other nodes reach it (kubelet's `--node-ip`); `--node-cidr` limits what counts.",
+    ),
     "internal-ip-outside-cluster": (
         "An InternalIP lies outside cluster.nodeCIDRs.",
         "Correct the address, or widen cluster.nodeCIDRs.",
@@ -64,6 +68,10 @@ CODES: dict[str, tuple[str, str]] = {
         "No interface of this machine has a connected prefix that contains the next hop.",
         "Give this machine an address in that node's subnet, or route between the subnets elsewhere.",
     ),
+    "no-pod-cidr": (
+        "No node has a podCIDR, so there is nothing to route; nothing is deleted because of it.",
+        "Give the nodes their podCIDRs; `podroutes remove` takes all routes back.",
+    ),
     "no-internal-ip": (
         "A node has a podCIDR but no InternalIP, so nothing can be routed to it.",
         "Add its InternalIP.",
@@ -80,8 +88,12 @@ CODES: dict[str, tuple[str, str]] = {
         "The podCIDR of one node lies inside that of another.",
         "Give each node its own podCIDR.",
     ),
+    "pod-cidr-covers-dependency": (
+        "A podCIDR contains what this machine depends on: a gateway, a name server, the API server, the peer of the SSH session, a connected network or node.",
+        "Choose pod addresses that no network of the machines uses; where the podCIDR is right, set `--pod-cidr` (cluster.podCIDRs).",
+    ),
     "pod-cidr-covers-node": (
-        "A podCIDR contains the InternalIP of some node, which would become unreachable.",
+        "A podCIDR contains the InternalIP of its own node, those of several others, or a part of cluster.nodeCIDRs.",
         "Choose pod addresses outside the nodes' network.",
     ),
     "pod-cidr-outside-cluster": (
@@ -91,6 +103,14 @@ CODES: dict[str, tuple[str, str]] = {
     "pod-cidr-overlaps-service": (
         "A podCIDR overlaps cluster.serviceCIDRs.",
         "Choose pod addresses outside the service range.",
+    ),
+    "public-pod-cidr": (
+        "A podCIDR is public IPv4 address space, and no limit allows it: packets to its real owner would go to a node.",
+        "Choose private addresses, or allow it with `--pod-cidr` (cluster.podCIDRs).",
+    ),
+    "saved-route-expired": (
+        "A route that served a node stood more than a month ago; its next hop may be a stranger's by now, so it is not restored.",
+        "Correct the entry of the node.",
     ),
     "unknown-key": (
         "The inventory has a key that podroutes does not know.",

@@ -131,8 +131,8 @@ class Proof(NamedTuple):
 
     @property
     def proven(self) -> bool:
-        """Whether every pair is: no finding but warnings."""
-        return all(finding.cause.severity == "warning" for finding in self.findings)
+        """Whether every pair is, and there is one at all: no finding but warnings."""
+        return self.pairs > 0 and all(finding.cause.severity == "warning" for finding in self.findings)
 
     def of(self, severity: str) -> list[Finding]:
         """Return the findings of one severity."""

@@ -8,6 +8,7 @@ from podroutes.core.configured import Overlap, not_taken_over, overlap, problems
 from podroutes.core.guard import Hold, no_guard
 from podroutes.core.ownership import standing
 from podroutes.core.planning import Planned, plan_here, withheld
+from podroutes.core.settle import Context
 from podroutes.core.vanishing import leaving
 from podroutes.errors import PersistError
 from podroutes.model.cluster import Node
@@ -35,6 +36,7 @@ class Wish(NamedTuple):
     hold: Hold = no_guard  # which deletions are too many
     edit: bool = False  # take the routes that ours replace out of the administrator's files
     held: Sequence[Route] = ()  # routes that were held before
+    context: Context = Context()  # what stood before, and what must not be routed away
 
 
 class _Here(NamedTuple):
@@ -66,12 +68,12 @@ def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> W
     """
     found = find(root)
     if not (wish.backend or wish.sysctl or any(found.files.values())):
-        planned = guarded(plan_here(claims, own, fib, adopt=wish.adopt), fib, Ledger(), wish)
+        planned = guarded(plan_here(claims, own, fib, adopt=wish.adopt, context=wish.context), fib, Ledger(), wish)
         return _kernel_alone(planned, root, adopt=wish.adopt)
 
     def plan(name: str) -> tuple[Planned, Ledger]:
         ledger = found.ledger(name)
-        return plan_here(claims, own, fib, adopt=wish.adopt, ledger=ledger), ledger
+        return plan_here(claims, own, fib, adopt=wish.adopt, ledger=ledger, context=wish.context), ledger
 
     name, why = wish.backend, ""
     if name == AUTO:

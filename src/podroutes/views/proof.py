@@ -75,6 +75,8 @@ def verdict(proof: Proof, style: Style) -> str:
     counts = (
         f"{_count(len(proof.sources), 'node')}, {_count(proof.pod_cidrs, 'pod CIDR')}, {_count(proof.pairs, 'pair')}"
     )
+    if not proof.pairs:
+        return f"{style('red', 'nothing to prove')}: {counts}: no node has to reach the podCIDR of another one"
     if not proof.proven:
         failed = [
             f"{count} {one if count == 1 else several}"

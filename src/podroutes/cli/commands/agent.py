@@ -11,15 +11,19 @@ from podroutes.agent.log import Log, standard_error
 from podroutes.agent.machine import Machine, Settings
 from podroutes.agent.service import Wishes, keep_routes
 from podroutes.agent.source import FileSource, Publish, Report, Source
+from podroutes.agent.view import View
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
 from podroutes.core.hold import MassDeleteGuard
 from podroutes.core.rivalry import Rivalry
-from podroutes.errors import AgentError, InventoryError, require_linux
+from podroutes.errors import AgentError, InventoryError, PersistError, require_linux
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.listening import parse_listen
+from podroutes.model.saved import SavedRoute
+from podroutes.persist import saved
 from podroutes.persist.root import Root
+from podroutes.probe.dependencies import read_dependencies
 
 _DESCRIPTION = """\
 Keep this machine's routes as the cluster wants them, until SIGTERM: when nodes join, leave or change their address, when
@@ -69,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     gc.enable()  # unlike every other command this one lives long
     if arguments.resync <= 0:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
+    session.check_source(arguments)
     if arguments.listen != "none":
         parse_listen(arguments.listen, ", or none")  # before anything is opened
     with (
@@ -76,22 +81,36 @@ def run(arguments: argparse.Namespace) -> int:
         NetlinkKernel() as kernel,
         KernelWatch(kernel.port) as watch,
     ):
-        machine = Machine(kernel, _settings(arguments), MassDeleteGuard(allowed=arguments.allow_mass_delete), Rivalry())
+        guard = MassDeleteGuard(allowed=arguments.allow_mass_delete)
+        machine = Machine(kernel, _settings(arguments, log), guard, Rivalry())
         keep_routes(machine, watch, log, _wishes(arguments, log))
     return 0
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def _settings(arguments: argparse.Namespace, log: Log) -> Settings:
     def command(node: str) -> tuple[str, ...]:
         return session.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=node)
 
-    return Settings(Root(), os.uname().nodename, arguments.node or "", command, arguments.adopt)
+    def stood(node: str) -> tuple[SavedRoute, ...]:
+        try:
+            return saved.load(Path(arguments.state_dir), node)
+        except PersistError as error:
+            log("warning", "state not used", error=str(error))
+            return ()
+
+    server = ""
+    if arguments.kubernetes:
+        from podroutes.inventory.kubernetes import connect  # noqa: PLC0415, loads HTTP and TLS
+
+        access = connect(arguments.kubeconfig, arguments.context)
+        server = access.proxy or access.server
+    settings = Settings(Root(), os.uname().nodename, arguments.node or "", command, arguments.adopt, stood)
+    return settings._replace(dependencies=lambda: read_dependencies(server))
 
 
 def _wishes(arguments: argparse.Namespace, log: Log) -> Wishes:
-    session.check_source(arguments)
     listen = "" if arguments.listen == "none" else arguments.listen
-    wishes = Wishes(_file(arguments.inventory), Path(arguments.state_dir), listen, arguments.resync)
+    wishes = Wishes(_file(arguments), Path(arguments.state_dir), listen, arguments.resync)
     telling = arguments.events or arguments.set_condition
     if not arguments.kubernetes:
         if telling:
@@ -104,11 +123,24 @@ def _wishes(arguments: argparse.Namespace, log: Log) -> Wishes:
     from podroutes.inventory.kubernetes import connect  # noqa: PLC0415
 
     access = connect(arguments.kubeconfig, arguments.context)
-    wishes = wishes._replace(source=lambda publish, report: KubernetesSource(access, publish, report))
+    wishes = wishes._replace(
+        source=lambda publish, report: KubernetesSource(access, _within_limits(publish, arguments), report)
+    )
     if not telling:
         return wishes
     return wishes._replace(tell=Teller(access, Telling(arguments.events, arguments.set_condition), log).tell)
 
 
-def _file(path: str) -> Callable[[Publish, Report], Source]:
-    return lambda publish, report: FileSource(path, publish, report)
+def _file(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
+    return lambda publish, report: FileSource(arguments.inventory, _within_limits(publish, arguments), report)
+
+
+def _within_limits(publish: Publish, arguments: argparse.Namespace) -> Publish:
+    """Return what publishes a view with the limits that the command line sets."""
+
+    def limited(view: View) -> None:
+        inventory = view.inventory
+        cluster = session.limited(inventory.cluster, arguments)
+        publish(view._replace(inventory=inventory._replace(cluster=cluster)))
+
+    return limited

@@ -52,11 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
         if whole.why:  # what was chosen once is chosen
             arguments.persist = whole.backend
 
+        planned = [whole.planned]  # the last one counts
+
         def again() -> Plan:
-            return session.plan_whole(arguments, source, kernel.snapshot(), guarding.hold).planned.plan
+            planned.append(session.plan_whole(arguments, source, kernel.snapshot(), guarding.hold).planned)
+            return planned[-1].plan
 
         done = carry_out(whole.planned.plan, kernel, arguments.output, again)
         guarding.remember(done)
+        if source.memory:
+            source.memory.remember(planned[-1], done, source.cluster)
         if arguments.output == "text":
             session.say_offered(whole)
         if arguments.activate and done.complete:

@@ -23,6 +23,7 @@ def configure(parser: Parser) -> None:
     """Declare the options."""
     parser.description = _DESCRIPTION
     options.source(parser)
+    options.state(parser)
     options.output(parser)
 
 

@@ -158,6 +158,9 @@ class _Forgetful:
     def count(self, deleted: object) -> None:
         """Forget what was DELETED."""
 
+    def routes(self, own: str, standing: object) -> None:
+        """Forget which routes are STANDING on OWN."""
+
 
 def _addresses(source: Node, target: Node) -> Iterator[tuple[Address, Address]]:
     """Yield the address of a pod of SOURCE, and one of TARGET of the same IP version, for every one that TARGET has."""

@@ -81,7 +81,9 @@ def _verdict(report: Report) -> str:
 
 def _banner(report: Report) -> Html:
     proof = report.proof
-    if not proof.proven:
+    if not proof.pairs:
+        says = "There is nothing to prove: no node has to reach the pod CIDR of another one"
+    elif not proof.proven:
         says = "Not every pod CIDR is reachable from every node"
     elif report.lost:
         says = "The tables lead everywhere, but not all packets were answered"

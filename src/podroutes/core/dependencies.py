@@ -1,0 +1,139 @@
+"""What a machine depends on is not routed away: its gateways, name servers, the API server, the session's peer, its networks.
+
+A route takes an address from the path that leads there now when it is more specific than that path. Nothing is protected where no
+path leads, and nothing but gateways where a route of ours does: a name server or an API server may live in pods.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
+from podroutes.model.claims import Claim
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.dependencies import Dependencies, Dependency
+from podroutes.model.fib import Fib
+from podroutes.model.route import Route
+
+_KERNEL = 2  # RTPROT_KERNEL: the routes of networks that an address connects
+
+
+class _Need(NamedTuple):
+    """An address that is needed; a ``hard`` one even where a route of ours leads there."""
+
+    what: Dependency
+    hard: bool = False
+
+
+class Needs:
+    """What one machine depends on. TABLE has our number on every route of ours."""
+
+    def __init__(self, table: Fib, own: Node, cluster: Cluster, dependencies: Dependencies) -> None:
+        self._table = table
+        self._own = own
+        self._cluster = cluster
+        self._dead = {link.name for link in table.links if not (link.up and link.carrier)}
+        self._needs: dict[Address, _Need] = {}
+        for each in dependencies:
+            self._needs.setdefault(each.address, _Need(each))
+        for dependency in self._gateways():
+            self._needs[dependency.address] = _Need(dependency, hard=True)
+        self._connected = [
+            (route.dst, route.dev or "")
+            for route in table.others
+            if route.protocol == _KERNEL and route.dst.length < BITS[route.dst.version] and self._is_network(route)
+        ]
+        self._lengths: dict[Address, tuple[int, bool] | None] = {}
+
+    @property
+    def places(self) -> Iterator[Address]:
+        """Yield an address in everything that is needed."""
+        yield from self._needs
+        yield from (Address(dst.version, dst.value) for dst, _ in self._connected)
+
+    def taken(self, claim: Claim, neighbours: Iterable[tuple[Address, Node]] = (), *, in_place: bool) -> str:
+        """Return what a route for CLAIM, IN_PLACE already or not, would take from this machine; "" for nothing.
+
+        NEIGHBOURS are addresses of nodes that CLAIM covers.
+        """
+        dst = claim.dst
+        for address, (what, hard) in self._needs.items():
+            if dst.covers(address) and self._takes(dst, what, hard=hard, in_place=in_place):
+                return f"{what.name} {address}"
+        if in_place:
+            return ""
+        for connected, dev in self._connected:
+            if dst.covers(connected):
+                return f"the network {connected} of {dev}"
+        for address, node in neighbours:
+            if node.name in (claim.node.name, self._own.name) or not dst.covers(address) or not self._is_near(address):
+                continue
+            if self._takes(dst, Dependency(address, ""), hard=False, in_place=False):
+                return f"{address}, the InternalIP of {node.name},"
+        return ""
+
+    def _takes(self, dst: Prefix, what: Dependency, *, hard: bool, in_place: bool) -> bool:
+        if not hard and (
+            in_place or (not what.certain and any(limit.covers(dst) for limit in self._cluster.pod_cidrs))
+        ):
+            return False
+        path = self._path(what.address)
+        if path is None:
+            return False
+        length, ours = path
+        return length < dst.length and (hard or not ours)
+
+    def _path(self, address: Address) -> tuple[int, bool] | None:
+        """Return how specific the path of others to ADDRESS is, and whether a route of ours is more so; None where none leads there."""
+        if address not in self._lengths:
+            theirs = max((route.dst.length for route in self._usable() if route.dst.covers(address)), default=-1)
+            ours = max((dst.length for dst in self._ours_above(address)), default=-1)
+            self._lengths[address] = None if theirs < 0 else (theirs, ours > theirs)
+        return self._lengths[address]
+
+    def _usable(self) -> Iterator[Route]:
+        return (
+            route
+            for route in self._table.others
+            if not route.ours
+            and route.kind == "unicast"
+            and any(not hop.dead and hop.dev not in self._dead for hop in route.next_hops)
+        )
+
+    def _ours_above(self, address: Address) -> Iterator[Prefix]:
+        """Yield the destinations of the routes of ours that ADDRESS lies in."""
+        for version, length in {dst[::2] for dst in self._ours}:
+            if version == address.version and (dst := network(address, length)) in self._ours:
+                yield dst
+
+    @cached_property
+    def _ours(self) -> set[Prefix]:
+        return {route.dst for route in self._table.ours()}
+
+    def _gateways(self) -> Iterator[Dependency]:
+        seen = set()
+        for route in self._table.others:
+            for hop in route.next_hops:
+                if hop.via and hop.via not in seen and not route.ours:
+                    seen.add(hop.via)
+                    yield Dependency(
+                        hop.via, "the default gateway" if not route.dst.length else f"the gateway to {route.dst},"
+                    )
+
+    def _is_network(self, route: Route) -> bool:
+        """Whether ROUTE is of a network that this machine is connected to, other than that of its own pods."""
+        hop = route.next_hops[0] if len(route.next_hops) == 1 else None
+        if hop is None or hop.via or hop.dead or hop.dev in self._dead or LINK_LOCAL.covers(route.dst):
+            return False
+        return not any(cidr.overlaps(route.dst) for cidr in self._own.pod_cidrs)
+
+    def _is_near(self, address: Address) -> bool:
+        return any(dst.covers(address) for dst, _ in self._connected)
+
+
+def covering(claims: Sequence[Claim], address: Address) -> Claim | None:
+    """Return the one of CLAIMS, sorted by destination and without overlaps, that ADDRESS lies in."""
+    place = bisect_right(claims, (address.version, address.value, BITS[address.version]), key=lambda claim: claim.dst)
+    found = claims[place - 1] if place else None
+    return found if found and found.dst.covers(address) else None

@@ -1,0 +1,100 @@
+"""What this machine depends on besides its gateways: its name servers, its SSH session's peer, its cloud, the API server."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from podroutes.model.address import Address, parse_address
+from podroutes.model.dependencies import Dependencies, Dependency
+
+# systemd-resolved puts its own address into the first, and the servers that it asks into the second; resolved.conf(5).
+_RESOLVERS = ("etc/resolv.conf", "run/systemd/resolve/resolv.conf")
+# Where a machine of a cloud asks for its configuration, by the firmware's vendor; 169.254.169.254, that of the others, is
+# link-local, which no podCIDR may be.
+_METADATA = {
+    "Amazon EC2": "fd00:ec2::254",  # docs.aws.amazon.com, Instance metadata
+    "Microsoft Corporation": "168.63.129.16",  # learn.microsoft.com, What is IP address 168.63.129.16
+    "Alibaba Cloud": "100.100.100.200",  # alibabacloud.com, Instance metadata
+}
+_DEPTH = 16  # processes from us up to sshd at most: shells, sudo, terminals in terminals
+
+
+def read_dependencies(
+    server: str = "", root: Path = Path("/"), environ: Mapping[str, str] = os.environ
+) -> Dependencies:
+    """Return what the machine below ROOT depends on; SERVER is the URL of the API server that the nodes come from, if any."""
+    found = [
+        *(Dependency(peer, "the peer of this SSH session", certain=True) for peer in _session(environ)),
+        *(Dependency(each, "the API server", certain=True) for each in _server(server)),
+        *(Dependency(each, "the name server") for each in _name_servers(root)),
+        *(Dependency(each, "the cloud's metadata server", certain=True) for each in _metadata(root)),
+    ]
+    return tuple({each.address: each for each in reversed(found)}.values())[::-1]
+
+
+def _name_servers(root: Path) -> Iterator[Address]:
+    for name in _RESOLVERS:
+        for line in _text(root / name).splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == "nameserver":
+                yield from _address(words[1])
+
+
+def _session(environ: Mapping[str, str]) -> Iterator[Address]:
+    """Yield the peer of the SSH session that we run in; sudo(8) takes the variable away, so those who started us are asked, too."""
+    told = environ.get("SSH_CONNECTION") or environ.get("SSH_CLIENT") or _inherited()
+    yield from _address(told.split()[0] if told.split() else "")
+
+
+def _inherited() -> str:
+    process = os.getppid()
+    for _ in range(_DEPTH):
+        if process <= 1 or not _in_our_network(process):
+            break
+        for each in _text(Path(f"/proc/{process}/environ")).split("\0"):
+            if each.startswith("SSH_CONNECTION="):
+                return each.partition("=")[2]
+        status = _text(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()  # proc_pid_stat(5): state, ppid, ...
+        process = int(status[1]) if len(status) > 1 else 0
+    return ""
+
+
+def _in_our_network(process: int) -> bool:
+    """Whether PROCESS is in our network namespace, or does not let us see which it is in."""
+    try:
+        return os.path.samefile(f"/proc/{process}/ns/net", "/proc/thread-self/ns/net")  # noqa: PTH121
+    except OSError:
+        return True
+
+
+def _server(url: str) -> Iterator[Address]:
+    with suppress(ValueError, OSError):
+        host = urlsplit(url).hostname or ""
+        with suppress(ValueError):
+            yield parse_address(host)
+            return
+        for _, _, _, _, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM) if host else ():
+            yield from _address(str(address[0]))
+
+
+def _metadata(root: Path) -> Iterator[Address]:
+    vendor = _text(root / "sys/class/dmi/id/sys_vendor").strip()
+    yield from _address(_METADATA.get(vendor, ""))
+
+
+def _address(text: str) -> Iterator[Address]:
+    """Yield the address that TEXT is, unless it means something on this machine or link alone."""
+    with suppress(ValueError):
+        address = parse_address(text)
+        if not (address.version == 4 and address.value >> 24 == 127) and address != Address(6, 1):
+            yield address
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
