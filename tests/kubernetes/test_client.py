@@ -13,7 +13,7 @@ import pytest
 from kubernetes.speaking import Asked, Say, Script, closed_port, node, page, serving, status
 from podroutes.errors import KubernetesError
 from podroutes.inventory.kubernetes import client as door
-from podroutes.inventory.kubernetes.client import Client, RefusedError, Request, UnreachableError
+from podroutes.inventory.kubernetes.client import CertificateError, Client, RefusedError, Request, UnreachableError
 from podroutes.inventory.kubernetes.credentials import Files, Material
 from podroutes.inventory.kubernetes.kubeconfig import User
 from podroutes.inventory.kubernetes.listing import load
@@ -290,6 +290,55 @@ def test_a_retry_after_is_understood_from_header_and_status():
         with serving(Script(Say(429, body, headers))) as script, pytest.raises(RefusedError) as caught:
             asked(script)
         assert caught.value.refusal.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"", "the server closed the connection without an answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{", "the connection was cut in the middle of the answer"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{",
+            "the connection was cut in the middle of the answer",
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "what answers does not speak HTTP"),
+    ],
+)
+def test_what_is_no_whole_answer_is_told_in_plain_words(said, words):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        script = Script()
+        script.url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        def answer():
+            connection, _ = server.accept()
+            connection.recv(4096)
+            connection.sendall(said)
+            connection.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(UnreachableError) as caught:
+            asked(script)
+        thread.join()
+    assert str(caught.value) == f"test-cluster: {words}"
+
+
+def test_a_renewed_authority_is_read_when_the_old_one_does_not_verify(certificates, tmp_path):
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(Path(certificates.path("client.crt")).read_bytes())
+    with serving(Script(Say()), certificates.context) as script:
+        client = Client(script.access(authority=Material("ca", path=str(authority))))
+        with pytest.raises(CertificateError):
+            client.ask(Request("/api"))
+        authority.write_bytes(Path(certificates.path("server.crt")).read_bytes())
+        client.ask(Request("/api"))
+
+
+def test_a_certificate_that_does_not_verify_is_told_at_once(certificates):
+    tries = []
+    with serving(Script(NODES), certificates.context) as script, pytest.raises(CertificateError):
+        load(script.access(), sleep=tries.append)
+    assert tries == []
 
 
 def test_an_answer_without_an_end_is_given_up():

@@ -30,6 +30,7 @@ _REREAD = 60.0  # seconds that an identity is used before it is asked for again;
 _BLOCK = 1 << 18  # bytes a read at most
 PAGE = 64 << 20  # bytes of a page of 500 Nodes at most: ten times what they usually are
 LIST = 1 << 30  # bytes of a list in one piece at most: 5,000 Nodes are 70 MB
+_DEEPEST = 10  # exceptions within one another
 _REFUSAL = 1 << 16  # bytes of a refusal that are read: a Status is some hundred
 _COMPLETE = 300.0  # seconds for the whole of an answer that is not a stream: a page takes less than one
 
@@ -49,6 +50,19 @@ _SOCKET_OPTIONS = tuple(
 )
 
 
+# By name: http.client and urllib3 have classes of the same name that mean the same.
+_PLAIN = {
+    "IncompleteRead": "the connection was cut in the middle of the answer",
+    "InvalidChunkLength": "the connection was cut in the middle of the answer",
+    "RemoteDisconnected": "the server closed the connection without an answer",
+    "ReadTimeoutError": "no answer, or no more of it, for too long",
+    "ConnectTimeoutError": f"no connection within {CONNECT:.0f} s",
+    "TimeoutError": "no answer, or no more of it, for too long",
+    "BadStatusLine": "what answers does not speak HTTP",
+    "LineTooLong": "what answers does not speak HTTP",
+}
+
+
 class RefusedError(KubernetesError):
     """The server answered, and the answer is no."""
 
@@ -60,6 +74,10 @@ class RefusedError(KubernetesError):
 
 class UnreachableError(KubernetesError):
     """There was no answer, or not all of one."""
+
+
+class CertificateError(UnreachableError):
+    """The server's certificate does not verify: the authority may have been renewed, else only people can help."""
 
 
 class Request(NamedTuple):
@@ -187,7 +205,11 @@ class Client:
                 preload_content=False,
             )
 
-        return _guarded(self._access, send)
+        try:
+            return _guarded(self._access, send)
+        except CertificateError:
+            self._known = float("-inf")  # the authority's file may be another by now
+            raise
 
     def _ready(self) -> "urllib3.PoolManager":
         """Return connections that are made with the identity of now: certificates and authorities rotate, too."""
@@ -224,19 +246,34 @@ def _pool(access: Access, authority: bytes, certificate: bytes, key: bytes) -> "
 
 def _guarded(access: Access, call: Callable[[], _Answer]) -> _Answer:
     """Return what CALL returns; whatever goes wrong in urllib3 and below becomes UnreachableError."""
+    import ssl  # noqa: PLC0415, urllib3 has loaded it
+
     from urllib3.exceptions import HTTPError  # noqa: PLC0415, see above
 
     try:
         return call()
     except (HTTPError, OSError, ValueError) as error:  # ValueError: a file that is read after an interrupt closed it
-        raise UnreachableError(f"{access.name}: {_why(error)}") from None
+        cause = _cause(error)
+        kind = CertificateError if isinstance(cause, ssl.SSLCertVerificationError) else UnreachableError
+        raise kind(f"{access.name}: {_why(cause)}") from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the last cause of ERROR: urllib3 wraps it several times."""
+    for _ in range(_DEEPEST):
+        inner = [getattr(error, "reason", None), error.__cause__, *error.args]
+        cause = next((each for each in inner if isinstance(each, BaseException)), None)
+        if cause is None:
+            break
+        error = cause
+    return error
 
 
 def _why(error: BaseException) -> str:
-    """Return the last cause of ERROR in the words of the system: urllib3 wraps it several times."""
-    reason = getattr(error, "reason", None)
-    while isinstance(cause := reason if isinstance(reason, BaseException) else error.__cause__, BaseException):
-        error, reason = cause, getattr(cause, "reason", None)
+    """Return what ERROR says in the words of the system or, where urllib3 has its own, in plain ones."""
+    name = type(error).__name__
+    if name in _PLAIN:
+        return _PLAIN[name]
     words = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error) or type(error).__name__
     return escaped(str(words))
 

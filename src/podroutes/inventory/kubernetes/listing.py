@@ -7,7 +7,16 @@ from collections.abc import Callable
 from podroutes.errors import KubernetesError
 from podroutes.inventory import Inventory
 from podroutes.inventory.kubernetes.access import Access
-from podroutes.inventory.kubernetes.client import LIST, NODES, PAGE, Client, RefusedError, Request, UnreachableError
+from podroutes.inventory.kubernetes.client import (
+    LIST,
+    NODES,
+    PAGE,
+    CertificateError,
+    Client,
+    RefusedError,
+    Request,
+    UnreachableError,
+)
 from podroutes.inventory.kubernetes.reflector import Reflector
 
 _TRIES = 5  # failures in a row; with what the server asks for in between some ten seconds
@@ -41,6 +50,8 @@ def load(
                 if error.refusal.status not in _TRANSIENT:
                     raise
                 failure = error
+            except CertificateError:
+                raise
             except UnreachableError as error:
                 reflector.cut(str(error))
                 failure = error

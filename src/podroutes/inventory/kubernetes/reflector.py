@@ -23,6 +23,11 @@ LIFE = 300  # seconds after which a watch is to end, plus as much again by chanc
 _SOUND = 30.0  # seconds that a connection has to live to count as sound again
 _FIRST = 0.5  # seconds, doubled with every failure in a row
 _LONGEST = 30.0  # seconds; both much as in client-go's reflector
+_LARGE = 5000  # Nodes of the largest cluster that Kubernetes is made for: 70 MB a list, for every agent
+_LONGEST_SMALL = (
+    3.0  # seconds that a small cluster's agents wait for a server that cannot be reached; a large one's _LONGEST
+)
+_SPREAD_SMALL, _SPREAD_LARGE = 2.0, 60.0  # seconds over which the agents of a small and of a large cluster list anew
 _LONGEST_WISH = 300.0  # seconds of a Retry-After that are honoured: it might be a mistake
 _MUTE = 85.0  # seconds of a watch without a single line, although a bookmark comes about every 60: nobody is behind it
 _MOST = 200_000  # Nodes; Kubernetes is made for 5,000, and whatever tells of more has no end
@@ -89,6 +94,10 @@ class Reflector:
     def listing(self) -> bool:
         """Whether a list has begun and its end was not seen."""
         return self._coming is not None
+
+    def opened(self) -> None:
+        """Take in that the server has begun to answer with a stream."""
+        self.error = ""
 
     def page(self, body: bytes) -> bool:
         """Take a page in; return whether the nodes are news."""
@@ -158,7 +167,13 @@ class Reflector:
                 self._fruitless += 1
                 self._paged = self._fruitless < 2
             self._restart()
-        elif too_new:  # the server was set back, to a backup for instance: what we know is no longer its past
+            # The server is well and only has no past any more, after a restart for instance: every agent hears that at once.
+            self.counts = self.counts._replace(retries=self.counts.retries + 1)
+            self.error = what
+            spread = self._by_size(_SPREAD_SMALL, _SPREAD_LARGE)
+            self.delay = min(retry_after, _LONGEST_WISH) + spread * self._chance()
+            return
+        if too_new:  # the server was set back, to a backup for instance: what we know is no longer its past
             self._set_back = True
             self._restart()
         self._fail(what, min(retry_after, _LONGEST_WISH))
@@ -174,7 +189,10 @@ class Reflector:
         silent = self._mute and self._clock() - self._began > _MUTE
         if silent or (self._coming is not None and not self._more):
             self._restart()
-        self._fail(why or ("the list ended before it was complete" if self._coming is not None else ""))
+        self._fail(
+            why or ("the list ended before it was complete" if self._coming is not None else ""),
+            longest=self._by_size(_LONGEST_SMALL, _LONGEST),
+        )
 
     def relist(self) -> None:
         """Have everything listed again at the next request."""
@@ -215,14 +233,19 @@ class Reflector:
 
     def _well(self) -> None:
         self.error, self._fruitless, self.delay = "", 0, 0.0
+        self._failures = min(self._failures, 1)  # not 0: who is cut off after each line has to wait, too
 
-    def _fail(self, why: str, least: float = 0.0) -> None:
+    def _by_size(self, small: float, large: float) -> float:
+        """Return a value between SMALL, for up to some ten Nodes, and LARGE, for a large cluster's."""
+        return small + (large - small) * min(1.0, len(self.table) / _LARGE)
+
+    def _fail(self, why: str, least: float = 0.0, longest: float = _LONGEST) -> None:
         """Note a failure and how long to wait: nothing after a sound connection, else longer and longer, by chance."""
         self.counts = self.counts._replace(retries=self.counts.retries + bool(why))
         self.error = why
         if self._clock() - self._began > _SOUND and not least:
             self._failures = 0
-        wait = min(_LONGEST, _FIRST * 2**self._failures) * self._chance() if self._failures else 0.0
+        wait = min(longest, _FIRST * 2**self._failures) * self._chance() if self._failures else 0.0
         self._failures = min(self._failures + 1, 16)
         self.delay = least + wait
 

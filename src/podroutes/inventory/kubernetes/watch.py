@@ -122,6 +122,7 @@ class NodeWatch:
                     self._stream = stream
                     if self._wake.is_set():  # said before there was anything to interrupt
                         return
+                self._reflector.opened()
                 self._say(connected=True, error="")
                 self._read(stream)
             finally:
