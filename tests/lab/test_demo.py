@@ -14,7 +14,7 @@ from podroutes.lab.story import ACTS, expected_table
 from podroutes.lab.topology import default_cluster
 
 # What the tutorial's page prints for worker-0, and what its text says about the other two.
-CLAIMS = 3  # lines that begin with a mark
+CLAIMS = 4  # lines that begin with a mark
 TABLES = {
     "worker-0": """\
 default via 192.168.8.1 dev ens18 proto static
@@ -65,6 +65,7 @@ def test_it_tells_the_whole_story(tool, place):
     assert "proven: 3 nodes, 3 pod CIDRs, 6 pairs" in told
     assert re.search(r"the route was back [0-9.]+ ms after the command", told)
     assert "worker-0 refuses 10.200.1.0/24: `unreachable 10.200.1.0/24 table 100`" in told
+    assert 'error unknown-key: lab.yaml:10: node "worker-1": unknown key "podcidr"; meant podCIDR?' in told
     for line in TABLES["worker-2"].splitlines():
         assert f"  {line}" in told
     assert "\x1b" not in told

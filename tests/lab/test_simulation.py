@@ -192,6 +192,9 @@ def hides_all(stage: Lying, _status: int, _output: str) -> None:
         (lambda stage, *_: stage.page.unlink(), "podroutes verify", 2, "the page does not show the cause"),
         (hides_all, "ip rule delete", 1, "`lab ping` ended with 1, not 0"),
         (says("proven", "not proven"), "podroutes verify", 3, "not proven again"),
+        (lambda *_: (0, ""), "podroutes apply", 3, "ended with 0, not 1"),
+        (says("meant podCIDR?", ""), "podroutes apply", 3, "did not name the error"),
+        (changes("worker-0", "route", "delete", "10.200.1.0/24"), "podroutes apply", 3, "apply changed the table"),
     ],
 )  # fmt: skip
 def test_a_claim_that_is_not_true_ends_the_story(tmp_path, lie, words, count, complaint):

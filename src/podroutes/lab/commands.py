@@ -42,7 +42,7 @@ exit status: 0 every pod answered everybody, 1 some did not
 """
 _DEMO = """\
 Tell the tutorial's page on pod network routes as a story, in a lab of its own that is gone afterwards: routes planned, applied,
-proven, deleted and healed, and a cause that verify names. Every claim is checked. Leaves one page to look at, where it says.
+proven, deleted and healed, a cause that verify names, a misspelt key. Every claim is checked. Leaves one page, where it says.
 
 Where no lab can be made the same story is told simulated, on kernels in memory; it says so in every act, and what to allow.
 

@@ -89,6 +89,7 @@ class Stage(ABC):
         """Run without showing; LabError unless the exit status is the expected one."""
         real = tuple({INVENTORY: str(self.inventory), self.page.name: str(self.page)}.get(word, word) for word in words)
         status, output = self.play(real, on)
+        output = output.replace(str(self.inventory), INVENTORY)
         self.check(status == expect, f"`{shlex.join(words)}` ended with {status}, not {expect}: {output}")
         return output
 
@@ -214,6 +215,25 @@ def _cause(stage: Stage, cluster: Cluster, number: int) -> None:
     )
 
 
+def _typing_error(stage: Stage, cluster: Cluster, number: int) -> None:
+    first, second = cluster.nodes[:2]
+    key = "podCIDRs" if len(second.pod_cidrs) > 1 else "podCIDR"
+    stage.heading(f"{number}. Somebody misspells a key of the inventory: `apply` names it, and takes no route away")
+    lines = stage.inventory.read_text(encoding="utf-8").splitlines()
+    place = lines.index(next(line for line in lines if f" {key}: " in line and str(second.pod_cidrs[0]) in line))
+    wrong = lines[place].replace(key, key.lower())
+    stage.inventory.write_text("\n".join([*lines[:place], wrong, *lines[place + 1 :], ""]), encoding="utf-8")
+    print(f"  Line {place + 1} of {INVENTORY} now says `{wrong.strip()}`, where `{key}` is meant.")
+    table = stage.quietly("ip", "route", on=first.name)
+    output = stage.run("podroutes", "apply", "-i", INVENTORY, on=first.name, expect=1)
+    stage.check(
+        f"{INVENTORY}:{place + 1}:" in output and "meant podCIDR" in output, f"apply did not name the error: {output}"
+    )
+    stage.check(stage.quietly("ip", "route", on=first.name) == table, f"apply changed the table: {output}")
+    stage.quietly("lab", "ping")
+    stage.good("exit status 1, with line and correction; the table is as it was, and every pod reaches every pod")
+
+
 def expected_table(cluster: Cluster, node: Node) -> list[str]:
     """Return what the tutorial shows as ``ip route`` of NODE: IPv4, in the kernel's order, without the pods' own bridge."""
     lan = cluster.node_cidrs[0]
@@ -231,4 +251,4 @@ def expected_table(cluster: Cluster, node: Node) -> list[str]:
     ]
 
 
-ACTS = (_machines, _nothing, _plan, _apply, _tables, _everything, _agent, _cause)
+ACTS = (_machines, _nothing, _plan, _apply, _tables, _everything, _agent, _cause, _typing_error)
