@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,7 @@ def document(number, last=None, pods=None):
 # An agent that waits for milliseconds where others wait for seconds before they ask again.
 IMPATIENT = """
 import sys
+from pathlib import Path
 from podroutes.cli import main
 from podroutes.inventory.kubernetes import client, reflector
 reflector._FIRST, reflector._LONGEST = 0.001, 0.02
@@ -253,6 +255,7 @@ def condition(api):
 
 
 def test_a_cluster_that_wants_to_know_is_told(begin, api, worker):
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii")  # of the worker's namespace
     agent = begin("--events", "--set-condition").ready()
     until(lambda: condition(api) == [("False", "PodroutesInSync")])
     worker.ip("link set ens18 down")

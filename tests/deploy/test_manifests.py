@@ -250,6 +250,18 @@ def test_what_cannot_be_meant_is_refused(setting, complaint):
     assert complaint in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("release", "name"), [("podroutes", "podroutes"), ("blue", "blue-podroutes"), ("my-podroutes", "my-podroutes")]
+)
+def test_two_releases_share_no_name_outside_of_their_namespaces(release, name):
+    done = helm("template", release, CHART, "--set", "agent.events=true")
+    outside = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    documents = [each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] in outside]
+    assert {each["kind"] for each in documents} == outside
+    assert {each["metadata"]["name"] for each in documents} == {name}
+    assert {each["roleRef"]["name"] for each in documents if "roleRef" in each} == {name}
+
+
 def test_a_pod_monitor_finds_the_metrics():
     documents = chart("podMonitor.enabled=true", "listen.address=0.0.0.0", "podMonitor.labels.release=prometheus")
     monitor = one(documents, "PodMonitor")

@@ -20,3 +20,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "podroutes.probed" -}}
 {{- get (dict "0.0.0.0" "127.0.0.1" "::" "::1") .Values.listen.address | default .Values.listen.address -}}
 {{- end }}
+
+{{- /* The name of what lies outside of the release's namespace, so that two releases do not share it. */ -}}
+{{- define "podroutes.clusterwide" -}}
+{{ contains "podroutes" .Release.Name | ternary .Release.Name (printf "%s-podroutes" .Release.Name) | trunc 63 | trimSuffix "-" }}
+{{- end }}
