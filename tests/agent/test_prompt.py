@@ -17,7 +17,7 @@ def kernel(*routes):
 
 def prompt(nodes, table):
     fib, claims, own = table.snapshot(), examine(nodes), nodes.nodes[0]
-    return Prompt(Known(nodes, claims), own, fib, plan_here(claims, own, fib).desired)
+    return Prompt(Known(nodes, claims), own, fib, plan_here(claims, own, fib))
 
 
 def joined(before, *nodes):
@@ -33,7 +33,8 @@ def test_a_new_node_that_concerns_no_other_is_welcome_at_once():
 
 
 def test_whatever_is_less_simple_is_left_to_the_plan():
-    known = prompt(SEED, kernel("10.200.4.0/24 via 192.168.8.99 dev ens18 proto static metric 7"))
+    static = "10.200.4.0/24 via 192.168.8.99 dev ens18 proto static metric 7"
+    known = prompt(SEED, kernel(static, "0.0.0.0/0 via 192.168.8.1 dev ens18 proto static"))
     for less_simple in (
         "worker-3 192.168.8.23 10.200.1.0/24",  # claimed twice
         "worker-3 192.168.8.23 10.200.1.128/25",  # inside another
@@ -44,6 +45,8 @@ def test_whatever_is_less_simple_is_left_to_the_plan():
         "worker-3 192.168.8.23 192.168.0.0/16",  # covers nodes
         "worker-1 192.168.8.23 10.200.3.0/24",  # a name that is known
         "worker-3 192.168.8.23 10.200.4.0/24",  # somebody else's route
+        "worker-3 192.168.8.23,10.200.1.9 10.200.3.0/24",  # an address in another's podCIDR
+        "worker-3 192.168.8.23 192.168.8.1/32",  # our gateway
     ):
         assert list(known.arrived(joined(SEED, less_simple))) == [], less_simple
 

@@ -91,10 +91,11 @@ class Machine:
         own, doubts = self._identify(cluster, fib)
         before = self._known.cluster if self._known else cluster
         known = self._examine(cluster)
-        whole, more = self._plan(known.claims, own, fib, self._wish(view, own, before, now))
+        wish = self._wish(view, own, before, now)
+        whole, more = self._plan(known.claims, own, fib, wish)
         plan, wanted = whole.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
-        self._prompt = Prompt(known, own, fib, wanted)
+        self._prompt = Prompt(known, own, fib, whole.planned, wish.context.dependencies)
         self._may_hurry = whole.ledger.protocol == PROTOCOL  # else a file of ours tells which routes are ours
         there = {route.dst for route in ours(fib, whole.ledger)} if plan.held else set()
         installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)

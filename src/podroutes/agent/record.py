@@ -14,7 +14,7 @@ from podroutes.core.hold import Hold, Release
 from podroutes.kernel.watch import Heard
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
-from podroutes.model.plan import Change
+from podroutes.model.plan import Change, Kept
 from podroutes.model.problem import Problem
 from podroutes.model.saved import SavedRoute
 from podroutes.model.status import Contested, Held, Released, Routes, SourceStatus, Status
@@ -127,6 +127,7 @@ class Record:
         for each in contested:
             if each.dst not in {known.dst for known in before.contested}:
                 self._log("warning", "route contested", dst=each.dst, losses=each.losses, rival=each.rival)
+        self._keeps(before.kept, plan.kept)
         foreign = sum(problem.code == "foreign-route" for problem in plan.problems)
         self.status = before._replace(
             node=plan.node,
@@ -134,6 +135,7 @@ class Record:
             problems=plan.problems,
             failures=dict(found.failures),
             contested=contested,
+            kept=plan.kept,
             hold=_held(hold, now - clock) if hold else None,
             last_pass=now,
             last_duration=seconds,
@@ -190,6 +192,12 @@ class Record:
                 until=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since + hold.until)) if hold.until else None,
                 fix=f"bring the nodes back, or let the routes go: podroutes confirm {hold.digest}",
             )
+
+    def _keeps(self, before: Sequence[Kept], now: Sequence[Kept]) -> None:
+        """Log the routes that are only kept from NOW on."""
+        for each in [each for each in now if each not in before][:_SHOWN]:
+            route = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
+            self._log("warning", "route kept", route=route, node=each.node, why=each.reason)
 
     def _changed(self, event: str, changes: Sequence[Change]) -> None:
         """Count changes and log them, of very many the first ones."""

@@ -46,6 +46,7 @@ class _Decision:
 
     def decision(self) -> Decision:
         self._begin()
+        self._one_in_place()
         self._wide_claims()
         self._against_what_is_in_place()
         self._covering_nodes()
@@ -115,6 +116,22 @@ class _Decision:
                 self.lost[id(claim)] = self.disputes.twice[name]
             elif not claim.vias:
                 self.lost[id(claim)] = self.disputes.unclear[name]
+
+    def _one_in_place(self) -> None:
+        """Let one claim have each route in place, where it goes through an address that several nodes report."""
+        placed: defaultdict[Prefix, list[Claim]] = defaultdict(list)
+        for claim in self._placed():
+            placed[claim.dst].append(claim)
+        for same in placed.values():
+            if len(same) > 1:
+                first, *others = sorted(same, key=self._rank)
+                for claim in others:
+                    self.lost[id(claim)] = contested(claim, Owners([first]))
+                    del self.placed[id(claim)]
+
+    def _rank(self, claim: Claim) -> tuple[object, ...]:
+        via = self.placed[id(claim)].via
+        return id(claim) not in self.mine, via is None, via != (claim.vias or (via,))[0], age(claim), claim.node.name
 
     def _against_what_is_in_place(self) -> None:
         """Let everything lose that overlaps a route in place, or contains an address that one goes through."""

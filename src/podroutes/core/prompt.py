@@ -8,12 +8,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 
-from podroutes.core.claims import Claims, examine
-from podroutes.core.desired import Desired, desired
+from podroutes.core.claims import Claim, Claims, examine
+from podroutes.core.dependencies import Needs
+from podroutes.core.desired import desired
 from podroutes.core.metric import metrics_of_new
 from podroutes.core.onlink import OnLink
-from podroutes.model.address import Address, Prefix
+from podroutes.core.planning import Planned
+from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
+from podroutes.model.dependencies import Dependencies
 from podroutes.model.fib import Fib
 from podroutes.model.plan import Change
 from podroutes.model.route import NextHop, Route
@@ -31,7 +34,9 @@ class Known:
         self._starts: list[tuple[int, int]] = []  # where every claim begins, in order,
         self._reaches: list[tuple[int, int]] = []  # and how far it and all before it reach
         furthest = (0, 0)
-        for claim in sorted((*claims.honoured, *claims.contested)) if claims.contested else claims.honoured:
+        for claim in (
+            sorted((*claims.honoured, *claims.contested), key=_by_destination) if claims.contested else claims.honoured
+        ):
             furthest = max(furthest, (claim.dst.version, claim.dst.last))
             self._starts.append(claim.dst[:2])
             self._reaches.append(furthest)
@@ -43,14 +48,14 @@ class Known:
             return nothing
         # A source hands out the same value for a node that is the same.
         new = tuple(node for node in cluster.nodes if id(node) not in self._ids)
-        if not new or any(node.name in self._names or any(map(self._has, node.internal_ips)) for node in new):
+        if not new or any(node.name in self._names or not all(map(self._is_new, node.internal_ips)) for node in new):
             return nothing
         claims = examine(cluster._replace(nodes=new))
         return nothing._replace(honoured=tuple(claim for claim in claims.honoured if self._apart(claim.dst)))
 
-    def _has(self, address: Address) -> bool:
-        place = bisect_left(self._addresses, address)
-        return place < len(self._addresses) and self._addresses[place] == address
+    def _is_new(self, address: Address) -> bool:
+        """Whether no node has ADDRESS, and no claim covers it."""
+        return self._apart(Prefix(address.version, address.value, BITS[address.version]))
 
     def _apart(self, dst: Prefix) -> bool:
         """Whether no claim overlaps DST and no node has an address in it."""
@@ -61,11 +66,18 @@ class Known:
         return first == len(self._addresses) or not dst.covers(self._addresses[first])
 
 
+def _by_destination(claim: Claim) -> tuple[Prefix, str]:
+    return claim.dst, claim.node.name
+
+
 class Prompt:
     """The knowledge of one whole plan of machine OWN, to act on until the next one."""
 
-    def __init__(self, known: Known, own: Node, fib: Fib, wanted: Desired) -> None:
+    def __init__(self, known: Known, own: Node, fib: Fib, planned: Planned, dependencies: Dependencies = ()) -> None:
+        wanted = planned.desired
         self._known = known
+        self._kept = [each.route.dst for each in planned.plan.kept]
+        self._dependencies = dependencies
         self._own = own
         self._fib = fib
         self._desired = wanted
@@ -91,8 +103,13 @@ class Prompt:
             beside = len(self._desired.wanted[version].vias)
             metrics = metrics_of_new(version, routes, range(len(vias)), beside)
             for claim, via, dev, metric in zip(claims, vias, routes.dev, metrics, strict=True):
-                if claim.dst not in self._foreign and not any(cidr.overlaps(claim.dst) for cidr in self._own.pod_cidrs):
+                beside_us = any(cidr.overlaps(claim.dst) for cidr in (*self._own.pod_cidrs, *self._kept))
+                if claim.dst not in self._foreign and not beside_us and not self._needs.taken(claim, in_place=False):
                     yield Change("add", Route(claim.dst, (NextHop(via, dev or None),), metric), claim.node.name)
+
+    @cached_property
+    def _needs(self) -> Needs:
+        return Needs(self._fib, self._own, self._known.cluster, self._dependencies)
 
     @cached_property
     def _resolver(self) -> OnLink:

@@ -16,8 +16,12 @@ def survey(planned: Planned, fib: Fib, ledger: Ledger, configured: Container[Pre
     CONFIGURED has the destinations to which the administrator's own files make the wanted route at the next boot.
     """
     entries = sorted(_entries(planned, fib, ledger), key=lambda entry: (entry.route.dst, entry.route.metric))
+    kept = {(each.route.dst, each.route.via): each.reason for each in planned.plan.kept}
     return [
-        entry._replace(lasts=entry.route.dst in configured or (entry.state != "foreign" and lasts(entry.route, ledger)))
+        entry._replace(
+            lasts=entry.route.dst in configured or (entry.state != "foreign" and lasts(entry.route, ledger)),
+            kept=kept.get((entry.route.dst, entry.route.via), ""),
+        )
         for entry in entries
     ]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from podroutes.model.address import Prefix
+from podroutes.model.plan import Kept
 from podroutes.model.problem import Problem
 
 # Seconds, the upper bounds of a histogram: a healthy node event takes milliseconds, a storm seconds.
@@ -108,6 +109,7 @@ class Status(NamedTuple):
     connections_refused: int = 0  # HTTP connections that were closed without an answer
     log_lines_dropped: int = 0
     log_error: str = ""  # why the last line of the log could not be written
+    kept: tuple[Kept, ...] = ()  # routes that stay only because they are in place
     latency: Histogram = Histogram()  # from a node event to the routes in the kernel
 
     @property

@@ -134,6 +134,7 @@ def document(status: Status) -> dict[str, Any]:
             {"dst": str(each.dst), "losses": each.losses, "rival": each.rival or None, "until": each.until}
             for each in status.contested
         ],
+        "kept": [data.kept(each) for each in status.kept],
         "failures": dict(status.failures),
         "problems": [data.problem(each) for each in status.problems],
         "last_pass": status.last_pass or None,
@@ -188,6 +189,10 @@ def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
     if not shown["source"]["connected"]:
         lines.append(f"source: {escaped(shown['source']['error'] or 'not connected')}")
     lines += [*_held(shown["hold"], now), *_released(shown.get("released"), now)]
+    kept = shown.get("kept", ())
+    lines += [f"{each['dst']} via {each['via']} is kept: {escaped(each['reason'])}" for each in kept[:_FEW]]
+    if len(kept) > _FEW:
+        lines.append(f"… and {len(kept) - _FEW} more routes are kept; -o json lists them all")
     for each in shown["contested"]:
         rival = f" to {escaped(each['rival'])}" if each["rival"] else ""
         lines.append(f"{each['dst']} was lost {each['losses']} times{rival}; it is put back less often now")

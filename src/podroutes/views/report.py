@@ -155,4 +155,5 @@ def survey(entries: Sequence[Entry], style: Style) -> Iterator[str]:
 
 
 def _end(entry: Entry) -> str:
-    return ", until reboot" if entry.state == "ok" and not entry.lasts else ""
+    until = ", until reboot" if entry.state == "ok" and not entry.lasts else ""
+    return f"{until}, kept: {entry.kept}" if entry.kept else until

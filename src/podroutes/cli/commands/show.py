@@ -13,8 +13,9 @@ _DESCRIPTION = """\
 List the routes of ours that the kernel has and the wanted ones it has not, one a line in the style of `ip route`.
 
 states: ok, missing, stale (no longer wanted, or not that way), foreign (someone else holds the prefix), unreachable (the
-next hop cannot be reached); `until reboot` stands behind a route that no file of ours brings back after the next boot
-exit status: 0 all ok, 2 any is not, 1 error
+next hop cannot be reached); `until reboot` stands behind a route that no file of ours brings back after the next boot, `kept` and
+the reason behind one that stays only because it is in place
+exit status: 0 all ok, 2 any is not or is only kept, 1 error
 """
 _INSTEAD = "`podroutes push plan` compares the nodes with the inventory over SSH"
 
@@ -47,4 +48,4 @@ def run(arguments: argparse.Namespace) -> int:
         session.say_problems(planned.plan.problems)
         if not entries:
             print("no routes of ours, and none wanted", file=sys.stderr)
-    return 2 if any(entry.state != "ok" for entry in entries) else 0
+    return 2 if any(entry.state != "ok" or entry.kept for entry in entries) else 0
