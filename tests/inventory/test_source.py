@@ -115,7 +115,7 @@ def test_a_pipe_that_delivers_little_by_little(tmp_path):
 
 
 def test_no_permission(tmp_path, monkeypatch):
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", denied)

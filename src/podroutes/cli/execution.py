@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from podroutes.cli import session
+from podroutes.cli.privilege import require_net_admin
 from podroutes.core.advice import refusals
 from podroutes.core.rounds import Done, joined, raced
 from podroutes.kernel import Kernel
@@ -17,8 +18,11 @@ _AGAIN = 2  # more plans when others change routes meanwhile; whoever does it al
 def carry_out(plan: Plan, kernel: Kernel, output: str, again: Callable[[], Plan], verb: str = "Apply") -> Done:
     """Say what PLAN will do, do it, say what became of it; VERB is what the user asked for.
 
-    Where others have changed routes meanwhile, AGAIN makes another plan, and that is carried out as well.
+    Where others have changed routes meanwhile, AGAIN makes another plan, and that is carried out as well. KernelError, before
+    anything is printed, where this process may not change routes.
     """
+    if plan.changes and not session.MACHINE.get():
+        require_net_admin()
     if output != "text":
         done = _rounds(plan, kernel, again, lambda _: None)
         session.say_document(data.plan(*done), output)

@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from podroutes.errors import InventoryError
@@ -13,6 +13,7 @@ from podroutes.model.text import escaped
 LIMIT = 4 << 30  # bytes; 100,000 Nodes as kubectl prints them are 2.4 GB, so more than this is the wrong file
 WHOLE = 1 << 30  # bytes that are read into one string: the other formats need 100 to 300 a node
 CHUNK = 1 << 20  # bytes a read: large enough that reads cost nothing, small enough not to show in the peak
+FIFO_PATIENCE = 2.0  # seconds; whoever makes the inventory on the fly has opened its end by then
 _BOM = b"\xef\xbb\xbf"
 STDIN = "standard input"
 
@@ -83,7 +84,7 @@ def opened(path: str, stream: BinaryIO | None = None) -> Iterator[Source]:
         yield Source(STDIN if path == "-" else path, stream or sys.stdin.buffer)
         return
     try:
-        file = open(path, "rb")  # noqa: PTH123, SIM115 - closed below; pathlib costs 5 ms to import
+        file = open(path, "rb", opener=_opener)  # noqa: SIM115 - closed below; pathlib costs 5 ms to import
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = error.strerror if isinstance(error, OSError) else "not a path"
         raise InventoryError(
@@ -93,4 +94,23 @@ def opened(path: str, stream: BinaryIO | None = None) -> Iterator[Source]:
         status = os.fstat(file.fileno())
         if stat.S_ISREG(status.st_mode) and status.st_size > LIMIT:
             raise InventoryError(f"{escaped(path)}: {_too_large(LIMIT)}")
+        if stat.S_ISFIFO(status.st_mode):
+            _wait_for_writer(file.fileno(), path)
+        os.set_blocking(file.fileno(), True)
         yield Source(path, file)
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would be waited for
+
+
+def _wait_for_writer(descriptor: int, path: str) -> None:
+    """Return once a FIFO has something to read, or somebody who may write; InventoryError where nobody comes."""
+    import select  # noqa: PLC0415 - few inventories are a FIFO
+
+    if select.select([descriptor], [], [], FIFO_PATIENCE)[0]:
+        return
+    with suppress(BlockingIOError):  # somebody has it open for writing
+        os.read(descriptor, 1)
+        what = "is a FIFO that nobody writes to; give the path of the inventory"
+        raise InventoryError(f"{escaped(path)}: {what}, or - for {STDIN}")

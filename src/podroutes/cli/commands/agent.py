@@ -14,6 +14,7 @@ from podroutes.agent.source import FileSource, Publish, Report, Source
 from podroutes.agent.view import View
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
+from podroutes.cli.privilege import require_net_admin
 from podroutes.core.hold import MassDeleteGuard
 from podroutes.core.rivalry import Rivalry
 from podroutes.errors import AgentError, InventoryError, PersistError, require_linux
@@ -74,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.resync <= 0:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
     session.check_source(arguments)
+    require_net_admin()
     if arguments.listen != "none":
         parse_listen(arguments.listen, ", or none")  # before anything is opened
     with (

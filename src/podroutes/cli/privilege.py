@@ -1,0 +1,42 @@
+"""Whether this process may change routes, told before anything is begun."""
+
+import os
+import shlex
+import sys
+
+from podroutes.errors import KernelError
+
+_NET_ADMIN = 12  # CAP_NET_ADMIN, linux/capability.h
+_NEEDED = ("KUBECONFIG", "NODE_NAME")  # variables besides PODROUTES_* that a command reads
+
+
+def require_net_admin() -> None:
+    """Raise KernelError, with a command line that works, where this process lacks CAP_NET_ADMIN. Unknown counts as there."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123, pathlib costs milliseconds
+            effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    except (OSError, StopIteration, ValueError):
+        return
+    if not effective >> _NET_ADMIN & 1:
+        raise KernelError(
+            f"changing routes needs the capability CAP_NET_ADMIN, and this process has it not: {sudo()} "
+            "(a service has it by AmbientCapabilities=CAP_NET_ADMIN)"
+        )
+
+
+def sudo() -> str:
+    """Return this command line for sudo(8), whose search path has no virtual environment and whose environment is another."""
+    kept = [name for name in os.environ if name.startswith("PODROUTES_") or name in _NEEDED]
+    preserve = [f"--preserve-env={','.join(sorted(kept))}"] if kept else []
+    return shlex.join(["sudo", *preserve, *_program(), *sys.argv[1:]])
+
+
+def _program() -> list[str]:
+    called = sys.argv[0]
+    if called.endswith("__main__.py"):
+        return [sys.executable, "-m", "podroutes"]
+    if os.sep in called:
+        return [os.path.abspath(called)]  # noqa: PTH100
+    from shutil import which  # noqa: PLC0415, only for an error
+
+    return [which(called) or called]
