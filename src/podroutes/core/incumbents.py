@@ -5,7 +5,7 @@ of its addresses are known and nobody else reports it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from podroutes.core.decision import Standing
@@ -30,18 +30,26 @@ class Incumbents:
     def standing(self, claim: Claim) -> Standing | None:
         """Return how CLAIM is in place, None where it is not."""
         there = self.gateways.get(claim.dst, ())
+        owner = self._owner(claim.dst, there)
+        if owner and owner != claim.node.name:
+            return None
         found = self._through(claim.node, there)
         if found:
             return found
-        if any(self._holders.get(via, set()) - {claim.node.name} for via in there):
+        if not owner and any(self._holders.get(via, set()) - {claim.node.name} for via in there):
             return None  # somebody else is in place
-        record = self._record(claim.dst, claim.node, self.saved.routes)
+        record = next((each for each in self._saved.get(claim.dst, ()) if is_of(each, claim.node)), None)
         if record:
             return self._through(claim.node, (record.via,)) or (Standing(None) if claim.vias else None)
-        old = self._record(claim.dst, claim.node, self.saved.expired)
-        if old:
-            self.expired.append(old)
+        self.expired += [each for each in self._old.get(claim.dst, ()) if is_of(each, claim.node)]
         return self._through(claim.node, self._written.get(claim.dst, ()))
+
+    def _owner(self, dst: Prefix, there: Sequence[Address]) -> str:
+        """Return the node that the route to DST through THERE served, if it still claims DST; an address may be a stranger's now."""
+        for record in self._saved.get(dst, ()) if there else ():
+            if record.via in there and dst in self._claimed.get(record.node, ()):
+                return record.node
+        return ""
 
     def may_be_of(self, node: Node, via: Address) -> bool:
         """Whether VIA may be an address of NODE, not all of whose addresses are known: nobody else has it."""
@@ -68,10 +76,6 @@ class Incumbents:
                 return Standing(via, guessed=True)
         return None
 
-    @staticmethod
-    def _record(dst: Prefix, node: Node, routes: tuple[SavedRoute, ...]) -> SavedRoute | None:
-        return next((each for each in routes if each.dst == dst and is_of(each, node)), None)
-
     def routes(self) -> Iterator[tuple[Prefix, Address]]:
         """Yield every route of ours with one gateway, in the kernel."""
         for dst, vias in self.gateways.items():
@@ -92,12 +96,28 @@ class Incumbents:
         return self._load()
 
     @cached_property
+    def _saved(self) -> dict[Prefix, list[SavedRoute]]:
+        return _by_destination(self.saved.routes)
+
+    @cached_property
+    def _old(self) -> dict[Prefix, list[SavedRoute]]:
+        return _by_destination(self.saved.expired)
+
+    @cached_property
     def _holders(self) -> dict[Address, set[str]]:
         """The nodes that report each address."""
         found: defaultdict[Address, set[str]] = defaultdict(set)
         for node in self._disputes.cluster.nodes:
             for address in node.internal_ips:
                 found[address].add(node.name)
+        return found
+
+    @cached_property
+    def _claimed(self) -> dict[str, set[Prefix]]:
+        """The podCIDRs that each node claims."""
+        found: defaultdict[str, set[Prefix]] = defaultdict(set)
+        for node in self._disputes.cluster.nodes:
+            found[node.name].update(node.pod_cidrs)
         return found
 
     @cached_property
@@ -110,6 +130,13 @@ class Incumbents:
         for dst, via, _ in self._ledger.written or ():
             found[dst].append(via)
         return found
+
+
+def _by_destination(records: Iterable[SavedRoute]) -> dict[Prefix, list[SavedRoute]]:
+    found: dict[Prefix, list[SavedRoute]] = {}
+    for record in records:
+        found.setdefault(record.dst, []).append(record)
+    return found
 
 
 def is_of(record: SavedRoute, node: Node) -> bool:
