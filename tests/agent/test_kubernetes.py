@@ -38,7 +38,12 @@ import sys
 from pathlib import Path
 from podroutes.cli import main
 from podroutes.inventory.kubernetes import client, reflector
-reflector._FIRST, reflector._LONGEST = 0.001, 0.02
+reflector._FIRST, reflector._LONGEST, reflector._LONGEST_SMALL = 0.001, 0.02, 0.02
+reflector._SPREAD_SMALL = reflector._SPREAD_LARGE = 0.02
+reflector.Reflector._fail.__defaults__ = (0.0, 0.02)
+if "hasty" in sys.argv[1]:
+    from podroutes.core import hold
+    hold.AGAIN = 0.2
 if "mute" in sys.argv[1]:
     client.SILENCE, reflector._MUTE = 0.5, 0.4
 sys.exit(main(sys.argv[2:]))
@@ -241,6 +246,44 @@ def test_an_api_that_begins_anew_is_listed_anew(begin, api, routes):
     api.server.start()
     until(lambda: routes() == [R1, R2, R3])
     assert agent.status()["source"]["lists"] >= 2
+
+
+def test_nodes_that_are_all_deleted_are_held_and_go_loudly_when_none_returns(begin, api, routes):
+    """What `kubectl delete node --all` does, with a short minute."""
+    for number in range(3, 7):
+        api.join(number)
+    agent = begin(impatience="hasty").ready()
+    for number in range(7):
+        api.leave(number)
+    until(lambda: agent.events("deletion held"))
+    until(lambda: routes() == [])
+    until(lambda: agent.status()["hold"] is None)
+    assert agent.status()["released"]["reason"] == "watched"
+    assert {each["level"] for each in agent.events("mass deletion")} == {"warning"}
+
+
+def test_a_restored_backup_takes_no_route_however_long_it_lasts(begin, api, routes):
+    """Nodes that joined since are unknown to it; its versions are older, which is what tells."""
+    for number in range(3, 9):
+        api.join(number)
+    api.beat(1, 50)
+    agent = begin(impatience="mute hasty").ready()
+    everything = routes()
+    api.begin_anew()
+    for number in (0, 1, 2):
+        api.join(number)
+    api.server.start()
+    held = until(lambda: agent.status()["hold"])
+    assert (held["routes"], held["until"]) == (6, None)
+    for _ in range(3):
+        before = agent.status()["source"]["lists"]
+        os.kill(agent.pid, signal.SIGHUP)
+        until(lambda before=before: agent.status()["source"]["lists"] > before)
+    assert routes() == everything
+    for number in range(3, 9):
+        api.join(number)
+    until(lambda: agent.status()["hold"] is None)
+    assert (routes(), agent.status()["released"]) == (everything, None)
 
 
 def told(api, path):

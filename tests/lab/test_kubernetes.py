@@ -86,6 +86,24 @@ def test_a_node_moves_to_another_address(cluster):
     assert ours(cluster) == OTHERS
 
 
+def test_all_nodes_are_deleted_and_root_confirms_what_is_held(cluster):
+    """One node's route may go at once where its event comes alone; what is left is held, and told, until somebody says so."""
+    kubectl(cluster, "delete", "node", "--all")
+
+    def hold() -> dict:
+        return json.loads(cluster.on("worker-0", "podroutes", "status", "-o", "json", status=None))["hold"]
+
+    held = until(hold, lambda: logs(cluster))
+    left = ours(cluster)
+    assert held["routes"] == len(left) > 0
+    assert held["digest"] in logs(cluster)
+    assert cluster("exec", "worker-0", "--", "podroutes", "confirm", "0123456789ab", status=1).stdout == ""
+    assert ours(cluster) == left
+    cluster.on("worker-0", "podroutes", "confirm", held["digest"])
+    until(lambda: ours(cluster) == {}, lambda: logs(cluster))
+    assert '"event": "mass deletion"' in logs(cluster)
+
+
 def test_watches_of_kubectl_see_what_kubectl_does(cluster):
     words = ["lab", "exec", "--name", cluster.name, "switch", "--", "kubectl", "get", "nodes", "-w", "-o", "name"]
     command = [*words[:-2], "--output-watch-events", "--no-headers"]
