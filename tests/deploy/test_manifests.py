@@ -15,6 +15,7 @@ from podroutes.agent import state
 from podroutes.agent.endpoint import Endpoint
 from podroutes.cli.parser import build_parser
 from podroutes.core.guard import EVERYTHING as ALL
+from podroutes.model.status import SourceStatus
 
 # Every minor version from the one that Chart.yaml begins with to the newest that there are schemas of.
 VERSIONS = [f"1.{minor}" for minor in range(25, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
@@ -176,9 +177,11 @@ def test_the_agent_answers_what_the_probes_ask(deployed):
     trouble = {"livenessProbe": "", "readinessProbe": ""}
     server = Endpoint(
         variables(container)["PODROUTES_LISTEN"],
-        lambda: SimpleNamespace(ready=trouble["readinessProbe"]),  # type: ignore[arg-type, return-value]
+        lambda: SimpleNamespace(ready=trouble["readinessProbe"], source=SourceStatus("")),  # type: ignore[arg-type, return-value]
         lambda: trouble["livenessProbe"],
+        lambda *_, **__: None,
     )
+    server.start()
     try:
         for name in trouble:
             get = container[name]["httpGet"]
