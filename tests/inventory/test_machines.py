@@ -3,6 +3,7 @@
 import pytest
 
 from inventory.documents import Machine, messages, read, refusal, told
+from podroutes.inventory import load
 
 JUMP = "192.168.8.20 worker-0.kubernetes.local worker-0 10.200.0.0/24"
 
@@ -70,3 +71,14 @@ def test_a_bad_value_is_a_problem_of_its_line():
         'nodes:2: node "w": internalIP "192.168.8.256" is not an IP address',
         'nodes:2: node "w": podCIDR "10.200.1.7/24" has host bits set; meant 10.200.1.0/24?',
     ]
+
+
+def test_a_name_without_an_end_is_a_problem_of_its_node_and_floods_no_screen(tmp_path):
+    path = tmp_path / "machines.txt"
+    path.write_text(f"192.168.8.20 a.local {'a' * 1_000_000} 10.200.0.0/24\n192.168.8.21 b.local b 10.200.1.0/24\n")
+    found = load(str(path))
+    assert [(len(node.name), len(node.pod_cidrs)) for node in found.cluster.nodes] == [(253, 1), (1, 1)]
+    (problem,) = found.problems
+    assert (problem.severity, problem.code) == ("error", "invalid-name")
+    assert "1,000,000 characters are more than the 253" in problem.message
+    assert len(problem.message) < 300 + len(str(path))

@@ -80,5 +80,5 @@ def test_names_and_values_cannot_move_the_cursor():
 
 
 def test_a_very_long_value_does_not_fill_the_screen():
-    (message,) = messages(f"nodes:\n- name: {'n' * 10_000}\n  podCIDR: '{'1' * 10_000}'\n")
+    (message,) = messages(f"nodes:\n- name: {'n' * 253}\n  podCIDR: '{'1' * 10_000}'\n")
     assert len(message) < 300

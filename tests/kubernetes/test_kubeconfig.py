@@ -341,3 +341,15 @@ def test_a_plugin_without_an_end_is_ended(write, tmp_path, monkeypatch, script, 
     plugin.program.write_text(f"#!/bin/sh\n{script}\n")
     with pytest.raises(KubernetesError, match=words):
         plugin.credentials.identity()
+
+
+def test_aliases_that_stand_for_a_billion_are_refused(write):
+    laughs = "".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]\n" for i in range(1, 10))
+    path = write(f"l0: &l0 [lol]\n{laughs}")
+    with pytest.raises(KubernetesError, match="has more than 200,000 values, once its YAML aliases are followed"):
+        connect(path, environment={})
+
+
+def test_a_kubeconfig_without_an_end_is_refused():
+    with pytest.raises(KubernetesError, match="kubeconfig /dev/zero: is larger than 4 MiB, and no kubeconfig is"):
+        connect("/dev/zero", environment={})

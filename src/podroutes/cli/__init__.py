@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 
 from podroutes.errors import PodroutesError
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
     from podroutes.cli.parser import build_parser  # noqa: PLC0415, so that the lines above are all that can fail unseen
 
     gc.disable()  # a run makes many values and no cycles: looking for some takes a sixth of a large plan
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot print "…"
@@ -31,6 +33,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
     except BrokenPipeError:  # whoever read our output has gone: nothing is left to say, nor anybody to say it to
         sys.stdout = None
         return 1
+    except OSError as error:  # of a file that was read or written podroutes says more itself
+        sys.stdout = None
+        return _say(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
         return _say("interrupted; what is done is done, running it again does the rest", 130)
     return status
@@ -63,6 +68,22 @@ def _output(words: Sequence[str]) -> str:
 
 
 def _say(text: str, status: int) -> int:
-    sys.stdout.flush()
-    print(f"podroutes: {text}", file=sys.stderr)
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:  # a full disk, or nobody who reads it
+        sys.stdout = None
+    with suppress(OSError):
+        print(f"podroutes: {text}", file=sys.stderr, flush=True)
     return status
+
+
+def _open_streams() -> None:
+    """Open /dev/null in place of a standard stream that was closed: whatever is opened next would be taken for it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115, for the life of the process
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115, the same

@@ -42,6 +42,7 @@ class RawInventory(NamedTuple):
 
 
 CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}
+_LONGEST_NAME = 253  # characters of a Node's name: RFC 1123, as the API server demands
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")  # metav1.Time, always in UTC
 # What neither a next hop nor a pod may be, and what to call it. Anything else the kernel routes.
 _SPECIAL = (
@@ -91,6 +92,17 @@ def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Proble
             except ValueError as error:
                 unread += (_unread("podCIDR", value, error),)
                 problems.append(_problem(source, raw, value, unread[-1]))
+        if len(name) > _LONGEST_NAME:
+            words = f"{len(name):,} characters are more than the {_LONGEST_NAME} of a DNS subdomain"
+            problems.append(
+                Problem(
+                    "error",
+                    "invalid-name",
+                    f"{_place(source, line)}: node {printable(name)}: {words}",
+                    (name[:_LONGEST_NAME],),
+                )
+            )
+            name = name[:_LONGEST_NAME]
         if created and not _TIME.fullmatch(created):
             created = ""
         nodes.append(

@@ -11,7 +11,9 @@ from podroutes.errors import InventoryError
 from podroutes.model.text import escaped
 
 LIMIT = 4 << 30  # bytes; 100,000 Nodes as kubectl prints them are 2.4 GB, so more than this is the wrong file
-WHOLE = 1 << 30  # bytes that are read into one string: the other formats need 100 to 300 a node
+WHOLE = (
+    64 << 20
+)  # bytes that are read into one string: the other formats need 100 to 300 a node, and several times as much memory
 CHUNK = 1 << 20  # bytes a read: large enough that reads cost nothing, small enough not to show in the peak
 FIFO_PATIENCE = 2.0  # seconds; whoever makes the inventory on the fly has opened its end by then
 _BOM = b"\xef\xbb\xbf"

@@ -48,6 +48,10 @@ CODES: dict[str, tuple[str, str]] = {
         "An InternalIP is not what a next hop can be: no IP address, unspecified, loopback, multicast, link-local or IPv4-mapped.",
         "Write the address that the other nodes reach this one by.",
     ),
+    "invalid-name": (
+        "A node's name is longer than the 253 characters that Kubernetes allows. It is cut; the routes are made.",
+        "Give the node the name that Kubernetes knows it by.",
+    ),
     "invalid-pod-cidr": (
         "A podCIDR is not a network that pods can have: not a network, host bits set, default, loopback, multicast or link-local.",
         "Write the network as ADDRESS/LENGTH with no host bits set.",

@@ -33,11 +33,18 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what the agent says; 0 all is well, 2 not all."""
     shown = _ask(arguments.listen)
+    try:
+        lines = list(views.text(shown, time.time(), session.style(sys.stdout)))
+        well = shown["ready"] and not views.troubles(shown, time.time())
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise AgentError(
+            f"the agent on {escaped(arguments.listen)} is of another version, and its answer is not understood: ask it with its own"
+        ) from None
     if arguments.output != "text":
         session.say_document(shown, arguments.output)
     else:
-        session.say(views.text(shown, time.time(), session.style(sys.stdout)))
-    return 0 if shown["ready"] and not views.troubles(shown, time.time()) else 2
+        session.say(lines)
+    return 0 if well else 2
 
 
 def _ask(listen: str) -> dict[str, Any]:
@@ -47,9 +54,9 @@ def _ask(listen: str) -> dict[str, Any]:
         connection.request("GET", "/status")
         answer = connection.getresponse()
         shown: dict[str, Any] = json.loads(answer.read(_LARGEST))
-        if answer.status == 200 and "podroutes" in answer.headers.get("Server", ""):
+        if answer.status == 200 and "podroutes" in answer.headers.get("Server", "") and isinstance(shown, dict):
             return shown
-    except (OSError, HTTPException, ValueError, AttributeError) as error:
+    except (OSError, HTTPException, ValueError, AttributeError, RecursionError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise AgentError(
             f"no agent answers on {escaped(listen)}: {why}; start one with `podroutes agent`, or name its address with --listen"

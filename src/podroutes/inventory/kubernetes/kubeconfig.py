@@ -13,6 +13,9 @@ import msgspec
 from podroutes.errors import KubernetesError
 from podroutes.model.text import escaped, listing, printable
 
+_LARGEST = 4 << 20  # bytes; a cluster with its user is 6 KB
+_MOST = 200_000  # values in a file
+
 
 class Extension(msgspec.Struct):
     """What other programs keep in a kubeconfig."""
@@ -124,7 +127,7 @@ def read(paths: Sequence[str], *, missing_ok: bool) -> Config:
     for path in paths:
         try:
             with open(path, "rb") as file:  # noqa: PTH123, pathlib costs 5 ms to import
-                text = file.read()
+                text = file.read(_LARGEST + 1)
         except FileNotFoundError:
             if missing_ok:
                 continue
@@ -132,6 +135,10 @@ def read(paths: Sequence[str], *, missing_ok: bool) -> Config:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a path"
             raise KubernetesError(f"kubeconfig {escaped(path)}: cannot be read: {why}") from None
+        if len(text) > _LARGEST:
+            raise KubernetesError(
+                f"kubeconfig {escaped(path)}: is larger than {_LARGEST >> 20} MiB, and no kubeconfig is"
+            )
         found.append(parse(text, path))
     return merge(found)
 
@@ -149,7 +156,9 @@ def parse(text: bytes, path: str) -> Config:
     except (yaml.YAMLError, ValueError, RecursionError):
         raise KubernetesError(f"{origin}: is not valid YAML") from None
     try:
-        file = msgspec.convert(_pruned(document), _File)
+        file = msgspec.convert(_pruned(document, [_MOST]), _File)
+    except (OverflowError, RecursionError):
+        raise KubernetesError(f"{origin}: has more than {_MOST:,} values, once its YAML aliases are followed") from None
     except msgspec.ValidationError as error:
         raise KubernetesError(f"{origin}: is no kubeconfig: {escaped(str(error))}") from None
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120, see above
@@ -222,10 +231,16 @@ def _first(items: Any) -> dict[str, Any]:
     return found
 
 
-def _pruned(value: Any) -> Any:
-    """Return VALUE without keys that have no value: `users: null` is how kubectl writes an empty one."""
+def _pruned(value: Any, left: list[int]) -> Any:
+    """Return VALUE without keys that have no value: `users: null` is how kubectl writes an empty one.
+
+    LEFT is how many values there may still be: an alias can stand for a billion. Raises OverflowError where there are more.
+    """
+    left[0] -= 1
+    if left[0] < 0:
+        raise OverflowError
     if isinstance(value, dict):
-        return {key: _pruned(each) for key, each in value.items() if each is not None}
+        return {key: _pruned(each, left) for key, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [_pruned(each) for each in value if each is not None]
+        return [_pruned(each, left) for each in value if each is not None]
     return {} if value is None else value

@@ -1,0 +1,55 @@
+"""Standard streams that are closed or full, and agents of other versions: one line, no traceback."""
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+
+def podroutes(redirection, *words):
+    line = f'exec "$@" {redirection}'
+    command = ["sh", "-c", line, "sh", sys.executable, "-m", "podroutes", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_full_disk_is_told_in_one_line():
+    done = podroutes(">/dev/full", "version")
+    assert (done.returncode, done.stderr) == (1, "podroutes: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&-", ">&- 2>&- <&-"])
+def test_who_closes_a_stream_does_without_it(redirection):
+    done = podroutes(redirection, "version")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    done = podroutes(redirection, "plan", "-i", "/nowhere")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"ready": True}, {"source": 7}, [], "x", {"source": {}, "routes": [], "counters": {}}]
+)
+def test_the_answer_of_another_version_is_told_in_one_line(worker, body):
+    class Handler(BaseHTTPRequestHandler):
+        server_version = "podroutes/9"
+
+        def do_GET(self):
+            data = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 9107), Handler) as server:
+        threading.Thread(target=server.handle_request).start()
+        done = podroutes("", "status")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "is of another version" in done.stderr or "is no podroutes agent" in done.stderr
