@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -31,11 +32,6 @@ def say(bare, tmp_path, monkeypatch, capsys):
         return status or 0, *capsys.readouterr()
 
     return run
-
-
-def today(*values, reason, name=None, raises=AssertionError):
-    """Return parameters whose case goes wrong today for REASON."""
-    return pytest.param(*values, id=name, marks=pytest.mark.xfail(strict=True, raises=raises, reason=reason))
 
 
 def complains(answer, *said):
@@ -127,16 +123,47 @@ def test_options_that_belong_to_no_command_are_explained(say, words, said):
     complains(say(*words.split()), *said)
 
 
-@pytest.mark.parametrize("words", [
-    today("apply --dry-run -i good.yaml --node worker-0", reason="--dry-run does not exist"),
-    today("show -w -i good.yaml --node worker-0", reason="--watch does not exist"),
-    today("plan -v -i good.yaml --node worker-0", reason="--verbose does not exist"),
-    today("plan -q -i good.yaml --node worker-0", reason="--quiet does not exist"),
-])  # fmt: skip
-def test_options_of_other_tools_exist(say, words):
-    """Not that they do much here: the machine has no network, and -w is refused where no terminal is."""
-    _, _, err = say(*words.split())
-    assert "--help" not in err
+@pytest.fixture
+def apply(worker, tmp_path, capsys):
+    """Return worker-0's command line, with the inventory."""
+    (tmp_path / "good.yaml").write_text(GOOD)
+
+    def run(*words):
+        status = main([*words, "-i", str(tmp_path / "good.yaml"), "--node", "worker-0"])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_apply_dry_run_is_a_plan_and_says_so(apply, worker):
+    planned = apply("plan")
+    status, out, err = apply("apply", "--dry-run")
+    assert (status, out) == planned[:2] == (2, planned[1])
+    assert err == "podroutes: apply --dry-run is called `podroutes plan` here\n"
+    assert worker.show("route show proto 107") == []
+
+
+def test_a_plan_is_as_verbose_as_one_wants_it(apply):
+    assert apply("plan", "-q") == (2, "", "")
+    apply("apply")
+    status, out, _ = apply("plan", "-v")
+    assert status == 0
+    assert out.splitlines()[0].split()[:4] == ["10.200.1.0/24", "via", "192.168.8.21", "dev"]
+
+
+def test_show_watch_prints_what_changes_until_it_is_interrupted(apply, worker, tmp_path):
+    apply("apply")
+    words = [sys.executable, "-m", "podroutes", "show", "-w", "-i", str(tmp_path / "good.yaml"), "--node", "worker-0"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "ok" in process.stdout.readline()
+        worker.ip("route del 10.200.1.0/24 proto 107")
+        assert "missing" in process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert err == ""
+    assert process.returncode in (0, 2), "that of the last table that was complete"
 
 
 SOURCES = {

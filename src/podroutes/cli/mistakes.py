@@ -13,8 +13,8 @@ _TYPES = {int: "a whole number", float: "a number"}
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean X?`` for the one of KNOWN that is nearest to WORD, "" where none is near."""
-    by_lower = {each.lower(): each for each in known}
-    found = get_close_matches(word[:64].lower(), by_lower, n=1)
+    by_lower = {each.lstrip("-").lower(): each for each in known}  # the dashes of options make strangers look alike
+    found = get_close_matches(word[:64].lstrip("-").lower(), by_lower, n=1)
     return f"; did you mean {by_lower[found[0]]}?" if found else ""
 
 

@@ -1,8 +1,10 @@
 """``podroutes apply``."""
 
 import argparse
+import sys
 
 from podroutes.cli import options, session
+from podroutes.cli.commands import plan
 from podroutes.cli.execution import carry_out, say_later
 from podroutes.cli.guarding import Guarding
 from podroutes.cli.parser import Parser
@@ -20,7 +22,7 @@ boot. No manager is restarted or reloaded, unless --activate asks for it.
 Where the routes of more than one node, and of them more than a third, would go within ten minutes because no listed node has
 their podCIDR any more, it asks; where there is no terminal, it keeps them and does the rest (--allow-mass-delete lets them go).
 
-exit status: 0 done, 1 something could not be done
+exit status: 0 done, 1 something could not be done; with --dry-run that of `podroutes plan`
 """
 _INSTEAD = "`podroutes push apply` changes the nodes over SSH"
 
@@ -32,6 +34,7 @@ def configure(parser: Parser) -> None:
     options.persist(parser)
     reload = "with --persist: have the manager read its files now; all goes back if another node stops answering"
     parser.add_argument("--activate", action="store_true", help=reload)
+    parser.add_argument("--dry-run", action="store_true", help="only show the plan, as `podroutes plan` does")
     options.adopt(parser)
     options.state(parser)
     options.mass_delete(parser)
@@ -40,6 +43,10 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node and carry it out; 0 done, 1 something could not be done."""
+    if arguments.dry_run:
+        print("podroutes: apply --dry-run is called `podroutes plan` here", file=sys.stderr)
+        arguments.all = arguments.verbose = arguments.quiet = False
+        return plan.run(arguments)
     source = session.read_source(arguments)
     guarding = Guarding(arguments, source)
     with session.kernel("apply", _INSTEAD) as kernel:

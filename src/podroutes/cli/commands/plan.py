@@ -8,9 +8,10 @@ from podroutes.cli import options, session
 from podroutes.cli.guarding import Guarding
 from podroutes.cli.parser import Parser
 from podroutes.core.planning import plan_away
+from podroutes.core.survey import survey
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
-from podroutes.views import data, documents
+from podroutes.views import data, documents, report
 
 _DESCRIPTION = """\
 Compare the inventory with the routes of this machine and show the difference. Changes nothing, needs no privileges.
@@ -30,6 +31,8 @@ def configure(parser: Parser) -> None:
     options.persist(parser)
     options.adopt(parser)
     options.state(parser)
+    parser.add_argument("-v", "--verbose", action="store_true", help="also the routes that stay as they are")
+    parser.add_argument("-q", "--quiet", action="store_true", help="problems and the exit status alone")
     options.output(parser)
 
 
@@ -46,7 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output != "text":
         session.say_document(data.plan(plan), arguments.output)
     else:
-        session.say_plan(plan)
+        if arguments.verbose:
+            entries = survey(whole.planned, fib, whole.ledger, ())
+            session.say(report.survey([each for each in entries if each.state == "ok"], session.style(sys.stdout)))
+        if not arguments.quiet:
+            session.say_plan(plan)
         session.say_problems(plan.problems)
         session.say_offered(whole)
     return status(plan)

@@ -2,11 +2,15 @@
 
 import argparse
 import sys
+from contextlib import suppress
+from select import select
 
 from podroutes.cli import options, session
 from podroutes.cli.parser import Parser
 from podroutes.core.guard import no_guard
 from podroutes.core.survey import survey
+from podroutes.kernel import Kernel
+from podroutes.model.fib import Fib
 from podroutes.views import data, report
 
 _DESCRIPTION = """\
@@ -17,6 +21,7 @@ next hop cannot be reached); `until reboot` stands behind a route that no file o
 the reason behind one that stays only because it is in place
 exit status: 0 all ok, 2 any is not or is only kept, 1 error
 """
+_QUIET = 0.1  # seconds without an event after which a burst of them is over
 _INSTEAD = "`podroutes push plan` compares the nodes with the inventory over SSH"
 
 
@@ -25,6 +30,9 @@ def configure(parser: Parser) -> None:
     parser.description = _DESCRIPTION
     options.source(parser)
     options.state(parser)
+    parser.add_argument(
+        "-w", "--watch", action="store_true", help="go on, and print what changes in the kernel, until Ctrl-C"
+    )
     options.output(parser)
 
 
@@ -32,7 +40,28 @@ def run(arguments: argparse.Namespace) -> int:
     """List routes with their states; 0 all ok, 2 any is not."""
     source = session.read_source(arguments)
     with session.kernel("show", _INSTEAD) as kernel:
-        fib = kernel.snapshot()
+        if arguments.watch:
+            return _watch(arguments, source, kernel)
+        return _show(arguments, source, kernel.snapshot(), set())
+
+
+def _watch(arguments: argparse.Namespace, source: session.Source, kernel: Kernel) -> int:
+    """Show what is there, and from then on each line that changes; return the last status at Ctrl-C."""
+    from podroutes.kernel.watch import KernelWatch  # noqa: PLC0415, only where it was asked for
+
+    status, shown = 0, set[str]()
+    with KernelWatch(0) as watch, suppress(KeyboardInterrupt):
+        while True:
+            status = _show(arguments, source, kernel.snapshot(), shown)
+            sys.stdout.flush()
+            select([watch], [], [])
+            while select([watch], [], [], _QUIET)[0]:  # a burst of events is one change
+                watch.read({})
+    return status
+
+
+def _show(arguments: argparse.Namespace, source: session.Source, fib: Fib, shown: set[str]) -> int:
+    """Print the survey of FIB without the lines and problems that were SHOWN before, which are replaced by those of now."""
     from podroutes.persist.whole import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
     planned, ledger, *_ = session.plan_whole(arguments, source, fib, no_guard)
@@ -44,8 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output != "text":
         session.say_document(data.survey(planned.plan.node, entries, planned.plan.problems), arguments.output)
     else:
-        session.say(report.survey(entries, session.style(sys.stdout)))
-        session.say_problems(planned.plan.problems)
+        lines = list(report.survey(entries, session.style(sys.stdout)))
+        problems = planned.plan.problems
+        session.say(line for line in lines if line not in shown)
+        session.say_problems([each for each in problems if each.message not in shown])
+        shown.clear()
+        shown.update(lines, (each.message for each in problems))
         if not entries:
             print("no routes of ours, and none wanted", file=sys.stderr)
     return 2 if any(entry.state != "ok" or entry.kept for entry in entries) else 0
