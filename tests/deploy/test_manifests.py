@@ -156,6 +156,23 @@ def test_everything_asked_for_reaches_the_command_line(monkeypatch):
     assert variables(container)["KUBERNETES_SERVICE_PORT"] == "6443"
 
 
+def test_limits_reach_the_command_line(monkeypatch):
+    limits = (
+        "limits.podCIDRs={10.200.0.0/16,fd00::/8}",
+        "limits.nodeCIDRs={192.168.8.0/24}",
+        "limits.serviceCIDRs={10.32.0.0/24}",
+    )
+    for name, value in variables(agent(chart(*limits))).items():
+        monkeypatch.setenv(name, value)
+    asked = build_parser().parse_args(["agent"])
+    found = [list(map(str, each)) for each in (asked.pod_cidr, asked.node_cidr, asked.service_cidr)]
+    assert found == [["10.200.0.0/16", "fd00::/8"], ["192.168.8.0/24"], ["10.32.0.0/24"]]
+    alone = build_parser().parse_args(["agent", "--pod-cidr", "10.0.0.0/8", "--pod-cidr", "fd00::/8"])
+    assert list(map(str, alone.pod_cidr)) == ["10.0.0.0/8", "fd00::/8"], (
+        "the command line counts before the environment"
+    )
+
+
 @pytest.mark.parametrize(
     ("address", "listen", "asked"),
     [
