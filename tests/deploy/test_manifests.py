@@ -16,6 +16,7 @@ from podroutes.agent.endpoint import Endpoint
 from podroutes.cli.parser import build_parser
 from podroutes.core.guard import EVERYTHING as ALL
 from podroutes.model.status import SourceStatus
+from podroutes.persist import deletions, saved
 
 # Every minor version from the one that Chart.yaml begins with to the newest that there are schemas of.
 VERSIONS = [f"1.{minor}" for minor in range(25, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
@@ -243,7 +244,8 @@ def test_the_removal_has_the_agents_powers_for_the_routes_and_none_for_the_rest(
     assert build_parser().parse_args(first["args"]).dry_run is False
     for container in (second, agent(plain(REMOVAL))):
         assert container["securityContext"] == {**POWERS, "capabilities": {"drop": ["ALL"]}}
-    assert second["command"][-1] == f"{agent(plain())['volumeMounts'][0]['mountPath']}/{state.NAME}"
+    directory = agent(plain())["volumeMounts"][0]["mountPath"]
+    assert second["command"][2:] == [f"{directory}/{name}" for name in (state.NAME, saved.NAME, deletions.NAME)]
     assert pod(plain(REMOVAL))["volumes"] == pod(plain())["volumes"]
     assert pod(plain(REMOVAL))["hostNetwork"] is True
 
