@@ -146,7 +146,7 @@ class _Family:
             self._delete(ours)
             return
         if foreign:
-            self._report_foreign(new, node, foreign[0], works=_same_way(found[0], new))
+            self._report_foreign(new, node, found)
         right = next((route for route in ours if _same_way(route, new)), None)
         if right:
             self.unchanged += 1
@@ -167,14 +167,46 @@ class _Family:
     def _delete(self, routes: list[Route]) -> None:
         self.changes += [Change("delete", route) for route in routes]
 
-    def _report_foreign(self, new: Route, node: str, foreign: Route, *, works: bool) -> None:
-        """Report a prefix that someone else holds: a warning where packets go the wanted way all the same."""
-        leads = f"via {foreign.via}" if foreign.via else foreign.kind if foreign.kind != "unicast" else "directly"
-        where = f"{leads} dev {foreign.dev}" if foreign.dev else leads
-        made = f"{new.dst} is already routed {where} by protocol {protocol_name(foreign.protocol)}"
+    def _report_foreign(self, new: Route, node: str, found: list[Route]) -> None:
+        """Report a prefix that someone else holds: a warning where packets go the wanted way all the same.
+
+        Of routes with one metric the order in the table decides, which a snapshot by columns does not keep: each of them has to be right.
+        """
+        first = [route for route in found if route.metric == found[0].metric and not route.tos]
+        wrong = [route for route in first if not route.ours and not _same_way(route, new)]
+        foreign = wrong[0] if wrong else next(route for route in found if not route.ours)
+        works = bool(first) and all(_same_way(route, new) for route in first)
+        made = f"{new.dst} is already routed {_described(foreign)} by protocol {protocol_name(foreign.protocol)}"
         message = f"node {printable(node)}: {made}" + (", as wanted but not by us" if works else "")
-        fix = "`podroutes apply --adopt` makes it ours" if works else ""
+        if works and _same_way(foreign, new):
+            fix = "`podroutes apply --adopt` makes it ours"
+        elif works:
+            fix = "it decides nothing while the other route stands; its owner may remove it"
+        else:
+            fix = f"where it is not needed: `ip route del {_key(foreign)}`, then `podroutes apply`"
         self.problems.append(Problem("warning" if works else "error", "foreign-route", message, (node,), new.dst, fix))
+
+
+def _described(route: Route) -> str:
+    """Return where ROUTE leads, with all that makes it another route than one of ours."""
+    if not route.next_hops:
+        return route.kind
+    ways = [
+        " ".join(filter(None, (f"via {hop.via}" if hop.via else "directly", f"dev {hop.dev}" if hop.dev else "")))
+        for hop in route.next_hops
+    ]
+    source = f" src {route.prefsrc}" if route.prefsrc else ""
+    return " and ".join(ways) + source
+
+
+def _key(route: Route) -> str:
+    """Return what names ROUTE alone to ip-route(8): destination, next hop, protocol, metric and TOS."""
+    kind = "" if route.kind == "unicast" else f"{route.kind} "
+    via = f" via {route.via}" if route.via else ""
+    dev = f" dev {route.dev}" if route.dev else ""
+    metric = f" metric {route.metric}" if route.metric else ""
+    tos = f" tos {route.tos}" if route.tos else ""
+    return f"{kind}{route.dst}{via}{dev}{tos} proto {route.protocol}{metric}"
 
 
 def _same_way(route: Route, wanted: Route) -> bool:
