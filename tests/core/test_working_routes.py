@@ -235,3 +235,10 @@ def test_equal_records_give_equal_decisions_on_every_machine_and_in_any_order():
         changes = plan_here(examine(inventory), own, kernel.snapshot()).plan.changes
         decisions.add(tuple(map(shown, changes)))
     assert len(decisions) == 1
+
+
+def test_the_deletion_of_a_route_straight_to_a_network_is_never_advised():
+    kernel = machine("10.200.1.0/24 dev ens18 proto static scope link")
+    (problem,) = [each for each in planned(SEED, kernel).problems if each.code == "foreign-route"]
+    assert "directly dev ens18" in problem.message
+    assert "route del" not in problem.advice

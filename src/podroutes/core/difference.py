@@ -182,6 +182,8 @@ class _Family:
             fix = "`podroutes apply --adopt` makes it ours"
         elif works:
             fix = "it decides nothing while the other route stands; its owner may remove it"
+        elif any(hop.via is None for hop in foreign.next_hops):  # a network of this machine, or not understood whole
+            fix = "move what it is for out of the pod network, or give the node another podCIDR"
         else:
             fix = f"where it is not needed: `ip route del {_key(foreign)}`, then `podroutes apply`"
         self.problems.append(Problem("warning" if works else "error", "foreign-route", message, (node,), new.dst, fix))
