@@ -193,7 +193,7 @@ def _say_unread(all_pushed: Sequence[Pushed]) -> None:
     red = session.style(sys.stderr)
     for each in all_pushed:
         if each.error:
-            print(f"{red('red', 'error')} {red('bold', escaped(each.node))}: {each.error}", file=sys.stderr)
+            print(f"{red('red', 'error')} {red('bold', escaped(each.node))}: {escaped(each.error)}", file=sys.stderr)
 
 
 def _planned(all_pushed: Sequence[Pushed]) -> int:

@@ -103,7 +103,7 @@ def _remote(kind: str, words: list[str], body: bytes) -> Remote:
     if not path.startswith(_PLACES) or not all(map(_NAME.fullmatch, names)) or not re.fullmatch("[0-7]{1,4}", mode):
         raise PushError(f"it has a file {printable(path)}, whose name cannot be made sense of; rename it")
     if kind == "unreadable":
-        raise PushError(f"{path} cannot be read by this user; use --sudo, or --user root")
+        raise PushError(f"{escaped(path)} cannot be read by this user; use --sudo, or --user root")
     lines = body.split(b"\n")
     return Remote(path, int(mode, 8), b"\n".join(line[1:] for line in lines), kind == "directory")
 

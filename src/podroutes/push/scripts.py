@@ -97,7 +97,11 @@ base=/run/podroutes
 dir=$base/push.$token
 (umask 022 && mkdir -p "$base")
 exec 9>"$base/push.lock"
-flock -w 3 9 || { say busy; exit 0; }
+tries=0 # busybox's flock has no -w
+until flock -n 9; do
+    [ $((tries += 1)) -le 3 ] || { say busy; exit 0; }
+    sleep 1
+done
 [ ! -d "$dir" ] || { say torn; exit 0; } # whoever sent this has given it up meanwhile
 find "$base" -maxdepth 1 -type d -name 'push.*' -mmin +60 -exec rm -rf {} + # nobody asks any more what became of these
 { mkdir "$dir" && : >"$dir/files"; } || { say failed "$dir"; exit 0; }

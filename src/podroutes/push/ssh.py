@@ -5,10 +5,12 @@ key may be known by name or address.
 """
 
 import asyncio
+import getpass
 import logging
 import os
 import re
 import shlex
+from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +29,9 @@ _CHUNK = 1 << 16
 _SSH = 22
 _PROBE = 3.0  # seconds for a node to reach another
 # Names that may stand for %h and %n in a ProxyCommand; ssh(1) checks them likewise since OpenSSH 9.6 (CVE-2023-51385).
+_JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<v6>[^]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d{1,5}))?/?")
+_KNOWN = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")  # the defaults of ssh_config(5)
+_KNOWN_TO_ALL = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")  # the same
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -38,6 +43,16 @@ class Access(NamedTuple):
     config: str | None  # a file to read instead of ~/.ssh/config
     sudo: bool
     timeout: float  # seconds to connect and log in, and then for each answer
+
+
+class _Configured(NamedTuple):
+    """What ssh_config(5) says that asyncssh does not take as ssh(1) does."""
+
+    keys: tuple[str, ...] | None  # the IdentityFiles that are there, None where none was named
+    missing: tuple[str, ...]  # those that are not
+    only: bool  # IdentitiesOnly
+    known: tuple[str, ...]  # files of known hosts
+    trusting: bool  # StrictHostKeyChecking no: a host that nobody knows is believed
 
 
 class Answer(NamedTuple):
@@ -66,13 +81,21 @@ class Door:
         self._access = access
         self._jumps: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
         self._hosts: dict[tuple[str, ...], asyncssh.SSHKnownHosts] = {}
+        self._missing: dict[str, tuple[str, ...]] = {}  # IdentityFiles that are not there, by node
         self._files = TemporaryDirectory(prefix="podroutes-")
         given = [Path(access.config)] if access.config else [Path("~/.ssh/config").expanduser()]
         self._config = [path for path in given if path.exists() or access.config]
 
     async def connect(self, node: Node) -> "Line":
         """Connect to NODE; PushError tells why that cannot be."""
-        return Line(self._ssh, await self._explained(self._connect(node)), self._access)
+        try:
+            return Line(self._ssh, await self._explained(self._connect(node)), self._access)
+        except PushError as error:
+            missing = self._missing.get(node.name)
+            if not missing:
+                raise
+            files = " and ".join(map(printable, missing))
+            raise PushError(f"{error} (IdentityFile {files}: there is no such file)") from None
 
     async def close(self) -> None:
         """Let go of the jump hosts."""
@@ -91,7 +114,9 @@ class Door:
         options = await self._options(name or address, config)
         if address and options.host == address and name:
             options = await self._options(name, config, host_key_alias=options.host_key_alias or name)
-        return await self._open(options, name or address, config)
+        configured = self._configured(name or address, config)
+        self._missing[node.name] = configured.missing
+        return await self._open(options, (name or address, *node.hostnames), config, configured)
 
     def _fallback(self, address: str) -> Path:
         """Return a configuration that says no more than where the machine is; as it is read last, any other goes before."""
@@ -102,6 +127,10 @@ class Door:
     async def _options(self, host: str, config: list[Path], **more: Any) -> "asyncssh.SSHClientConnectionOptions":
         access = self._access
         given: dict[str, Any] = {"username": access.user, "port": access.port}
+        configured = self._configured(host, config)
+        if configured.keys is not None:
+            nobody = configured.only and not configured.keys  # neither the default keys nor those of the agent
+            more |= {"client_keys": None if nobody else list(configured.keys), "ignore_encrypted": True}
         options: asyncssh.SSHClientConnectionOptions = await self._ssh.SSHClientConnectionOptions.construct(
             None,
             host=host,
@@ -115,23 +144,56 @@ class Door:
         )
         return options
 
+    def _configured(self, host: str, config: list[Path]) -> _Configured:
+        """Return what the files CONFIG say of HOST."""
+        from asyncssh.config import SSHClientConfig, SSHConfig  # noqa: PLC0415, an optional dependency
+
+        strict = {"stricthostkeychecking": ("StrictHostKeyChecking", SSHConfig._set_string)}  # noqa: SLF001, it skips that word
+        kind = type("Config", (SSHClientConfig,), {"_handlers": SSHClientConfig._handlers | strict})  # noqa: SLF001, the same
+        access = self._access
+        user, port = access.user or (), access.port or ()
+        found = kind.load(None, config, False, False, False, getpass.getuser(), user, host, port)  # type: ignore[attr-defined]
+        files = found.get("IdentityFile")
+        there = [Path(each).expanduser().exists() for each in files or ()]
+        user_files = found.get("UserKnownHostsFile")
+        machine = found.get("GlobalKnownHostsFile")
+        return _Configured(
+            tuple(compress(files, there)) if files else None,
+            tuple(each for each, exists in zip(files or (), there, strict=True) if not exists),
+            bool(found.get("IdentitiesOnly")),
+            (*(_KNOWN if user_files is None else user_files), *(_KNOWN_TO_ALL if machine is None else machine)),
+            str(found.get("StrictHostKeyChecking", "")).lower() in ("no", "off", "false"),
+        )
+
     async def _open(
-        self, options: "asyncssh.SSHClientConnectionOptions", host: str, config: list[Path]
+        self,
+        options: "asyncssh.SSHClientConnectionOptions",
+        hosts: tuple[str, ...],
+        config: list[Path],
+        configured: _Configured,
     ) -> "asyncssh.SSHClientConnection":
+        """Connect to the first of HOSTS; the others are more names that its key may be known by."""
         tunnel: Any = options.tunnel
         if isinstance(tunnel, str):
             tunnel = None if tunnel.lower() == "none" else await asyncio.shield(self._jump(tunnel))
-        known = self._known(options.known_hosts)
+        known = self._known(configured.known)
 
         def match(name: str, seen: str, number: int) -> Any:
             """Look the key up by name or address; behind a jump host asyncssh knows no address."""
-            return self._ssh.match_known_hosts(known, name, seen or options.host, number)[:3]
+            found: Any = ()
+            for each in (name, *hosts[1:]):
+                found = self._ssh.match_known_hosts(known, each, seen or options.host, number)[:3]
+                if any(found):
+                    break
+            return found
 
-        return await self._ssh.connect(host, config=config, options=options, tunnel=tunnel, known_hosts=match)
+        alias = options.host_key_alias or options.host
+        unknown = configured.trusting and not any(match(alias, options.host, options.port))
+        trusted = None if unknown else match
+        return await self._ssh.connect(hosts[0], config=config, options=options, tunnel=tunnel, known_hosts=trusted)
 
-    def _known(self, configured: Any) -> "asyncssh.SSHKnownHosts":
+    def _known(self, names: tuple[str, ...]) -> "asyncssh.SSHKnownHosts":
         """Return whose keys are known. A file that is not there knows nobody, as for ssh(1); asyncssh would give up, or trust all."""
-        names = ("~/.ssh/known_hosts",) if configured is not None and not configured else tuple(configured or ())
         if names not in self._hosts:
             paths = [Path(each).expanduser() for each in names]
             files = [str(path) for path in paths if path.is_file()]
@@ -148,13 +210,15 @@ class Door:
         return task.cancelled() or bool(task.exception()) or task.result().is_closed()
 
     async def _through(self, hosts: str) -> "asyncssh.SSHClientConnection":
-        """Connect to the last of HOSTS, ``[USER@]HOST[:PORT],…``, through those before it, as ssh(1) -J does."""
+        """Connect to the last of HOSTS, ``[ssh://][USER@]HOST[:PORT],…``, through those before it, as ssh(1) -J does."""
         before, _, last = hosts.rpartition(",")
-        user, _, host = last.rpartition("@")
-        host, _, port = host.partition(":")
-        given: dict[str, Any] = {"username": user} if user else {}
-        if port:
-            given["port"] = int(port)
+        wanted = _JUMP.fullmatch(last)
+        if not wanted:
+            raise PushError(f"ProxyJump {printable(last)}: wanted [USER@]HOST[:PORT], an IPv6 address in brackets")
+        host = wanted["v6"] or wanted["host"]
+        given: dict[str, Any] = {"username": wanted["user"]} if wanted["user"] else {}
+        if wanted["port"]:
+            given["port"] = int(wanted["port"])
         if before:
             given["tunnel"] = await asyncio.shield(self._jump(before))
         return await self._ssh.connect(host, config=self._config, connect_timeout=self._access.timeout, **given)
@@ -211,7 +275,14 @@ class Line:
             verdict = answer.err.decode(errors="replace").splitlines()[
                 -1
             ]  # behind what it may have to say of host names
+            if "tty" in verdict:
+                fix = f"push has no terminal: `Defaults{f':{self._access.user}' if self._access.user else ''} !requiretty` in sudoers"
+                raise PushError(f"{escaped(verdict)}; {fix}")
             raise PushError(f"{escaped(verdict)}; passwords are not asked for: {fix}")
+        if answer.status and b"Unmatched '" in answer.err:
+            raise PushError(
+                "its login shell is no POSIX shell (csh?); push runs sh: give the user another shell, or --user another user"
+            )
         return answer
 
     async def _run(self, script: str, payload: bytes) -> Answer:

@@ -16,7 +16,7 @@ _BAR = 24  # columns
 
 def table(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
     """Yield one line a machine: name, how it was left, what was done, and why not everything."""
-    rows = [(escaped(each.node), _state(each), _done(each), each.error) for each in all_pushed]
+    rows = [(escaped(each.node), _state(each), _done(each), escaped(each.error)) for each in all_pushed]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for each, row in zip(all_pushed, rows, strict=True):
         name, state, done = (f"{text:{width}}" for text, width in zip(row, widths, strict=False))
@@ -26,7 +26,7 @@ def table(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
 
 def line(pushed: Pushed) -> str:
     """Return what became of one machine, in one line."""
-    return ": ".join(filter(None, (escaped(pushed.node), _state(pushed), _done(pushed), pushed.error)))
+    return ": ".join(filter(None, (escaped(pushed.node), _state(pushed), _done(pushed), escaped(pushed.error))))
 
 
 def bar(done: int, whole: int, verb: str, last: str) -> str:
