@@ -288,7 +288,7 @@ def test_keys_come_from_the_agent(site):
     ("words", "says"),
     [
         (["--ssh-config", "nowhere"], '--ssh-config "nowhere": there is no such file'),
-        (["--parallel", "0"], "argument --parallel: '0' is not a whole number from 1 to 1000"),
+        (["--parallel", "0"], "--parallel: '0' is not a whole number from 1 to 1000"),
         (["--limit", "\x1b[2J"], '--limit: no node is named "\\x1b[2J"; there are "a"'),
     ],
 )
