@@ -11,7 +11,7 @@ import time
 import pytest
 
 from agent.conftest import until
-from podroutes.agent import endpoint
+from podroutes.agent import endpoint, service
 from podroutes.core import hold
 from podroutes.kernel.watch import KernelWatch
 
@@ -445,3 +445,24 @@ def test_what_cannot_be_is_one_line(options, complaint, tmp_path):
     done = podroutes("agent", "-i", str(tmp_path / "nodes.json"), "--state-dir", str(tmp_path / "state"), *options)
     assert done.returncode == 1
     assert complaint in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_the_loop_ends_it_in_good_order(start, nodes, number):
+    claim = service.presence.claim
+
+    def interrupted():
+        service.presence.claim = lambda: os.kill(os.getpid(), number) or claim()
+
+    nodes(OWN, ONE)
+    assert start(prepare=interrupted).ended() == 0
+
+
+def test_a_request_to_look_again_before_the_loop_ends_nothing(start, nodes):
+    claim = service.presence.claim
+
+    def hurried():
+        service.presence.claim = lambda: os.kill(os.getpid(), signal.SIGHUP) or claim()
+
+    nodes(OWN, ONE)
+    start(prepare=hurried).ready()

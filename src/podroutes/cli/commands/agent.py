@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,24 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Keep the routes until a signal ends it."""
+    try:
+        return _run(arguments)
+    except _EndedError:
+        return 0
+
+
+class _EndedError(BaseException):
+    """A signal came before the loop was there to hear it, or when it had ended."""
+
+
+def _ended(_number: int, _frame: object) -> None:
+    raise _EndedError
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ended)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the source is about to be asked in any case
     require_linux("`podroutes agent`", "it runs on each node; `podroutes push apply` changes the nodes over SSH")
     gc.enable()  # unlike every other command this one lives long
     if arguments.resync <= 0:
