@@ -191,7 +191,10 @@ class Machine:
         command, adopt = self._settings.command, self._settings.adopt
 
         def judge(found: Leaving) -> Verdict:
-            former = {dst: node.name for node in before.nodes for dst in node.pod_cidrs} if found.routes else {}
+            former: dict[Prefix, str] = {}
+            if found.routes:  # who had what: by what was saved before this start, and by the nodes of the plan before
+                former = {record.dst: record.node for record in self._memory or ()}
+                former |= {dst: node.name for node in before.nodes for dst in node.pod_cidrs}
             return self.guard.judge(found, view.evidence, former, now)
 
         hold = no_guard if view.provisional else judge
