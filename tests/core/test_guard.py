@@ -67,6 +67,13 @@ def test_a_source_in_which_nobody_claims_anything_takes_nothing():
     assert judge(nodes(1), cluster("worker-0 192.168.8.20", "server 192.168.8.10")).passed == {}
 
 
+@pytest.mark.parametrize("limits", [{"service_cidrs": "10.0.0.0/8"}, {"node_cidrs": "10.0.0.0/8,192.168.8.0/24"}])
+def test_a_limit_that_forbids_everything_is_held(limits):
+    before = nodes(1, 2, 3)
+    ranges = {field: tuple(map(parse_prefix, text.split(","))) for field, text in limits.items()}
+    assert held(before, before._replace(**ranges)) == {"worker-1", "worker-2", "worker-3"}
+
+
 def test_what_went_before_counts_for_ten_minutes():
     earlier = (Deleted(dst(8), "worker-8", 500.0), Deleted(dst(9), "worker-9", 500.0))
     before, after = nodes(*range(1, 8)), nodes(*range(1, 7))

@@ -13,7 +13,17 @@ A claim that has lost takes nothing from anybody.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from podroutes.core.decision import Decision, Machine, Standing, age, contested, cut_message, in_order, podcidr_of
+from podroutes.core.decision import (
+    Decision,
+    Machine,
+    Standing,
+    age,
+    contested,
+    cut_message,
+    for_address,
+    in_order,
+    podcidr_of,
+)
 from podroutes.core.disagreements import name_of, overlaps, unusable_addresses
 from podroutes.core.overlaps import Owners, inside
 from podroutes.model.address import BITS, Address, Prefix, network
@@ -60,10 +70,10 @@ class _Decision:
         self._report_addresses()
         won = self._winners()
         return Decision(
-            tuple(self._with_addresses(each) for each in won if id(each) not in self.mine),
-            tuple((each, self.lost[id(each)]) for each in self.claims if id(each) in self.lost),
-            dict(self._kept(won)),
-            tuple(self.problems),
+            won=tuple(self._with_addresses(each) for each in won if id(each) not in self.mine),
+            lost=tuple((each, self.lost[id(each)]) for each in self.claims if id(each) in self.lost),
+            kept=dict(self._kept(won)),
+            problems=tuple(self.problems),
         )
 
     def _left(self) -> list[Claim]:
@@ -80,17 +90,12 @@ class _Decision:
     def _settled(self, claim: Claim, rivals: Owners) -> bool:
         return id(claim) in self.placed or not rivals.contended(claim.dst, claim.node.name)
 
-    def _lose(self, claim: Claim, reason: str, code: str) -> None:
-        self.lost[id(claim)] = Loss(reason, code)
-
     def _report(self, code: str, message: str, nodes: Iterable[Node | str], dst: Prefix | None = None) -> None:
         names = tuple(dict.fromkeys(node if isinstance(node, str) else node.name for node in nodes))
         self.problems.append(Problem("error", code, message, names, dst))
 
     def _name(self, node: Node) -> str:
         return name_of(self.disputes.cluster, node)
-
-    # --- what this machine knows ---
 
     def _begin(self) -> None:
         """See what is in place, what would cut the machine off, and what its own node claims."""
@@ -104,9 +109,9 @@ class _Decision:
             guess = id(claim) in self.guesses
             standing = Standing(claim.vias[0], guessed=True) if guess else self.machine.standing(claim)
             if own and any(cidr.covers(claim.dst) for cidr in own.pod_cidrs):
-                self._lose(claim, f"it is inside the podCIDR of {escaped(own.name)}", "overlapping-pod-cidr")
+                self.lost[id(claim)] = Loss(f"it is inside the podCIDR of {escaped(own.name)}", "overlapping-pod-cidr")
             elif what := self.machine.cut(claim, standing is not None):
-                self._lose(claim, f"it would take {what} from this machine", "pod-cidr-covers-dependency")
+                self.lost[id(claim)] = Loss(f"it would take {what} from this machine", "pod-cidr-covers-dependency")
                 self._report(
                     self.lost[id(claim)].code, cut_message(self._name(claim.node), claim, what), [name], claim.dst
                 )
@@ -131,7 +136,15 @@ class _Decision:
 
     def _rank(self, claim: Claim) -> tuple[object, ...]:
         via = self.placed[id(claim)].via
-        return id(claim) not in self.mine, via is None, via != (claim.vias or (via,))[0], age(claim), claim.node.name
+        lost = (claim.dst, claim.node.name) in self.disputes.lost
+        return (
+            id(claim) not in self.mine,
+            lost,
+            via is None,
+            via != (claim.vias or (via,))[0],
+            age(claim),
+            claim.node.name,
+        )
 
     def _against_what_is_in_place(self) -> None:
         """Let everything lose that overlaps a route in place, or contains an address that one goes through."""
@@ -155,8 +168,6 @@ class _Decision:
                 )
                 self._fall(claim, what, [victims[0][1]])
 
-    # --- what every machine knows ---
-
     def _wide_claims(self) -> None:
         """Let a claim that covers the podCIDRs of several other nodes lose to them."""
         left = self._left()
@@ -175,7 +186,9 @@ class _Decision:
                 message = f"{self._name(claim.node)}: podCIDR {claim.dst} covers those of {several}{end}"
                 self._report("overlapping-pod-cidr", message, [claim.node, *names], claim.dst)
                 if not placed:
-                    self._lose(claim, f"{podcidr_of(claim)} covers those of {several}", "overlapping-pod-cidr")
+                    self.lost[id(claim)] = Loss(
+                        f"{podcidr_of(claim)} covers those of {several}", "overlapping-pod-cidr"
+                    )
 
     def _covering_nodes(self) -> None:
         """Let a claim fall that contains its own node's only address, or those of two other nodes that have no other."""
@@ -197,7 +210,7 @@ class _Decision:
                 self._fall(claim, f"contains the only InternalIP of several nodes: {what}", sorted(set(alone.values())))
 
     def _fall(self, claim: Claim, what: str, others: Iterable[str]) -> None:
-        self._lose(claim, f"{podcidr_of(claim)} {what}", "pod-cidr-covers-node")
+        self.lost[id(claim)] = Loss(f"{podcidr_of(claim)} {what}", "pod-cidr-covers-node")
         message = f"{self._name(claim.node)}: podCIDR {claim.dst} {what}"
         self._report("pod-cidr-covers-node", message, [claim.node, *others], claim.dst)
 
@@ -216,7 +229,7 @@ class _Decision:
             standing = self.placed.get(id(claim), Standing(None))
             if not standing.via and id(claim) not in self.mine and not self._free(claim):
                 what = f"{escaped(claim.node.name)}'s InternalIP lies in a podCIDR of another node"
-                self._lose(claim, what, "internal-ip-in-pod-cidr")
+                self.lost[id(claim)] = Loss(what, "internal-ip-in-pod-cidr")
 
     def _free(self, claim: Claim) -> tuple[Address, ...]:
         """Return the addresses of CLAIM that lie neither in somebody else's podCIDR nor in itself."""
@@ -227,7 +240,7 @@ class _Decision:
     def _report_addresses(self) -> None:
         """Report the addresses that are not used because they lie in somebody else's podCIDR."""
         lost = ((claim, self.lost.get(id(claim))) for claim in self.claims)
-        homeless = {claim.node.name for claim, loss in lost if loss and loss.code == "internal-ip-in-pod-cidr"}
+        homeless = {claim.node.name for claim, loss in lost if loss and for_address(loss)}
         owners = Owners(self._left())
         self.problems += unusable_addresses(self.disputes.cluster, self.disputes.addresses, owners, homeless)
 
@@ -266,8 +279,6 @@ class _Decision:
                 for claim in others:
                     self.lost[id(claim)] = contested(claim, Owners([first]))
 
-    # --- the outcome ---
-
     def _winners(self) -> list[Claim]:
         """Return what has not lost, one for each destination."""
         return list({claim.dst: claim for claim in reversed(self._left())}.values())[::-1]
@@ -291,7 +302,7 @@ class _Decision:
                 yield key, self.guesses[id(claim)]
             elif owners.contended(*key):
                 yield key, contested(claim, owners)
-            elif key in self.disputes.lost:
+            elif key in self.disputes.lost and not (for_address(self.disputes.lost[key]) and self._free(claim)):
                 yield key, self.disputes.lost[key]
             elif standing.guessed and standing.via not in claim.vias:
                 yield key, self.disputes.unclear[claim.node.name]

@@ -76,6 +76,11 @@ def contested(claim: Claim, owners: Owners) -> Loss:
     return Loss(f"{podcidr_of(claim)} is contested by {owners.others(claim.dst, claim.node.name)}", code)
 
 
+def for_address(loss: Loss) -> bool:
+    """Whether a claim was lost because its node has no usable address."""
+    return loss.code == "internal-ip-in-pod-cidr"
+
+
 def cut_message(name: str, claim: Claim, what: str) -> str:
     """Return the message that CLAIM of the node called NAME is not honoured, as it would take WHAT from this machine."""
     return f"{name}: podCIDR {claim.dst} would take {what} from this machine, and is not routed"

@@ -150,7 +150,7 @@ class _Family:
         right = next((route for route in ours if _same_way(route, new)), None)
         if right:
             self.unchanged += 1
-        elif not foreign and ours and not ours[0].tos:
+        elif ours and not ours[0].tos and _metric_is_alone(ours[0], foreign):
             right = ours[0]
             self.changes.append(Change("replace", new._replace(metric=right.metric), node, right))
         elif not foreign:

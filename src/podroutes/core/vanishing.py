@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from podroutes.core.claims import outside_limits
 from podroutes.core.ownership import ours
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
@@ -109,9 +110,9 @@ def _new(
 
 def _within_limits(cluster: Cluster, node: Node, dst: Prefix) -> bool:
     """Whether the limits of CLUSTER let NODE have DST: a wrong limit is no proof that the pods are gone."""
-    if not (cluster.pod_cidrs or cluster.node_cidrs):
+    if not any(cluster[1:4]):
         return True
-    if cluster.pod_cidrs and not any(limit.covers(dst) for limit in cluster.pod_cidrs):
+    if outside_limits(cluster, dst):
         return False
     return not cluster.node_cidrs or any(
         limit.covers(address) for limit in cluster.node_cidrs for address in node.internal_ips
