@@ -1,13 +1,8 @@
-"""Decides between claims that cannot all be true: alike on every machine, but for what is in place there.
+"""Decides between claims that cannot all be true: alike on every machine, but for what is in place there (docs/design/trust.md).
 
-1. What cuts this machine off is never honoured, and what is inside the own podCIDRs is the own node's.
-2. What is in place stays: a route that works is not taken away because nodes do not agree.
-3. A claim that covers the podCIDRs of several nodes loses to them; one that contains its own node's only address, or addresses of
-   two or more other nodes that have no other, is wrong.
-4. An address inside somebody else's podCIDR is not used, and takes nothing from that podCIDR.
-5. Of what is left the older Node has it (``creationTimestamp``, then ``uid``); where that is not known nobody has.
-
-A claim that has lost takes nothing from anybody.
+What cuts the machine off loses; what is in place stays; a claim that covers several nodes' podCIDRs, its own node's only address or
+those of two others loses; an address inside somebody else's podCIDR is not used; of what is left the older Node's claim wins. A claim
+that has lost takes nothing from anybody.
 """
 
 from collections import defaultdict
@@ -161,12 +156,9 @@ class _Decision:
                 self.lost[id(claim)] = contested(claim, everybody)
                 continue
             places = inside(addresses, claim.dst.version, claim.dst.value, claim.dst.last)
-            victims = [used[place] for place in places if used[place][1] != name]
-            if victims:
-                what = (
-                    f"contains {victims[0][0]}, through which the podCIDR of node {printable(victims[0][1])} is routed"
-                )
-                self._fall(claim, what, [victims[0][1]])
+            for via, victim in [used[place] for place in places if used[place][1] != name][:1]:
+                what = f"contains {via}, through which the podCIDR of node {printable(victim)} is routed"
+                self._fall(claim, what, [victim])
 
     def _wide_claims(self) -> None:
         """Let a claim that covers the podCIDRs of several other nodes lose to them."""
