@@ -5,12 +5,10 @@ key may be known by name or address.
 """
 
 import asyncio
-import getpass
 import logging
 import os
 import re
 import shlex
-from itertools import compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +17,7 @@ from podroutes import __version__
 from podroutes.errors import PushError
 from podroutes.model.cluster import Node
 from podroutes.model.text import escaped, printable
+from podroutes.push.ssh_config import Configured, configured
 
 if TYPE_CHECKING:
     import asyncssh
@@ -30,8 +29,6 @@ _SSH = 22
 _PROBE = 3.0  # seconds for a node to reach another
 # Names that may stand for %h and %n in a ProxyCommand; ssh(1) checks them likewise since OpenSSH 9.6 (CVE-2023-51385).
 _JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<v6>[^]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d{1,5}))?/?")
-_KNOWN = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")  # the defaults of ssh_config(5)
-_KNOWN_TO_ALL = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")  # the same
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -43,16 +40,6 @@ class Access(NamedTuple):
     config: str | None  # a file to read instead of ~/.ssh/config
     sudo: bool
     timeout: float  # seconds to connect and log in, and then for each answer
-
-
-class _Configured(NamedTuple):
-    """What ssh_config(5) says that asyncssh does not take as ssh(1) does."""
-
-    keys: tuple[str, ...] | None  # the IdentityFiles that are there, None where none was named
-    missing: tuple[str, ...]  # those that are not
-    only: bool  # IdentitiesOnly
-    known: tuple[str, ...]  # files of known hosts
-    trusting: bool  # StrictHostKeyChecking no: a host that nobody knows is believed
 
 
 class Answer(NamedTuple):
@@ -114,9 +101,9 @@ class Door:
         options = await self._options(name or address, config)
         if address and options.host == address and name:
             options = await self._options(name, config, host_key_alias=options.host_key_alias or name)
-        configured = self._configured(name or address, config)
-        self._missing[node.name] = configured.missing
-        return await self._open(options, (name or address, *node.hostnames), config, configured)
+        found = configured(name or address, config, self._access.user, self._access.port)
+        self._missing[node.name] = found.missing
+        return await self._open(options, (name or address, *node.hostnames), config, found)
 
     def _fallback(self, address: str) -> Path:
         """Return a configuration that says no more than where the machine is; as it is read last, any other goes before."""
@@ -127,10 +114,10 @@ class Door:
     async def _options(self, host: str, config: list[Path], **more: Any) -> "asyncssh.SSHClientConnectionOptions":
         access = self._access
         given: dict[str, Any] = {"username": access.user, "port": access.port}
-        configured = self._configured(host, config)
-        if configured.keys is not None:
-            nobody = configured.only and not configured.keys  # neither the default keys nor those of the agent
-            more |= {"client_keys": None if nobody else list(configured.keys), "ignore_encrypted": True}
+        found = configured(host, config, access.user, access.port)
+        if found.keys is not None:
+            nobody = found.only and not found.keys  # neither the default keys nor those of the agent
+            more |= {"client_keys": None if nobody else list(found.keys), "ignore_encrypted": True}
         options: asyncssh.SSHClientConnectionOptions = await self._ssh.SSHClientConnectionOptions.construct(
             None,
             host=host,
@@ -144,52 +131,27 @@ class Door:
         )
         return options
 
-    def _configured(self, host: str, config: list[Path]) -> _Configured:
-        """Return what the files CONFIG say of HOST."""
-        from asyncssh.config import SSHClientConfig, SSHConfig  # noqa: PLC0415, an optional dependency
-
-        strict = {"stricthostkeychecking": ("StrictHostKeyChecking", SSHConfig._set_string)}  # noqa: SLF001, it skips that word
-        kind = type("Config", (SSHClientConfig,), {"_handlers": SSHClientConfig._handlers | strict})  # noqa: SLF001, the same
-        access = self._access
-        user, port = access.user or (), access.port or ()
-        found = kind.load(None, config, False, False, False, getpass.getuser(), user, host, port)  # type: ignore[attr-defined]
-        files = found.get("IdentityFile")
-        there = [Path(each).expanduser().exists() for each in files or ()]
-        user_files = found.get("UserKnownHostsFile")
-        machine = found.get("GlobalKnownHostsFile")
-        return _Configured(
-            tuple(compress(files, there)) if files else None,
-            tuple(each for each, exists in zip(files or (), there, strict=True) if not exists),
-            bool(found.get("IdentitiesOnly")),
-            (*(_KNOWN if user_files is None else user_files), *(_KNOWN_TO_ALL if machine is None else machine)),
-            str(found.get("StrictHostKeyChecking", "")).lower() in ("no", "off", "false"),
-        )
-
     async def _open(
         self,
         options: "asyncssh.SSHClientConnectionOptions",
         hosts: tuple[str, ...],
         config: list[Path],
-        configured: _Configured,
+        found: Configured,
     ) -> "asyncssh.SSHClientConnection":
         """Connect to the first of HOSTS; the others are more names that its key may be known by."""
         tunnel: Any = options.tunnel
         if isinstance(tunnel, str):
             tunnel = None if tunnel.lower() == "none" else await asyncio.shield(self._jump(tunnel))
-        known = self._known(configured.known)
+        known = self._known(found.known)
 
         def match(name: str, seen: str, number: int) -> Any:
             """Look the key up by name or address; behind a jump host asyncssh knows no address."""
-            found: Any = ()
-            for each in (name, *hosts[1:]):
-                found = self._ssh.match_known_hosts(known, each, seen or options.host, number)[:3]
-                if any(found):
-                    break
-            return found
+            names = (name, *hosts[1:])
+            keys = [self._ssh.match_known_hosts(known, each, seen or options.host, number)[:3] for each in names]
+            return next(filter(any, keys), keys[0])
 
         alias = options.host_key_alias or options.host
-        unknown = configured.trusting and not any(match(alias, options.host, options.port))
-        trusted = None if unknown else match
+        trusted = None if found.trusting and not any(match(alias, options.host, options.port)) else match
         return await self._ssh.connect(hosts[0], config=config, options=options, tunnel=tunnel, known_hosts=trusted)
 
     def _known(self, names: tuple[str, ...]) -> "asyncssh.SSHKnownHosts":
@@ -272,9 +234,7 @@ class Line:
             raise
         if self._access.sudo and answer.status and answer.err.startswith(b"sudo:"):
             fix = "let the user run sh without one (NOPASSWD in sudoers), or connect as root"
-            verdict = answer.err.decode(errors="replace").splitlines()[
-                -1
-            ]  # behind what it may have to say of host names
+            verdict = answer.err.decode(errors="replace").splitlines()[-1]  # it may say something of host names first
             if "tty" in verdict:
                 fix = f"push has no terminal: `Defaults{f':{self._access.user}' if self._access.user else ''} !requiretty` in sudoers"
                 raise PushError(f"{escaped(verdict)}; {fix}")

@@ -1,0 +1,39 @@
+"""What ssh_config(5) says that asyncssh does not take as ssh(1) does."""
+
+import getpass
+from itertools import compress
+from pathlib import Path
+from typing import NamedTuple
+
+_KNOWN = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")  # the defaults of ssh_config(5)
+_KNOWN_TO_ALL = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")  # the same
+
+
+class Configured(NamedTuple):
+    """What is configured for one host."""
+
+    keys: tuple[str, ...] | None  # the IdentityFiles that are there, None where none was named
+    missing: tuple[str, ...]  # those that are not
+    only: bool  # IdentitiesOnly
+    known: tuple[str, ...]  # files of known hosts
+    trusting: bool  # StrictHostKeyChecking no: a host that nobody knows is believed
+
+
+def configured(host: str, config: list[Path], user: str | None, port: int | None) -> Configured:
+    """Return what the files CONFIG say of HOST, asked as USER and at PORT where these are given. Raises what asyncssh raises."""
+    from asyncssh.config import SSHClientConfig, SSHConfig  # noqa: PLC0415, an optional dependency
+
+    strict = {"stricthostkeychecking": ("StrictHostKeyChecking", SSHConfig._set_string)}  # noqa: SLF001, it skips that word
+    kind = type("Config", (SSHClientConfig,), {"_handlers": SSHClientConfig._handlers | strict})  # noqa: SLF001, the same
+    found = kind.load(None, config, False, False, False, getpass.getuser(), user or (), host, port or ())  # type: ignore[attr-defined]
+    files = found.get("IdentityFile")
+    there = [Path(each).expanduser().exists() for each in files or ()]
+    user_files = found.get("UserKnownHostsFile")
+    machine = found.get("GlobalKnownHostsFile")
+    return Configured(
+        tuple(compress(files, there)) if files else None,
+        tuple(each for each, exists in zip(files or (), there, strict=True) if not exists),
+        bool(found.get("IdentitiesOnly")),
+        (*(_KNOWN if user_files is None else user_files), *(_KNOWN_TO_ALL if machine is None else machine)),
+        str(found.get("StrictHostKeyChecking", "")).lower() in ("no", "off", "false"),
+    )
