@@ -40,7 +40,7 @@ def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> 
         return _only(cluster, by_address, "has an address of this host")
     raise IdentityError(
         f"this host ({printable(hostname)}) is no node of {cluster.source}: no name and no InternalIP matches; "
-        f"choose with --node from {_names([node.name for node in cluster.nodes])}"
+        f"{'choose with --node from' if cluster.nodes else 'it has'} {_names([node.name for node in cluster.nodes])}"
     )
 
 
@@ -59,4 +59,4 @@ def _only(cluster: Cluster, found: list[Node], why: str) -> Node:
 
 
 def _names(names: list[str]) -> str:
-    return listing([printable(name) for name in names])
+    return listing([printable(name) for name in names]) or "no nodes"
