@@ -1,5 +1,7 @@
 """The commands, with a cluster for their inventory."""
 
+import os
+
 import pytest
 
 from kubernetes.speaking import Say, Script, node, page, serving
@@ -46,9 +48,14 @@ def test_kubeconfig_of_the_environment(run, kubeconfig, monkeypatch):
 
 def test_the_next_boot_asks_the_same_cluster(run, kubeconfig, monkeypatch):
     monkeypatch.chdir("/")
-    code, out, _ = run(
-        f"render systemd --node a --interface ens18 --kubernetes --kubeconfig {kubeconfig.lstrip('/')} --context x"
+    words = f"render systemd --interface ens18 --kubernetes --kubeconfig {kubeconfig.lstrip('/')} --context x"
+    code, out, _ = run(f"{words} --node a")
+    assert code == 0
+    assert "--kubernetes --kubeconfig /etc/podroutes/kubeconfig --context x --node a" in out, (
+        "another machine has its own"
     )
+    monkeypatch.setattr("os.uname", lambda: os.uname_result(("Linux", "a", "6.1", "1", "x86_64")))
+    code, out, _ = run(words)
     assert code == 0
     assert f"--kubernetes --kubeconfig {kubeconfig} --context x --node a" in out
 
