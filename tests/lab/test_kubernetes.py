@@ -86,6 +86,30 @@ def test_a_node_moves_to_another_address(cluster):
     assert ours(cluster) == OTHERS
 
 
+def test_a_node_that_reports_addresses_in_the_pods_of_others_takes_no_route(cluster):
+    """A kubelet may patch its own Node's status, and a virtual node reports the address of the pod that it runs in."""
+    addresses = [{"type": "InternalIP", "address": each} for each in ("192.168.8.22", "10.200.0.9", "10.200.1.9")]
+    patch = json.dumps({"status": {"addresses": addresses}})
+    kubectl(cluster, "patch", "node", "worker-2", "--subresource=status", "--type=merge", "-p", patch)
+    until(lambda: "internal-ip-in-pod-cidr" in logs(cluster), lambda: logs(cluster))
+    assert ours(cluster) == OTHERS
+    assert cluster("ping", status=None).returncode == 0
+
+
+@pytest.mark.parametrize("cidr", ["192.168.8.1/32", "192.168.8.21/32", "10.200.0.0/16"])
+def test_a_node_that_claims_what_others_need_takes_no_route(cluster, cidr):
+    """The API server's address, another node's, and the pods of all."""
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "rival"}, "spec": {"podCIDRs": [cidr]}}
+    kubectl(cluster, "create", "-f", "-", stdin=json.dumps(node))
+    patch = json.dumps({"status": {"addresses": [{"type": "InternalIP", "address": "192.168.8.77"}]}})
+    kubectl(cluster, "patch", "node", "rival", "--subresource=status", "--type=merge", "-p", patch)
+    until(lambda: "rival" in logs(cluster), lambda: logs(cluster))
+    assert ours(cluster) == OTHERS
+    assert cluster("ping", status=None).returncode == 0
+    kubectl(cluster, "delete", "node", "rival")
+    assert ours(cluster) == OTHERS
+
+
 def test_all_nodes_are_deleted_and_root_confirms_what_is_held(cluster):
     """One node's route may go at once where its event comes alone; what is left is held, and told, until somebody says so."""
     kubectl(cluster, "delete", "node", "--all")
