@@ -12,6 +12,8 @@ from podroutes.model.dependencies import Dependencies, Dependency
 
 # systemd-resolved puts its own address into the first, and the servers that it asks into the second; resolved.conf(5).
 _RESOLVERS = ("etc/resolv.conf", "run/systemd/resolve/resolv.conf")
+_VENDOR = "sys/class/dmi/id/sys_vendor"
+FILES = (*_RESOLVERS, _VENDOR)  # what is read of a machine, relative to its root
 # Where a machine of a cloud asks for its configuration, by the firmware's vendor; 169.254.169.254, that of the others, is
 # link-local, which no podCIDR may be.
 _METADATA = {
@@ -81,7 +83,7 @@ def _server(url: str) -> Iterator[Address]:
 
 
 def _metadata(root: Path) -> Iterator[Address]:
-    vendor = _text(root / "sys/class/dmi/id/sys_vendor").strip()
+    vendor = _text(root / _VENDOR).strip()
     yield from _address(_METADATA.get(vendor, ""))
 
 

@@ -16,7 +16,16 @@ from podroutes.probe.here import COMMANDS
 from podroutes.probe.iproute import Reader, Texts
 
 # Where files may be that scripts.READ sends; they are written below a directory of ours, so no part of a name may begin with a dot.
-_PLACES = ("/etc/", "/lib/netplan/", "/usr/lib/", "/usr/local/lib/", "/run/", "/sys/class/net/", "/var/lib/podroutes/")
+_PLACES = (
+    "/etc/",
+    "/lib/netplan/",
+    "/usr/lib/",
+    "/usr/local/lib/",
+    "/run/",
+    "/sys/class/net/",
+    "/sys/class/dmi/id/",
+    "/var/lib/podroutes/",
+)
 _NAME = re.compile(r"[^\x00-\x1f\x7f/.-][^\x00-\x1f\x7f/]*")
 _DECIDING = (
     "/etc/netplan/",
@@ -58,6 +67,7 @@ class Seen(NamedTuple):
     uid: int
     host: Host
     files: tuple[Remote, ...]
+    session: str = ""  # SSH_CONNECTION there: whom it must go on to reach
 
 
 def sections(data: bytes) -> Iterator[tuple[list[str], bytes]]:
@@ -89,7 +99,9 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
         host = reader.host(name, Texts(**texts), _sysctls(found.get("sysctl", b"")), COMMANDS.__getitem__)
     except TablesError as error:
         raise PushError(str(error)) from None
-    return Seen(int(uid) if uid.isdigit() and len(uid) < 11 else -1, host, tuple(files))
+    return Seen(
+        int(uid) if uid.isdigit() and len(uid) < 11 else -1, host, tuple(files), first_line(found.get("session", b""))
+    )
 
 
 def _matters(words: list[str]) -> bool:

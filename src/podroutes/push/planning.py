@@ -9,6 +9,7 @@ from podroutes.core.configured import left_behind
 from podroutes.core.guard import Deleted, Run, Verdict
 from podroutes.core.identity import named_node
 from podroutes.core.ownership import ours
+from podroutes.core.settle import Context
 from podroutes.core.vanishing import Leaving
 from podroutes.errors import PersistError, PushError
 from podroutes.model.address import Prefix
@@ -16,12 +17,14 @@ from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.lasting import File, FileChange
 from podroutes.model.plan import Change, Plan
-from podroutes.persist import carry, deletions
+from podroutes.model.saved import SavedRoute, sorted_by_age
+from podroutes.persist import carry, deletions, saved
 from podroutes.persist.configured import configured_routes
 from podroutes.persist.ledger import find
 from podroutes.persist.root import Root
 from podroutes.persist.scratch import scratch
 from podroutes.persist.whole import Wish, plan_whole
+from podroutes.probe.dependencies import read_dependencies
 from podroutes.push.answers import Remote, Seen, fib
 
 _ADVICE = "correct {source}, or let them go: podroutes push apply --allow-mass-delete={count}"
@@ -61,12 +64,24 @@ def plan(job: Job, node: Node, seen: Seen) -> Made:
         for remote in seen.files:
             _put(directory, remote)
         root = Root(directory)
-        made = Made(_removal(node, seen, snapshot, root)) if job.removes else _whole(job, node, snapshot, root)
+        if job.removes:
+            made = Made(_removal(node, seen, snapshot, root))
+        else:
+            made = _whole(job, node, snapshot, root, _context(job, node, root, seen.session))
         carry.check(root, made.plan.files or ())
     return made
 
 
-def _whole(job: Job, node: Node, snapshot: Fib, root: Root) -> Made:
+def _context(job: Job, node: Node, root: Root, session: str) -> Context:
+    """Return what the machine had before, and whom it must go on to reach; SESSION is its SSH_CONNECTION, "" where sudo took it."""
+    routes: tuple[SavedRoute, ...] = ()
+    with suppress(PersistError):  # as above
+        routes = saved.load(root.path(deletions.DIRECTORY), node.name)
+    dependencies = read_dependencies(root=Path(root.directory), environ={"SSH_CONNECTION": session or " "})
+    return Context(lambda: sorted_by_age(routes, job.at), dependencies)
+
+
+def _whole(job: Job, node: Node, snapshot: Fib, root: Root, context: Context) -> Made:
     if job.backend == "systemd":
         raise PersistError(_AGENTLESS)
     earlier: tuple[Deleted, ...] = ()
@@ -80,7 +95,7 @@ def _whole(job: Job, node: Node, snapshot: Fib, root: Root) -> Made:
         passed.update(verdict.passed)
         return verdict
 
-    wish = Wish(tuple, job.backend, job.sysctl, job.adopt, hold)
+    wish = Wish(tuple, job.backend, job.sysctl, job.adopt, hold, context=context)
     whole = plan_whole(job.claims, named_node(job.cluster, node.name), snapshot, root, wish)
     if whole.backend == "systemd":
         raise PersistError(_AGENTLESS)

@@ -5,9 +5,10 @@ sections: a line that begins with ``@``, behind an empty one, names the section 
 conversation.
 """
 
-from podroutes.persist import BACKENDS, backend, deletions
+from podroutes.persist import BACKENDS, backend, deletions, saved
 from podroutes.persist.configured import SCRIPTS
 from podroutes.persist.ledger import PLACES
+from podroutes.probe.dependencies import FILES as DEPENDENCY_FILES
 
 _HEAD = r"""
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" LC_ALL=C
@@ -17,6 +18,10 @@ say() { printf '\n@ %s\n' "$*"; }
 
 _KEPT = [place for name, places in BACKENDS.items() if name != "systemd" for place in places]  # what makes routes last
 _OURS = [*_KEPT, *PLACES[""], f"{deletions.DIRECTORY}/{deletions.NAME}"]
+_NEEDED = [
+    *(f"/{name}" for name in DEPENDENCY_FILES),
+    f"{deletions.DIRECTORY}/{saved.NAME}",
+]  # what a plan must not take away
 _ADMINISTRATORS = [*dict.fromkeys(place for name in BACKENDS for place in backend(name).READS), *SCRIPTS]
 _SECRET = [place for name in BACKENDS for place in backend(name).SECRETS]
 
@@ -64,7 +69,8 @@ masked() {
     done
 }
 """
-    + f"file {' '.join(_OURS)}\n"
+    + f"file {' '.join(_OURS)} {' '.join(_NEEDED)}\n"
+    + "say session\nprintf '%s\\n' \"${SSH_CONNECTION-}\"\n"
     + r"""
 ours() {
     for each; do
