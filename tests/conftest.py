@@ -5,41 +5,71 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import pytest
 
 from podroutes.lab import syscalls
-from support.namespaces import SHUT_OUT, enter
+from podroutes.lab.forbidden import reason, setting
+from support import users
+from support.namespaces import SHUT_OUT, become_root, enter
 
+HERE = Path(__file__).parent
+# What takes labs or daemons, processes that are killed again and again, or a browser.
+SLOW = (
+    "agent/test_agent.py",
+    "agent/test_kubernetes.py",
+    "bench/",
+    "cli/test_completion.py",
+    "deploy/",
+    "lab/test_",
+    "page/test_looks.py",
+    "persist/test_dhcp.py",
+    "persist/test_events.py",
+    "persist/test_kill.py",
+    "persist/test_lifecycle.py",
+    "proof/test_commands.py",
+    "proof/test_truth.py",
+    "push/test_",
+)
+_SHUT_OUT = "TESTS_SHUT_OUT"  # tells workers of the session why
 LIMIT = 300.0  # seconds; what works takes a tenth of it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `./dev test` passes on."""
+    parser.addoption("--fast", action="store_true", help="leave out what makes labs or starts daemons: under a minute")
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped: every reason is one line")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the machine's namespaces; where workers run the tests each of them does, and the session itself stays."""
-    config.stash[SHUT_OUT] = ""
-    if (
-        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    ):  # as cron and a shell's & leave it, for all that tests start, too
+    worker = hasattr(config, "workerinput")
+    config.stash[SHUT_OUT] = os.environ.pop(_SHUT_OUT, "") if worker else ""
+    config.addinivalue_line("markers", "xdist_group(name): tests that share a worker")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as cron and a shell's & leave it for all that tests start
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if config.getoption("numprocesses", None):
-        return
     try:
-        enter()
+        if config.getoption("numprocesses", None) and not worker:
+            become_root()  # workers are born there; they have threads, which may not leave a user namespace
+        elif not config.stash[SHUT_OUT]:
+            enter()
     except (OSError, subprocess.CalledProcessError) as error:
-        config.stash[SHUT_OUT] = f"namespaces cannot be made here: {error}"
+        why = reason(error, setting) if isinstance(error, OSError) else "ip(8) may not set up a namespace of ours"
+        config.stash[SHUT_OUT] = os.environ[_SHUT_OUT] = why
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what shares a costly fixture on one worker, and begin with it: whatever begins last ends last."""
+    if config.getoption("--fast"):
+        slow = [item for item in items if str(item.path.relative_to(HERE)).startswith(SLOW)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
     for item in items:
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
@@ -94,6 +124,21 @@ def _state_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 
 _states = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def readable() -> Iterator[Path]:
+    """Return a directory of everything podroutes imports that every user can read: a checkout may be below /root."""
+    with tempfile.TemporaryDirectory() as path:
+        Path(path).chmod(0o755)
+        users.install(Path(path))
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """Return an interpreter of our version that every user can run."""
+    return users.interpreter() or pytest.skip("no Python of this version that an unprivileged user can run")
 
 
 class Namespace:

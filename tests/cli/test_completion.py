@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from persist.unpacking import unpack
 from podroutes.cli import main
 from podroutes.cli.completion.grammar import grammar, walk
 from podroutes.cli.parser import build_parser
 from support import debian
 from support.helm import KUBECTL
+from support.unpacked import unpack
 
 ROOT = Path(__file__).parents[2]
 

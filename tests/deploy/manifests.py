@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.helm import HELM
+from support.helm import HELM, missing
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy/helm/podroutes"
@@ -21,8 +21,8 @@ Document = dict[str, Any]
 
 def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """Return what Helm says to WORDS, away from any cluster and from anybody's settings."""
-    if not HELM.is_file():
-        pytest.skip("Helm is not in .cache/: `./dev test` fetches it")
+    if why := missing():
+        pytest.skip(why)
     alone = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": "/dev/null"}
     return subprocess.run([HELM, *words], env=alone, capture_output=True, text=True, check=False)
 

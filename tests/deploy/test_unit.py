@@ -4,17 +4,18 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deploy.manifests import ROOT
 from podroutes.cli.parser import build_parser
+from support import debian, unpacked
+from support.namespaces import SHUT_OUT
 
 UNIT = ROOT / "deploy/systemd/podroutes-agent.service"
 DROP_INS = sorted(UNIT.parent.glob("*.conf"))
-ANALYZE = shutil.which("systemd-analyze")
-pytestmark = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not here to read the unit with")
 # What an agent of routes cannot be without; what systemd finds fault with beyond these would be ours to mend.
 NEEDED = {
     "CapabilityBoundingSet_CAP_NET_ADMIN",
@@ -54,21 +55,32 @@ def unit(request, tmp_path) -> Path:
     return placed
 
 
-def analyze(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(ANALYZE), *words], capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def analyze(request, tmp_path_factory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return what runs systemd-analyze(1): the system's own, or else one that is unpacked."""
+    command = ["systemd-analyze"]
+    if not shutil.which(command[0]):
+        if why := request.config.stash[SHUT_OUT]:
+            pytest.skip(why)
+        try:
+            packages = debian.packages("managers")
+        except debian.UnavailableError as why:
+            pytest.skip(str(why))
+        command = [*unpacked.over(packages, tmp_path_factory.mktemp("systemd")), *command]
+    return lambda *words: subprocess.run([*command, *words], capture_output=True, text=True, check=False)
 
 
-def test_systemd_reads_it_without_complaint(unit):
+def test_systemd_reads_it_without_complaint(unit, analyze):
     done = analyze("verify", "--man=no", "--recursive-errors=no", unit)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_systemd_would_complain_of_a_misspelt_setting(unit):
+def test_systemd_would_complain_of_a_misspelt_setting(unit, analyze):
     unit.write_text(unit.read_text().replace("ProtectHome=", "ProtectHomes="))
     assert "ProtectHomes" in analyze("verify", "--man=no", "--recursive-errors=no", unit).stderr
 
 
-def test_nothing_but_what_it_needs_is_left_open():
+def test_nothing_but_what_it_needs_is_left_open(analyze):
     done = analyze("security", "--offline=true", "--threshold=20", "--json=short", UNIT)
     assert done.returncode == 0, done.stdout  # at most 2.0 of 10 exposed
     exposed = {each["json_field"] for each in json.loads(done.stdout) if each.get("exposure")}

@@ -24,9 +24,10 @@ def kernel(worker):
 
 @pytest.fixture
 def watch(kernel, worker):
-    # The kernel announces that links have a carrier some time after they were made, net/core/link_watch.c.
-    until(lambda: all(" state UP " in line for line in worker.show("-o link show type veth")))
     with KernelWatch(kernel.port) as listening:
+        # The kernel tells of new carriers when it comes to that, holding the lock that the second command has to wait for.
+        until(lambda: all(" UP " in line for line in worker.show("-br link show type veth")))
+        worker.ip("link set lo up")
         listening.read({})
         yield listening
 

@@ -2,41 +2,41 @@
 
 import itertools
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import pytest
-import urllib3
-import yaml
 
 import podroutes
+from support.users import unprivileged
 
-NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-# User 0 of a user namespace that maps nobody else, without power over it: all that is left of CAP_SETFCAP is that a
-# namespace below may map this user, user_namespaces(7).
-POWERLESS = ["setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all"]
 _names = (f"test-{os.getpid()}-{number}" for number in itertools.count())
 
 
 class Tool(NamedTuple):
-    """A way to start podroutes: the words before its own, and its environment."""
+    """A way to start podroutes: the words before its own, its environment, and the directory."""
 
     command: list[str]
     environment: dict[str, str]
+    cwd: str = "."
 
     def __call__(self, *words: str, status: int | None = 0, stdin: str = "", **keywords) -> subprocess.CompletedProcess:
         """Run ``podroutes WORDS``; its exit status has to be STATUS (None: any), and a traceback is never right."""
         done = subprocess.run(
             [*self.command, *words],
-            **{"env": self.environment, "input": stdin, "capture_output": True, "encoding": "utf-8", **keywords},
+            **{
+                "env": self.environment,
+                "cwd": self.cwd,
+                "input": stdin,
+                "capture_output": True,
+                "encoding": "utf-8",
+                **keywords,
+            },
             check=False,
         )
         assert "Traceback" not in done.stderr
@@ -45,7 +45,7 @@ class Tool(NamedTuple):
 
     def popen(self, *words: str, **keywords) -> subprocess.Popen:
         """Start ``podroutes WORDS``."""
-        return subprocess.Popen([*self.command, *words], env=self.environment, **keywords)
+        return subprocess.Popen([*self.command, *words], env=self.environment, cwd=self.cwd, **keywords)
 
 
 class Lab(NamedTuple):
@@ -63,37 +63,6 @@ class Lab(NamedTuple):
         return self("exec", node, "--", *command, **keywords).stdout.strip()
 
 
-@pytest.fixture(scope="session")
-def readable() -> Iterator[Path]:
-    """Return a directory of everything podroutes imports that every user can read."""
-    with tempfile.TemporaryDirectory() as path:
-        Path(path).chmod(0o755)
-        for package in (podroutes, msgspec, urllib3, yaml):
-            source = Path(package.__file__).parent
-            shutil.copytree(source, Path(path, source.name), ignore=shutil.ignore_patterns("__pycache__"))
-        subprocess.run(["chmod", "-R", "a+rX", path], check=True)
-        yield Path(path)
-
-
-@pytest.fixture(scope="session")
-def python(readable: Path) -> str:
-    """Return an interpreter of our version that every user can run; the one of a home directory may be out of reach."""
-    version = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
-    for candidate in (os.path.realpath(sys.executable), "/usr/bin/python3"):
-        try:
-            subprocess.run([*unprivileged(), candidate, "-c", version], check=True, cwd=readable, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return candidate
-    pytest.skip("no Python of this version that an unprivileged user can run")
-
-
-def unprivileged() -> list[str]:
-    """Return the words that start a program without privileges."""
-    everyone = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
-    return NOBODY if everyone else POWERLESS
-
-
 @pytest.fixture
 def root() -> Tool:
     """Return podroutes as root."""
@@ -103,7 +72,7 @@ def root() -> Tool:
 @pytest.fixture
 def nobody(readable: Path, python: str) -> Tool:
     """Return podroutes as a user without privileges."""
-    return Tool([*unprivileged(), python, "-m", "podroutes"], _environment(readable))
+    return Tool([*unprivileged(), python, "-m", "podroutes"], _environment(readable), "/")
 
 
 @pytest.fixture(params=["root", "nobody"])

@@ -1,20 +1,39 @@
 """A lab of --kubernetes: real kubectl changes its Nodes, real agents change its routes, and its end is the end of both."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from lab.looking import networks, users_of
+from support.helm import KUBECTL, missing
 from support.waiting import until
 
-KUBECTL = shutil.which("kubectl")
-pytestmark = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not here to ask the lab API with")
+pytestmark = pytest.mark.usefixtures("program")
 OTHERS = {"10.200.1.0/24": "192.168.8.21", "10.200.2.0/24": "192.168.8.22"}  # what worker-0 has routes to
+
+
+@pytest.fixture(scope="module")
+def kubectl_for_all() -> Iterator[Path]:
+    """Return a directory with kubectl that every user can look into."""
+    if why := missing():
+        pytest.skip(why)
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        shutil.copy(KUBECTL, directory)
+        yield Path(directory)
+
+
+@pytest.fixture
+def program(kubectl_for_all, monkeypatch) -> None:
+    """Put kubectl on PATH."""
+    monkeypatch.setenv("PATH", f"{kubectl_for_all}:{os.environ['PATH']}")
 
 
 @pytest.fixture

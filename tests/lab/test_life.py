@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.conftest import NOBODY, made, unprivileged
+from lab.conftest import made
 from lab.looking import holders, networks, pid_of, users_of
 from podroutes.errors import LabError
 from podroutes.lab import registry
 from podroutes.lab.holder import start
 from podroutes.lab.topology import default_cluster
+from support.users import others, unprivileged
 from support.waiting import until
 
 
@@ -125,13 +126,13 @@ def test_a_lab_of_another_container_hides_and_keeps_no_other(root, name):
         assert lab.on("worker-0", "hostname") == "worker-0"
 
 
-def test_a_lab_of_another_user_hides_and_keeps_no_other(root, name):
+def test_a_lab_of_another_user_hides_and_keeps_no_other(root, name, python):
     """Anybody can take the name that a lab of ours would have."""
-    if unprivileged() is not NOBODY:
-        pytest.skip("another user takes root")
+    if why := others():
+        pytest.skip(why)
     address = f"\\0podroutes-lab/{os.geteuid()}/{name}-taken"
     script = f"import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('{address}'); s.listen(); print(flush=True); time.sleep(60)"
-    with subprocess.Popen([*NOBODY, "/usr/bin/python3", "-c", script], stdout=subprocess.PIPE) as other:
+    with subprocess.Popen([*unprivileged(), python, "-c", script], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         root("lab", "up", "--name", name, "--nodes", "1")
         shown = root("lab", "status", status=1)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from proof.test_commands import podroutes  # noqa: F401, a fixture
+from proof.conftest import podroutes  # noqa: F401, a fixture
 
 
 def test_the_page_comes_with_the_verdict(podroutes, tmp_path):  # noqa: F811

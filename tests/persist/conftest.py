@@ -10,9 +10,10 @@ import pytest
 
 from persist.machine import Machine
 from persist.managers import RELEASES
-from persist.unpacking import unpack
 from podroutes.lab import syscalls
 from support import debian
+from support.unpacked import unpack
+from support.users import others
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,8 @@ def tree(tmp_path_factory) -> Iterator[Callable[[str], Path]]:
     @cache
     def unpacked(name: str) -> Path | str:
         memory = tmp_path_factory.mktemp(name)
+        if why := others():  # daemons have users of their own
+            return why
         try:
             packages = debian.packages(name)
             syscalls.mount("tmpfs", str(memory), "tmpfs", data="mode=755")

@@ -50,12 +50,17 @@ class Machine:
         self._log = (memory / "log").open("ab")
         for name in ("root", "upper", "work"):
             (memory / name).mkdir()
-        layers = f"lowerdir={tree}{'' if alone else ':/'},upperdir={memory}/upper,workdir={memory}/work"
-        syscalls.mount("overlay", str(self.root), "overlay", data=layers)
+        if alone:
+            self._overlay("", str(tree))
+        else:
+            self._system(tree)
         for name in _EMPTY:
             (self.root / name).mkdir(parents=True, exist_ok=True)
-        syscalls.mount("/dev", f"{self.root}/dev", flags=syscalls.MS_BIND)
-        syscalls.mount("proc", f"{self.root}/proc", "proc")
+        syscalls.mount("/dev", f"{self.root}/dev", flags=syscalls.MS_BIND | syscalls.MS_REC)
+        try:
+            syscalls.mount("proc", f"{self.root}/proc", "proc")
+        except PermissionError:  # root of a user namespace only
+            syscalls.mount("/proc", f"{self.root}/proc", flags=syscalls.MS_BIND | syscalls.MS_REC)
         for path in (self.source,) if alone else (CHECKOUT, Path(sys.prefix)):
             inside = self.root / path.relative_to("/")
             inside.mkdir(parents=True, exist_ok=True)
@@ -67,6 +72,32 @@ class Machine:
         self.write(INVENTORY, MACHINES)
         self.write("/etc/machine-id", f"{1:032x}\n")  # what DHCP clients make their identity of
         self._boot()
+
+    def _system(self, tree: Path) -> None:
+        """Lay TREE over this system's files, a directory of / each.
+
+        The root of a user namespace can neither lay anything over / as a whole nor change files of users that are not in there.
+        """
+        syscalls.mount("tmpfs", str(self.root), "tmpfs", data="mode=755")
+        for name in ("bin", "lib", "lib32", "lib64", "sbin"):
+            if Path("/", name).is_symlink():
+                (self.root / name).symlink_to(f"usr/{name}")
+        etc = tree.with_name("etc")  # a copy, as far as it can be read
+        if not etc.exists():
+            subprocess.run(["cp", "-r", "/etc", etc], stderr=subprocess.DEVNULL, check=False)
+        for name, below in (("usr", ":/usr"), ("etc", f":{etc}"), ("var", "")):
+            (tree / name).mkdir(exist_ok=True)
+            self._overlay(name, f"{tree / name}{below}")
+        for name in ("dev", "proc", "run", "sys", "tmp"):
+            (self.root / name).mkdir()
+        (self.root / "var/run").symlink_to("/run")
+
+    def _overlay(self, name: str, layers: str) -> None:
+        """Make directory NAME of the machine from LAYERS, upper ones first, and one of its own."""
+        written, work, merged = (top / name for top in (self._written, self._written.with_name("work"), self.root))
+        for path in (written, work, merged):
+            path.mkdir(exist_ok=True)
+        syscalls.mount("overlay", str(merged), "overlay", data=f"lowerdir={layers},upperdir={written},workdir={work}")
 
     def _user(self, name: str, number: int) -> None:
         """Make the user that a daemon runs as, where this system has none."""
@@ -109,7 +140,7 @@ class Machine:
     def close(self) -> None:
         """End what runs here, and let go of the files."""
         self.stop()
-        subprocess.run(["umount", "-l", "-R", str(self.root)], check=True)
+        subprocess.run(["umount", "-l", str(self.root)], check=True)
         self._log.close()
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
@@ -165,7 +196,8 @@ class Machine:
 
     @staticmethod
     def _environment(more: dict[str, str]) -> dict[str, str]:
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PYTHONPATH": str(CHECKOUT / "src")} | more
+        known = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PYTHONPATH": str(CHECKOUT / "src")}
+        return known | {"SYSTEMD_IGNORE_CHROOT": "1"} | more  # in which networkctl would not do anything
 
     def neighbours(self, *addresses: str) -> int:
         """Put machines that answer pings onto the other end of the wire; return a process in their network."""

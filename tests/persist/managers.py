@@ -3,10 +3,12 @@
 # ruff: noqa: D102 - the first class says what each method does
 
 from persist.machine import Machine
-from persist.unpacking import unpack
 from support import debian
+from support.unpacked import unpack
 
 RELEASES = {"system": "managers", "trixie": "trixie"}  # of Debian, and the set of packages with the managers of each
+if debian.release() == "trixie":
+    del RELEASES["trixie"]  # they are the system's
 NETWORK = """\
 [Match]
 Name=ens18

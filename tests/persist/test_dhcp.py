@@ -4,8 +4,8 @@ import pytest
 
 from persist.machine import SEED
 from persist.managers import KEYFILE, Networkd, NetworkManager
-from persist.unpacking import unpack
 from support import debian
+from support.unpacked import unpack
 
 NETWORK = """\
 [Match]

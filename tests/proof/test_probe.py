@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from podroutes.lab import syscalls
 from podroutes.model.address import parse_address
 from podroutes.probe import ProbeError, rounds
 from podroutes.probe.rounds import Vantage, probe
+from support.users import NOBODY, others
 
-NOBODY = 65534
 TARGETS = {4: [("worker-1", parse_address("10.200.1.1"))], 6: [("worker-1", parse_address("fd00:200:1::1"))]}
 
 
@@ -24,15 +25,20 @@ def here(bare):
     )
 
 
-def probed_by_nobody(version, groups):
-    """Probe as a user without privileges, with net.ipv4.ping_group_range = GROUPS; return the results or what was said."""
+def probed_by_nobody(version, *, allowed):
+    """Probe as a user without privileges, whose group may send ICMP where ALLOWED; return the results or what was said."""
+    group = 0 if others() else NOBODY
+    groups = f"{group} {group}" if allowed else "1 0"
     Path("/proc/sys/net/ipv4/ping_group_range").write_text(groups, encoding="ascii")
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        if others():
+            syscalls.unshare(syscalls.NEWUSER)  # which leaves no capability over this network namespace
+        else:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
         try:
             vantage = Vantage("worker-0", [version])
             said = [each._asdict() for each in probe([vantage], TARGETS[version], lambda _done, _all: None)]
@@ -49,13 +55,13 @@ def probed_by_nobody(version, groups):
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_user_whose_group_may_ping_needs_no_privilege(here, version):
-    (result,) = probed_by_nobody(version, f"{NOBODY} {NOBODY}")
+    (result,) = probed_by_nobody(version, allowed=True)
     assert (result["sent"], result["received"], result["how"], result["mtu"]) == (3, 3, "icmp", 1400)
 
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_user_who_may_not_is_told_what_it_takes(here, version):
-    said = probed_by_nobody(version, "1 0")
+    said = probed_by_nobody(version, allowed=False)
     assert said.startswith("cannot send ICMP (")
     assert "CAP_NET_RAW" in said
     assert 'sysctl -w net.ipv4.ping_group_range="0 2147483647"' in said
@@ -63,7 +69,7 @@ def test_a_user_who_may_not_is_told_what_it_takes(here, version):
 
 def test_what_ignores_icmp_answers_to_udp_with_its_path_mtu(here):
     Path("/proc/sys/net/ipv4/icmp_echo_ignore_all").write_text("1", encoding="ascii")
-    (result,) = probed_by_nobody(4, f"{NOBODY} {NOBODY}")
+    (result,) = probed_by_nobody(4, allowed=True)
     assert (result["sent"], result["received"], result["how"], result["mtu"]) == (4, 1, "udp", 1400)
 
 

