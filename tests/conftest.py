@@ -70,6 +70,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [item for item in items if str(item.path.relative_to(HERE)).startswith(SLOW)]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in set(slow)]
+    if why := config.stash[SHUT_OUT]:
+        for item in items:
+            if str(item.path.relative_to(HERE)).startswith(SLOW):
+                item.add_marker(pytest.mark.skip(reason=why))
     for item in items:
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
