@@ -209,3 +209,21 @@ def test_two_hundred_nodes_with_full_routes(nobody, name):
         ]
     finally:
         nobody("lab", "down", "--name", name)
+
+
+def test_root_without_cap_net_admin_makes_a_lab_as_a_user_does(root, name):
+    """A container's root may have CAP_SYS_ADMIN alone, as that of systemd-nspawn has."""
+    less = root._replace(command=["setpriv", "--bounding-set=-net_admin", "--inh-caps=-all", *root.command])
+    with made(less, name, "--nodes", "1") as lab:
+        assert "ens18" in lab.on("worker-0", "ip", "-br", "link")
+
+
+def test_where_proc_sys_is_read_only_a_lab_has_its_own(root, name):
+    """As root; the root of a user namespace may not uncover what the host has covered, and is told so."""
+    script = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"'
+    covered = root._replace(command=["unshare", "--mount", "sh", "-c", script, "sh", *root.command])
+    done = covered("lab", "up", "--name", name, "--nodes", "1", status=None)
+    root("lab", "down", "--name", name, status=None)
+    first = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+    assert (done.returncode == 0) == first
+    assert first or "containers may mount /proc/sys read-only" in done.stderr

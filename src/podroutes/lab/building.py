@@ -1,5 +1,6 @@
 """Makes a lab's namespaces and everything in them; runs inside the holder's own mount and PID namespace."""
 
+import errno
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -71,7 +72,15 @@ def _write_sysctl(path: str, value: str) -> None:
     """Write a setting of the current network namespace; a kernel without IPv6 has none of its settings."""
     where = Path("/proc/sys/net", path)
     try:
-        where.write_text(value, encoding="ascii")
+        try:
+            where.write_text(value, encoding="ascii")
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            syscalls.mount(
+                "proc", "/proc", "proc"
+            )  # of the lab's own PID namespace, where nobody has made it read-only
+            where.write_text(value, encoding="ascii")
     except FileNotFoundError:
         if not path.startswith("ipv6/"):
             raise

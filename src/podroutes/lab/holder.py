@@ -22,6 +22,7 @@ from podroutes.lab.topology import to_document
 from podroutes.model.cluster import Cluster
 
 _BACKLOG = 64
+_CAP_NET_ADMIN = 12  # linux/capability.h
 _PATIENCE = 1.0  # seconds that one client may keep the others waiting
 _UP, _FORBIDDEN, _FAILED = "up", "forbidden:", "failed:"  # what a report begins with; after the latter two comes why
 
@@ -103,7 +104,7 @@ def _own_namespaces() -> None:
     wanted = syscalls.NEWNS | syscalls.NEWNET | syscalls.NEWPID
     uid, gid = os.geteuid(), os.getegid()
     try:
-        if uid == 0:
+        if uid == 0 and _administers_networks():
             with suppress(PermissionError):
                 syscalls.unshare(wanted)
                 return
@@ -114,6 +115,13 @@ def _own_namespaces() -> None:
         syscalls.unshare(wanted)
     except OSError as error:
         raise ForbiddenError(reason(error, setting)) from None
+
+
+def _administers_networks() -> bool:
+    """Whether this process has CAP_NET_ADMIN (capabilities(7)): root of a container may make namespaces and set up none."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    held = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return bool(int(held, 16) >> _CAP_NET_ADMIN & 1)
 
 
 def _silence(*kept: int) -> None:
