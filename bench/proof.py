@@ -35,6 +35,12 @@ LINE = (
 _NETWORKS = 10  # of the routed case
 _LINKS = {name: Link(number, name, up=True, carrier=True) for number, name in enumerate(("lo", "ens18", "cni0"), 1)}
 
+_SYSCTLS = {
+    "net.ipv4.ip_forward": 1,
+    **{f"net.ipv4.conf.{dev}.rp_filter": 2 for dev in ("all", "lo", "ens18", "cni0")},  # as Ubuntu has it
+    **{f"net.ipv4.conf.{dev}.{key}": 0 for dev in ("all", *_LINKS) for key in ("proxy_arp", "arp_ignore")},
+}
+
 
 def cluster(nodes: int) -> Cluster:
     """Return NODES nodes, each with a /24 of 10.0.0.0/8 and an address in a /24 of 172.16.0.0/12 with up to 250 others."""
@@ -69,7 +75,7 @@ def host(node: Node, routes: tuple[Route, ...], length: int) -> Host:
         ),
     )
     addresses = (IfAddress(internal, length, "ens18"), IfAddress(bridge, 24, "cni0"))
-    return Host(node.name, _LINKS, {}, addresses, DEFAULT_RULES, (*own, *routes), {}, {}, {"net.ipv4.ip_forward": 1})
+    return Host(node.name, _LINKS, {}, addresses, DEFAULT_RULES, (*own, *routes), {}, {}, _SYSCTLS)
 
 
 def to(prefix: Prefix, via: Address) -> Route:
@@ -125,7 +131,18 @@ def routed(nodes: Cluster) -> Iterator[Host]:
         for node in group
     ]
     addresses = tuple(IfAddress(gateway, length, f"lan{number}") for number, gateway in enumerate(gateways))
-    yield Host("router", links, {}, addresses, DEFAULT_RULES, (*connected, *pods), {}, {}, {"net.ipv4.ip_forward": 1})
+    local = [
+        Route(
+            Prefix(4, gateway.value, 32),
+            (NextHop(None, f"lan{number}"),),
+            protocol=2,
+            table=LOCAL,
+            kind="local",
+            scope=254,
+        )
+        for number, gateway in enumerate(gateways)
+    ]
+    yield Host("router", links, {}, addresses, DEFAULT_RULES, (*connected, *pods, *local), {}, {}, _SYSCTLS)
 
 
 def run(case: str, count: int) -> tuple[Proof, dict[str, Any]]:

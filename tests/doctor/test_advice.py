@@ -63,13 +63,7 @@ def test_the_route_of_a_network_that_is_connected_is_never_to_be_deleted(managed
     assert [each for each in report.document["findings"] if each["severity"] == "error"] == []
 
 
-@pytest.mark.parametrize(
-    "mode",
-    [
-        "1",
-        today("the deletion of a route is advised that was not understood: it names its nexthop object alone", "0"),
-    ],
-)
+@pytest.mark.parametrize("mode", ["0", "1"])
 def test_a_route_by_a_nexthop_object_that_leads_to_its_node_is_not_stray(healthy, worker, mode):
     Path("/proc/sys/net/ipv4/nexthop_compat_mode").write_text(mode)
     worker.ip(

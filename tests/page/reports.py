@@ -27,12 +27,11 @@ def nodes(count, name="worker-{}".format):
 def report(cluster, faults=(), seen=None):
     """Return the report on CLUSTER, whose routes are right but for FAULTS: ``{2: ["-10.200.1.0/24"]}``."""
     ways = [Route(each.pod_cidrs[0], (NextHop(each.internal_ips[0], "ens18"),)) for each in cluster.nodes]
-    default = Route(Prefix(4, 0, 0), (NextHop(LAN._replace(value=LAN.value + 1), "ens18"),))
     hosts = []
     for place, each in enumerate(cluster.nodes[:seen]):
         pods = each.pod_cidrs[0]
         addresses = {"ens18": f"{each.internal_ips[0]}/16", "cni0": f"{Address(4, pods.value + 1)}/24"}
-        machine = host(each.name, addresses, [default, *ways[:place], *ways[place + 1 :]])
+        machine = host(each.name, addresses, [*ways[:place], *ways[place + 1 :]])
         hosts.append(changed(machine, dict(faults).get(place, ())))
     claims, network = examine(cluster), Network(hosts, cluster)
     return made(cluster, prove(network, claims), network.hosts, claims.problems)

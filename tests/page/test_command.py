@@ -10,7 +10,7 @@ from proof.conftest import podroutes  # noqa: F401, a fixture
 def test_the_page_comes_with_the_verdict(podroutes, tmp_path):  # noqa: F811
     path = tmp_path / "page.html"
     path.write_text("what was there before")
-    status, out, err = podroutes("verify", "--html", str(path), worker_2=["-10.200.1.0/24"])
+    status, out, err = podroutes("verify", "--html", str(path), worker_2=["-10.200.1.0/24", "-default"])
     assert (status, err) == (2, "")
     assert "not proven: 3 nodes, 3 pod CIDRs, 6 pairs; 1 fails" in out
     text = path.read_text(encoding="utf-8")

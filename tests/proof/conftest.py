@@ -34,7 +34,7 @@ def printed(host):
         {"ifindex": link.ifindex, "ifname": name, "flags": ["UP", "LOWER_UP"]} for name, link in host.links.items()
     ]
     rules = [{"priority": rule.priority, "src": "all", "table": str(rule.table)} for rule in host.rules[4]]
-    return {"link": links, "addr": addresses, "route": routes, "rule": rules}
+    return {"link": links, "addr": addresses, "route": routes, "rule": rules, "sysctl": host.sysctls}
 
 
 @pytest.fixture

@@ -19,6 +19,15 @@ def connected(text: str, dev: str) -> list[Route]:
     ]
 
 
+def settings(devices: Iterable[str]) -> dict[str, int]:
+    """Return the sysctls of a machine that forwards and filters nothing."""
+    values = {"rp_filter": 0, "proxy_arp": 0, "arp_ignore": 0, "accept_local": 0}
+    return {
+        "net.ipv4.ip_forward": 1,
+        **{f"net.ipv4.conf.{dev}.{key}": value for dev in ("all", *devices) for key, value in values.items()},
+    }
+
+
 def host(name: str, addresses: Mapping[str, str], routes: Iterable[Route] = ()) -> Host:
     """Return a machine with ADDRESSES by device."""
     return Host(
@@ -30,7 +39,7 @@ def host(name: str, addresses: Mapping[str, str], routes: Iterable[Route] = ()) 
         (*(each for dev, text in addresses.items() for each in connected(text, dev)), *routes),
         {},
         {},
-        {},
+        settings(("lo", *addresses)),
     )
 
 
@@ -51,14 +60,19 @@ def changed(machine: Host, words: Iterable[str]) -> Host:
     """Return MACHINE after some changes.
 
     ``-PREFIX``: no such route, ``!DEV``: no such device, ``?DEV``: no carrier, ``+DEV ADDRESS``: another device,
-    ``net.…=N``: a sysctl; anything else is a route to add.
+    ``net.…=N``: a sysctl; ``-net.…``: a sysctl that was not collected; anything else is a route to add.
     """
     for word in words:
-        if word.startswith("-"):
+        if word.startswith("-net."):
+            machine = machine._replace(
+                sysctls={key: value for key, value in machine.sysctls.items() if key != word[1:]}
+            )
+        elif word.startswith("-"):
             gone = parse_prefix(word[1:].replace("default", "0.0.0.0/0"))
             machine = machine._replace(routes=tuple(each for each in machine.routes if each.dst != gone))
         elif word.startswith("!"):
             machine = machine._replace(
+                links={name: each for name, each in machine.links.items() if name != word[1:]},
                 routes=tuple(each for each in machine.routes if each.dev != word[1:]),
                 addresses=tuple(each for each in machine.addresses if each.dev != word[1:]),
             )
@@ -70,6 +84,7 @@ def changed(machine: Host, words: Iterable[str]) -> Host:
                 links={**machine.links, dev: link(dev, 9)},
                 addresses=(*machine.addresses, address(f"{text} dev {dev}")),
                 routes=(*machine.routes, *connected(text, dev)),
+                sysctls={**settings([dev]), **machine.sysctls},
             )
         elif word.startswith("net."):
             key, _, value = word.partition("=")

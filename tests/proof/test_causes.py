@@ -7,13 +7,11 @@ import pytest
 from podroutes.core.claims import examine
 from podroutes.core.network import Network
 from podroutes.core.proof import prove
-from podroutes.model.address import parse_prefix
-from podroutes.model.host import DEFAULT_RULES, Rule
+from podroutes.model.host import Medium
 from podroutes.model.proof import CAUSES
-from podroutes.model.route import NextHop, Route
 from podroutes.views.proof import sentence
 from proof.paper import ROUTER, host, paper
-from support.notation import cluster, route
+from support.notation import cluster, link, route
 
 NODES = cluster(
     "worker-0 192.168.8.20 10.200.0.0/24", "worker-1 192.168.8.21 10.200.1.0/24", "worker-2 192.168.8.22 10.200.2.0/24"
@@ -41,7 +39,7 @@ def test_a_healthy_cluster_is_proven_without_a_word():
     [
         (
             ["-10.200.1.0/24"],
-            ("unreachable", "no-route", 1),
+            ("cannot-tell", "no-route", 1),
             "no route to 10.200.1.0/24; it leaves by the default route to 192.168.8.1",
         ),
         (["-10.200.1.0/24", "-default"], ("unreachable", "no-route", 1), "nothing else covers it"),
@@ -57,7 +55,7 @@ def test_a_healthy_cluster_is_proven_without_a_word():
         ),
         (
             ["10.200.1.64/26 via 192.168.8.1 dev ens18"],
-            ("unreachable", "stolen-part", 1),
+            ("cannot-tell", "stolen-part", 1),
             "10.200.1.64/26 of 10.200.1.0/24",
         ),
         (["unreachable 10.200.1.77/32"], ("unreachable", "stolen-part", 1), "10.200.1.77/32 of 10.200.1.0/24"),
@@ -70,8 +68,18 @@ def test_a_healthy_cluster_is_proven_without_a_word():
         ),
         (
             ["-10.200.1.0/24", "10.200.1.0/24 dev ens18"],
+            ("cannot-tell", "cannot-tell", 1),
+            "somebody on the network of ",
+        ),
+        (
+            ["-10.200.1.0/24", "10.200.1.0/24 dev cni0"],
             ("unreachable", "wrong-node", 1),
-            "takes 10.200.1.0/24 for its own",
+            "puts 10.200.1.0/24 on cni0, where nobody answers for it",
+        ),
+        (
+            ["-10.200.1.0/24", "local 10.200.1.0/24"],
+            ("unreachable", "wrong-node", 2),
+            "for its own: `local 10.200.1.0/24",
         ),
         (["10.200.1.0/24 dev cni0 metric 1"], None, ""),
         (["10.200.1.0/24 via 192.168.8.99 dev ens18 tos 16"], None, ""),
@@ -97,7 +105,7 @@ def test_two_nodes_that_send_to_each_other_are_named_for_their_wrong_routes():
 
 def test_a_fault_at_the_owner_explains_every_source():
     verdict = proof(worker_1=["-10.200.1.0/24", "!cni0"])
-    assert found(verdict) == [("unreachable", "no-pod-device", "worker-1", 2)]
+    assert found(verdict) == [("unreachable", "no-pod-device", "worker-1", 4)]
 
 
 def test_what_the_owner_has_for_a_part_of_its_own_pods_is_stolen_from_all():
@@ -105,10 +113,18 @@ def test_what_the_owner_has_for_a_part_of_its_own_pods_is_stolen_from_all():
 
 
 def test_routes_for_single_pods_leave_no_gap():
+    devices = ["!cni0", "-10.200.1.0/24", "+cali5 10.200.1.1/32", "+cali6 10.200.1.1/32"]
+    routes = ["10.200.1.5/32 dev cali5 scope link", "10.200.1.6/32 dev cali6 scope link"]
+    assert proof(worker_1=[*devices, *routes]).proven
+    assert proof(worker_1=[*devices, *routes, "blackhole 10.200.1.0/24"]).proven
+    assert found(proof(worker_1=[*devices, *routes, "?cali6"]))[0] == ("unreachable", "link-down", "worker-1", 2)
+
+
+def test_what_nobody_answers_for_is_lost_where_everybody_is_known():
     verdict = proof(
-        worker_1=["-10.200.1.0/24", "10.200.1.5/32 dev cni0 scope link", "10.200.1.6/32 dev cni0 scope link"]
+        worker_0=["-default", "-10.200.1.0/24", "10.200.1.0/24 dev ens18"], worker_1=["-default"], worker_2=["-default"]
     )
-    assert verdict.proven
+    assert found(verdict) == [("unreachable", "wrong-node", "worker-0", 1)]
 
 
 def test_forwarding_off_cuts_off_both_ways():
@@ -140,23 +156,32 @@ def test_a_router_between_two_networks_is_followed_where_it_is_known():
 
 @pytest.mark.parametrize(("mode", "expected"), [(0, []), (1, ["reverse-path"]), (2, []), (None, ["asymmetric-path"])])
 def test_an_answer_by_another_device_matters_where_reverse_path_filtering_is_strict(mode, expected):
-    settings = [f"net.ipv4.conf.{dev}.rp_filter={mode}" for dev in ("all", "ens18")] if mode is not None else []
+    settings = [f"net.ipv4.conf.{dev}.rp_filter={mode}" for dev in ("all", "ens18")]
+    settings = settings if mode is not None else ["-net.ipv4.conf.all.rp_filter"]
     verdict = proof(
         worker_1=["+ens19 192.168.8.121/24", "-10.200.0.0/24", "10.200.0.0/24 via 192.168.8.20 dev ens19", *settings]
     )
-    assert [finding.cause.code for finding in verdict.findings] == expected
+    assert [code for code in (finding.cause.code for finding in verdict.findings) if code != "cannot-tell"] == expected
+    assert verdict.proven == (not expected)
 
 
-def test_without_the_tables_of_others_the_first_hop_is_proven():
+def test_without_the_tables_of_others_nothing_is_proven():
     hosts = [host for host in paper(NODES, {}) if host.name == "worker-0"]
     verdict = prove(Network(hosts, NODES), examine(NODES))
-    assert (verdict.proven, verdict.sources, verdict.unseen) == (True, ("worker-0",), ("worker-1", "worker-2"))
-    hosts = [
-        host
-        for host in paper(NODES, {"worker_0": ["-10.200.1.0/24", "10.200.1.0/24 via 192.168.8.22 dev ens18"]})
-        if host.name == "worker-0"
-    ]
-    assert found(prove(Network(hosts, NODES), examine(NODES))) == [("cannot-tell", "wrong-next-hop", "worker-0", 1)]
+    assert (verdict.proven, verdict.sources, verdict.unseen) == (False, ("worker-0",), ("worker-1", "worker-2"))
+    assert found(verdict) == [("cannot-tell", "tables-not-seen", "worker-1", 6)]
+    assert "the tables of worker-1 and worker-2 were not collected" in sentence(verdict.findings[0])
+    changes = {"worker_0": ["-default", "-10.200.1.0/24", "blackhole 10.200.1.0/24"]}
+    hosts = [host for host in paper(NODES, changes) if host.name == "worker-0"]
+    assert found(prove(Network(hosts, NODES), examine(NODES)))[0] == ("unreachable", "route-refuses", "worker-0", 1)
+
+
+def test_without_sysctls_nothing_is_proven():
+    hosts = [host._replace(sysctls={}) for host in paper(NODES, {})]
+    verdict = prove(Network(hosts, NODES), examine(NODES))
+    assert found(verdict)[0] == ("cannot-tell", "sysctls-not-seen", "worker-0", 6)
+    one = [host._replace(sysctls={}) if host.name == "worker-1" else host for host in paper(NODES, {})]
+    assert found(prove(Network(one, NODES), examine(NODES)))[0] == ("cannot-tell", "sysctls-not-seen", "worker-1", 4)
 
 
 def test_answers_have_to_reach_nodes_without_pods():
@@ -177,17 +202,37 @@ def test_a_node_that_a_router_hands_packets_to_may_be_one_whose_tables_were_not_
     router = ROUTER._replace(routes=(*turned, route("10.200.1.0/24 via 192.168.9.22 dev lan9")))
     hosts = [each for each in paper(nodes, THROUGH) if each.name != "other"]
     verdict = prove(Network([*hosts, router], nodes), examine(nodes))
-    assert ("cannot-tell", "tables-not-seen", "router", 1) in found(verdict)
+    assert ("cannot-tell", "tables-not-seen", "other", 4) in found(verdict)
 
 
 def test_packets_that_carry_addresses_of_the_machine_that_they_come_to_are_dropped():
-    settings = [f"net.ipv4.conf.{dev}.rp_filter=2" for dev in ("all", "ens18")]
-    hosts = paper(NODES, {"worker_1": settings})
-    mine = Route(parse_prefix("10.200.0.0/24"), (NextHop(None, "lo"),), table=100, kind="local")
-    rules = {**DEFAULT_RULES, 4: (Rule(0, table=100), *DEFAULT_RULES[4])}
-    hosts[1] = hosts[1]._replace(routes=(*hosts[1].routes, mine), rules=rules)
-    verdict = prove(Network(hosts, NODES), examine(NODES))
-    assert ("unreachable", "martian-source", "worker-1", 1) in found(verdict)
+    verdict = proof(worker_1=["+dummy0 10.200.0.130/32"])
+    assert ("cannot-tell", "martian-source", "worker-1", 1) in found(verdict)
+    assert any("drops packets of 10.200.0.130/32" in sentence(finding) for finding in verdict.findings)
+
+
+def test_what_the_owner_takes_for_itself_its_pods_do_not_get():
+    verdict = proof(worker_1=["local 10.200.1.0/24 dev lo table 255"])
+    assert ("unreachable", "taken-locally", "worker-1", 4) in found(verdict)
+
+
+def test_what_the_owner_sends_to_another_device_its_pods_do_not_get():
+    verdict = proof(worker_1=["+docker0 172.17.0.1/16", "-10.200.1.0/24", "10.200.1.0/24 dev docker0"])
+    assert ("unreachable", "wrong-pod-device", "worker-1", 2) in found(verdict)
+
+
+def test_an_address_on_a_port_of_a_bridge_finds_no_next_hop():
+    (one, *others), media = paper(NODES, {}), {"br9": Medium("bridge"), "ens18": Medium("")}
+    one = one._replace(masters={"ens18": "br9"}, links={**one.links, "br9": link("br9", 9)}, media=media)
+    verdict = prove(Network([one, *others], NODES), examine(NODES))
+    assert ("unreachable", "bridge-port", "worker-0", 2) in found(verdict)
+
+
+def test_a_machine_that_answers_for_no_address_is_no_next_hop():
+    verdict = proof(worker_1=["net.ipv4.conf.all.arp_ignore=8"])
+    assert {each[:3] for each in found(verdict)} == {
+        ("unreachable", "no-neighbour", name) for name in ("worker-0", "worker-2")
+    }
 
 
 def test_every_cause_is_found_here():

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from podroutes.core.follow import source_verdict
 from podroutes.core.lookup import Tables
+from podroutes.core.sources import source_verdict
 from podroutes.lab import syscalls
 from podroutes.model.address import parse_address
 from podroutes.model.host import LOOPBACK

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from podroutes.core.claims import examine
 from podroutes.core.network import Network
 from podroutes.core.proof import prove
@@ -17,11 +15,6 @@ from proof.test_causes import NODES
 from support.notation import cluster
 
 
-def today(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
-
-
-@today("a node whose tables are missing is left out, and all is called proven")
 def test_a_node_that_was_not_collected_is_not_proven(podroutes, tmp_path):
     podroutes("verify")
     for path in (tmp_path / "tables" / "worker-1").iterdir():
@@ -35,14 +28,12 @@ def test_a_node_that_was_not_collected_is_not_proven(podroutes, tmp_path):
     assert "collect the tables of worker-1" in said
 
 
-@today("what is assumed about wires is said nowhere")
 def test_a_proof_says_what_it_takes_for_granted(podroutes):
     _, out, _ = podroutes("verify")
     assert "one subnet is one wire" in out
     assert "--probe" in out
 
 
-@today("the verdict comes last")
 def test_the_verdict_is_said_first_and_last(podroutes):
     _, out, _ = podroutes("verify", worker_2=["-10.200.1.0/24"])
     lines = out.splitlines()
@@ -50,7 +41,6 @@ def test_the_verdict_is_said_first_and_last(podroutes):
     assert lines[0] == lines[-1]
 
 
-@today("every node without routes has a paragraph of its own")
 def test_many_nodes_with_one_fault_are_one_paragraph():
     nodes = cluster(*(f"n{n} 192.168.8.{n + 10} 10.200.{n}.0/24" for n in range(60)))
     hosts = [host._replace(routes=tuple(route for route in host.routes if not route.ours)) for host in paper(nodes, {})]
@@ -59,7 +49,6 @@ def test_many_nodes_with_one_fault_are_one_paragraph():
     assert any("60 nodes" in line for line in lines)
 
 
-@today("the machine that drops the answers has a second finding of its own")
 def test_one_blackhole_is_one_finding(podroutes):
     settings = [f"net.ipv4.conf.{dev}.rp_filter=2" for dev in ("all", "ens18")]
     _, out, _ = podroutes("verify", "-o", "json", worker_1=["-10.200.0.0/24", "blackhole 10.200.0.0/24", *settings])
@@ -69,7 +58,6 @@ def test_one_blackhole_is_one_finding(podroutes):
 DETOUR = ["-10.200.1.0/24", "10.200.1.0/24 via 192.168.8.22 dev ens18"]
 
 
-@today("a detour is delivered, and yet called undecided")
 def test_a_detour_is_delivered_with_a_warning(podroutes):
     status, out, _ = podroutes("trace", "10.200.0.9", "10.200.1.5", worker_0=DETOUR)
     assert status == 0
@@ -80,7 +68,6 @@ def test_a_detour_is_delivered_with_a_warning(podroutes):
     assert (document["cause"]["code"], document["cause"]["severity"]) == ("detour", "warning")
 
 
-@today("a branch that meets another one ends nowhere")
 def test_branches_that_meet_again_are_both_shown(podroutes, tmp_path):
     podroutes("verify")
     path = tmp_path / "tables" / "worker-0" / "route.json"
@@ -93,7 +80,6 @@ def test_branches_that_meet_again_are_both_shown(podroutes, tmp_path):
     assert len(document["ends"]) == 2, "one end for each of the two ways"
 
 
-@today("one route that cannot be read ends the verification of the whole cluster")
 def test_a_route_that_cannot_be_read_costs_one_machine_its_certainty(podroutes, tmp_path):
     podroutes("verify")
     path = tmp_path / "tables" / "worker-0" / "route.json"

@@ -3,13 +3,16 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podroutes.core.lookup import Tables
 from podroutes.model.address import parse_address, parse_prefix
 from podroutes.model.host import DEFAULT_RULES, Rule
+from podroutes.model.journey import Flow
 from podroutes.probe import TablesError
 from podroutes.probe.here import COMMANDS, read_here
 from podroutes.probe.iproute import Reader, Texts
@@ -74,16 +77,10 @@ def test_what_is_read_here_is_what_is_read_from_files(worker, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("route.json", None, "route.json: is missing; on that node type: ip -j route show table all > route.json"),
+        ("route.json", None, "route.json: is missing; on that node type: ip -N -j route show table all > route.json"),
         ("route.json", "", "is empty; collect it again"),
         ("route.json", GOOD["route"][:-9], "is not what ip -j prints"),
         ("route.json", '{"dst":"10.0.0.0/8"}', "is not what ip -j prints"),
-        ("route.json", "[1]", "is not an object"),
-        ("route.json", '[{"dst":"10.200.1.7/24"}]', "has host bits set"),
-        ("route.json", '[{"type":"odd","dst":"10.0.0.0/8"}]', 'type "odd" is not known'),
-        ("route.json", '[{"gateway":"1.2.3.4"}]', "lacks 'dst'"),
-        ("route.json", '[{"dst":"10.0.0.0/8","metric":"\\u001b[2J"}]', "\\x1b[2J"),
-        ("rule.json", '[{"priority":"x"}]', "is not what ip -j prints"),
         (
             "addr.json",
             '[{"ifname":"e","addr_info":[{"family":"inet","local":"1.2.3.4","prefixlen":99}]}]',
@@ -107,6 +104,59 @@ def test_a_file_that_is_wrong_is_named_in_one_line(directory, name, text, says):
     assert f"worker-0/{name}" in message
     assert message.isprintable()
     assert len(message) < 500
+
+
+ELSEWHERE, HERE = parse_address("10.9.9.9"), parse_address("10.200.1.7")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says", "costs"),
+    [
+        ("route.json", "[1]", "is not an object", (True, True)),
+        ("route.json", '[{"dst":"10.200.1.7/24"}]', "has host bits set", (True, True)),
+        ("route.json", '[{"type":"odd","dst":"10.200.1.0/24"}]', 'type "odd" is not known', (False, True)),
+        ("route.json", '[{"gateway":"1.2.3.4"}]', "lacks 'dst'", (True, True)),
+        ("route.json", '[{"dst":"10.200.1.0/24","metric":"\\u001b[2J"}]', "\\x1b[2J", (False, True)),
+        ("route.json", '[{"dst":"10.200.1.0/24","nhid":7}]', "", (False, True)),
+        ("route.json", '[{"dst":"10.200.1.0/24","tos":"odd","dev":"ens18"}]', "", (False, True)),
+        ("rule.json", '[{"priority":"x"}]', "is not what ip -j prints", (True, True)),
+        ("route.json", GOOD["route"], None, (False, False)),
+    ],
+)
+def test_what_is_not_understood_costs_what_it_may_decide(directory, name, text, says, costs):
+    (directory / "worker-0" / name).write_text(text)
+    (host,) = read_directory(str(directory))
+    assert len(host.unread) == bool(says)
+    assert all(f"worker-0/{name}" in each and says in each and each.isprintable() for each in host.unread)
+    kinds = [Tables(host, 4).decide(Flow(dst)).kind for dst in (ELSEWHERE, HERE)]
+    assert tuple(kind == "unknown" for kind in kinds) == costs
+
+
+def test_traffic_classes_are_read_by_name_and_by_number(directory):
+    routes = [
+        {"dst": f"10.{n}.0.0/16", "tos": tos, "dev": "ens18"} for n, tos in enumerate(("AF11", "EF", "0x10", "CS6"))
+    ]
+    (directory / "worker-0" / "route.json").write_text(json.dumps(routes))
+    (host,) = read_directory(str(directory))
+    assert [route.tos for route in host.routes] == [0x28, 0xB8, 0x10, 0xC0]
+
+
+@pytest.mark.parametrize("mode", ["0", "1"])
+def test_routes_by_nexthop_objects_lead_where_the_objects_do(worker, mode):
+    Path("/proc/sys/net/ipv4/nexthop_compat_mode").write_text(mode, encoding="ascii")
+    worker.ip(
+        "nexthop add id 5 via 192.168.8.21 dev ens18",
+        "nexthop add id 6 via 192.168.8.22 dev ens18",
+        "nexthop add id 7 group 5/6",
+        "nexthop add id 8 blackhole",
+        "route add 10.200.1.0/24 nhid 5",
+        "route add 10.200.2.0/24 nhid 7",
+        "route add 10.200.3.0/24 nhid 8",
+    )
+    found = {str(route.dst): route for route in read_here("here", Reader()).routes}
+    assert str(found["10.200.1.0/24"].via) == "192.168.8.21"
+    assert [str(hop.via) for hop in found["10.200.2.0/24"].next_hops] == ["192.168.8.21", "192.168.8.22"]
+    assert found["10.200.3.0/24"].kind == "blackhole"
 
 
 def test_a_pipe_is_not_waited_for(directory):

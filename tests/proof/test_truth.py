@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from podroutes.core.follow import follow
+from podroutes.core.neighbours import Neighbours
 from podroutes.core.network import Network
 from podroutes.model.address import parse_address
 from podroutes.model.journey import Flow, Journey
@@ -51,12 +52,12 @@ def shuffle(world: World, random: Random, version: int) -> str:
 
 def journeys(network: Network, version: int) -> list[tuple[int, Flow, Journey]]:
     """Follow a packet from every pod to some addresses of every other node's pod CIDR."""
-    found = []
+    found, neighbours = [], Neighbours(network)
     for source in range(NODES):
         for index in range(NODES):
             for host in HOSTS[version] if index != source else ():
                 flow = Flow(parse_address(pod(index, host, version)), parse_address(pod(source, 2, version)), "cni0")
-                found.append((source, flow, follow(network, network.look, node(source), flow)))
+                found.append((source, flow, follow(neighbours, network.look, node(source), flow)))
     return found
 
 

@@ -38,7 +38,7 @@ def lying_ip(site, answer: str) -> None:
     directory.mkdir(exist_ok=True)
     (directory / "answer").write_text(answer)
     (directory / "ip").write_text(
-        f'#!/bin/sh\ncase "$*" in "-j route"*) cat {directory}/answer ;; *) exec /usr/sbin/ip "$@" ;; esac\n'
+        f'#!/bin/sh\ncase "$*" in "-N -j route"*) cat {directory}/answer ;; *) exec /usr/sbin/ip "$@" ;; esac\n'
     )
     (directory / "ip").chmod(0o755)
     site.again("worker-1", f"SetEnv=PATH={directory}:/usr/bin:/bin")
@@ -62,7 +62,7 @@ def test_tables_that_are_none_are_one_line(site, answer):
     done = site.push("plan", "--limit", "worker-1")
     if answer:
         assert (done.status, done.err.count("\n"), done.err.count("\x1b")) == (1, 1, 0)
-        assert done.err.startswith("error worker-1: ip -j route show table all: ")
+        assert done.err.startswith("error worker-1: ip -N -j route show table all: ")
     else:  # a machine without routes reaches nobody
         assert (done.status, done.out.count("to add")) == (1, 0)
 
@@ -91,14 +91,14 @@ def test_a_machine_without_iproute2_is_told_what_it_needs(site):
     done = site.push("plan", "--limit", "worker-1")
     assert (done.status, done.err) == (
         1,
-        "error worker-1: `ip -j link` failed: ip: no such thing; the node needs iproute2\n",
+        "error worker-1: `ip -j -d link` failed: ip: no such thing; the node needs iproute2\n",
     )
 
 
 def test_an_interrupted_dump_is_read_again(site):
     lying_ip(site, "")
     (site.home / "lies" / "ip").write_text(
-        '#!/bin/sh\n[ -e /run/podroutes/calm ] || { [ "$2" = rule ] && : >/run/podroutes/calm; '
+        '#!/bin/sh\n[ -e /run/podroutes/calm ] || { [ "$3" = rule ] && : >/run/podroutes/calm; '
         "echo 'Dump was interrupted and may be inconsistent.' >&2; }\n"
         'exec /usr/sbin/ip "$@"\n'
     )

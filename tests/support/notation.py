@@ -22,7 +22,7 @@ def route(text: str) -> Route:
     via = parse_address(options["via"]) if "via" in options else None
     return Route(
         dst,
-        (NextHop(via, options.get("dev")),) if kind == "unicast" else (),
+        (NextHop(via, options.get("dev")),) if kind in ("unicast", "local") else (),
         int(options.get("metric", 1024 if dst.version == 6 else 0)),
         PROTOCOLS[options.get("proto", "podroutes")],
         int(options.get("table", 254)),

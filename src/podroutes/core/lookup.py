@@ -6,8 +6,9 @@ not tell comes out as ``unknown``, never as a guess. Pure; the tests hold it to 
 """
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
-from podroutes.model.address import BITS
+from podroutes.model.address import BITS, Prefix
 from podroutes.model.host import DEFAULT, DEFAULT_RULES, LOCAL, LOOPBACK, Host, Peculiarity, Rule
 from podroutes.model.journey import Decision, Flow
 from podroutes.model.route import MAIN, NextHop, Route
@@ -27,40 +28,64 @@ _By_length = list[tuple[int, dict[int, list[Route]]]]  # (host bits, {network: r
 class Tables:
     """The tables of one machine and one IP version, ready for look-ups. ROUTES may leave out what no look-up can meet."""
 
-    def __init__(self, host: Host, version: int, routes: Iterable[Route] | None = None) -> None:
+    def __init__(
+        self, host: Host, version: int, routes: Iterable[Route] | None = None, *, custom_local: bool | None = None
+    ) -> None:
         self.host = host
         self.version = version
         rules = host.rules.get(version)
         self.rules = DEFAULT_RULES[version] if rules is None else rules
         self._rules_known = rules is not None
+        self._custom_local = custom_local
         self._after = {rule.priority: place for place, rule in reversed(list(enumerate(self.rules)))}
         own = [route for route in (host.routes if routes is None else routes) if route.dst.version == version]
+        self.routes = own
         self._tables = {table: _by_length(own, {table}) for table in {route.table for route in own}}
         self._merged = _by_length(own, {LOCAL, MAIN}) if version == 4 and self._may_be_merged(own) else None
 
     @property
-    def blind(self) -> bool:
-        """Whether no rule looks at where a packet comes from: its source or the device that it came in by."""
-        return not any((rule.src and rule.src.length) or rule.iif or rule.action == "l3mdev" for rule in self.rules)
+    def sources(self) -> list[Prefix]:
+        """The source prefixes that rules look at; all addresses where a rule looks for who the packet is not from."""
+        return [rule.src for rule in self.rules if rule.src and rule.src.length]
+
+    @property
+    def local_first(self) -> bool:
+        """Whether what is for this machine itself is recognised before any other rule is asked."""
+        return self._rules_known and self.rules[:1] == (DEFAULT_RULES[self.version][0],)
 
     @property
     def custom(self) -> bool:
         """Whether a source is looked up although rp_filter is off: fib_has_custom_rules, fib_has_custom_local_routes."""
-        return self.rules != DEFAULT_RULES[self.version] or any(
-            route.kind == "local" and route.protocol != _KERNEL and route.dst.version == 4 for route in self.host.routes
-        )
+        if self._custom_local is None:
+            self._custom_local = any(map(is_custom_local, self.host.routes))
+        return self._custom_local or self.rules != DEFAULT_RULES[self.version]
 
     def decide(self, flow: Flow) -> Decision:
         """Return what becomes of a packet of FLOW."""
         found = self._walk(flow, 0, {})
         if not self._rules_known:
-            return Decision(
-                "unknown", found.rule, found.route, (), f"its IPv{self.version} rules or routes have not been seen"
-            )
+            why = f"its IPv{self.version} rules or routes have not been seen"
+            if self.host.unread:
+                why = f"its rules or routes are not understood: {self.host.unread[0]}"
+            return Decision("unknown", found.rule, found.route, (), why)
         if self._merged is not None and self._walk_merged(flow, self._merged).way != found.way:
             why = "tables local and main are one until the first policy rule is changed, which cannot be seen from here"
             return Decision("unknown", found.rule, found.route, (), why)
+        if self._maybe_unused and self._with_default_rules.decide(flow).way != found.way:
+            why = "a rule that every machine has was deleted, which has no effect until another IPv6 rule is added"
+            return Decision("unknown", found.rule, found.route, (), why)
         return found
+
+    @property
+    def _maybe_unused(self) -> bool:
+        """Whether it is not known if the kernel asks the rules: of IPv6 not before one was added, fib6_has_custom_rules."""
+        return self.version == 6 and set(self.rules) < set(DEFAULT_RULES[6])
+
+    @property
+    def _with_default_rules(self) -> "Tables":
+        other = copy(self)
+        other.rules = DEFAULT_RULES[6]
+        return other
 
     def _walk(self, flow: Flow, place: int, known: dict[int, Decision]) -> Decision:
         """Evaluate the rules from PLACE on; KNOWN remembers the outcome from each place, as rules may lead to it twice."""
@@ -124,7 +149,7 @@ class Tables:
     def _find4(self, routes: Sequence[Route], flow: Flow) -> Route | None:
         """Return the first usable route of one prefix: these are in the order of the kernel's aliases."""
         for route in routes:
-            if (not route.tos or route.tos == flow.tos & _ROUTE_TOS) and (route.kind in _REFUSING or _alive(route)):
+            if (not route.tos or route.tos == flow.tos & _ROUTE_TOS) and self._usable(route):
                 return route
         return None
 
@@ -139,9 +164,13 @@ class Tables:
             back = flow.iif == LOOPBACK or any(hop.dev == flow.iif for hop in _alive(route))
             return self._peculiarity(route).preference, back
 
-        usable = [route for route in routes if route.kind in _REFUSING or _alive(route)]
+        usable = [route for route in routes if self._usable(route)]
         lowest = [route for route in usable if route.metric == routes[0].metric]
         return max(lowest or usable, key=score, default=None)
+
+    def _usable(self, route: Route) -> bool:
+        """Whether ROUTE decides; one that is not understood may."""
+        return route.kind in _REFUSING or bool(_alive(route)) or bool(self._peculiarity(route).unmodelled)
 
     def _decided(self, route: Route, flow: Flow, rule: Rule | None) -> Decision:
         unmodelled = next((text for each in self._rivals(route) if (text := self._peculiarity(each).unmodelled)), "")
@@ -198,6 +227,11 @@ class Tables:
         if (found is None or found.kind == "throw") and DEFAULT in self._tables:
             found = self._find(self._tables[DEFAULT], flow)
         return self._decided(found, flow, None) if found and found.kind != "throw" else _NO_ROUTE
+
+
+def is_custom_local(route: Route) -> bool:
+    """Whether somebody typed this local IPv4 route: with one, the kernel looks up every source."""
+    return route.kind == "local" and route.protocol != _KERNEL and route.dst.version == 4
 
 
 def _by_length(routes: Iterable[Route], tables: set[int]) -> _By_length:

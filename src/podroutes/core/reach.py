@@ -6,11 +6,13 @@ A healthy cluster's tables are the same routes everywhere, so that sets of them 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from podroutes.core.alike import Likeness, Likenesses
-from podroutes.core.network import Arrival, Network
+from podroutes.core.alike import Likeness
+from podroutes.core.neighbours import Neighbours
+from podroutes.core.network import Arrival
+from podroutes.core.sequence import Traits, sequence
 from podroutes.core.targets import Spans
 from podroutes.model.address import BITS, Address, Prefix
-from podroutes.model.host import Host, Rule
+from podroutes.model.host import Host
 from podroutes.model.proof import Target
 from podroutes.model.route import MAIN, Route
 
@@ -61,8 +63,10 @@ class _Model(NamedTuple):
 class Catalogue:
     """All routes of all machines, each judged once: whether it matters, and whether it leads straight to a target's owner."""
 
-    def __init__(self, network: Network, found: Sequence[Target], version: int) -> None:
-        self.network = network
+    def __init__(self, neighbours: Neighbours, found: Sequence[Target], version: int) -> None:
+        self.neighbours = neighbours
+        self.network = neighbours.network
+        self.shared = self.network.shared
         self.targets = found
         self.version = version
         self.arrivals: dict[int, Arrival | None] = {}  # where packets for a target come in at its owner; None: not seen
@@ -83,7 +87,7 @@ class Catalogue:
         self._tables: dict[int, set[int]] = {}
         self._by_dev: dict[str, tuple[set[int], Prefix]] = {}
         self._number: dict[int, int] = {}
-        self._likenesses = Likenesses()
+        self._likenesses = self.shared.likenesses
         self._models: dict[str, _Model] = {}
         self._classify()
 
@@ -92,10 +96,19 @@ class Catalogue:
         touched = self._spans.touched(Prefix(address.version, address.value, BITS[address.version]))
         return touched.start if touched else None
 
-    def reach(self, host: Host) -> Reach:
-        """Return what HOST does with every target."""
+    def touched(self, prefix: Prefix) -> range:
+        """Return the places of all targets that share an address with PREFIX."""
+        return self._spans.touched(prefix) if prefix.version == self.version else range(0)
+
+    def own_routes(self, host: Host) -> tuple[Route, ...]:
+        """Return all routes of HOST that a look-up of its own targets can meet."""
+        own = set().union(*(self._single[place] for place in self._own.get(host.name, ())))
+        return self._in_order(host, self.shared.held(host, self._wide_routes).union(self.shared.has(host, own)))
+
+    def reach(self, host: Host, traits: Traits) -> Reach:
+        """Return what HOST does with every target that its pods send to."""
         likeness = self._likenesses.found.get(host.name)
-        ways = self._ways(host)
+        ways = self._ways(host, traits)
         model = self._models.get(likeness.model) if likeness else None
         if likeness and model and model.ways == ways and (reach := self._like(host, model, likeness)):
             return reach
@@ -105,9 +118,13 @@ class Catalogue:
             self._models[host.name] = model
         return model.reach
 
-    def _ways(self, host: Host) -> _Ways:
-        tables = _sequence(host.rules.get(self.version), host)
-        working = (dev for dev in sorted(self._by_dev) if (link := host.links.get(dev)) and link.up and link.carrier)
+    def _ways(self, host: Host, traits: Traits) -> _Ways:
+        tables = sequence(host, self.version, traits, self.touched)
+        working = (
+            dev
+            for dev in sorted(self._by_dev)
+            if host.works(dev) and self.neighbours.sends(host, dev, self.version) is None
+        )
         return _Ways(tuple(tables), tuple((dev, self.network.segment(host.name, dev)) for dev in working))
 
     def _whole(self, host: Host, ways: _Ways, ids: frozenset[int]) -> _Model:
@@ -196,22 +213,21 @@ class Catalogue:
 
     def _classify(self) -> None:
         numbers: dict[object, int] = {}
-        dividing: dict[str, frozenset[int]] = {}
-        for host, unseen, whole in self._likenesses.compare(self.network.hosts.values()):
+        for host, unseen in self.shared.first:
             for route in unseen:
                 if route.dst.version == self.version and self._judge(host, route):
                     alike = route._replace(prefsrc=None, protocol=0, scope=0)
                     self._routes[id(route)] = route
                     self._tables.setdefault(route.table, set()).add(id(route))
                     self._number[id(route)] = numbers.setdefault((alike, host.peculiar.get(route)), len(numbers))
+        for host in self.network.hosts.values():
             for rule in host.rules.get(self.version) or ():
                 self.divided.update(self._split(rule.dst))
-            if whole is None:
-                likeness = self._likenesses.found[host.name]
-                here = dividing[likeness.model] - likeness.gone | likeness.new & self._dividing
-            else:
-                here = dividing[host.name] = whole & self._dividing
-            self.divided.update(place for key in here if self.targets[place := self._place[key]].owner != host.name)
+            self.divided.update(
+                place
+                for key in self.shared.held(host, self._dividing)
+                if self.targets[place := self._place[key]].owner != host.name
+            )
         for key in self._straight:
             via, dev = self._routes[key].via, self._routes[key].dev
             if via and dev:
@@ -220,6 +236,7 @@ class Catalogue:
                 while not hull.covers(via):
                     hull = hull._replace(length=hull.length - 1)
                 self._by_dev[dev] = ids, hull
+        self._wide_routes = {key: self._routes[key] for key in self._wide}
 
     def _judge(self, host: Host, route: Route) -> bool:
         """File ROUTE; False where it touches no target."""
@@ -269,19 +286,4 @@ class Catalogue:
             return None if self.network.node_with(via) == owner else ()
         if len(owners) != 1 or owners[0].host != owner:
             return ()
-        link = self.network.hosts[owner].links.get(owners[0].iif)
-        return owners[0] if link and link.up and link.carrier and self.network.segment(*owners[0]) else ()
-
-
-def _sequence(rules: Iterable[Rule] | None, host: Host) -> list[int]:
-    """Return the tables that an ordinary packet is looked up in, in order; none where that is more than a sequence."""
-    found: list[int] = []
-    for rule in rules or ():
-        never = bool(rule.mark & rule.mask or rule.tos or rule.oif or (rule.iif and rule.iif not in host.links))
-        always = not (rule.src or rule.dst or rule.iif or never or rule.unmodelled or rule.action == "l3mdev")
-        if never and not rule.inverted:
-            continue
-        if not always or rule.inverted or rule.action != "lookup" or rule.suppress_prefixlength >= 0:
-            return []
-        found.append(rule.table)
-    return found
+        return owners[0] if self.neighbours.plain(owners[0], via) else ()

@@ -1,9 +1,11 @@
 """One packet between two places that a person names: where it starts, and whether it gets there."""
 
-from podroutes.core.causes import judge
+from podroutes.core.causes import Judge
 from podroutes.core.claims import Claims
 from podroutes.core.follow import follow
+from podroutes.core.neighbours import Neighbours
 from podroutes.core.network import Network
+from podroutes.core.pods import Pods, pods_of
 from podroutes.errors import PodroutesError
 from podroutes.model.address import BITS, Address, network, parse_address
 from podroutes.model.host import LOOPBACK
@@ -19,17 +21,31 @@ def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
     source = _address(nodes, src, version)
     start, iif = _start(nodes, claims, source, _named(nodes, src, version))
     flow = Flow(destination, source, iif)
-    journey = follow(nodes, nodes.look, start, flow)
-    whole = next(
-        (Target(claim.dst, claim.node.name) for claim in claims.honoured if claim.dst.covers(destination)), None
-    )
-    if whole is None:
-        alone = network(destination, BITS[version])
-        whole = Target(alone, target or nodes.node_with(destination) or "", pods=False)
-    cause = judge(nodes, journey, whole, whole.prefix)
+    neighbours = Neighbours(nodes)
+    journey = follow(neighbours, nodes.look, start, flow)
+    whole = _whole(nodes, claims, destination, target)
+    cause = Judge(neighbours).judge(journey, whole, _pods(nodes, whole), whole.prefix)
     if cause and not whole.owner and all(end.fate in ("left", "on-link") for end in journey.ends):
         cause = None  # an address of nobody here: all that can be asked is that it leaves
     return Trace(start, flow, journey, cause)
+
+
+def _whole(nodes: Network, claims: Claims, destination: Address, name: str | None) -> Target:
+    """Return what the destination belongs to: a pod CIDR, where no machine has that address itself, or an address of NAME."""
+    alone = Target(
+        network(destination, BITS[destination.version]), name or nodes.node_with(destination) or "", pods=False
+    )
+    if nodes.owners(destination):
+        return alone
+    found = (Target(claim.dst, claim.node.name) for claim in claims.honoured if claim.dst.covers(destination))
+    return next(found, alone)
+
+
+def _pods(nodes: Network, target: Target) -> Pods:
+    host = nodes.hosts.get(target.owner)
+    if host is None or not target.pods:
+        return Pods()
+    return pods_of(host, target, nodes.nodes[target.owner].internal_ips, host.routes)
 
 
 def _version(nodes: Network, src: str, dst: str) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from podroutes.lab.topology import SWITCH, gateway, pod_address, pod_name
-from podroutes.model.address import Address, Prefix
+from podroutes.model.address import LINK_LOCAL, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 
 BRIDGE = "lan"  # the device of the switch, which carries the gateway's address
@@ -13,6 +13,8 @@ BRIDGE = "lan"  # the device of the switch, which carries the gateway's address
 RESOLVING_NODES = 16
 # First byte of made-up MAC addresses is 02: locally administered, unicast (IEEE 802 section 8.4).
 _PORT, _NODE, _BRIDGE, _POD, _SWITCH = range(5)
+_INTERFACE_ID = (1 << 64) - 1  # the bits of an IPv6 address behind its subnet's, RFC 4291 section 2.5.1
+_LINK_LOCAL_LENGTH = 64  # RFC 4291 section 2.5.6
 
 
 def sysctls(cluster: Cluster, namespace: str) -> dict[str, str]:
@@ -96,9 +98,18 @@ def _pod(index: int, node: Node, *, static: bool) -> list[str]:
 
 
 def _raise(dev: str, addresses: list[tuple[Address, int]]) -> list[str]:
-    """Give DEV its addresses and set it up; with IPv6 among them also a link-local one, which neighbour discovery needs."""
-    lines = [f"link set {dev} addrgenmode eui64"] if any(address.version == 6 for address, _ in addresses) else []
-    return [*lines, *(_address(address, length, dev) for address, length in addresses), f"link set {dev} up"]
+    """Give DEV its addresses and set it up; with IPv6 among them also a link-local one, which neighbour discovery needs.
+
+    The kernel would make one once the device has a carrier, some time after it is set up.
+    """
+    alone = [link_local(address) for address, _ in addresses if address.version == 6][:1]
+    own = [*addresses, *((address, _LINK_LOCAL_LENGTH) for address in alone)]
+    return [*(_address(address, length, dev) for address, length in own), f"link set {dev} up"]
+
+
+def link_local(address: Address) -> Address:
+    """Return the link-local address of a device that has the IPv6 ADDRESS: it ends alike."""
+    return Address(6, LINK_LOCAL.value | address.value & _INTERFACE_ID)
 
 
 def _address(address: Address, length: int, dev: str) -> str:

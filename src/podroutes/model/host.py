@@ -46,6 +46,34 @@ DEFAULT_RULES = {
 }
 
 
+class Medium(NamedTuple):
+    """What a device is, as far as it decides who receives what is sent by it; ip-link(8)."""
+
+    kind: str | None = None  # its type, "" where it has none (hardware); None where that was not collected
+    resolves: bool = True  # finds the hardware address of a next hop by ARP and neighbour discovery
+    reports: bool = True  # tells its operational state, which tunnels and dummies do not
+    outside: bool | None = None  # of a veth: whether the other end is in another network namespace; None: not known
+
+
+_ORDINARY = Medium()
+# What carries packets to whoever has the next hop's address. All other types choose their peers by themselves.
+_WIRES = {
+    "",
+    "veth",
+    "bridge",
+    "bond",
+    "team",
+    "vlan",
+    "macvlan",
+    "macvtap",
+    "ipvlan",
+    "ipvtap",
+    "failover",
+    "net_failover",
+}
+_FORCE_FORWARDING = 6_017  # Linux 6.17 has net.ipv6.conf.DEV.force_forwarding
+
+
 class Host(NamedTuple):
     """One machine's forwarding state. Equal routes of different hosts are best the same object: 25 million do not fit else."""
 
@@ -58,6 +86,8 @@ class Host(NamedTuple):
     peculiar: Mapping[Route, Peculiarity]
     table_names: Mapping[int, str]  # of tables whose number is not known; these have negative numbers
     sysctls: Mapping[str, int]  # those that are known, by their name as sysctl(8) has it
+    media: Mapping[str, Medium] = {}
+    unread: tuple[str, ...] = ()  # what is wrong with the routes and rules that are not understood
 
     def sysctl(self, version: int, dev: str, key: str) -> int | None:
         """Return ``net.ipvV.conf.DEV.KEY``, None where it is not known."""
@@ -67,15 +97,44 @@ class Host(NamedTuple):
         """Whether packets that come in by DEV are forwarded; None where it is not known.
 
         IPv4 asks the device; ip_forward is the name of conf.all's, whose change is copied to every device. IPv6 asks
-        conf.all alone (Documentation/networking/ip-sysctl.rst).
+        conf.all, and since Linux 6.17 force_forwarding of the device (Documentation/networking/ip-sysctl.rst).
         """
         if version == 6:
             found = self.sysctl(6, "all", "forwarding")
+            if found == 0 and self.sysctls.get("kernel.osrelease", _FORCE_FORWARDING) >= _FORCE_FORWARDING:
+                found = self.sysctl(6, dev, "force_forwarding")
         else:
             found = self.sysctl(4, dev, "forwarding")
             if found is None:
                 found = self.sysctls.get("net.ipv4.ip_forward", self.sysctl(4, "all", "forwarding"))
         return None if found is None else bool(found)
+
+    def either(self, version: int, dev: str, key: str) -> int | None:
+        """Return the higher of ``net.ipvV.conf.all.KEY`` and DEV's own, None where neither is known."""
+        found = [each for name in ("all", dev) if (each := self.sysctl(version, name, key)) is not None]
+        return max(found, default=None)
+
+    def medium(self, dev: str) -> Medium:
+        """Return what DEV is."""
+        return self.media.get(dev, _ORDINARY)
+
+    def is_wire(self, dev: str) -> bool | None:
+        """Whether DEV carries packets to whoever on it has the next hop's address; None where it was not collected what DEV is."""
+        medium = self.medium(dev)
+        if not medium.resolves:
+            return False
+        if medium.kind is None:
+            return True if medium.reports or self.ports(dev) else None
+        return medium.kind in _WIRES
+
+    def ports(self, dev: str) -> list[str]:
+        """Return the devices that belong to DEV, a bridge for instance."""
+        return [name for name, master in self.masters.items() if master == dev]
+
+    def works(self, dev: str) -> bool:
+        """Whether DEV is up and has a carrier."""
+        link = self.links.get(dev)
+        return link is not None and link.up and link.carrier
 
     def reverse_path(self, dev: str) -> int | None:
         """Return the effective rp_filter of DEV: the higher of its own and that of conf.all; None where not known."""

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from podroutes.model.address import Address
+from podroutes.model.address import Address, Prefix
 from podroutes.model.host import LOOPBACK, Rule
 from podroutes.model.route import NextHop, Route
 
@@ -22,10 +22,14 @@ Fate = Literal[
     "local",  # a machine takes it for itself
     "on-link",  # it is put on a link for its receiver; detail: the device
     "refused",  # blackhole, unreachable, prohibit, no route; detail: which
-    "forwarding-off",
+    "forwarding-off",  # detail: the device that it came in by
+    "forwarding-unknown",  # likewise, where it was not collected whether the machine forwards
     "reverse-path",  # its source is not where the machine would answer by that device
+    "asymmetric",  # likewise, where it was not collected whether the machine cares
     "martian-source",  # its source is an address that only the machine itself may use
     "link-down",  # detail: the device
+    "bridge-port",  # answers come in by the bridge that the device is a port of; detail: the device
+    "no-neighbour",  # nobody answers for the next hop; detail: why
     "loop",
     "left",  # to a gateway that nothing is known about; detail: its address
     "unseen",  # to a node whose tables have not been seen; detail: its name
@@ -65,24 +69,39 @@ class Hop(NamedTuple):
     iif: str
     decision: Decision
     before: int
-    asymmetric: bool = False  # an answer would leave by another device, which strict reverse path filtering forbids
 
 
 class End(NamedTuple):
-    """How one branch ends: behind the hop at place ``hop``, over ``way`` where there is one."""
+    """How one branch ends: behind the hop at place ``hop``, over ``way`` where there is one.
+
+    ``back`` is where the machine would send the answer, where that is what the packet fails for.
+    """
 
     hop: int
     fate: Fate
     detail: str = ""
     way: NextHop | None = None
+    back: Decision | None = None
+
+
+class Join(NamedTuple):
+    """A branch that comes to a machine where another one has been: behind the hop at place ``hop`` it goes on as from ``into``."""
+
+    hop: int
+    into: int
+    way: NextHop | None = None
 
 
 class Journey(NamedTuple):
-    """Everything that can happen to a packet of one flow. ``blind``: whoever the source is, as far as rules go."""
+    """Everything that can happen to a packet of one flow.
+
+    ``sources``: the source prefixes that policy rules on the way look at, each with its machine.
+    """
 
     hops: tuple[Hop, ...]
     ends: tuple[End, ...]
-    blind: bool
+    sources: frozenset[tuple[str, Prefix]] = frozenset()
+    joins: tuple[Join, ...] = ()
 
     def path(self, end: End) -> list[Hop]:
         """Return the hops from the first one to END."""

@@ -1,5 +1,7 @@
 """Whether pods reach pods: the verdict, and the causes of what fails."""
 
+from collections.abc import Mapping
+from itertools import product
 from typing import Literal, NamedTuple
 
 from podroutes.model.address import Prefix
@@ -7,12 +9,18 @@ from podroutes.model.journey import Flow, Journey
 from podroutes.model.route import Route
 
 Severity = Literal["unreachable", "cannot-tell", "warning"]
+_RANKS = {"warning": 1, "cannot-tell": 2, "unreachable": 3}
+_COUNTED = 2_000_000  # pairs that are counted one by one
 
 # The stable codes: what each means, and what to do about it. docs/causes.md is this table, held to it by a test.
 CAUSES: dict[str, tuple[str, str]] = {
     "asymmetric-path": (
-        "Answers leave by another device than packets come in by. Strict reverse path filtering would drop the packets; whether it is on was not among what was collected.",
+        "Answers leave by another device than packets come in by. Reverse path filtering would drop the packets; whether it is on was not among what was collected.",
         "Route both ways over the same network, or collect the sysctls to be sure.",
+    ),
+    "bridge-port": (
+        "The packet leaves by a device that is a port of a bridge: answers to ARP and neighbour discovery come in by the bridge, so that the next hop is never found.",
+        "Give the address to the bridge instead of its port, and route by the bridge.",
     ),
     "cannot-tell": (
         "What happens depends on something that routes, rules, addresses and links do not tell, or that is not modelled (VRF, routes by source address, encapsulation).",
@@ -34,8 +42,12 @@ CAUSES: dict[str, tuple[str, str]] = {
         "A machine drops packets that carry one of its own addresses, or a broadcast address, as their source.",
         "Give every node and pod its own address.",
     ),
+    "no-neighbour": (
+        "Nobody answers for the next hop, or the answer is not taken: ARP or neighbour discovery cannot find it.",
+        "Put the next hop's address on the device that is on this network, and ask table local before all others (`ip rule`).",
+    ),
     "no-pod-device": (
-        "The node that owns the pod CIDR has no route to its own pods. Most CNI plugins make their bridge with the first pod of a node.",
+        "The node that owns the pod CIDR has no route to its own pods, or nothing is attached to their bridge. Most CNI plugins make the bridge with the first pod of a node.",
         "Start a pod there, or check the node's CNI configuration.",
     ),
     "no-route": (
@@ -58,8 +70,16 @@ CAUSES: dict[str, tuple[str, str]] = {
         "A route to a part of the pod CIDR is more specific than the route to all of it, and leads elsewhere.",
         "Remove that route, or move what it is for out of the pod network.",
     ),
+    "sysctls-not-seen": (
+        "Whether the machine forwards packets was not collected.",
+        "Collect the sysctls of that machine, too: see docs/commands-verify.md.",
+    ),
+    "taken-locally": (
+        "The owner of the pod CIDR takes packets for its pods as its own: a `local` route, or an address of its own.",
+        "Delete that route or address on that node.",
+    ),
     "tables-not-seen": (
-        "The packet goes to a node whose tables were not collected.",
+        "The packet comes from or goes to a node whose tables were not collected.",
         "Collect the tables of all nodes and give their directory with `--tables`.",
     ),
     "unknown-gateway": (
@@ -69,6 +89,10 @@ CAUSES: dict[str, tuple[str, str]] = {
     "wrong-next-hop": (
         "The route leads to another machine than the one that owns the pod CIDR.",
         "`podroutes apply` on that node; a route that someone else made has to be removed first.",
+    ),
+    "wrong-pod-device": (
+        "The owner of the pod CIDR sends packets for its pods to another device than the one that they are behind.",
+        "Remove the route or the address that makes it so: a pod CIDR belongs to one bridge.",
     ),
     "wrong-node": (
         "A node that does not own the pod CIDR takes its packets for itself or for its own devices.",
@@ -88,8 +112,8 @@ class Target(NamedTuple):
 class Cause(NamedTuple):
     """What explains a failure: ``node`` is where it happens, ``route`` what decides there (None: nothing does).
 
-    ``part`` is the part of the target that it is about, None for all of it; ``detail`` is a device, an address, a node or
-    the kind of refusal, as the code has it.
+    ``part`` is the part of the target that it is about, None for all of it; ``source`` the part of the sources' pods, likewise;
+    ``detail`` is a device, an address, a node or the kind of refusal, as the code has it.
     """
 
     severity: Severity
@@ -98,13 +122,15 @@ class Cause(NamedTuple):
     route: Route | None = None
     detail: str = ""
     part: Prefix | None = None
+    source: Prefix | None = None
 
 
 class Block(NamedTuple):
-    """Pairs: from every one of ``sources`` to every one of ``destinations``."""
+    """Pairs: from every one of ``sources`` to every one of ``destinations``, but for the ``own`` ones of a node with itself."""
 
     sources: tuple[str, ...]
     destinations: tuple[Prefix, ...]
+    own: int = 0
 
 
 class Finding(NamedTuple):
@@ -116,23 +142,39 @@ class Finding(NamedTuple):
     @property
     def pairs(self) -> int:
         """How many pairs there are in all blocks."""
-        return sum(len(block.sources) * len(block.destinations) for block in self.blocks)
+        return sum(len(block.sources) * len(block.destinations) - block.own for block in self.blocks)
 
 
 class Proof(NamedTuple):
-    """The verdict. ``pairs`` counts (node, pod CIDR of another node); it holds for ``sources`` alone where some are ``unseen``."""
+    """The verdict. ``pairs`` counts (node, pod CIDR of another node), those of ``unseen`` nodes among them."""
 
-    sources: tuple[str, ...]
+    sources: tuple[str, ...]  # whose tables are known
     pod_cidrs: int
     pairs: int
     findings: tuple[Finding, ...]
     unseen: tuple[str, ...]
     followed: int  # packets that had to be followed machine by machine
+    owners: Mapping[Prefix, str] = {}  # of all targets
 
     @property
     def proven(self) -> bool:
         """Whether every pair is, and there is one at all: no finding but warnings."""
         return self.pairs > 0 and all(finding.cause.severity == "warning" for finding in self.findings)
+
+    def count(self, severity: str) -> int:
+        """Return how many pairs have a finding of SEVERITY, and none that is worse; of very many at least no more than there are.
+
+        25 million pairs are not counted one by one: there a pair with two findings counts twice.
+        """
+        if sum(finding.pairs for finding in self.findings) > _COUNTED:
+            return min(self.pairs, sum(finding.pairs for finding in self.of(severity)))
+        ranks: dict[tuple[str, Prefix], int] = {}
+        for finding in self.findings:
+            rank = _RANKS[finding.cause.severity]
+            for source, destination in (pair for block in finding.blocks for pair in product(*block[:2])):
+                if self.owners.get(destination) != source:
+                    ranks[source, destination] = max(rank, ranks.get((source, destination), 0))
+        return sum(rank == _RANKS[severity] for rank in ranks.values())
 
     def of(self, severity: str) -> list[Finding]:
         """Return the findings of one severity."""
@@ -140,9 +182,14 @@ class Proof(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A packet of ``flow`` from the machine ``start``. ``cause`` is why it is not delivered on every way, None where it is."""
+    """A packet of ``flow`` from the machine ``start``. ``cause`` is why it is not delivered on every way, or how it is."""
 
     start: str
     flow: Flow
     journey: Journey
     cause: Cause | None
+
+    @property
+    def delivered(self) -> bool:
+        """Whether it certainly arrives, whichever way it takes."""
+        return self.cause is None or self.cause.severity == "warning"

@@ -6,18 +6,26 @@ from pathlib import Path
 
 from podroutes.model.host import Host
 from podroutes.probe import TablesError
-from podroutes.probe.iproute import Reader, Texts
+from podroutes.probe.iproute import Reader, Texts, release
 
 # What each file of a directory of tables holds; the one list for reading live, and for the documentation.
 COMMANDS = {
-    "link": "ip -j link",
+    "link": "ip -j -d link",
     "addr": "ip -j addr",
-    "route": "ip -j route show table all",
-    "rule": "ip -j rule",
-    "rule6": "ip -j -6 rule",
+    "route": "ip -N -j route show table all",
+    "rule": "ip -N -j rule",
+    "rule6": "ip -N -j -6 rule",
+    "nexthop": "ip -N -j nexthop",
 }
-_SYSCTLS = ("ipv4/ip_forward", "ipv4/conf/*/forwarding", "ipv4/conf/*/rp_filter", "ipv6/conf/all/forwarding")
+# Below /proc/sys/net: all that decides whether a packet is taken in, passed on, and found by its next hop's neighbours.
+SYSCTLS = (
+    "ipv4/ip_forward",
+    *(f"ipv4/conf/*/{key}" for key in ("forwarding", "rp_filter", "accept_local", "arp_ignore", "proxy_arp")),
+    "ipv6/conf/all/forwarding",
+    *(f"ipv6/conf/*/{key}" for key in ("force_forwarding", "proxy_ndp", "disable_ipv6")),
+)
 _PROC = Path("/proc/sys/net")
+_OPTIONAL = {"rule", "rule6", "nexthop"}  # a kernel without policy rules, IPv6 or nexthop objects has none
 
 
 def read_here(name: str, reader: Reader) -> Host:
@@ -38,14 +46,14 @@ def _printed(command: str) -> bytes:
         )
     except OSError as error:
         raise TablesError(f"cannot run `{command}`: {error.strerror}; install iproute2") from None
-    if done.returncode and "rule" not in words:
+    if done.returncode and _OPTIONAL.isdisjoint(words):
         raise TablesError(f"`{command}` failed: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout or b"[]"  # a kernel without policy rules, or without IPv6, prints nothing
 
 
 def _sysctls() -> dict[str, int]:
-    found = {}
-    for pattern in _SYSCTLS:
+    found = {"kernel.osrelease": release(os.uname().release)}
+    for pattern in SYSCTLS:
         for path in _PROC.glob(pattern):
             try:
                 found["net." + str(path.relative_to(_PROC)).replace("/", ".")] = int(path.read_text(encoding="ascii"))

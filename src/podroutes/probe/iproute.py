@@ -1,29 +1,19 @@
-"""What ``ip -j`` prints, as values: links, addresses, rules and routes of one machine. Pure; any iproute2 since 4.19.
+"""What ``ip -j`` prints, as values: links, addresses, rules and routes of one machine. Pure; any iproute2 since 4.19."""
 
-What is printed in one run for 5,000 machines repeats itself, so that equal routes are decoded once and shared.
-"""
-
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
+from podroutes.model.address import BITS, Prefix, network, parse_address
 from podroutes.model.fib import IfAddress, Link
-from podroutes.model.host import ANY_TABLE, DEFAULT, DEFAULT_RULES, LOCAL, Host, Peculiarity, Rule
-from podroutes.model.route import MAIN, NextHop, Route, protocol_name
-from podroutes.model.text import escaped, printable
+from podroutes.model.host import ANY_TABLE, DEFAULT_RULES, Host, Medium, Rule
+from podroutes.model.text import printable
 from podroutes.probe import TablesError
+from podroutes.probe.printed import CLASSES, items, length, name, number, parsed
+from podroutes.probe.routes import Objects, Routes, covers_all
 
-_KINDS = {
-    "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw",
-}  # fmt: skip
-_WITHOUT_HOPS = {"blackhole", "unreachable", "prohibit", "throw"}  # IPv6 shows these with "dev lo"
-_FLAGS = {"dead": 1, "pervasive": 2, "onlink": 4, "linkdown": 16}  # RTNH_F_*, linux/rtnetlink.h
-_SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  # iproute2, rt_scopes
-_PREFERENCES = {"high": 1, "medium": 0, "low": -1}
-_PROTOCOLS = {protocol_name(number): number for number in range(256)}
-_UNMODELLED = {"from": "is for some source addresses only", "encap": "encapsulates its packets"}
 _ACTIONS = {
     "6": "blackhole",
     "7": "unreachable",
@@ -45,78 +35,80 @@ class Texts(NamedTuple):
     rule: bytes
     route6: bytes | None = None
     rule6: bytes | None = None
+    nexthop: bytes | None = None
 
 
 class Reader:
     """Reads any number of machines; equal routes become one object."""
 
     def __init__(self) -> None:
-        self._routes: dict[bytes, tuple[Route, Peculiarity]] = {}
-        self._tables = {"local": LOCAL, "main": MAIN, "default": DEFAULT}
+        self._routes = Routes()
+        self._media: dict[Medium, Medium] = {}
 
     def host(self, name: str, texts: Texts, sysctls: Mapping[str, int], place: Callable[[str], str]) -> Host:
-        """Return the machine NAME. PLACE tells what to call a field of TEXTS in messages; TablesError says what is wrong."""
+        """Return the machine NAME. PLACE tells what to call a field of TEXTS in messages; TablesError says what is wrong.
 
-        def items(field: str) -> list[msgspec.Raw]:
+        A route or a rule that is not understood takes from the machine what is certain about it, and no more.
+        """
+
+        def raws(field: str) -> list[msgspec.Raw]:
             printed = getattr(texts, field)
-            return [] if printed is None else _items(printed, place(field))
+            return [] if printed is None else items(printed, place(field))
 
         def read(field: str, parse: Callable[[Any], Any]) -> list[Any]:
-            return [found for raw in items(field) if (found := _parsed(raw, parse, place(field))) is not None]
+            return [found for raw in raws(field) if (found := parsed(raw, parse, place(field))) is not None]
 
-        links = read("link", _link)
+        links = read("link", self._link)
         addresses = [each for found in read("addr", _addresses) for each in found]
-        routes = [self._route(raw, place("route")) for raw in items("route")]
+        unread: list[str] = []
+        objects = Objects(raws("nexthop"), place("nexthop"))
+        routes = self._routes.read(raws("route"), objects, place("route"), unread)
         if texts.route6 is not None:
             routes = [found for found in routes if found[0].dst.version == 4]
-            routes += [self._route(raw, place("route6")) for raw in items("route6")]
-        rules: dict[int, tuple[Rule, ...] | None] = {4: tuple(read("rule", self._rule)), 6: DEFAULT_RULES[6]}
+            routes += self._routes.read(raws("route6"), objects, place("route6"), unread)
+        rules = {4: self._rules(raws("rule"), place("rule"), unread), 6: DEFAULT_RULES[6]}
         if texts.rule6 is not None:
-            rules[6] = tuple(read("rule6", self._rule))
+            rules[6] = self._rules(raws("rule6"), place("rule6"), unread)
         has = {found.version for found in (*(route.dst for route, _ in routes), *(each.address for each in addresses))}
         if 6 in has and (texts.rule6 is None or not any(route.dst.version == 6 for route, _ in routes)):
             rules[6] = None  # IPv6 is there, but only in part among what was collected
+        if unread and any(map(covers_all, routes)):
+            rules = dict.fromkeys(rules)
         return Host(
             name,
-            {link.name: link for link, _ in links},
-            {link.name: master for link, master in links if master},
+            {link.name: link for link, _, _ in links},
+            {link.name: master for link, master, _ in links if master},
             tuple(addresses),
             rules,
             tuple(route for route, _ in routes),
             {route: peculiarity for route, peculiarity in routes if any(peculiarity)},
-            {number: table for table, number in self._tables.items() if number < 0},
+            self._routes.table_names,
             sysctls,
+            {link.name: medium for link, _, medium in links},
+            tuple(unread),
         )
 
-    def _route(self, raw: msgspec.Raw, place: str) -> tuple[Route, Peculiarity]:
-        text = bytes(raw)
-        found = self._routes.get(text)
-        if found is None:
-            found = self._routes[text] = _parsed(raw, self._parse_route, place)
-        return found
+    def _link(self, item: dict[str, Any]) -> tuple[Link, str | None, Medium] | None:
+        if not item:  # ip(8) prints {} for what a filter left out
+            return None
+        flags = set(item["flags"])
+        link = Link(int(item["ifindex"]), str(item["ifname"]), "UP" in flags, "LOWER_UP" in flags)
+        kind = (
+            (item.get("linkinfo") or {}).get("info_kind", "") if "promiscuity" in item else None
+        )  # printed with -d alone
+        outside = "link_netnsid" in item if "link_index" in item or "link" in item else None
+        resolves = item.get("link_type", "ether") in ("ether", "loopback") and "NOARP" not in flags
+        reports = item.get("operstate") != "UNKNOWN" or "LOOPBACK" in flags
+        medium = Medium(kind and str(kind), resolves, reports, outside)
+        return link, str(item["master"]) if item.get("master") else None, self._media.setdefault(medium, medium)
 
-    def _parse_route(self, item: dict[str, Any]) -> tuple[Route, Peculiarity]:
-        kind = item.get("type", "unicast")
-        if kind not in _KINDS:
-            raise ValueError(f"type {printable(str(kind))} is not known")
-        version = 6 if "pref" in item or ":" in f"{item['dst']}{item.get('gateway', '')}" else 4
-        hops: tuple[NextHop, ...] = ()
-        if kind not in _WITHOUT_HOPS:
-            hops = tuple(_hop(each) for each in item.get("nexthops") or ([item] if _leads(item) else []))
-        route = Route(
-            _destination(item["dst"], version),
-            hops,
-            int(item.get("metric", 0)),
-            _PROTOCOLS.get(protocol := str(item.get("protocol", "boot")), int(protocol) if protocol.isdigit() else 0),
-            self._table(item.get("table", "main")),
-            kind,
-            0 if version == 6 else _number(item.get("scope", "global"), _SCOPES),
-            _number(item.get("tos", 0), {}),
-            parse_address(item["prefsrc"]) if "prefsrc" in item else None,
-        )
-        ways = [item, *item.get("nexthops", ())]
-        unmodelled = next((text for word, text in _UNMODELLED.items() if any(word in way for way in ways)), "")
-        return route, Peculiarity(_PREFERENCES.get(item.get("pref", "medium"), 0), unmodelled)
+    def _rules(self, raws: list[msgspec.Raw], place: str, unread: list[str]) -> tuple[Rule, ...] | None:
+        """Return the rules of one IP version, None where one of them is not understood."""
+        try:
+            return tuple(rule for raw in raws if (rule := parsed(raw, self._rule, place)) is not None)
+        except TablesError as error:
+            unread.append(str(error))
+            return None
 
     def _rule(self, item: dict[str, Any]) -> Rule | None:
         if not item:
@@ -126,42 +118,46 @@ class Reader:
         unmodelled = sorted(item.keys() - _RULE_WORDS)
         if action not in ("lookup", "goto", "nop", "l3mdev", *_ACTIONS.values()):
             unmodelled.append(action)
-        mark = _number(item.get("fwmark", 0), {})
+        tos = str(item.get("tos", 0))
+        if not (tos in CLASSES or tos[:1].isdigit()):
+            unmodelled.append(f"tos {printable(tos)}")
+            tos = "0"
         return Rule(
             int(item.get("priority", 0)),
             action,  # type: ignore[arg-type]  # an unknown one is unmodelled
-            self._table(item["table"]) if "table" in item else ANY_TABLE,
+            self._routes.table(item["table"]) if "table" in item else ANY_TABLE,
             int(item.get("goto", 0)),
             _selector(item, "src"),
             _selector(item, "dst"),
-            _name(item, "iif"),
-            _name(item, "oif"),
-            mark,
-            _number(item.get("fwmask", 0xFFFFFFFF if "fwmark" in item else 0), {}),
-            _number(item.get("tos", 0), {}),
+            name(item, "iif"),
+            name(item, "oif"),
+            number(item.get("fwmark", 0), {}),
+            number(item.get("fwmask", 0xFFFFFFFF if "fwmark" in item else 0), {}),
+            number(tos, CLASSES),
             "not" in item,
             int(item.get("suppress_prefixlen", -1)),
             ", ".join(map(str, unmodelled)),
         )
 
-    def _table(self, name: Any) -> int:
-        """Return the number of a table; one that only its machine's /etc/iproute2 knows gets a negative one."""
-        text = str(name)
-        if text.isascii() and text.isdigit():
-            return int(text)
-        return self._tables.setdefault(text, -len(self._tables))
-
 
 def sysctls(text: str, place: str) -> dict[str, int]:
     """Return what sysctl(8) prints, ``net.ipv4.ip_forward = 1`` a line; where a device has a dot it prints a slash."""
     found = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for count, line in enumerate(text.splitlines(), 1):
         key, equals, value = line.partition("=")
-        if line.strip():
+        if key.strip() == "kernel.osrelease":
+            found["kernel.osrelease"] = release(value.strip())
+        elif line.strip():
             if not equals or not value.strip().lstrip("-").isdigit() or len(line) > _TEXT_MOST:
-                raise TablesError(f"{place}:{number}: {printable(line)} is not NAME = NUMBER, as sysctl(8) prints it")
+                raise TablesError(f"{place}:{count}: {printable(line)} is not NAME = NUMBER, as sysctl(8) prints it")
             found[key.strip().replace("/", ".")] = int(value)
     return found
+
+
+def release(text: str) -> int:
+    """Return the number of a kernel's version, 6017 for 6.17; 0 where TEXT is none. See uname(2)."""
+    found = re.match(r"(\d{1,3})\.(\d{1,3})\b", text)
+    return int(found[1]) * 1000 + int(found[2]) if found else 0
 
 
 def sysctls_json(data: bytes, place: str) -> dict[str, int]:
@@ -175,53 +171,12 @@ def sysctls_json(data: bytes, place: str) -> dict[str, int]:
         raise TablesError(f'{place}: is not {{"net.ipv4.ip_forward": 1, …}}: {printable(str(error))}') from None
 
 
-def _items(data: bytes, place: str) -> list[msgspec.Raw]:
-    try:
-        return msgspec.json.decode(data, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        what = "is empty" if not data.strip() else f"is not what ip -j prints: {printable(str(error))}"
-        raise TablesError(f"{place}: {what}; collect it again") from None
-
-
-def _parsed(raw: msgspec.Raw, parse: Callable[[Any], Any], place: str) -> Any:
-    """Return what PARSE makes of one object; TablesError quotes it when it makes nothing."""
-    try:
-        item = msgspec.json.decode(raw)
-        if not isinstance(item, dict):
-            raise TypeError("is not an object")  # noqa: TRY301, as for all else that is wrong
-        return parse(item)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        quoted = printable(bytes(raw).decode(errors="replace"))
-        why = f"lacks {error}" if isinstance(error, KeyError) else escaped(str(error))
-        raise TablesError(f"{place}: {quoted} is not what ip -j prints: {why}") from None
-
-
-def _link(item: dict[str, Any]) -> tuple[Link, str | None] | None:
-    if not item:  # ip(8) prints {} for what a filter left out
-        return None
-    flags = set(item["flags"])
-    master = item.get("master")
-    return Link(int(item["ifindex"]), str(item["ifname"]), "UP" in flags, "LOWER_UP" in flags), master and str(master)
-
-
 def _addresses(item: dict[str, Any]) -> list[IfAddress]:
     return [
-        IfAddress(parse_address(each["local"]), _length(each["prefixlen"], each["local"]), str(item["ifname"]))
+        IfAddress(parse_address(each["local"]), length(each["prefixlen"], each["local"]), str(item["ifname"]))
         for each in item.get("addr_info", ())
         if each.get("family") in ("inet", "inet6") and "local" in each and not each.get("dadfailed")
     ]
-
-
-def _length(value: Any, address: str) -> int:
-    if not 0 <= int(value) <= BITS[6 if ":" in address else 4]:
-        raise ValueError(f"prefixlen {value} is too long")
-    return int(value)
-
-
-def _destination(text: str, version: int) -> Prefix:
-    if text == "default":
-        return Prefix(version, 0, 0)
-    return parse_prefix(text) if "/" in text else network(parse_address(text), BITS[6 if ":" in text else 4])
 
 
 def _selector(item: Mapping[str, Any], end: str) -> Prefix | None:
@@ -229,31 +184,4 @@ def _selector(item: Mapping[str, Any], end: str) -> Prefix | None:
     if text == "all":
         return None
     address = parse_address(text)
-    return network(address, _length(item.get(f"{end}len", BITS[address.version]), text))
-
-
-def _leads(item: Mapping[str, Any]) -> bool:
-    return any(word in item for word in ("dev", "gateway", "via"))
-
-
-def _hop(item: Mapping[str, Any]) -> NextHop:
-    via: Address | None = None
-    if gateway := item.get("gateway") or (item.get("via") or {}).get("host"):
-        via = parse_address(gateway)
-    flags: Iterable[str] = item.get("flags", ())
-    return NextHop(via, _name(item, "dev"), sum(_FLAGS.get(flag, 0) for flag in flags))
-
-
-def _name(item: Mapping[str, Any], key: str) -> str | None:
-    """Return the name of a device, None where there is none."""
-    name = item.get(key)
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"{key} is no name")
-    return name
-
-
-def _number(value: Any, names: Mapping[str, int]) -> int:
-    """Return a number that ip(8) prints as 16, "0x10" or by name."""
-    if isinstance(value, int):
-        return value
-    return names[value] if value in names else int(value, 0)
+    return network(address, length(item.get(f"{end}len", BITS[address.version]), text))

@@ -3,11 +3,10 @@
 from podroutes.model.facts import Cloud
 from podroutes.model.route import PROTOCOL
 from podroutes.probe.files import Files
+from podroutes.probe.here import SYSCTLS
 
 _NET = "/proc/sys/net"
-_SYSCTLS = (
-    "ipv4/ip_forward", "ipv4/conf/*/forwarding", "ipv4/conf/*/rp_filter", "ipv6/conf/all/forwarding", "ipv6/conf/*/accept_ra",
-)  # fmt: skip
+_SYSCTLS = (*SYSCTLS, "ipv6/conf/*/accept_ra")
 _DMI = "/sys/class/dmi/id"
 _AZURE = (
     "7783-7084-3265-9085-8269-3286-77"  # chassis asset tag of every virtual machine there, and of no other of Hyper-V

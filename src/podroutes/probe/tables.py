@@ -9,7 +9,7 @@ from podroutes.probe import TablesError
 from podroutes.probe.here import COMMANDS
 from podroutes.probe.iproute import Reader, Texts, sysctls, sysctls_json
 
-_OPTIONAL = {"route6": "ip -j -6 route show table all", "rule6": COMMANDS["rule6"]}
+_OPTIONAL = {"route6": "ip -N -j -6 route show table all", "rule6": COMMANDS["rule6"], "nexthop": COMMANDS["nexthop"]}
 _LARGEST = 1 << 30  # bytes; 100,000 routes print as 12 MB
 
 

@@ -99,6 +99,8 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
         host = reader.host(name, Texts(**texts), _sysctls(found.get("sysctl", b"")), COMMANDS.__getitem__)
     except TablesError as error:
         raise PushError(str(error)) from None
+    if host.unread:  # what a plan would be made of
+        raise PushError(host.unread[0])
     return Seen(
         int(uid) if uid.isdigit() and len(uid) < 11 else -1, host, tuple(files), first_line(found.get("session", b""))
     )

@@ -9,6 +9,7 @@ from podroutes.persist import BACKENDS, backend, deletions, saved
 from podroutes.persist.configured import SCRIPTS
 from podroutes.persist.ledger import PLACES
 from podroutes.probe.dependencies import FILES as DEPENDENCY_FILES
+from podroutes.probe.here import SYSCTLS
 
 _HEAD = r"""
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" LC_ALL=C
@@ -36,17 +37,19 @@ ask() {
     "$@" || say failed "$?"
 }
 ask uid id -u
-ask link ip -j link
+ask link ip -j -d link
 ask addr ip -j addr
-ask route ip -j route show table all
+ask route ip -N -j route show table all
 say rule
-ip -j rule
+ip -N -j rule
 say rule6
-ip -j -6 rule
+ip -N -j -6 rule
+say nexthop
+ip -N -j nexthop 2>/dev/null
 say sysctl
-grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/*/rp_filter \
-    /proc/sys/net/ipv6/conf/all/forwarding 2>/dev/null
-file() {
+"""
+    + f"grep -H . {' '.join(f'/proc/sys/net/{each}' for each in SYSCTLS)} 2>/dev/null\n"
+    + r"""file() {
     for each; do
         if [ -f "$each" ]; then
             mode=$(stat -c %a "$each")

@@ -10,7 +10,8 @@ from podroutes.views import data, iproute
 from podroutes.views.style import Style
 
 _COLOURS = {"unreachable": "red", "cannot-tell": "yellow", "warning": "yellow"}
-_ALIKE = 8  # findings of one code shown in full
+_ALIKE = 3  # findings of one code that are all shown; of more only the first one
+_ABOUT_NODES = {"tables-not-seen", "sysctls-not-seen"}  # what concerns a node both ways
 
 
 def sentence(finding: Finding) -> str:
@@ -20,24 +21,38 @@ def sentence(finding: Finding) -> str:
     whole = listing(list(dict.fromkeys(str(dst) for block in finding.blocks for dst in block.destinations)))
     what = f"{cause.part} of {whole}" if cause.part else whole
     line = f"`{iproute.line(cause.route)}`" if cause.route else "no route"
+    senders = (
+        str(cause.source)
+        if cause.source
+        else listing(list(dict.fromkeys(escaped(name) for block in finding.blocks for name in block.sources)))
+    )
     return {
         "asymmetric-path": f"{node} gets packets for {what} by {detail}, and answers by another device",
+        "bridge-port": f"{node} cannot deliver {what}: {detail} is a port of a bridge, which takes the answers of next hops",
         "cannot-tell": f"{node}: what becomes of {what} cannot be told: {detail}",
         "detour": f"{node} sends {what} round by {detail}: {line}",
         "forwarding-off": f"{node} does not forward what comes in by {detail}, so {what} is cut off",
         "link-down": f"{node} cannot deliver {what}: {detail} is down or has no carrier",
-        "martian-source": f"{node} drops packets for {what} that come in by {detail}: their source is an address of its own",
-        "no-pod-device": f"{node} has no route to its own {what}; {_leaves(cause)}",
+        "martian-source": f"{node} drops packets of {senders} for {what} that come in by {detail}: it has their source address itself",
+        "no-neighbour": f"{node} cannot deliver {what}: {detail}",
+        "no-pod-device": f"{node} has no device for its own pods: {_leaves(cause) if cause.severity == 'unreachable' or cause.route else detail}",
         "no-route": f"{node} has no route to {what}; {_leaves(cause)}",
-        "reverse-path": f"{node} drops packets for {what} that come in by {detail}: it would answer by another device (rp_filter)",
+        "reverse-path": f"{node} drops packets of {senders} for {what} that come in by {detail}: it would answer by another device (rp_filter)",
         "route-refuses": f"{node} refuses {what}: {line if cause.route else 'a policy rule says ' + detail}",
         "routing-loop": f"{node} sends {what} round in a circle: {line}",
         "stolen-part": f"{node} has a more specific route for {what}: {line} "
         + (f"takes it to {detail}" if cause.route and cause.route.next_hops else "refuses it"),
-        "tables-not-seen": f"{node} hands {what} to {detail}, whose tables have not been seen",
+        "sysctls-not-seen": f"whether {detail or node} forwards packets was not collected",
+        "tables-not-seen": f"the tables of {detail} were not collected, so that nothing is known of what goes there or comes from there",
+        "taken-locally": f"{node}, which owns {what}, takes its packets for itself: {line}",
         "unknown-gateway": f"{node} hands {what} to {detail}, which is no node and whose tables have not been seen",
         "wrong-next-hop": f"{node} sends {what} to {detail}, which does not own it: {line}",
-        "wrong-node": f"{node} takes {what} for its own: {line}",
+        "wrong-pod-device": f"{node} sends packets for its own {what} to {detail}, and not to the device that its pods are behind: {line}"
+        if cause.severity == "unreachable"
+        else f"{node} has its pod CIDR on several devices, and which one its pods are behind is not known: {detail}",
+        "wrong-node": f"{node} puts {what} on {detail}, where nobody answers for it: {line}"
+        if cause.route and cause.route.kind == "unicast"
+        else f"{node} takes {what} for its own: {line}",
     }[cause.code]
 
 
@@ -51,49 +66,53 @@ def _leaves(cause: Cause) -> str:
 
 
 def text(proof: Proof, style: Style) -> Iterator[str]:
-    """Yield every finding with its fix, then the verdict."""
-    seen: dict[str, int] = {}
+    """Yield the verdict, every finding with its fix (of many alike the first), and the verdict again."""
+    said = verdict(proof, style)
+    yield said
+    by_code: dict[tuple[str, str], list[Finding]] = {}
     for finding in proof.findings:
-        cause = finding.cause
-        seen[cause.code] = seen.get(cause.code, 0) + 1
-        if seen[cause.code] <= _ALIKE:
-            yield f"{style(_COLOURS[cause.severity], cause.severity)} {style('bold', cause.code)}: {sentence(finding)}"
+        by_code.setdefault((finding.cause.severity, finding.cause.code), []).append(finding)
+    for (severity, code), those in by_code.items():
+        shown = those if len(those) <= _ALIKE else those[:1]
+        for finding in shown:
+            yield f"{style(_COLOURS[severity], severity)} {style('bold', code)}: {sentence(finding)}"
             sources = list(dict.fromkeys(escaped(name) for block in finding.blocks for name in block.sources))
-            if sources != [escaped(cause.node)]:
+            if sources != [escaped(finding.cause.node)] and code not in _ABOUT_NODES:
                 yield f"  from: {listing(sources)}"
-            yield f"  fix: {CAUSES[cause.code][1]}"
-    for code, count in seen.items():
-        if count > _ALIKE:
-            yield f"… and {count - _ALIKE} more of {style('bold', code)}; -o json lists them all"
-    yield verdict(proof, style)
+        if len(those) > len(shown):
+            nodes = list(dict.fromkeys(escaped(finding.cause.node) for finding in those))
+            yield f"  the same on {_count(len(nodes), 'node')}: {listing(nodes)}; -o json lists all {len(those)} findings"
+        yield f"  fix: {CAUSES[code][1]}"
     if proof.unseen:
-        yield f"not seen: the tables of {listing([escaped(name) for name in proof.unseen])}; collect them into a directory for --tables DIR"
+        yield f"not seen: collect the tables of {listing([escaped(name) for name in proof.unseen])} into the directory of --tables DIR"
+    if proof.findings:
+        yield said
+    if proof.proven:
+        yield ASSUMED
+
+
+ASSUMED = (
+    "taken for granted: one subnet is one wire, and no packet filter is in the way; `verify --probe` sends real packets"
+)
 
 
 def verdict(proof: Proof, style: Style) -> str:
     """Return what a proof comes to, in one line."""
-    counts = (
-        f"{_count(len(proof.sources), 'node')}, {_count(proof.pod_cidrs, 'pod CIDR')}, {_count(proof.pairs, 'pair')}"
-    )
+    nodes = len(proof.sources) + len(proof.unseen)
+    counts = f"{_count(nodes, 'node')}, {_count(proof.pod_cidrs, 'pod CIDR')}, {_count(proof.pairs, 'pair')}"
     if not proof.pairs:
         return f"{style('red', 'nothing to prove')}: {counts}: no node has to reach the podCIDR of another one"
     if not proof.proven:
         failed = [
-            f"{count} {one if count == 1 else several}"
+            f"{count:,} {one if count == 1 else several}"
             for severity, one, several in (
                 ("unreachable", "fails", "fail"),
                 ("cannot-tell", "cannot be told", "cannot be told"),
             )
-            if (count := _pairs(proof.of(severity)))
+            if (count := proof.count(severity))
         ]
         return f"{style('red', 'not proven')}: {counts}; {', '.join(failed)}"
-    if proof.unseen:
-        return f"{style('green', 'proven')} for {listing([escaped(name) for name in proof.sources])} alone: every packet to a pod CIDR is handed to its owner ({counts})"
     return f"{style('green', 'proven')}: {counts}: every pod CIDR is reachable from every node"
-
-
-def _pairs(findings: Sequence[Finding]) -> int:
-    return sum(finding.pairs for finding in findings)
 
 
 def _count(number: int, word: str) -> str:
@@ -104,14 +123,15 @@ def document(proof: Proof, problems: Sequence[Problem]) -> dict[str, Any]:
     """Return the stable JSON shape; ``blocks`` of a finding stand for every pair of its sources and destinations."""
     return {
         "proven": proof.proven and not any(problem.severity == "error" for problem in problems),
-        "nodes": len(proof.sources),
+        "nodes": len(proof.sources) + len(proof.unseen),
         "pod_cidrs": proof.pod_cidrs,
         "pairs": proof.pairs,
-        "unreachable": _pairs(proof.of("unreachable")),
-        "cannot_tell": _pairs(proof.of("cannot-tell")),
+        "unreachable": proof.count("unreachable"),
+        "cannot_tell": proof.count("cannot-tell"),
         "not_seen": list(proof.unseen),
         "findings": [_finding(finding) for finding in proof.findings],
         "problems": [data.problem(problem) for problem in problems],
+        "assumed": ["one subnet is one wire", "no packet filter is in the way"],
     }
 
 
@@ -122,6 +142,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "code": cause.code,
         "node": cause.node,
         "part": str(cause.part) if cause.part else None,
+        "source_part": str(cause.source) if cause.source else None,
         "route": iproute.line(cause.route) if cause.route else None,
         "detail": cause.detail or None,
         "message": sentence(finding),

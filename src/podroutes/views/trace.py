@@ -19,14 +19,19 @@ _FATES = {
     "on-link": "puts it on {}",
     "refused": "refuses it ({})",
     "forwarding-off": "does not forward what comes in by {}",
+    "forwarding-unknown": "forwards what comes in by {}, or not: that was not collected",
     "reverse-path": "drops it: it would answer by another device than {} (rp_filter)",
+    "asymmetric": "may drop it: it would answer by another device than {}, and its rp_filter was not collected",
     "martian-source": "drops it: its source is an address of its own",
     "link-down": "cannot send it: {} is down or has no carrier",
+    "bridge-port": "cannot send it: {} is a port of a bridge, which takes the answers",
+    "no-neighbour": "cannot send it: {}",
     "loop": "sends it back to {}, where it was before",
     "left": "hands it to {}, whose tables are not known",
     "unseen": "hands it to {}, whose tables have not been seen",
     "unknown": "does what cannot be told: {}",
 }
+_SAID = {"unreachable": "not delivered", "cannot-tell": "cannot tell"}
 
 
 def text(trace: Trace, style: Style) -> Iterator[str]:
@@ -39,11 +44,14 @@ def text(trace: Trace, style: Style) -> Iterator[str]:
         for end in trace.journey.ends:
             if end.hop == place:
                 yield f"{'':{wide + 4}}{_end(end)}"
+        for join in trace.journey.joins:
+            if join.hop == place:
+                yield f"{'':{wide + 4}}hands it to {escaped(trace.journey.hops[join.into].host)}, where it goes on as above"
     if trace.cause is None:
-        unseen = any(end.fate == "unseen" for end in trace.journey.ends)
-        yield style("green", "delivered") + (", as far as the tables that were seen tell" if unseen else "")
+        yield style("green", "delivered")
     else:
-        yield f"{style('red', _verdict(trace))}: {_why(trace)}"
+        verdict = "delivered, by a detour" if trace.delivered else _SAID[trace.cause.severity]
+        yield f"{style('green' if trace.delivered else 'red', verdict)}: {_why(trace)}"
         yield f"  fix: {CAUSES[trace.cause.code][1]}"
 
 
@@ -78,10 +86,6 @@ def _end(end: End) -> str:
     return _FATES[end.fate].format(escaped(end.detail))
 
 
-def _verdict(trace: Trace) -> str:
-    return "not delivered" if trace.cause and trace.cause.severity == "unreachable" else "cannot tell"
-
-
 def _why(trace: Trace) -> str:
     if trace.cause is None:
         return ""
@@ -90,11 +94,18 @@ def _why(trace: Trace) -> str:
 
 
 def document(trace: Trace) -> dict[str, Any]:
-    """Return the stable JSON shape; ``before`` is the place of the hop that a packet comes from, null for the first."""
+    """Return the stable JSON shape; ``before`` is the place of the hop that a packet comes from, null for the first.
+
+    A branch that comes to a hop where another one has been ends there, with the fate ``joins``.
+    """
+    ends = [{"hop": end.hop, "fate": end.fate, "detail": end.detail or None} for end in trace.journey.ends]
+    hops = trace.journey.hops
+    joins = [{"hop": join.hop, "fate": "joins", "detail": hops[join.into].host} for join in trace.journey.joins]
     return {
         "src": str(trace.flow.src),
         "dst": str(trace.flow.dst),
-        "delivered": trace.cause is None,
+        "delivered": trace.delivered,
+        "verdict": "proven" if trace.delivered or trace.cause is None else trace.cause.severity,
         "hops": [
             {
                 "host": hop.host,
@@ -106,9 +117,10 @@ def document(trace: Trace) -> dict[str, Any]:
             }
             for hop in trace.journey.hops
         ],
-        "ends": [{"hop": end.hop, "fate": end.fate, "detail": end.detail or None} for end in trace.journey.ends],
+        "ends": [*ends, *joins],
         "cause": trace.cause
         and {
+            "severity": trace.cause.severity,
             "code": trace.cause.code,
             "node": trace.cause.node,
             "message": _why(trace),

@@ -37,4 +37,4 @@ def run(arguments: argparse.Namespace) -> int:
         session.say_document(views.document(followed), arguments.output)
     else:
         session.say(views.text(followed, session.style(sys.stdout)))
-    return 0 if followed.cause is None else 2
+    return 0 if followed.delivered else 2

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from podroutes.errors import LabError
 from podroutes.kernel.memory import MemoryKernel
+from podroutes.lab.plumbing import link_local
 from podroutes.lab.topology import SWITCH, gateway
 from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
 from podroutes.model.cluster import Cluster, Node
@@ -34,7 +35,10 @@ class Machine:
     def host(self) -> Host:
         """Return the machine as it would be read by `ip -j` and sysctl(8)."""
         links = self.kernel.links
-        addresses = (*_LOOPBACK, *self.kernel.addresses)
+        own = self.kernel.addresses
+        six = {each.dev: each.address for each in reversed(own) if each.address.version == 6}
+        alone = (IfAddress(link_local(address), 64, dev) for dev, address in six.items())
+        addresses = (*_LOOPBACK, *own, *alone)
         return Host(
             self.name,
             links,
@@ -48,7 +52,11 @@ class Machine:
                 "net.ipv4.ip_forward": 1,
                 "net.ipv6.conf.all.forwarding": 1,
                 **{f"net.ipv4.conf.{dev}.forwarding": 1 for dev in ("all", *links)},
-                **{f"net.ipv4.conf.{dev}.rp_filter": 0 for dev in ("all", *links)},
+                **{
+                    f"net.ipv4.conf.{dev}.{key}": 0
+                    for dev in ("all", *links)
+                    for key in ("rp_filter", "proxy_arp", "arp_ignore")
+                },
             },
         )
 

@@ -22,6 +22,7 @@ _KEY = {
     "warned": "a warning",
     "fine": "all well",
 }
+_NOT_COLLECTED = {"tables-not-seen", "sysctls-not-seen"}
 
 
 class Standing:
@@ -38,6 +39,8 @@ class Standing:
         self.faults: dict[str, dict[str, None]] = defaultdict(dict)
         self.warnings: dict[str, dict[str, None]] = defaultdict(dict)
         for finding in report.proof.findings:
+            if finding.cause.code in _NOT_COLLECTED:  # no fault of a machine
+                continue
             found = self.faults if finding.cause.severity in FAILING else self.warnings
             found[finding.cause.node][finding.cause.code] = None
 
@@ -53,10 +56,10 @@ class Standing:
         """Return the one word for it; the worst that holds."""
         if name in self.faults:
             return "fault"
-        if lost := self.outgoing(name) + self.incoming(name):
-            return "cut" if lost >= _MUCH * (len(self.place) + len(self.to_column)) else "touched"
         if name in self.unseen:
             return "unseen"
+        if lost := self.outgoing(name) + self.incoming(name):
+            return "cut" if lost >= _MUCH * (len(self.place) + len(self.to_column)) else "touched"
         return "warned" if name in self.warnings else "fine"
 
     def words(self, name: str) -> str:

@@ -16,7 +16,7 @@ _RUN = re.compile("1+")
 
 
 class State(NamedTuple):
-    """What a pair can be, other than proven. ``severity`` is that of a cause, or ``unseen``, ``own`` or ``apart``.
+    """What a pair can be, other than proven. ``severity`` is that of a cause, or ``own`` or ``apart``.
 
     ``apart``: the node does not speak the target's IP version.
     """
@@ -25,7 +25,7 @@ class State(NamedTuple):
     code: str = ""
 
 
-UNSEEN, OWN, APART = State("unseen"), State("own"), State("apart")
+OWN, APART = State("own"), State("apart")
 FAILING = ("unreachable", "cannot-tell")
 
 
@@ -92,12 +92,13 @@ def lay_out(proof: Proof, cluster: Cluster, targets: Sequence[Target]) -> Grid:
     )
     cells: dict[State, list[int]] = {}
     taken = [0] * len(rows)
-    for state, name, bits in chain(_explained(proof, columns), _unexplained(proof, cluster, columns)):
+    for state, name, bits in chain(_not_asked(cluster, columns), _explained(proof, columns)):
         row = place.get(name)
         if row is not None and (free := bits & ~taken[row]):
             cells.setdefault(state, [0] * len(rows))[row] |= free
             taken[row] |= free
-    return Grid(rows, tuple(columns), cells)
+    asked = {state: those for state, those in cells.items() if state not in (OWN, APART)}
+    return Grid(rows, tuple(columns), asked | cells)
 
 
 def _explained(proof: Proof, columns: Sequence[Target]) -> Iterator[tuple[State, str, int]]:
@@ -112,10 +113,8 @@ def _explained(proof: Proof, columns: Sequence[Target]) -> Iterator[tuple[State,
                 yield state, name, bits
 
 
-def _unexplained(proof: Proof, cluster: Cluster, columns: Sequence[Target]) -> Iterator[tuple[State, str, int]]:
-    """Yield likewise what was not asked: nodes not seen, a node's own pods, another IP version than a node's."""
-    for name in proof.unseen:
-        yield UNSEEN, name, (1 << len(columns)) - 1
+def _not_asked(cluster: Cluster, columns: Sequence[Target]) -> Iterator[tuple[State, str, int]]:
+    """Yield likewise what is not asked: a node's own pods, another IP version than a node's."""
     for index, target in enumerate(columns):
         yield OWN, target.owner, 1 << index
     of_version = {

@@ -1,7 +1,7 @@
 """The reachability matrix as SVG. The picture is the data: matrix.js reads the states of all pairs out of its paths."""
 
 from podroutes.model.text import escaped
-from podroutes.views.html.grid import APART, OWN, UNSEEN, Grid, State, folded
+from podroutes.views.html.grid import APART, OWN, Grid, State, folded
 from podroutes.views.html.markup import Html, joined, tag
 
 LABELLED = 40  # rows and columns up to which each has its name beside it
@@ -9,7 +9,6 @@ _WIDEST = 600  # cells a side: more than that is less than a pixel each
 _RUNS = 25_000  # runs of cells, 16 bytes each
 _LONGEST = 24  # characters of a label
 _WORDS = {
-    UNSEEN: "tables not collected",
     OWN: "own pods",
     APART: "another IP version",
 }

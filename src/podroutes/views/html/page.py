@@ -89,8 +89,6 @@ def _banner(report: Report) -> Html:
         says = "The tables lead everywhere, but not all packets were answered"
     elif report.errors:
         says = "What the inventory lets be routed is reachable, but the inventory has errors"
-    elif proof.unseen:
-        says = "Every packet from the nodes that were seen is handed to the node it is for"
     else:
         says = "Every pod CIDR is reachable from every node"
     facts = [
