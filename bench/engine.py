@@ -8,12 +8,12 @@ from typing import Any
 
 from bench import daemons, scene, wire
 from bench.pairing import Contestant, Pairing, Result, timed
-from podroutes.core import metric
-from podroutes.core.claims import Claims
-from podroutes.core.planning import plan_here
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.address import Address, Prefix
 from podroutes.model.route import PROTOCOL
+from podroutes.plan import metric
+from podroutes.plan.claims import Claims
+from podroutes.plan.planning import plan_here
 
 OURS, PLAIN = "podroutes", "podroutes, plain form"
 IP_PLAIN, IP_SAME = "ip -batch, plain", "ip -batch, same form as ours"

@@ -15,9 +15,9 @@ from typing import Any
 
 from bench import scene
 from bench.sandbox import fork_inside, ip, sysctl
-from podroutes.core.planning import plan_here
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.address import Address
+from podroutes.plan.planning import plan_here
 
 _PORT = 9000
 _NUMBER = struct.Struct("=I")

@@ -16,15 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from podroutes.core.claims import examine
-from podroutes.core.network import Network
-from podroutes.core.proof import prove
 from podroutes.model.address import Address, Prefix, network, parse_address, parse_prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import IfAddress, Link
 from podroutes.model.host import DEFAULT_RULES, LOCAL, Host
 from podroutes.model.proof import Proof
 from podroutes.model.route import NextHop, Route
+from podroutes.plan.claims import examine
+from podroutes.verify.network import Network
+from podroutes.verify.proof import prove
 from podroutes.views.proof import text
 from podroutes.views.style import Style
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.sandbox import SCRATCH, ip
-from podroutes.core.claims import Claims, examine
-from podroutes.core.metric import PLAIN_LIMIT, SPREAD
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.route import PROTOCOL
+from podroutes.plan.claims import Claims, examine
+from podroutes.plan.metric import PLAIN_LIMIT, SPREAD
 
 DEVICE = "ens18"
 OWN = Node("server", (Address(4, 0xAC100001),))  # 172.16.0.1

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from page.starting import started  # type: ignore[import-not-found]  # noqa: E402, found there
+from html.starting import started  # type: ignore[import-not-found]  # noqa: E402, found there
 
 LAB = "example"
 PICTURE = HERE / "verify.png"

@@ -97,7 +97,7 @@ step_remove() {
     echo state >/var/lib/podroutes/nodes.yaml
     /usr/lib/podroutes/bin/python3 -c "
 from pathlib import Path
-from podroutes.persist.extras import protocol_name
+from podroutes.persist.system_files import protocol_name
 path = Path('$kept')
 path.parent.mkdir(parents=True, exist_ok=True)
 path.write_text(protocol_name().text)"

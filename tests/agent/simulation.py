@@ -7,15 +7,15 @@ between them are the agent's own.
 from collections.abc import Iterator
 
 from kubernetes.speaking import bookmark, event
-from podroutes.agent.machine import Machine, Settings
-from podroutes.agent.view import View
-from podroutes.core.hold import MassDeleteGuard
-from podroutes.core.rivalry import Rivalry
+from podroutes.agent.reconciler import Machine, Settings
+from podroutes.agent.snapshot import View
+from podroutes.host.files import Root
 from podroutes.inventory import Inventory
-from podroutes.inventory.kubernetes.reflector import Reflector
 from podroutes.kernel.memory import MemoryKernel
+from podroutes.kubernetes.reflector import Reflector
 from podroutes.model.cluster import Cluster
-from podroutes.persist.root import Root
+from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.held_deletions import MassDeleteGuard
 from support.notation import address, link
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from agent.conftest import until
 from podroutes.agent import endpoint, service
-from podroutes.core import hold
 from podroutes.kernel.watch import KernelWatch
+from podroutes.plan import held_deletions
 from support.users import others
 
 OWN = "worker-0 192.168.8.20 10.200.0.0/24"
@@ -266,7 +266,7 @@ def test_what_went_before_a_restart_counts_after_it(start, nodes, routes):
 
 def test_a_file_that_is_written_again_and_a_signal_confirm_nothing(start, nodes, routes):
     def a_short_minute():
-        hold.AGAIN = 0.01
+        held_deletions.AGAIN = 0.01
 
     many = [f"n{i} 192.168.8.{100 + i} 10.200.{100 + i}.0/24" for i in range(9)]
     nodes(OWN, *many)

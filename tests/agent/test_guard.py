@@ -3,9 +3,9 @@
 import pytest
 
 from agent.simulation import Agent, Server, place
-from podroutes.core.guard import WINDOW
-from podroutes.core.hold import AGAIN
 from podroutes.model.address import parse_prefix
+from podroutes.plan.guard import WINDOW
+from podroutes.plan.held_deletions import AGAIN
 
 MINUTE = AGAIN
 

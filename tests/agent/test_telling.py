@@ -2,7 +2,7 @@
 
 import pytest
 
-from podroutes.agent.telling import availability, events
+from podroutes.agent.event_recorder import availability, events
 from podroutes.model.address import parse_prefix
 from podroutes.model.problem import Problem
 from podroutes.model.status import Contested, Routes, SourceStatus, Status

@@ -6,14 +6,14 @@ import signal
 import pytest
 
 from agent.conftest import until
-from podroutes.agent.machine import Machine, Settings
-from podroutes.agent.view import View
-from podroutes.core.hold import AGAIN, MassDeleteGuard
-from podroutes.core.rivalry import Rivalry
+from podroutes.agent.reconciler import Machine, Settings
+from podroutes.agent.snapshot import View
+from podroutes.host.files import Root
 from podroutes.inventory import Inventory
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.kernel.watch import Heard
-from podroutes.persist.root import Root
+from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.held_deletions import AGAIN, MassDeleteGuard
 from support.notation import address, cluster, link, node, route
 
 EIGHT = [f"worker-{i} 192.168.8.2{i} 10.200.{i}.0/24" for i in range(8)]

@@ -26,16 +26,16 @@ nodes:
 """
 # Modules that speak to a Linux kernel, all of them behind `require_linux`.
 LINUX_ONLY = {
-    "agent/notify.py",
+    "agent/sd_notify.py",
     "kernel/netlink.py",
     "kernel/listening.py",
     "lab/api/server.py",
     "lab/pinging.py",
     "lab/registry.py",
     "lab/stopwatch.py",
-    "probe/echo.py",
-    "probe/nexthops.py",
-    "probe/presence.py",
+    "host/ping.py",
+    "host/arp.py",
+    "host/agent_lock.py",
 }
 INVENTORY = ["-i", "nodes.yaml"]
 Run = Callable[..., subprocess.CompletedProcess]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from podroutes.cli.execution import carry_out
+from podroutes.cli.apply import carry_out
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Change

@@ -14,7 +14,7 @@ from agent.conftest import Agent, kill, until, write
 from deploy.manifests import agent as container
 from deploy.manifests import plain
 from deploy.test_unit import UNIT, settings
-from podroutes.probe import presence
+from podroutes.host import agent_lock
 from support.users import NOBODY, others  # it stands for the user that systemd makes up
 
 ONE = "10.200.1.0/24 via 192.168.8.21 dev ens18"
@@ -95,7 +95,7 @@ def test_it_keeps_routes_and_state(confined, powers, place, worker):
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{confined.pid}/status").read_text().splitlines())
     assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")} == {1 << 12}  # CAP_NET_ADMIN
     assert (status["NoNewPrivs"], status["Uid"].split()) == ("1", [str(powers.user)] * 4)
-    assert presence.running() == confined.pid, "so that nothing is removed behind its back"
+    assert agent_lock.running() == confined.pid, "so that nothing is removed behind its back"
     assert confined.end() == 0
     assert worker.show("route show proto 107") == [ONE]
     assert [each["level"] for each in confined.log() if each["level"] not in ("info", "debug")] == []
@@ -138,5 +138,5 @@ def test_nobody_who_could_not_change_routes_is_taken_for_an_agent(worker, furthe
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as pretender:
         if pretender.stdout.readline() != b"\n":
             pytest.skip(others() or "an unprivileged user cannot make a user namespace here")
-        assert presence.running() is None
+        assert agent_lock.running() is None
         pretender.communicate(b"\n")

@@ -65,7 +65,7 @@ def test_its_commands_make_an_environment_that_runs(built):
     alone = {"PYTHONPATH": sysconfig.get_path("purelib")}  # the dependencies, which were not downloaded
     said = subprocess.run([built / "opt/bin/podroutes", "--version"], env=alone, capture_output=True, check=True).stdout
     assert said.decode() == f"podroutes {__version__}\n"
-    python = [built / "opt/bin/python", "-c", "import podroutes.inventory.kubernetes as found; print(found.__file__)"]
+    python = [built / "opt/bin/python", "-c", "import podroutes.kubernetes as found; print(found.__file__)"]
     where = subprocess.run(python, env=alone, capture_output=True, check=True).stdout
     assert where.decode().startswith(str(built / "opt"))
 

@@ -11,12 +11,12 @@ import yaml
 
 from deploy.manifests import CHART, NAMESPACE, REMOVAL, agent, chart, helm, one, plain, pod, variables
 from podroutes import __version__
-from podroutes.agent import state
+from podroutes.agent import saved_nodes
 from podroutes.agent.endpoint import Endpoint
 from podroutes.cli.parser import build_parser
-from podroutes.core.guard import EVERYTHING as ALL
 from podroutes.model.status import SourceStatus
-from podroutes.persist import deletions, saved
+from podroutes.persist import deletions, saved_routes
+from podroutes.plan.guard import EVERYTHING as ALL
 
 # Every minor version from the one that Chart.yaml begins with to the newest that there are schemas of.
 VERSIONS = [f"1.{minor}" for minor in range(25, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
@@ -245,7 +245,9 @@ def test_the_removal_has_the_agents_powers_for_the_routes_and_none_for_the_rest(
     for container in (second, agent(plain(REMOVAL))):
         assert container["securityContext"] == {**POWERS, "capabilities": {"drop": ["ALL"]}}
     directory = agent(plain())["volumeMounts"][0]["mountPath"]
-    assert second["command"][2:] == [f"{directory}/{name}" for name in (state.NAME, saved.NAME, deletions.NAME)]
+    assert second["command"][2:] == [
+        f"{directory}/{name}" for name in (saved_nodes.NAME, saved_routes.NAME, deletions.NAME)
+    ]
     assert pod(plain(REMOVAL))["volumes"] == pod(plain())["volumes"]
     assert pod(plain(REMOVAL))["hostNetwork"] is True
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from podroutes.cli import examination, main
+from podroutes.cli import doctor as examination
+from podroutes.cli import main
 from podroutes.cli.commands import doctor as command
-from podroutes.probe import nexthops
-from podroutes.probe.files import Files
+from podroutes.host import arp
+from podroutes.host.readable_files import Files
 from support import debian
 
 INVENTORY = """\
@@ -143,7 +144,7 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
     inventory.write_text(INVENTORY)
     for module in (command, examination):
         monkeypatch.setattr(module, "Files", lambda: Files(root))
-    monkeypatch.setattr(nexthops, "_WAIT", 0.05)  # nobody here is further away than a few microseconds
+    monkeypatch.setattr(arp, "_WAIT", 0.05)  # nobody here is further away than a few microseconds
     monkeypatch.delenv("NODE_NAME", raising=False)
     segment = Segment()
     try:

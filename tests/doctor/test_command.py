@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from podroutes.cli import main
-from podroutes.core.health import FINDERS
+from podroutes.doctor import FINDERS
 from podroutes.model.finding import FINDINGS
 from support.users import unprivileged
 

@@ -14,9 +14,9 @@ import yaml
 
 from deploy.manifests import CHART, agent, helm, one, pod
 from podroutes.cli import main
-from podroutes.probe import cni
-from podroutes.probe.files import Files
-from podroutes.views.agent import METRICS
+from podroutes.host import cni
+from podroutes.host.readable_files import Files
+from podroutes.views.status import METRICS
 from support.helm import KUBECTL
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,11 +9,11 @@ from contextlib import closing
 
 import pytest
 
-from podroutes.core.advice import refusals
 from podroutes.errors import KernelError
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.kernel.netlink import BATCH, NetlinkKernel
 from podroutes.model.plan import Change
+from podroutes.plan.refusals import refusals
 from podroutes.rtnl.decode import RouteDump
 from support.notation import SEED, address, cluster, link, planned, route
 

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from podroutes.inventory.kubernetes.access import Access
-from podroutes.inventory.kubernetes.credentials import Files, Material
-from podroutes.inventory.kubernetes.kubeconfig import User
+from podroutes.kubernetes.access import Access
+from podroutes.kubernetes.credentials import Files, Material
+from podroutes.kubernetes.kubeconfig import User
 
 
 def node(

@@ -12,11 +12,11 @@ import pytest
 
 from kubernetes.speaking import Asked, Say, Script, closed_port, node, page, serving, status
 from podroutes.errors import KubernetesError
-from podroutes.inventory.kubernetes import client as door
-from podroutes.inventory.kubernetes.client import CertificateError, Client, RefusedError, Request, UnreachableError
-from podroutes.inventory.kubernetes.credentials import Files, Material
-from podroutes.inventory.kubernetes.kubeconfig import User
-from podroutes.inventory.kubernetes.listing import load
+from podroutes.kubernetes import client as door
+from podroutes.kubernetes.client import CertificateError, Client, RefusedError, Request, UnreachableError
+from podroutes.kubernetes.credentials import Files, Material
+from podroutes.kubernetes.kubeconfig import User
+from podroutes.kubernetes.listing import load
 
 OPENSSL = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
 

@@ -6,9 +6,9 @@ from textwrap import dedent
 import pytest
 
 from podroutes.errors import KubernetesError
-from podroutes.inventory.kubernetes.access import Identity
-from podroutes.inventory.kubernetes.proxy import proxy_for
-from podroutes.inventory.kubernetes.settings import connect
+from podroutes.kubernetes.access import Identity
+from podroutes.kubernetes.proxy import proxy_for
+from podroutes.kubernetes.settings import connect
 
 ONE = """\
 apiVersion: v1
@@ -336,7 +336,7 @@ def test_a_plugin_that_does_not_do_is_one_line(write, tmp_path, monkeypatch, *, 
 )
 def test_a_plugin_without_an_end_is_ended(write, tmp_path, monkeypatch, script, words):
     if words.endswith("0 s"):
-        monkeypatch.setattr("podroutes.inventory.kubernetes.plugin._LIMIT", 0.3)
+        monkeypatch.setattr("podroutes.kubernetes.plugin._LIMIT", 0.3)
     plugin = Plugin(write, tmp_path)
     plugin.program.write_text(f"#!/bin/sh\n{script}\n")
     with pytest.raises(KubernetesError, match=words):

@@ -3,10 +3,10 @@
 import pytest
 
 from kubernetes.speaking import bookmark, error, event, node, page
-from podroutes.inventory.kubernetes import reflector
-from podroutes.inventory.kubernetes.decode import Refusal
-from podroutes.inventory.kubernetes.lines import LONGEST, lines
-from podroutes.inventory.kubernetes.reflector import PAGE, Reflector
+from podroutes.kubernetes import reflector
+from podroutes.kubernetes.decode import Refusal
+from podroutes.kubernetes.lines import LONGEST, lines
+from podroutes.kubernetes.reflector import PAGE, Reflector
 
 EXPIRED = error(410, "Expired")
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from kubernetes.speaking import Say, Script, serving
-from podroutes.inventory.kubernetes import Client, Note, patch_condition, post_event
-from podroutes.inventory.kubernetes.client import RefusedError
+from podroutes.kubernetes import Client, Note, patch_condition, post_event
+from podroutes.kubernetes.client import RefusedError
 
 
 def now():

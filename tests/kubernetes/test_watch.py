@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from kubernetes.speaking import Say, Script, bookmark, closed_port, error, event, lines, node, page, serving, status
-from podroutes.inventory.kubernetes import client as door
-from podroutes.inventory.kubernetes import watch
-from podroutes.inventory.kubernetes.watch import NodeWatch
+from podroutes.kubernetes import client as door
+from podroutes.kubernetes import watch
+from podroutes.kubernetes.watch import NodeWatch
 
 PATIENCE = 30
 END = bookmark(10, end=True)

@@ -96,7 +96,7 @@ def portrait(host: Host) -> dict[str, Any]:
 PORTRAITS = """\
 import argparse, sys
 from lab.test_simulation import portrait
-from podroutes.cli.evidence import gather
+from podroutes.cli.collection import gather
 found = gather(argparse.Namespace(tables=None, lab=sys.argv[1], inventory=None))
 print({host.name: portrait(host) for host in found.network.hosts.values()})
 """

@@ -3,16 +3,16 @@
 import pytest
 
 from persist.test_configured import SEED as TYPED
-from persist.test_whole import Worker, self_routes
-from podroutes.core.configured import left_behind
-from podroutes.core.survey import survey
+from persist.test_machine_plan import Worker, self_routes
 from podroutes.errors import PersistError
-from podroutes.model.lasting import Ledger
+from podroutes.model.persisted import Ledger
 from podroutes.model.plan import Change
-from podroutes.persist import carry
+from podroutes.persist import apply_files
 from podroutes.persist.configured import configured_routes
-from podroutes.persist.ledger import find
-from podroutes.persist.whole import configured_overlap
+from podroutes.persist.machine_plan import configured_overlap
+from podroutes.persist.owned import find
+from podroutes.plan.configured import left_behind
+from podroutes.plan.route_states import survey
 from support.notation import cluster, route
 
 ONE = "network: {ethernets: {ens18: {routes: [{to: 10.200.1.0/24, via: %s}]}}}\n"
@@ -170,7 +170,7 @@ def test_a_file_that_changes_while_it_is_edited_is_left_alone(worker):
     worker.write(FILE, ONE % "192.168.8.21")
     plan = worker.plan(backend="networkd", adopt=True, edit=True).planned.plan
     worker.write(FILE, ONE % "192.168.8.22")
-    failures = carry.after(worker.root, plan.files)
+    failures = apply_files.after(worker.root, plan.files)
     assert list(failures.values()) == ["was changed meanwhile; run it again"]
     assert worker.root.read(FILE) == ONE % "192.168.8.22"
 
@@ -178,7 +178,7 @@ def test_a_file_that_changes_while_it_is_edited_is_left_alone(worker):
 def test_an_edit_is_taken_back_whole(worker):
     worker.write(FILE, ONE % "192.168.8.21")
     plan = worker.plan(backend="networkd", adopt=True, edit=True).planned.plan
-    assert not carry.after(worker.root, plan.files)
-    carry.undo(worker.root, plan.files, {})
+    assert not apply_files.after(worker.root, plan.files)
+    apply_files.undo(worker.root, plan.files, {})
     assert worker.root.read(FILE) == ONE % "192.168.8.21"
     assert find(worker.root).backends == ()

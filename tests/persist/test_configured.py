@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from podroutes.host.files import Root
 from podroutes.model.address import parse_prefix
 from podroutes.persist.configured import configured_routes
-from podroutes.persist.root import Root
-from podroutes.persist.text import HEADER
+from podroutes.persist.file_format import HEADER
 
 WANTED = [parse_prefix(text) for text in ("10.200.1.0/24", "10.200.2.0/24", "fd00:200:1::/64", "10.200.3.7/32")]
 SEED = """\

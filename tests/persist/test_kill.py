@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from persist.test_whole import ALONE, MOVED, SEED, Worker
-from podroutes.cli import execution, session
+from persist.test_machine_plan import ALONE, MOVED, SEED, Worker
+from podroutes.cli import apply, common
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Change
 from podroutes.persist import BACKENDS
-from podroutes.persist.ledger import find
+from podroutes.persist.owned import find
 
 # What Python says to audit hooks before it asks the system, https://docs.python.org/3/library/audit_events.html
 _STEPS = {"open", "os.chmod", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}
@@ -25,12 +25,12 @@ class Mortal(Worker):
         self.kernel = NetlinkKernel()
         for name in ("systemd/netif/links", "NetworkManager/devices"):
             self.root.path(f"/run/{name}/2").rename(self.root.path(f"/run/{name}/{ifindex}"))
-        monkeypatch.setattr(session, "root", lambda: self.root)
+        monkeypatch.setattr(common, "root", lambda: self.root)
 
     def run(self, nodes, backend):
         """Do what the command does."""
         plan = self.plan(nodes, backend).planned.plan
-        return execution.carry_out(plan, self.kernel, "json", lambda: self.plan(nodes, backend).planned.plan)
+        return apply.carry_out(plan, self.kernel, "json", lambda: self.plan(nodes, backend).planned.plan)
 
     def killed(self, step, nodes, backend):
         """Do it in a process that is killed before the step after STEP others; return whether it got that far."""

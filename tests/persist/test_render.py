@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from podroutes.cli import main
-from podroutes.model.lasting import Lasting, Setting
+from podroutes.model.persisted import Lasting, Setting
 from podroutes.persist import BACKENDS, backend
-from podroutes.persist.text import recorded
+from podroutes.persist.file_format import recorded
 from support.notation import route
 
 GOLDEN = Path(__file__).parent / "golden"

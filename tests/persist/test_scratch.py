@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from podroutes.persist.scratch import scratch
+from podroutes.host.scratch import scratch
 
 
 @pytest.fixture(autouse=True)

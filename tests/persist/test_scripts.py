@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from podroutes.model.lasting import Lasting, Setting
+from podroutes.model.persisted import Lasting, Setting
 from podroutes.persist import backend
 from support.notation import route
 

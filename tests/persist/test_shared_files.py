@@ -2,10 +2,10 @@
 
 import pytest
 
-from persist.test_whole import EVERYBODY, Worker
+from persist.test_machine_plan import EVERYBODY, Worker
 from podroutes.errors import PersistError
 from podroutes.kernel.memory import MemoryKernel
-from podroutes.persist.ledger import find
+from podroutes.persist.owned import find
 from support.notation import address, link
 
 LANS = "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/zz-default.network\n"

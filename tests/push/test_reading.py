@@ -7,7 +7,7 @@ import pytest
 
 from podroutes.persist import BACKENDS, backend
 from podroutes.persist.configured import SCRIPTS
-from podroutes.push.answers import sections
+from podroutes.push.responses import sections
 from podroutes.push.scripts import READ
 
 PROFILE = (

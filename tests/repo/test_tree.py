@@ -53,11 +53,18 @@ def test_the_changelog_mentions_the_current_version() -> None:
     assert re.search(rf"\b{re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
 
 
+LONG = {  # modules over 300 lines, each with its reason
+    "src/podroutes/plan/conflicts.py": "one decision with all of its cases, read from top to bottom",
+    "src/podroutes/verify/proof.py": "one class whose methods share the state of one proof",
+}
+
+
 def test_every_module_is_short_enough_to_read() -> None:
     lengths = {
         path: path.read_text(encoding="utf-8").count("\n") for path in tracked() if path.is_relative_to(ROOT / "src")
     }
-    assert {path.name: length for path, length in lengths.items() if length > 300} == {}
+    long = {str(path.relative_to(ROOT)) for path, length in lengths.items() if length > 300}
+    assert long <= LONG.keys()
 
 
 @pytest.mark.parametrize("script", ["dev", ".ci/run"])

@@ -13,7 +13,7 @@ from podroutes.rtnl import constants as nl
 from podroutes.rtnl.decode import RouteDump, read_route
 from podroutes.rtnl.encode import encode, routes_request
 from podroutes.rtnl.message import HEADER, MessageDump, answer, attribute, message, messages
-from podroutes.rtnl.notice import notices
+from podroutes.rtnl.notification import notices
 from support.notation import route
 
 RECORDED = Path(__file__).parent / "recorded"

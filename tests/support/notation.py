@@ -1,12 +1,12 @@
 """Routes and nodes written the way ip(8) and the inventory write them, so that tests read like the field."""
 
-from podroutes.core.claims import examine
-from podroutes.core.planning import plan_here
 from podroutes.model.address import network, parse_address, parse_prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import IfAddress, Link
 from podroutes.model.plan import Change, Plan
 from podroutes.model.route import NextHop, Route
+from podroutes.plan.claims import examine
+from podroutes.plan.planning import plan_here
 
 PROTOCOLS = {"kernel": 2, "boot": 3, "static": 4, "podroutes": 107}
 

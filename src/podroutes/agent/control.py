@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from podroutes.errors import AgentError
-from podroutes.probe import presence
+from podroutes.host import agent_lock
 
 Confirm = Callable[[str], dict[str, Any]]  # of a digest, "" for whatever is held
 _PATIENCE = 10.0  # seconds for the loop to answer: a whole pass of thousands of routes takes less
@@ -42,7 +42,7 @@ class Control:
             connection.sendall(json.dumps(self._answer(connection, line)).encode() + b"\n")
 
     def _answer(self, connection: socket.socket, line: bytes) -> dict[str, Any]:
-        if not presence.may_order(connection):
+        if not agent_lock.may_order(connection):
             return {
                 "error": "only root may do that, with CAP_NET_ADMIN and where the agent runs (in its pod: kubectl exec)"
             }
@@ -57,7 +57,7 @@ def confirm(digest: str) -> dict[str, Any]:
 
     Raises AgentError where there is no agent or it does not do it.
     """
-    with presence.call() as connection:
+    with agent_lock.call() as connection:
         connection.settimeout(2 * _PATIENCE)
         try:
             connection.sendall(json.dumps({"confirm": digest}).encode() + b"\n")

@@ -18,7 +18,7 @@ from podroutes import __version__
 from podroutes.agent.log import Logger
 from podroutes.model.listening import parse_listen
 from podroutes.model.status import Status
-from podroutes.views import agent as views
+from podroutes.views import status as views
 
 _TEXT = "text/plain; charset=utf-8"
 _MOST = 32  # connections: probes, Prometheus and a few people

@@ -14,16 +14,16 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from podroutes.agent.machine import Machine
-from podroutes.agent.notify import Supervisor
-from podroutes.agent.record import CALM, Record
+from podroutes.agent.reconciler import Machine
 from podroutes.agent.schedule import CONFIRM, Schedule
+from podroutes.agent.sd_notify import Supervisor
+from podroutes.agent.snapshot import View
 from podroutes.agent.source import Source
-from podroutes.agent.view import View
-from podroutes.core.hold import Hold
+from podroutes.agent.status_recorder import CALM, Record
 from podroutes.errors import AgentError, PodroutesError
 from podroutes.kernel.watch import KernelWatch, program_of
 from podroutes.model.status import SourceStatus
+from podroutes.plan.held_deletions import Hold
 
 _STUCK = 60.0  # seconds without a round of the loop after which it counts as dead
 _PATIENCE = 8.0  # seconds that a person who confirms waits for the loop at most

@@ -7,20 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from podroutes.agent import state
+from podroutes.agent import saved_nodes
 from podroutes.agent.control import Control
 from podroutes.agent.endpoint import Endpoint
 from podroutes.agent.log import Log
 from podroutes.agent.loop import Loop, Parts
-from podroutes.agent.machine import Machine
-from podroutes.agent.record import Record
+from podroutes.agent.reconciler import Machine
+from podroutes.agent.snapshot import View
 from podroutes.agent.source import Publish, Report, Source
-from podroutes.agent.view import View
+from podroutes.agent.status_recorder import Record
 from podroutes.errors import InventoryError, PersistError
+from podroutes.host import agent_lock
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.status import Status
 from podroutes.persist import deletions
-from podroutes.probe import presence
 
 _GOODBYE = 5.0  # seconds that a source may take to end
 
@@ -37,12 +37,12 @@ class Wishes(NamedTuple):
 
 def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) -> None:
     """Keep the routes of MACHINE until a signal ends it. Raises AgentError, KernelError, InventoryError where it cannot begin."""
-    keeper = state.Keeper(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
+    keeper = saved_nodes.Keeper(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
     record = Record(log, machine, keeper, wishes.tell)
     loop = Loop(Parts(machine, watch, record), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
 
-    with presence.claim() as listener, _endpoint(wishes.listen, record, loop, log, source):
+    with agent_lock.claim() as listener, _endpoint(wishes.listen, record, loop, log, source):
         _recount(wishes.state_dir, machine, log)
         Control(listener, loop.confirm)
         _remember(wishes.state_dir, loop, log)
@@ -87,13 +87,13 @@ def _endpoint(listen: str, record: Record, loop: Loop, log: Log, source: Source)
 def _remember(directory: Path, loop: Loop, log: Log) -> None:
     """Hand the last good state to LOOP, so that there are routes before the source answers."""
     try:
-        found = state.load(directory)
+        found = saved_nodes.load(directory)
     except InventoryError as error:
         log("warning", "state not used", error=str(error))
         return
     if found:
         now = time.monotonic()
-        log("info", "state remembered", nodes=len(found.cluster.nodes), path=directory / state.NAME)
+        log("info", "state remembered", nodes=len(found.cluster.nodes), path=directory / saved_nodes.NAME)
         loop.publish(View(found, now, now, provisional=True))
 
 

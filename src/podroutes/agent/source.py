@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from podroutes import inventory
-from podroutes.agent.view import View
+from podroutes.agent.snapshot import View
 from podroutes.agent.watched_file import WatchedFile
 from podroutes.errors import InventoryError
 from podroutes.inventory import Inventory

@@ -4,18 +4,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from podroutes.core.ownership import back, ours
 from podroutes.errors import PersistError
+from podroutes.host.files import Root
+from podroutes.host.reachability import MOST, answering
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
-from podroutes.model.lasting import FileChange
+from podroutes.model.persisted import FileChange
 from podroutes.model.plan import Plan
 from podroutes.model.text import listing
-from podroutes.persist import backend, carry
-from podroutes.persist.extras import kept, switch
-from podroutes.persist.ledger import Found, find
-from podroutes.persist.reach import MOST, answering
-from podroutes.persist.root import Root
+from podroutes.persist import apply_files, backend
+from podroutes.persist.owned import Found, find
+from podroutes.persist.system_files import kept, switch
+from podroutes.plan.ownership import back, ours
 
 _FIRST = 2.0  # seconds for a node to answer before; one that is down should not hold things up
 _PATIENCE = 10.0  # seconds for the manager to be done: networkd 252 takes the addresses away and gives them anew
@@ -48,7 +48,7 @@ def activate(name: str, files: Sequence[FileChange], then: Then, kernel: Kernel,
         trouble = f"{name} does not make the routes that its files say"
     if not trouble:
         return
-    carry.undo(Root(), files, then.found.files)
+    apply_files.undo(Root(), files, then.found.files)
     switch(Root(), sysctls)
     _reload(commands)
     answering(nodes, _PATIENCE)

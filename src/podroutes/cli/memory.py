@@ -5,14 +5,14 @@ import time
 from functools import cache
 from pathlib import Path
 
-from podroutes.core.planning import Planned
-from podroutes.core.remember import not_standing, remembered
-from podroutes.core.rounds import Done
-from podroutes.core.settle import Context
 from podroutes.errors import PersistError
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster, Node
-from podroutes.model.saved import Saved, SavedRoute, sorted_by_age
+from podroutes.model.saved_route import Saved, SavedRoute, sorted_by_age
+from podroutes.plan.planning import Planned
+from podroutes.plan.remember import not_standing, remembered
+from podroutes.plan.rounds import Done
+from podroutes.plan.settle import Context
 
 
 class Memory:
@@ -33,7 +33,7 @@ class Memory:
         self._own = own.name
         if self._simulated:
             return Context(self._saved)
-        from podroutes.probe.dependencies import read_dependencies  # noqa: PLC0415, what is away from the machine has none
+        from podroutes.host.dependencies import read_dependencies  # noqa: PLC0415, what is away from the machine has none
 
         return Context(self._saved, read_dependencies(self._server))
 
@@ -43,25 +43,25 @@ class Memory:
 
     def remember(self, planned: Planned, done: Done, cluster: Cluster) -> None:
         """Write down the routes that stand now that DONE is done; PLANNED was planned last. That this fails is said, and no more."""
-        from podroutes.persist import saved  # noqa: PLC0415
+        from podroutes.persist import saved_routes  # noqa: PLC0415
 
         now = time.time()
         missing = not_standing(done.plan, done.outcome)
         routes = remembered(planned.desired, missing, cluster, self._routes(self._own), now)
         try:
-            saved.save(self._directory, self._own, routes, now)
+            saved_routes.save(self._directory, self._own, routes, now)
         except OSError as error:
-            path = self._directory / saved.NAME
+            path = self._directory / saved_routes.NAME
             print(f"podroutes: {path}: {error.strerror}: which routes stood is not known after a boot", file=sys.stderr)
 
     def _saved(self) -> Saved:
         return sorted_by_age(self._routes(self._own), time.time())
 
     def _load(self, own: str) -> tuple[SavedRoute, ...]:
-        from podroutes.persist import saved  # noqa: PLC0415, only where something is disputed, or was changed
+        from podroutes.persist import saved_routes  # noqa: PLC0415, only where something is disputed, or was changed
 
         try:
-            return saved.load(self._directory, own)
+            return saved_routes.load(self._directory, own)
         except PersistError as error:
             print(f"podroutes: {error}", file=sys.stderr)
             return ()

@@ -112,7 +112,7 @@ def state(parser: Parser) -> None:
 
 def mass_delete(parser: Parser) -> None:
     """Declare how many routes may go at once."""
-    from podroutes.core.guard import EVERYTHING  # noqa: PLC0415, needed by few commands
+    from podroutes.plan.guard import EVERYTHING  # noqa: PLC0415, needed by few commands
 
     parser.add_argument(
         "--allow-mass-delete",
@@ -126,7 +126,7 @@ def mass_delete(parser: Parser) -> None:
 
 
 def _allowance(text: str) -> int:
-    from podroutes.core.guard import EVERYTHING  # noqa: PLC0415
+    from podroutes.plan.guard import EVERYTHING  # noqa: PLC0415
 
     words = {"all": EVERYTHING} | dict.fromkeys(TRUE - {"1"}, EVERYTHING) | dict.fromkeys(FALSE, 0)
     if text.lower() in words:

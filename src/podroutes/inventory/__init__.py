@@ -65,8 +65,8 @@ def load(path: str, stream: BinaryIO | None = None) -> Inventory:
                 else source.error("holds no nodes")
             )
         limits = {field: parse_limits(values, source.name) for field, values in raw.limits.items()}
-    pods, machines, services = (limits.get(field, ()) for field in ("pod_cidrs", "node_cidrs", "service_cidrs"))
-    return Inventory(Cluster(nodes, pods, machines, services, source.name, raw.format), tuple(problems))
+    pods, machines_txt, services = (limits.get(field, ()) for field in ("pod_cidrs", "node_cidrs", "service_cidrs"))
+    return Inventory(Cluster(nodes, pods, machines_txt, services, source.name, raw.format), tuple(problems))
 
 
 def _read(source: Source) -> RawInventory:
@@ -82,22 +82,22 @@ def _read(source: Source) -> RawInventory:
             from podroutes.inventory import kubectl_json  # noqa: PLC0415 - each format pays for its own parser
 
             return kubectl_json.read(source)
-        from podroutes.inventory import jsontext, own  # noqa: PLC0415
+        from podroutes.inventory import jsontext, native  # noqa: PLC0415
 
-        return own.read(source, jsontext.json_events(source))
+        return native.read(source, jsontext.json_events(source))
     if yaml := _YAML.match(source.head, start):
         if yaml[1] in _KUBERNETES:
             from podroutes.inventory import kubectl_yaml  # noqa: PLC0415
 
             return kubectl_yaml.read(source)
-        from podroutes.inventory import own, yamltext  # noqa: PLC0415
+        from podroutes.inventory import native, yamltext  # noqa: PLC0415
 
-        return own.read(source, yamltext.yaml_events(source, source.text()))
+        return native.read(source, yamltext.yaml_events(source, source.text()))
     if _MACHINE.match(source.head, start):
-        from podroutes.inventory import foreign, machines  # noqa: PLC0415
+        from podroutes.inventory import foreign, machines_txt  # noqa: PLC0415
 
         foreign.refuse_hosts(source)
-        return machines.read(source)
+        return machines_txt.read(source)
     raise _unknown(source, start)
 
 

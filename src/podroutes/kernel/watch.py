@@ -8,7 +8,7 @@ from podroutes.errors import KernelError
 from podroutes.kernel.listening import READ, listener, program_of
 from podroutes.model.address import Prefix
 from podroutes.model.route import Route
-from podroutes.rtnl.notice import GROUPS, notices
+from podroutes.rtnl.notification import GROUPS, notices
 
 __all__ = ["Heard", "KernelWatch", "program_of"]
 

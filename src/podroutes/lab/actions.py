@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from podroutes.errors import LabError
 from podroutes.lab import itself, listing, registry
-from podroutes.lab.places import KUBECONFIG
+from podroutes.lab.paths import KUBECONFIG
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import default_cluster, fitted, pod_address, to_document
 from podroutes.model.cluster import Cluster

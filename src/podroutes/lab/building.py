@@ -9,7 +9,7 @@ from pathlib import Path
 
 from podroutes.errors import ForbiddenError, LabError
 from podroutes.lab import syscalls
-from podroutes.lab.places import LAYERED, MACHINES, NETNS, search_path
+from podroutes.lab.paths import LAYERED, MACHINES, NETNS, search_path
 from podroutes.lab.plumbing import commands, sysctls
 from podroutes.lab.topology import namespaces
 from podroutes.model.cluster import Cluster

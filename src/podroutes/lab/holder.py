@@ -16,7 +16,7 @@ from podroutes.errors import ForbiddenError, LabError
 from podroutes.lab import running, syscalls
 from podroutes.lab.building import build
 from podroutes.lab.forbidden import reason, setting
-from podroutes.lab.places import search_path
+from podroutes.lab.paths import search_path
 from podroutes.lab.running import Programs
 from podroutes.lab.topology import to_document
 from podroutes.model.cluster import Cluster

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from podroutes.errors import LabError
 from podroutes.lab import itself, syscalls
-from podroutes.lab.places import COMMANDS, LAYERED, MACHINES, NETNS, RUNTIME, search_path
+from podroutes.lab.paths import COMMANDS, LAYERED, MACHINES, NETNS, RUNTIME, search_path
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import namespaces
 from podroutes.model.text import escaped, printable

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from podroutes.lab.places import AGENT_LOG, RUNTIME
+from podroutes.lab.paths import AGENT_LOG, RUNTIME
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import pod_address, to_document
 from podroutes.model.cluster import Cluster

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from podroutes.errors import LabError
 from podroutes.lab import inside, itself, syscalls
-from podroutes.lab.places import AGENT_LOG, KUBECONFIG, MACHINES, RUNTIME
+from podroutes.lab.paths import AGENT_LOG, KUBECONFIG, MACHINES, RUNTIME
 from podroutes.lab.topology import SWITCH, gateway
 from podroutes.model.cluster import Cluster
 from podroutes.model.text import printable

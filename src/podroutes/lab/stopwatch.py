@@ -14,7 +14,7 @@ import time
 
 from podroutes.errors import LabError
 from podroutes.lab import inside
-from podroutes.lab.places import search_path
+from podroutes.lab.paths import search_path
 from podroutes.lab.registry import Lab
 from podroutes.model.address import BITS, Prefix
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from podroutes.model.lasting import FileChange
+from podroutes.model.persisted import FileChange
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route
 

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 from podroutes.model.address import Prefix
-from podroutes.model.journey import Flow, Journey
+from podroutes.model.forwarding_path import Flow, Journey
 from podroutes.model.route import Route
 
 Severity = Literal["unreachable", "cannot-tell", "warning"]

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
+from podroutes.host.files import Root
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.lasting import File, Lasting, Setting
-from podroutes.persist.root import Root
+from podroutes.model.persisted import File, Lasting, Setting
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root
 from podroutes.model.configured import ConfiguredRoute
-from podroutes.model.lasting import File, FileChange
+from podroutes.model.persisted import File, FileChange
 from podroutes.model.text import escaped
 from podroutes.persist.ini import settings
-from podroutes.persist.root import Root
 
 _HARMLESS = re.compile(r"\|\|\s*(true|:)\s*$")  # what people write behind a command that may fail
 _Lines = Collection[ConfiguredRoute]

@@ -6,12 +6,12 @@ Each backend says what its manager's files make (``configured_routes``); scripts
 from collections.abc import Iterable, Iterator
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root
 from podroutes.model.address import Prefix
 from podroutes.model.configured import ConfiguredRoute, ConfiguredRoutes
 from podroutes.persist import BACKENDS, backend
-from podroutes.persist.root import Root
+from podroutes.persist.file_format import is_ours
 from podroutes.persist.shell_routes import shell_routes
-from podroutes.persist.text import is_ours
 
 SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all kinds
     "/etc/rc.local",

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from podroutes.core.guard import WINDOW, Deleted
 from podroutes.errors import PersistError
+from podroutes.host.atomic_write import write_whole
 from podroutes.model.address import parse_prefix
-from podroutes.persist.files import write_whole
+from podroutes.plan.guard import WINDOW, Deleted
 
 DIRECTORY = "/var/lib/podroutes"  # where every command keeps its state, hier(7)
 NAME = "deleted.json"

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root
 from podroutes.model.fib import Link
 from podroutes.model.text import listing, printable
 from podroutes.persist import BACKENDS, backend
-from podroutes.persist.root import Root
 
 
 def detect(root: Root, links: Sequence[Link]) -> tuple[str, str]:

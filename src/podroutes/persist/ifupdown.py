@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.persisted import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
-from podroutes.persist.root import Root
-from podroutes.persist.shell import syntax
-from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, is_ours, safe
+from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, is_ours, safe
+from podroutes.persist.shell_check import syntax
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
@@ -126,7 +126,7 @@ def _queried(root: Root, file: File) -> str:
     """Return what ifquery(8) of ifupdown says against FILE; that of ifupdown2 reads no file but the one in its place."""
     if root.path("/usr/share/ifupdown2").is_dir():
         return ""
-    from podroutes.persist.scratch import scratch  # noqa: PLC0415, only for what writes
+    from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes
 
     with scratch() as directory:
         path = directory / "interfaces"

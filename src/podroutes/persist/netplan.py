@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.persisted import File, Lasting, Setting
 from podroutes.persist import BACKENDS, networkd, networkmanager
-from podroutes.persist.root import Root
-from podroutes.persist.text import HEADER, by_device, metric, remark_by, safe
+from podroutes.persist.file_format import HEADER, by_device, metric, remark_by, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader

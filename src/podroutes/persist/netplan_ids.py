@@ -7,11 +7,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root
 from podroutes.model.fib import Link
-from podroutes.model.lasting import File
+from podroutes.model.persisted import File
 from podroutes.model.text import listing, printable
-from podroutes.persist.root import Root
-from podroutes.persist.text import is_ours
+from podroutes.persist.file_format import is_ours
 
 _DIRECTORIES = ("/lib/netplan", "/etc/netplan", "/run/netplan")  # of files with one name the last counts, netplan(5)
 _CLOUD_CONFIGS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
@@ -117,7 +117,7 @@ def _is_about(root: Root, dev: str, name: str, body: dict[str, Any]) -> bool:
 
 def generate(root: Root, files: Sequence[File], wanted: Iterable[str]) -> str:
     """Have netplan read the administrator's files and FILES, which lead to WANTED, in a directory of its own; "" or what is wrong."""
-    from podroutes.persist.scratch import scratch  # noqa: PLC0415, only for what writes
+    from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes
 
     with scratch() as top:
         directory = str(top)

@@ -10,14 +10,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root, keyfile
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.persisted import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.model.text import listing, printable
 from podroutes.persist import BACKENDS
-from podroutes.persist.root import Root, keyfile
-from podroutes.persist.text import HEADER, by_device, is_ours, metric, remark_by, safe
+from podroutes.persist.file_format import HEADER, by_device, is_ours, metric, remark_by, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
+from podroutes.host.files import Root, keyfile
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.persisted import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
-from podroutes.persist.root import Root, keyfile
-from podroutes.persist.shell import syntax
-from podroutes.persist.text import HEADER, SCRIPT_ROUTE, hook, safe
+from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, safe
+from podroutes.persist.shell_check import syntax
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader

@@ -7,13 +7,13 @@ what `systemctl enable` would do with a symbolic link.
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from podroutes.host.files import Root
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.lasting import File, Lasting, Setting
+from podroutes.model.persisted import File, Lasting, Setting
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
-from podroutes.persist.root import Root
-from podroutes.persist.text import HEADER, safe
+from podroutes.persist.file_format import HEADER, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
@@ -91,7 +91,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
 def check(root: Root, files: Sequence[File]) -> str:
     """Have ``systemd-analyze verify`` read the unit, in a directory of its own."""
-    from podroutes.persist.scratch import scratch  # noqa: PLC0415, only for what writes
+    from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes
 
     with scratch() as directory:
         unit = directory / "podroutes.service"

@@ -4,28 +4,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from podroutes.core.claims import Claims
-from podroutes.core.configured import left_behind
-from podroutes.core.guard import Deleted, Run, Verdict
-from podroutes.core.identity import named_node
-from podroutes.core.ownership import ours
-from podroutes.core.settle import Context
-from podroutes.core.vanishing import Leaving
 from podroutes.errors import PersistError, PushError
+from podroutes.host.dependencies import read_dependencies
+from podroutes.host.files import Root
+from podroutes.host.scratch import scratch
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
-from podroutes.model.lasting import File, FileChange
+from podroutes.model.persisted import File, FileChange
 from podroutes.model.plan import Change, Plan
-from podroutes.model.saved import SavedRoute, sorted_by_age
-from podroutes.persist import carry, deletions, saved
+from podroutes.model.saved_route import SavedRoute, sorted_by_age
+from podroutes.persist import apply_files, deletions, saved_routes
 from podroutes.persist.configured import configured_routes
-from podroutes.persist.ledger import find
-from podroutes.persist.root import Root
-from podroutes.persist.scratch import scratch
-from podroutes.persist.whole import Wish, plan_whole
-from podroutes.probe.dependencies import read_dependencies
-from podroutes.push.answers import Remote, Seen, fib
+from podroutes.persist.machine_plan import Wish, plan_whole
+from podroutes.persist.owned import find
+from podroutes.plan.claims import Claims
+from podroutes.plan.configured import left_behind
+from podroutes.plan.guard import Deleted, Run, Verdict
+from podroutes.plan.identity import named_node
+from podroutes.plan.ownership import ours
+from podroutes.plan.settle import Context
+from podroutes.plan.vanishing import Leaving
+from podroutes.push.responses import Remote, Seen, fib
 
 _ADVICE = "correct {source}, or let them go: podroutes push apply --allow-mass-delete={count}"
 _AGENTLESS = "systemd starts podroutes at boot, which push does not install; name a network manager, or --persist none"
@@ -68,7 +68,7 @@ def plan(job: Job, node: Node, seen: Seen) -> Made:
             made = Made(_removal(node, seen, snapshot, root))
         else:
             made = _whole(job, node, snapshot, root, _context(job, node, root, seen.session))
-        carry.check(root, made.plan.files or ())
+        apply_files.check(root, made.plan.files or ())
     return made
 
 
@@ -76,7 +76,7 @@ def _context(job: Job, node: Node, root: Root, session: str) -> Context:
     """Return what the machine had before, and whom it must go on to reach; SESSION is its SSH_CONNECTION, "" where sudo took it."""
     routes: tuple[SavedRoute, ...] = ()
     with suppress(PersistError):  # as above
-        routes = saved.load(root.path(deletions.DIRECTORY), node.name)
+        routes = saved_routes.load(root.path(deletions.DIRECTORY), node.name)
     dependencies = read_dependencies(root=Path(root.directory), environ={"SSH_CONNECTION": session or " "})
     return Context(lambda: sorted_by_age(routes, job.at), dependencies)
 

@@ -5,11 +5,11 @@ sections: a line that begins with ``@``, behind an empty one, names the section 
 conversation.
 """
 
-from podroutes.persist import BACKENDS, backend, deletions, saved
+from podroutes.host.dependencies import FILES as DEPENDENCY_FILES
+from podroutes.host.local_tables import SYSCTLS
+from podroutes.persist import BACKENDS, backend, deletions, saved_routes
 from podroutes.persist.configured import SCRIPTS
-from podroutes.persist.ledger import PLACES
-from podroutes.probe.dependencies import FILES as DEPENDENCY_FILES
-from podroutes.probe.here import SYSCTLS
+from podroutes.persist.owned import PLACES
 
 _HEAD = r"""
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" LC_ALL=C
@@ -21,7 +21,7 @@ _KEPT = [place for name, places in BACKENDS.items() if name != "systemd" for pla
 _OURS = [*_KEPT, *PLACES[""], f"{deletions.DIRECTORY}/{deletions.NAME}"]
 _NEEDED = [
     *(f"/{name}" for name in DEPENDENCY_FILES),
-    f"{deletions.DIRECTORY}/{saved.NAME}",
+    f"{deletions.DIRECTORY}/{saved_routes.NAME}",
 ]  # what a plan must not take away
 _ADMINISTRATORS = [*dict.fromkeys(place for name in BACKENDS for place in backend(name).READS), *SCRIPTS]
 _SECRET = [place for name in BACKENDS for place in backend(name).SECRETS]

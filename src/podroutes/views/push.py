@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podroutes.model.plan import Plan
-from podroutes.model.pushing import Pushed
+from podroutes.model.push import Pushed
 from podroutes.model.text import escaped, listing, printable
-from podroutes.views import data
+from podroutes.views import json_values
 from podroutes.views.style import Style
 
 _COLOURS = {"applied": "green", "rolled-back": "yellow", "returning": "red", "unknown": "red"}
@@ -100,7 +100,7 @@ def document(all_pushed: Sequence[Pushed]) -> dict[str, Any]:
 
 def _node(pushed: Pushed) -> dict[str, Any]:
     plan = pushed.plan or Plan(pushed.node, (), 0, ())
-    shown = data.plan(plan, pushed.outcome if pushed.begun else None)
+    shown = json_values.plan(plan, pushed.outcome if pushed.begun else None)
     if pushed.begun and pushed.state != "applied":
         for each in (*shown["changes"], *shown.get("files", ())):
             each["applied"] = False

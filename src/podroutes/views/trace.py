@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from podroutes.model.address import BITS, network
+from podroutes.model.forwarding_path import End, Hop
 from podroutes.model.host import DEFAULT, LOCAL, Rule
-from podroutes.model.journey import End, Hop
 from podroutes.model.proof import CAUSES, Block, Finding, Trace
 from podroutes.model.route import MAIN
 from podroutes.model.text import escaped

@@ -9,23 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from podroutes.agent.log import Log, standard_error
-from podroutes.agent.machine import Machine, Settings
+from podroutes.agent.reconciler import Machine, Settings
 from podroutes.agent.service import Wishes, keep_routes
+from podroutes.agent.snapshot import View
 from podroutes.agent.source import FileSource, Publish, Report, Source
-from podroutes.agent.view import View
-from podroutes.cli import options, session
+from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.cli.privilege import require_net_admin
-from podroutes.core.hold import MassDeleteGuard
-from podroutes.core.rivalry import Rivalry
 from podroutes.errors import AgentError, InventoryError, PersistError, require_linux
+from podroutes.host.dependencies import read_dependencies
+from podroutes.host.files import Root
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.listening import parse_listen
-from podroutes.model.saved import SavedRoute
-from podroutes.persist import saved
-from podroutes.persist.root import Root
-from podroutes.probe.dependencies import read_dependencies
+from podroutes.model.saved_route import SavedRoute
+from podroutes.persist import saved_routes
+from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.held_deletions import MassDeleteGuard
 
 _DESCRIPTION = """\
 Keep this machine's routes as the cluster wants them, until SIGTERM: when nodes join, leave or change their address, when
@@ -93,7 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
     gc.enable()  # unlike every other command this one lives long
     if arguments.resync <= 0:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
-    session.check_source(arguments)
+    common.check_source(arguments)
     require_net_admin()
     if arguments.listen != "none":
         parse_listen(arguments.listen, ", or none")  # before anything is opened
@@ -110,18 +110,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace, log: Log) -> Settings:
     def command(node: str) -> tuple[str, ...]:
-        return session.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=node)
+        return common.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=node)
 
     def stood(node: str) -> tuple[SavedRoute, ...]:
         try:
-            return saved.load(Path(arguments.state_dir), node)
+            return saved_routes.load(Path(arguments.state_dir), node)
         except PersistError as error:
             log("warning", "state not used", error=str(error))
             return ()
 
     server = ""
     if arguments.kubernetes:
-        from podroutes.inventory.kubernetes import connect  # noqa: PLC0415, loads HTTP and TLS
+        from podroutes.kubernetes import connect  # noqa: PLC0415, loads HTTP and TLS
 
         access = connect(arguments.kubeconfig, arguments.context)
         server = access.proxy or access.server
@@ -139,9 +139,9 @@ def _wishes(arguments: argparse.Namespace, log: Log) -> Wishes:
         if arguments.inventory == "-":
             raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
         return wishes
-    from podroutes.agent.kubernetes import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
-    from podroutes.agent.telling import Teller, Telling  # noqa: PLC0415
-    from podroutes.inventory.kubernetes import connect  # noqa: PLC0415
+    from podroutes.agent.event_recorder import Teller, Telling  # noqa: PLC0415
+    from podroutes.agent.kubernetes_source import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
+    from podroutes.kubernetes import connect  # noqa: PLC0415
 
     access = connect(arguments.kubeconfig, arguments.context)
     wishes = wishes._replace(
@@ -161,7 +161,7 @@ def _within_limits(publish: Publish, arguments: argparse.Namespace) -> Publish:
 
     def limited(view: View) -> None:
         inventory = view.inventory
-        cluster = session.limited(inventory.cluster, arguments)
+        cluster = common.limited(inventory.cluster, arguments)
         publish(view._replace(inventory=inventory._replace(cluster=cluster)))
 
     return limited

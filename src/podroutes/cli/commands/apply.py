@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from podroutes.cli import options, session
+from podroutes.cli import common, options
+from podroutes.cli.apply import carry_out, say_later
 from podroutes.cli.commands import plan
-from podroutes.cli.execution import carry_out, say_later
-from podroutes.cli.guarding import Guarding
+from podroutes.cli.mass_delete import Guarding
 from podroutes.cli.parser import Parser
 from podroutes.errors import PersistError
 from podroutes.model.plan import Plan
@@ -47,13 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
         print("podroutes: apply --dry-run is called `podroutes plan` here", file=sys.stderr)
         arguments.all = arguments.verbose = arguments.quiet = False
         return plan.run(arguments)
-    source = session.read_source(arguments)
+    source = common.read_source(arguments)
     guarding = Guarding(arguments, source)
-    with session.kernel("apply", _INSTEAD) as kernel:
+    with common.kernel("apply", _INSTEAD) as kernel:
         fib = kernel.snapshot()
-        whole = session.plan_whole(arguments, source, fib, guarding.hold)
+        whole = common.plan_whole(arguments, source, fib, guarding.hold)
         if guarding.agreed(whole.planned.plan):
-            whole = session.plan_whole(arguments, source, fib, guarding.hold)
+            whole = common.plan_whole(arguments, source, fib, guarding.hold)
         if arguments.activate and not whole.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
         if whole.why:  # what was chosen once is chosen
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         planned = [whole.planned]  # the last one counts
 
         def again() -> Plan:
-            planned.append(session.plan_whole(arguments, source, kernel.snapshot(), guarding.hold).planned)
+            planned.append(common.plan_whole(arguments, source, kernel.snapshot(), guarding.hold).planned)
             return planned[-1].plan
 
         done = carry_out(whole.planned.plan, kernel, arguments.output, again)
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         if source.memory:
             source.memory.remember(planned[-1], done, source.cluster)
         if arguments.output == "text":
-            session.say_offered(whole)
+            common.say_offered(whole)
         if arguments.activate and done.complete:
             from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
 

@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Callable, Iterable
 
-from podroutes.cli import session
+from podroutes.cli import common
 from podroutes.cli.parser import Parser, build_parser
 from podroutes.errors import PodroutesError
 
@@ -35,7 +35,7 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the script of a shell, or the names that one asks for."""
     if arguments.list:
-        session.say(name for name in _LISTS[arguments.list](arguments) if _PLAIN.fullmatch(name))
+        common.say(name for name in _LISTS[arguments.list](arguments) if _PLAIN.fullmatch(name))
         return 0
     if not arguments.shell:
         raise PodroutesError(f"completion: name a shell, {', '.join(_SHELLS[:-1])} or {_SHELLS[-1]}")

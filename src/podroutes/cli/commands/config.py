@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from podroutes.cli import options, session
+from podroutes.cli import common, options
 from podroutes.cli.parser import Parser, arguments, build_parser, subcommands, variable_of
 from podroutes.model.text import escaped
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = dict(_variables(build_parser(arguments.prog)))
     found = [_entry(name, value, known) for name, value in sorted(os.environ.items()) if _concerns_us(name)]
     if arguments.output != "text":
-        session.say_document({"environment": found}, arguments.output)
+        common.say_document({"environment": found}, arguments.output)
         return 0
     for each in found:
         print(f"{each['name']}={escaped(each['value'])}  {each['option'] or _unread(each['name'], known)}")

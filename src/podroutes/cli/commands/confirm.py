@@ -2,7 +2,7 @@
 
 import argparse
 
-from podroutes.cli import options, session
+from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.errors import require_linux
 from podroutes.model.text import escaped, listing
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     done = control.confirm(arguments.digest)
     if arguments.output != "text":
-        session.say_document(done, arguments.output)
+        common.say_document(done, arguments.output)
     else:
         whose = escaped(listing(list(map(str, done["nodes"]))))
         routes = f"{done['routes']} route{'s' * (done['routes'] != 1)}"

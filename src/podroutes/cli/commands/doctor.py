@@ -4,15 +4,15 @@ import argparse
 import os
 import sys
 
-from podroutes.cli import options, session
-from podroutes.cli.examination import examined
+from podroutes.cli import common, options
+from podroutes.cli.doctor import examined
 from podroutes.cli.parser import Parser
-from podroutes.core.health import examine, repairs
+from podroutes.doctor import examine, repairs
 from podroutes.errors import require_linux
+from podroutes.host.readable_files import Files
+from podroutes.host.sysctl_repair import carry_out
 from podroutes.model.finding import Repaired
-from podroutes.probe.files import Files
-from podroutes.probe.repair import carry_out
-from podroutes.views import health
+from podroutes.views import doctor as doctor_view
 
 _DESCRIPTION = """\
 Examine this machine for everything that would stop pod traffic although the routes are right: forwarding, reverse path
@@ -35,7 +35,7 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Examine this machine; 0 healthy, 2 something would stop pod traffic."""
     require_linux("`podroutes doctor`", "run it on the node; `podroutes push verify` reads the nodes' tables over SSH")
-    cluster = session.read_source(arguments).cluster if session.names_source(arguments) else None
+    cluster = common.read_source(arguments).cluster if common.names_source(arguments) else None
     patient = examined(cluster, arguments.node)
     findings = examine(patient)
     done = None
@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
             findings = examine(patient)
     name = patient.own.name if patient.own else None
     if arguments.output != "text":
-        session.say_document(health.document(findings, patient.facts.unexamined, name, done), arguments.output)
+        common.say_document(doctor_view.document(findings, patient.facts.unexamined, name, done), arguments.output)
     else:
-        style = session.style(sys.stdout)
-        session.say(health.repaired(done or (), style))
-        session.say(health.text(findings, style))
-        session.say(health.verdict(findings, patient.facts.unexamined, name or os.uname().nodename, style))
-    return 2 if health.grave(findings) else 0
+        style = common.style(sys.stdout)
+        common.say(doctor_view.repaired(done or (), style))
+        common.say(doctor_view.text(findings, style))
+        common.say(doctor_view.verdict(findings, patient.facts.unexamined, name or os.uname().nodename, style))
+    return 2 if doctor_view.grave(findings) else 0

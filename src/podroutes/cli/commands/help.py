@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from podroutes.cli import session
+from podroutes.cli import common
 from podroutes.cli.parser import Parser, build_parser, subcommands
 from podroutes.errors import PodroutesError
 from podroutes.model.text import printable
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if command:
         command.print_help()
     elif explained:
-        session.say(explained)
+        common.say(explained)
     else:
         raise PodroutesError(_unknown(arguments.prog, topic))
     return 0

@@ -4,14 +4,15 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from podroutes.cli import options, session
-from podroutes.cli.guarding import Guarding
+from podroutes.cli import common, options
+from podroutes.cli.mass_delete import Guarding
 from podroutes.cli.parser import Parser
-from podroutes.core.planning import plan_away
-from podroutes.core.survey import survey
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
-from podroutes.views import data, documents, report
+from podroutes.plan.planning import plan_away
+from podroutes.plan.route_states import survey
+from podroutes.views import documents, json_values
+from podroutes.views import plan as plan_view
 
 _DESCRIPTION = """\
 Compare the inventory with the routes of this machine and show the difference. Changes nothing, needs no privileges.
@@ -38,24 +39,24 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node, or of all; 0 in sync, 2 changes pending or routes kept, 1 problems that no change solves."""
-    source = session.read_source(arguments)
+    source = common.read_source(arguments)
     if arguments.all:
         plans = (plan_away(source.claims, node, arguments.interface).plan for node in source.cluster.nodes)
         return _all(plans, arguments.output)
-    with session.kernel("plan", _INSTEAD) as kernel:
+    with common.kernel("plan", _INSTEAD) as kernel:
         fib = kernel.snapshot()
-    whole = session.plan_whole(arguments, source, fib, Guarding(arguments, source).hold)
+    whole = common.plan_whole(arguments, source, fib, Guarding(arguments, source).hold)
     plan = whole.planned.plan
     if arguments.output != "text":
-        session.say_document(data.plan(plan), arguments.output)
+        common.say_document(json_values.plan(plan), arguments.output)
     else:
         if arguments.verbose:
             entries = survey(whole.planned, fib, whole.ledger, ())
-            session.say(report.survey([each for each in entries if each.state == "ok"], session.style(sys.stdout)))
+            common.say(plan_view.survey([each for each in entries if each.state == "ok"], common.style(sys.stdout)))
         if not arguments.quiet:
-            session.say_plan(plan)
-        session.say_problems(plan.problems)
-        session.say_offered(whole)
+            common.say_plan(plan)
+        common.say_problems(plan.problems)
+        common.say_offered(whole)
     return status(plan)
 
 
@@ -71,28 +72,28 @@ def _all(plans: Iterator[Plan], output: str) -> int:
 
 
 def _text(plans: Iterator[Plan]) -> Iterator[Plan]:
-    style = session.style(sys.stdout)
+    style = common.style(sys.stdout)
     last = None
     for plan in plans:
         print(style("bold", escaped(plan.node)))
-        session.say_plan(plan)
+        common.say_plan(plan)
         print()
         yield plan
         last = plan
     if last:  # the inventory's problems are the same on every node
-        session.say_problems(last.problems)
+        common.say_problems(last.problems)
 
 
 def _documents(plans: Iterator[Plan], output: str) -> Iterator[Plan]:
     if output == "yaml":
         print("nodes:")
         for plan in plans:
-            print(documents.text([data.plan(plan)], output))
+            print(documents.text([json_values.plan(plan)], output))
             yield plan
         return
     separator = '{"nodes": [\n'
     for plan in plans:
-        print(separator + documents.text(data.plan(plan), output), end="")
+        print(separator + documents.text(json_values.plan(plan), output), end="")
         separator = ",\n"
         yield plan
     print("\n]}")

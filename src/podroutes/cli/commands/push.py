@@ -122,6 +122,6 @@ def _between(least: int, most: int) -> Callable[[str], int]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line says."""
-    from podroutes.cli import pushing  # noqa: PLC0415, asyncio and SSH are for those who asked
+    from podroutes.cli import push  # noqa: PLC0415, asyncio and SSH are for those who asked
 
-    return pushing.run(arguments)
+    return push.run(arguments)

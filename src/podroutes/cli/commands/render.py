@@ -6,18 +6,18 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from podroutes.cli import options, session
+from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
-from podroutes.core.claims import Claims
-from podroutes.core.identity import this_node
-from podroutes.core.onlink import OnLink
-from podroutes.core.planning import plan_away, plan_empty
 from podroutes.errors import PodroutesError
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
-from podroutes.model.lasting import File
+from podroutes.model.persisted import File
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped, printable
+from podroutes.plan.claims import Claims
+from podroutes.plan.identity import this_node
+from podroutes.plan.onlink import OnLink
+from podroutes.plan.planning import plan_away, plan_empty
 from podroutes.views import iproute
 
 _DESCRIPTION = """\
@@ -44,7 +44,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the configuration of one node, or write that of all; 0 complete, 1 something had to be left out."""
-    source = session.read_source(arguments)
+    source = common.read_source(arguments)
     if arguments.directory and not arguments.all:
         raise PodroutesError("--directory goes with --all; for one node redirect the output")
     here = _Here.find(source.cluster)
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             _write(Path(arguments.directory), node.name, files)
         else:
             _print(files, node.name if arguments.all else "")
-    session.say_problems(list(problems))
+    common.say_problems(list(problems))
     return 1 if any(problem.severity == "error" for problem in problems) else 0
 
 
@@ -88,17 +88,17 @@ class _Here(NamedTuple):
 
 
 def _chosen(arguments: argparse.Namespace, cluster: Cluster, here: _Here) -> Node:
-    return here.node if here.node and not arguments.node else session.own_node(arguments, cluster)
+    return here.node if here.node and not arguments.node else common.own_node(arguments, cluster)
 
 
 def _files(plan: Plan, arguments: argparse.Namespace, *, away: bool) -> tuple[File, ...]:
     if arguments.format == "ip":
         return (File("", iproute.script(plan)),)
-    from podroutes.persist.away import files_away  # noqa: PLC0415, commands for a shell do without
+    from podroutes.persist.remote import files_away  # noqa: PLC0415, commands for a shell do without
 
     if away:
-        return files_away(arguments.format, plan, session.command_elsewhere(arguments, plan.node))
-    command = session.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=plan.node)
+        return files_away(arguments.format, plan, common.command_elsewhere(arguments, plan.node))
+    command = common.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=plan.node)
     return files_away(arguments.format, plan, command)
 
 
@@ -112,7 +112,7 @@ def _print(files: tuple[File, ...], node: str) -> None:
 
 def _write(directory: Path, name: str, files: tuple[File, ...]) -> None:
     """Write commands to DIRECTORY/NAME.sh, and files to where they would be below DIRECTORY/NAME."""
-    from podroutes.persist.files import write_whole  # noqa: PLC0415, printing does without
+    from podroutes.host.atomic_write import write_whole  # noqa: PLC0415, printing does without
 
     if not name.isprintable() or "/" in name or name in {".", ".."}:
         raise PodroutesError(f"node name {printable(name)} cannot be a file name; render it alone with --node")

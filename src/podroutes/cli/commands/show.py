@@ -5,13 +5,14 @@ import sys
 from contextlib import suppress
 from select import select
 
-from podroutes.cli import options, session
+from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
-from podroutes.core.guard import no_guard
-from podroutes.core.survey import survey
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
-from podroutes.views import data, report
+from podroutes.plan.guard import no_guard
+from podroutes.plan.route_states import survey
+from podroutes.views import json_values
+from podroutes.views import plan as plan_view
 
 _DESCRIPTION = """\
 List the routes of ours that the kernel has and the wanted ones it has not, one a line in the style of `ip route`.
@@ -38,14 +39,14 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List routes with their states; 0 all ok, 2 any is not."""
-    source = session.read_source(arguments)
-    with session.kernel("show", _INSTEAD) as kernel:
+    source = common.read_source(arguments)
+    with common.kernel("show", _INSTEAD) as kernel:
         if arguments.watch:
             return _watch(arguments, source, kernel)
         return _show(arguments, source, kernel.snapshot(), set())
 
 
-def _watch(arguments: argparse.Namespace, source: session.Source, kernel: Kernel) -> int:
+def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel) -> int:
     """Show what is there, and from then on each line that changes; return the last status at Ctrl-C."""
     from podroutes.kernel.watch import KernelWatch  # noqa: PLC0415, only where it was asked for
 
@@ -60,23 +61,23 @@ def _watch(arguments: argparse.Namespace, source: session.Source, kernel: Kernel
     return status
 
 
-def _show(arguments: argparse.Namespace, source: session.Source, fib: Fib, shown: set[str]) -> int:
+def _show(arguments: argparse.Namespace, source: common.Source, fib: Fib, shown: set[str]) -> int:
     """Print the survey of FIB without the lines and problems that were SHOWN before, which are replaced by those of now."""
-    from podroutes.persist.whole import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.persist.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
-    planned, ledger, *_ = session.plan_whole(arguments, source, fib, no_guard)
-    entries = survey(planned, fib, ledger, configured_overlap(session.root(), planned).same)
+    planned, ledger, *_ = common.plan_whole(arguments, source, fib, no_guard)
+    entries = survey(planned, fib, ledger, configured_overlap(common.root(), planned).same)
     if any(
         each.code == "not-persistent" for each in planned.plan.problems
     ):  # the file is there, and is not to be relied on
         entries = [entry._replace(lasts=False) for entry in entries]
     if arguments.output != "text":
-        session.say_document(data.survey(planned.plan.node, entries, planned.plan.problems), arguments.output)
+        common.say_document(json_values.survey(planned.plan.node, entries, planned.plan.problems), arguments.output)
     else:
-        lines = list(report.survey(entries, session.style(sys.stdout)))
+        lines = list(plan_view.survey(entries, common.style(sys.stdout)))
         problems = planned.plan.problems
-        session.say(line for line in lines if line not in shown)
-        session.say_problems([each for each in problems if each.message not in shown])
+        common.say(line for line in lines if line not in shown)
+        common.say_problems([each for each in problems if each.message not in shown])
         shown.clear()
         shown.update(lines, (each.message for each in problems))
         if not entries:

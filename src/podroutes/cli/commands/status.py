@@ -7,12 +7,12 @@ import time
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from podroutes.cli import options, session
+from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.errors import AgentError
 from podroutes.model.listening import parse_listen
 from podroutes.model.text import escaped
-from podroutes.views import agent as views
+from podroutes.views import status as views
 
 _DESCRIPTION = """\
 Ask the agent of this machine how it is doing: its source, its routes, what it holds back and what it cannot do.
@@ -34,16 +34,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what the agent says; 0 all is well, 2 not all."""
     shown = _ask(arguments.listen)
     try:
-        lines = list(views.text(shown, time.time(), session.style(sys.stdout)))
+        lines = list(views.text(shown, time.time(), common.style(sys.stdout)))
         well = shown["ready"] and not views.troubles(shown, time.time())
     except (LookupError, TypeError, ValueError, AttributeError):
         raise AgentError(
             f"the agent on {escaped(arguments.listen)} is of another version, and its answer is not understood: ask it with its own"
         ) from None
     if arguments.output != "text":
-        session.say_document(shown, arguments.output)
+        common.say_document(shown, arguments.output)
     else:
-        session.say(lines)
+        common.say(lines)
     return 0 if well else 2
 
 

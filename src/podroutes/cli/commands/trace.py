@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from podroutes.cli import evidence, options, session
+from podroutes.cli import collection, common, options
 from podroutes.cli.parser import Parser
-from podroutes.core.trace import trace
+from podroutes.verify.trace import trace
 from podroutes.views import trace as views
 
 _DESCRIPTION = """\
@@ -31,10 +31,10 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow one packet; 0 delivered, 2 not."""
-    found = evidence.gather(arguments)
+    found = collection.gather(arguments)
     followed = trace(found.network, found.source.claims, arguments.src, arguments.dst)
     if arguments.output != "text":
-        session.say_document(views.document(followed), arguments.output)
+        common.say_document(views.document(followed), arguments.output)
     else:
-        session.say(views.text(followed, session.style(sys.stdout)))
+        common.say(views.text(followed, common.style(sys.stdout)))
     return 0 if followed.delivered else 2

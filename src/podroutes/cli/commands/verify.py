@@ -4,10 +4,10 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from podroutes.cli import evidence, options, session
+from podroutes.cli import collection, common, options
 from podroutes.cli.parser import Parser
-from podroutes.core.proof import prove
 from podroutes.errors import PodroutesError
+from podroutes.verify.proof import prove
 from podroutes.views import proof as views
 
 if TYPE_CHECKING:
@@ -40,46 +40,46 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.probe and arguments.tables:
         raise PodroutesError("--probe sends packets from this machine, --tables speaks of others: leave one out")
     path = destination(arguments.html) if arguments.html else None
-    return conclude(arguments, evidence.gather(arguments), path)
+    return conclude(arguments, collection.gather(arguments), path)
 
 
-def conclude(arguments: argparse.Namespace, found: evidence.Evidence, path: "Path | None") -> int:
+def conclude(arguments: argparse.Namespace, found: collection.Evidence, path: "Path | None") -> int:
     """Prove what can be proven of what was FOUND, say it, and write it to the page at PATH; 0 proven, 2 not."""
     problems = found.source.claims.problems
     proof = prove(found.network, found.source.claims)
     good = proof.proven and not any(problem.severity == "error" for problem in problems)
     document = views.document(proof, problems) if arguments.output != "text" else {}
     if arguments.output == "text":
-        session.say(views.text(proof, session.style(sys.stdout)))
+        common.say(views.text(proof, common.style(sys.stdout)))
     probed = None
     if arguments.probe:
-        from podroutes.cli import probing  # noqa: PLC0415, sockets are for those who asked
+        from podroutes.cli import probe  # noqa: PLC0415, sockets are for those who asked
 
         sys.stdout.flush()
-        results = probing.probe_all(found, arguments)
-        probed = results, probing.disagreements(proof, found, results)
+        results = probe.probe_all(found, arguments)
+        probed = results, probe.disagreements(proof, found, results)
         good = good and all(result.answered for result in results)
     if path:
-        from podroutes.cli import page  # noqa: PLC0415, only where a page is wanted
+        from podroutes.cli import html  # noqa: PLC0415, only where a page is wanted
 
-        page.save(path, found, proof, probed)
+        html.save(path, found, proof, probed)
     if probed:
-        from podroutes.cli import examination  # noqa: PLC0415
-        from podroutes.views import probing as probe_views  # noqa: PLC0415
+        from podroutes.cli import doctor as examination  # noqa: PLC0415
+        from podroutes.views import probe as probe_views  # noqa: PLC0415
 
         examined = examination.explain(found, probed[1])  # last: it goes from machine to machine
         document["probe"] = probe_views.document(*probed, examined)
         if arguments.output == "text":
-            session.say(probe_views.text(*probed, examined, session.style(sys.stdout)))
+            common.say(probe_views.text(*probed, examined, common.style(sys.stdout)))
     if arguments.output != "text":
-        session.say_document(document, arguments.output)
+        common.say_document(document, arguments.output)
     else:
-        session.say_problems(problems)
+        common.say_problems(problems)
     return 0 if good else 2
 
 
 def destination(text: str) -> "Path":
     """Return the file of --html; PodroutesError where it cannot be written."""
-    from podroutes.cli import page  # noqa: PLC0415, only where a page is wanted
+    from podroutes.cli import html  # noqa: PLC0415, only where a page is wanted
 
-    return page.destination(text)
+    return html.destination(text)

@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 
 from podroutes import __version__
-from podroutes.cli import options, session
+from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 
 _DESCRIPTION = """\
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     system = os.uname()
     versions = {name: _version(name) for name in _PACKAGES}
     if arguments.output != "text":
-        session.say_document(
+        common.say_document(
             {
                 "version": __version__,
                 "python": platform.python_version(),

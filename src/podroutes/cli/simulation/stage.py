@@ -11,20 +11,16 @@ from typing import Any
 
 from podroutes import cli
 from podroutes.agent.log import Level, text_line
-from podroutes.agent.machine import Machine as Agent
-from podroutes.agent.machine import Settings
-from podroutes.agent.record import Record
-from podroutes.agent.view import View
-from podroutes.cli import session
+from podroutes.agent.reconciler import Machine as Agent
+from podroutes.agent.reconciler import Settings
+from podroutes.agent.snapshot import View
+from podroutes.agent.status_recorder import Record
+from podroutes.cli import common
+from podroutes.cli.collection import Evidence
 from podroutes.cli.commands import verify
-from podroutes.cli.evidence import Evidence
 from podroutes.cli.simulation.machines import Machine
-from podroutes.core.claims import examine
-from podroutes.core.hold import MassDeleteGuard
-from podroutes.core.network import Network
-from podroutes.core.rivalry import Rivalry
-from podroutes.core.trace import trace
 from podroutes.errors import LabError
+from podroutes.host.files import Root
 from podroutes.inventory import load
 from podroutes.kernel.watch import Heard
 from podroutes.lab import matrix
@@ -33,7 +29,11 @@ from podroutes.lab.story import TABLE, Stage
 from podroutes.lab.topology import pod_address
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
-from podroutes.persist.root import Root
+from podroutes.plan.claims import examine
+from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.held_deletions import MassDeleteGuard
+from podroutes.verify.network import Network
+from podroutes.verify.trace import trace
 from podroutes.views.style import Style
 
 LABEL = "[simulated]"
@@ -75,22 +75,22 @@ class SimulatedStage(Stage):
             lines = [line for line in self._machines[on].ip(("route",)) if "cni0" not in line]
         else:
             lines = self._machines[on].ip(words[1:])
-        session.say(lines)
+        common.say(lines)
         return 0
 
     def _podroutes(self, words: tuple[str, ...], machine: Machine) -> int:
         """Run a command of podroutes on MACHINE, away from this one: its kernel, its files, its state and this environment."""
         own = self.directory / machine.name
         own.mkdir(exist_ok=True)
-        token = session.MACHINE.set(session.Machine(machine.kernel, str(own)))
+        token = common.MACHINE.set(common.Machine(machine.kernel, str(own)))
         try:
             with _no_options(PODROUTES_STATE_DIR=str(own / "state")):
                 return cli.main([*words, "--node", machine.name])
         finally:
-            session.MACHINE.reset(token)
+            common.MACHINE.reset(token)
 
     def _evidence(self) -> Evidence:
-        source = session.Source(self._cluster, examine(self._cluster))
+        source = common.Source(self._cluster, examine(self._cluster))
         hosts = [machine.host() for machine in self._machines.values()]
         return Evidence(source, Network(hosts, self._cluster), None, "simulated")
 
@@ -115,7 +115,7 @@ class SimulatedStage(Stage):
         }
         podless = frozenset(node.name for node in self._cluster.nodes if not node.pod_cidrs)
         pinged = Pinged(tuple(node.name for node in self._cluster.nodes), podless, pairs)
-        session.say(matrix.text(pinged, Style(enabled=False), what="simulated packets"))
+        common.say(matrix.text(pinged, Style(enabled=False), what="simulated packets"))
         return 1 if pinged.failures else 0
 
     @contextmanager

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from podroutes.model.cluster import Cluster
 from podroutes.model.host import Host
-from podroutes.model.probing import Disagreement, Probed
+from podroutes.model.probe import Disagreement, Probed
 from podroutes.model.problem import Problem
 from podroutes.model.proof import Proof, Target
 

@@ -1,0 +1,56 @@
+"""The source that is a cluster: a watch of its Nodes, told in the agent's words."""
+
+import time
+
+from podroutes.agent.snapshot import View
+from podroutes.agent.source import Publish, Report
+from podroutes.inventory import Inventory
+from podroutes.kubernetes.access import Access
+from podroutes.kubernetes.watch import NodeWatch, WatchState
+from podroutes.model.status import SourceStatus
+
+
+class KubernetesSource:
+    """The Nodes of the cluster behind ACCESS."""
+
+    def __init__(self, access: Access, publish: Publish, report: Report) -> None:
+        self._publish = publish
+        self._report = report
+        self._listed, self._history = 0.0, 0
+        self._watch = NodeWatch(access, self._inventory, self._state)
+
+    def run(self) -> None:
+        """Watch until ``stop``."""
+        self._watch.run()
+
+    def again(self) -> None:
+        """Have all Nodes listed once more."""
+        self._watch.again()
+
+    def stop(self) -> None:
+        """End ``run``."""
+        self._watch.stop()
+
+    def stuck(self) -> str:
+        """Return "": every request has an end, and says so itself."""
+        return ""
+
+    def _inventory(self, found: Inventory) -> None:
+        self._publish(View(found, time.monotonic(), self._listed, history=self._history))
+
+    def _state(self, state: WatchState) -> None:
+        self._listed, self._history = state.last_list, state.history
+        since = time.time() - time.monotonic()  # what turns the one clock into the other
+        self._report(
+            SourceStatus(
+                state.server,
+                state.connected,
+                state.synced,
+                state.error,
+                state.nodes,
+                heard=state.last_event and since + state.last_event,
+                listed=state.last_list and since + state.last_list,
+                bytes=state.bytes,
+                **state.counts._asdict(),
+            )
+        )

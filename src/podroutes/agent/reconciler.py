@@ -1,0 +1,252 @@
+"""One machine's way from a view of the cluster to its routes: whole passes, and what can be done at once between them."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from podroutes.agent.snapshot import View
+from podroutes.errors import IdentityError, PersistError
+from podroutes.host.files import Root
+from podroutes.kernel import Kernel
+from podroutes.kernel.watch import Heard
+from podroutes.model.address import Address, Prefix
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.dependencies import Dependencies
+from podroutes.model.fib import Fib
+from podroutes.model.persisted import Ledger
+from podroutes.model.plan import Change, Plan, TakenOver
+from podroutes.model.problem import Problem
+from podroutes.model.route import PROTOCOL, Route
+from podroutes.model.saved_route import SavedRoute, sorted_by_age
+from podroutes.persist import apply_files
+from podroutes.persist.machine_plan import Whole, Wish, guarded, plan_whole
+from podroutes.plan.claims import Claims, examine
+from podroutes.plan.desired import Desired
+from podroutes.plan.fast_path import Known, Prompt
+from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.guard import Deleted, Verdict, no_guard
+from podroutes.plan.held_deletions import MassDeleteGuard
+from podroutes.plan.identity import named_node, this_node
+from podroutes.plan.onlink import OnLink
+from podroutes.plan.ownership import ours
+from podroutes.plan.planning import plan_here
+from podroutes.plan.refusals import refusals
+from podroutes.plan.remember import remembered
+from podroutes.plan.settle import Context
+from podroutes.plan.vanishing import Leaving
+
+_DAY = 86400.0  # seconds after which what stands is written down again, so that it does not look like something of long ago
+
+
+class Settings(NamedTuple):
+    """What does not change while an agent runs."""
+
+    root: Root  # where files of ours are kept up to date, if there are any
+    hostname: str
+    node: str = ""  # --node
+    command: Callable[[str], Sequence[str]] = lambda _: ()  # what a boot unit of ours runs on the node of that name
+    adopt: bool = False
+    saved: Callable[[str], tuple[SavedRoute, ...]] = lambda _: ()  # what the node of that name had before this start
+    dependencies: Callable[[], Dependencies] = tuple  # what must not be routed away
+    clock: Callable[[], float] = time.time  # seconds since the epoch
+
+
+class Pass(NamedTuple):
+    """What one whole pass found and did. ``plan`` is all that separated machine and cluster when it began."""
+
+    plan: Plan
+    done: tuple[Change, ...] = ()
+    failures: Mapping[str, str] = {}  # why, by destination or file
+    counted: tuple[Deleted, ...] = ()  # deletions that count for the guard
+    postponed: float | None = None  # when the earliest route that is fought over may be put back
+    wanted: int = 0
+    installed: int = 0
+    standing: tuple[SavedRoute, ...] | None = (
+        None  # what is to be remembered of the routes, None where that is as before
+    )
+
+
+class Machine:
+    """The routes of this machine. Not thread-safe; the caller waits, retries and tells the time."""
+
+    def __init__(self, kernel: Kernel, settings: Settings, guard: MassDeleteGuard, rivalry: Rivalry) -> None:
+        self.guard = guard
+        self.rivalry = rivalry
+        self._kernel = kernel
+        self._settings = settings
+        self._prompt: Prompt | None = None  # what the last pass knew
+        self._may_hurry = True
+        self._known: Known | None = None  # the verdict on the nodes of the last pass
+        self.taken_over: tuple[TakenOver, ...] = ()  # routes of others that the last pass displaced
+        self._held: tuple[Route, ...] = ()  # what the last pass held
+        self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
+        self._remembered = 0.0  # when that was written down
+        self.devices: dict[int, str] = {}  # by interface index, as of the last pass
+
+    def reconcile(self, view: View, now: float) -> Pass:
+        """Compare the whole of VIEW with the kernel and write the difference. Raises KernelError."""
+        fib = self._kernel.snapshot()
+        self.devices = {link.ifindex: link.name for link in fib.links}
+        cluster = view.inventory.cluster
+        own, doubts = self._identify(cluster, fib)
+        before = self._known.cluster if self._known else cluster
+        known = self._examine(cluster)
+        wish = self._wish(view, own, before, now)
+        whole, more = self._plan(known.claims, own, fib, wish)
+        plan, wanted = whole.planned
+        plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
+        self._prompt = Prompt(known, own, fib, whole.planned, wish.context.dependencies)
+        self._may_hurry = whole.ledger.protocol == PROTOCOL  # else a file of ours tells which routes are ours
+        there = {route.dst for route in ours(fib, whole.ledger)} if plan.held else set()
+        installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)
+        installed += sum(change.route.dst in there for change in plan.held)
+        changes, postponed = self._admitted(plan, view, now)
+        if view.provisional:
+            plan = plan._replace(files=None)  # what is written down may know better
+        else:
+            self._held = tuple(change.route for change in plan.held)
+            changes += _held_back(plan, fib, there)
+        failures = self._carry_out(changes, plan)
+        done = tuple(change for change in changes if str(change.route.dst) not in failures)
+        grown = sum((change.action == "add") - (change.action == "delete") for change in done)
+        count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
+        counted = tuple(each for each in self.guard.earlier if each.at == now and not view.provisional)
+        standing = None if view.provisional else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
+        return Pass(plan, done, failures, counted, postponed, count, installed + grown, standing)
+
+    def heal(self, heard: Heard, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
+        """Put back at once what others took, where that is as simple as that; return what was put back.
+
+        WHO tells the program behind a netlink port. Everything else that was HEARD is a reason for a whole pass.
+        """
+        for route, port in heard.lost:
+            if port:  # else the kernel itself: an address or a link went
+                self.rivalry.lost(route.dst, who(port), now)
+        if not (self._prompt and self._may_hurry) or heard.surroundings or heard.overflow:
+            return ()
+        candidates = [self._prompt.healed(route) for route, _ in heard.lost if route.dst not in heard.came]
+        return self._add([each for each in candidates if each and self.rivalry.until(each.route.dst) <= now])
+
+    def welcome(self, cluster: Cluster) -> tuple[Change, ...]:
+        """Add at once the routes to nodes that are new in CLUSTER and concern no other; return what was added."""
+        return self._add(list(self._prompt.arrived(cluster))) if self._prompt and self._may_hurry else ()
+
+    def concerns(self, heard: Heard) -> bool:
+        """Whether a whole pass may find something after what was HEARD."""
+        if heard.lost or heard.meddled or heard.surroundings or heard.overflow or self._prompt is None:
+            return True
+        return any(map(self._prompt.wants, heard.touched))
+
+    def _add(self, changes: list[Change]) -> tuple[Change, ...]:
+        if not changes:
+            return ()
+        refused = self._kernel.apply(changes)
+        return tuple(change for position, change in enumerate(changes) if position not in refused)
+
+    def _identify(self, cluster: Cluster, fib: Fib) -> tuple[Node, tuple[Problem, ...]]:
+        """Return the node that this machine is; one that is not in CLUSTER receives routes and claims none."""
+        addresses = [each.address for each in fib.addresses]
+        try:
+            if self._settings.node:
+                return named_node(cluster, self._settings.node, addresses), ()
+            return this_node(cluster, self._settings.hostname, addresses), ()
+        except IdentityError as error:
+            name = self._settings.node or self._settings.hostname
+            known = [node for node in cluster.nodes if _is(node, name, addresses)]
+            if known:  # it is one of several: to guess would route its own pods away
+                raise
+            problem = Problem("warning", "not-a-node", str(error), (name,))
+            return Node(name, tuple(addresses)), (problem,) if self._settings.node else ()
+
+    def _examine(self, cluster: Cluster) -> Known:
+        """Return the verdict on CLUSTER, the one of before where the nodes are the same: the kernel changes more often."""
+        if self._known is None or self._known.cluster != cluster:
+            self._known = Known(cluster, examine(cluster))
+        return self._known
+
+    def _remember(
+        self, plan: Plan, wanted: Desired, done: tuple[Change, ...], cluster: Cluster, *, anew: bool
+    ) -> tuple[SavedRoute, ...] | None:
+        """Take note of the routes that stand now; return them where they are to be written down. ANEW is whether CLUSTER is."""
+        now = self._settings.clock()
+        memory = self._memory or ()
+        if not (anew or done or now - self._remembered > _DAY):
+            return None
+        there = {change.route.dst for change in done}
+        missing = {change.route.dst for change in plan.changes if change.action != "delete"} - there
+        foreign = {each.dst for each in plan.problems if each.dst and each.code == "foreign-route"}
+        self._memory = remembered(wanted, frozenset(missing | foreign), cluster, memory, now)
+        self._remembered = now
+        return self._memory
+
+    def _context(self, own: Node) -> Context:
+        """Return what stood before, and what must not be routed away."""
+        if self._memory is None:
+            self._memory = self._settings.saved(own.name)
+        memory = self._memory
+        return Context(lambda: sorted_by_age(memory, self._settings.clock()), self._settings.dependencies())
+
+    def _wish(self, view: View, own: Node, before: Cluster, now: float) -> Wish:
+        """Return what is wanted of a plan for VIEW; BEFORE are the nodes of the plan before."""
+        command, adopt = self._settings.command, self._settings.adopt
+
+        def judge(found: Leaving) -> Verdict:
+            former: dict[Prefix, str] = {}
+            if found.routes:  # who had what: by what was saved before this start, and by the nodes of the plan before
+                former = {record.dst: record.node for record in self._memory or ()}
+                former |= {dst: node.name for node in before.nodes for dst in node.pod_cidrs}
+            return self.guard.judge(found, view.evidence, former, now)
+
+        hold = no_guard if view.provisional else judge
+        held = () if view.provisional else self._held
+        return Wish(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context(own))
+
+    def _plan(self, claims: Claims, own: Node, fib: Fib, wish: Wish) -> tuple[Whole, tuple[Problem, ...]]:
+        """Return the plan of kernel and files, of the kernel alone where files of ours cannot be read."""
+        try:
+            return plan_whole(claims, own, fib, self._settings.root, wish), ()
+        except PersistError as error:
+            problem = Problem("error", "not-persistent", str(error))
+            planned = plan_here(claims, own, fib, adopt=wish.adopt, context=wish.context)
+            return Whole(guarded(planned, fib, Ledger(), wish), Ledger()), (problem,)
+
+    def _admitted(self, plan: Plan, view: View, now: float) -> tuple[list[Change], float | None]:
+        """Return which changes of PLAN go now, and when the earliest that waits may go."""
+        until = self.rivalry.until
+        waiting = [
+            until(each.route.dst) for each in plan.changes if each.action == "add" and until(each.route.dst) > now
+        ]
+        changes = [each for each in plan.changes if each.action != "add" or until(each.route.dst) <= now]
+        if view.provisional:  # the kernel may know better
+            changes = [each for each in changes if each.action == "add"]
+        return changes, min(waiting, default=None)
+
+    def _carry_out(self, changes: list[Change], plan: Plan) -> dict[str, str]:
+        """Change the kernel, and files of ours with it; return why, by destination or path, for what could not be done."""
+        root, files = self._settings.root, plan.files or ()
+        failures = {}
+        try:
+            if files:
+                apply_files.check(root, files)
+                apply_files.before(root, files)
+        except PersistError as error:  # a route in the kernel is worth more than one that lasts
+            failures, files = {"files": str(error)}, ()
+        refused = refusals(tuple(changes), self._kernel.apply(changes))
+        self.taken_over = self._kernel.taken_over()
+        failures |= {str(changes[position].route.dst): why for position, why in refused.items()}
+        return failures | {files[position].file.path: why for position, why in apply_files.after(root, files).items()}
+
+
+def _held_back(plan: Plan, fib: Fib, there: set[Prefix]) -> list[Change]:
+    """Return what adds the routes again that are held and that a link has taken along, as far as it leads there again."""
+    links = OnLink(fib)
+    lost = [change for change in plan.held if change.route.dst not in there and change.route.via]
+    return [
+        Change("add", change.route, change.node)
+        for change in lost
+        if change.route.via and links.resolve(change.route.via) == (change.route.dev, "")
+    ]
+
+
+def _is(node: Node, name: str, addresses: list[Address]) -> bool:
+    return name in (node.name, *node.hostnames) or not set(addresses).isdisjoint(node.internal_ips)

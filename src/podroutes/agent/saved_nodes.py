@@ -1,0 +1,139 @@
+"""The last good state on disk: the nodes as the source told them last, to make routes of before it can be asked again."""
+
+import hashlib
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from podroutes import inventory
+from podroutes.errors import InventoryError
+from podroutes.host.atomic_write import write_whole
+from podroutes.inventory import Inventory
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.saved_route import SavedRoute
+from podroutes.persist import deletions, saved_routes
+from podroutes.plan.guard import Deleted
+
+NAME = "nodes.yaml"  # JSON behind a comment, which is YAML: any command takes it with -i
+_HEAD = "# The nodes as the podroutes agent knew them last. sha256 of all below: "
+_RETRY = 30.0  # seconds; a disk that is full now may not be so then
+
+
+def save(directory: Path, cluster: Cluster) -> None:
+    """Write CLUSTER to DIRECTORY, whole or not at all. Raises ``OSError``."""
+    body = _text(cluster)
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_whole(directory / NAME, f"{_HEAD}{_digest(body)}\n{body}\n")
+
+
+def load(directory: Path) -> Inventory | None:
+    """Return what was saved in DIRECTORY, None where nothing was; InventoryError where it is damaged or cannot be read."""
+    path = directory / NAME
+    try:
+        head, _, body = path.read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InventoryError(f"{path}: cannot be read: {error}; waiting for the source instead") from None
+    if head != _HEAD + _digest(body.rstrip("\n")):
+        raise InventoryError(f"{path}: is damaged (its checksum does not match); waiting for the source instead")
+    return inventory.load(str(path), io.BytesIO(body.encode()))
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _text(cluster: Cluster) -> str:
+    """Return CLUSTER in the format of our own inventory, a line a node."""
+    limits = {"podCIDRs": cluster.pod_cidrs, "nodeCIDRs": cluster.node_cidrs, "serviceCIDRs": cluster.service_cidrs}
+    head = json.dumps({key: list(map(str, values)) for key, values in limits.items() if values})
+    nodes = ",\n".join(json.dumps(_node(node), ensure_ascii=False) for node in cluster.nodes)
+    return f'{{"cluster": {head}, "nodes": [\n{nodes}\n]}}'
+
+
+def _node(node: Node) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": node.name}
+    fields = {"internalIP": node.internal_ips, "podCIDR": node.pod_cidrs}
+    unread = [field for field in fields if any(each.field == field for each in node.unread)]
+    for field, values in fields.items():
+        if values or field in unread:  # an empty value cannot be read either
+            shown[f"{field}s"] = [*map(str, values), *([""] if field in unread else [])]
+    more = {"interface": node.interface, "creationTimestamp": node.created, "uid": node.uid}
+    return shown | {key: value for key, value in more.items() if value}
+
+
+class Keeper:
+    """Writes the newest state, and what was deleted, in a thread of its own, as fsync(2) takes as long as the disk likes.
+
+    REPORT is told why it could not be written, "" when it was; a failed write is tried again.
+    """
+
+    def __init__(self, directory: Path, report: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._report = report
+        self._newest: Cluster | None = None
+        self._deleted: SimpleQueue[Deleted] = SimpleQueue()  # what is still to be written
+        self._routes: tuple[str, Sequence[SavedRoute]] | None = None
+        self._there = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="state", daemon=True)
+        self._thread.start()
+
+    def keep(self, cluster: Cluster) -> None:
+        """Have CLUSTER written; one that comes before its turn replaces it."""
+        self._newest = cluster
+        self._there.set()
+
+    def count(self, deleted: Sequence[Deleted]) -> None:
+        """Have it written, too, what was DELETED."""
+        for each in deleted:
+            self._deleted.put(each)
+        self._there.set()
+
+    def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:
+        """Have the routes STANDING on node OWN written; those that come before their turn replace them."""
+        self._routes = own, standing
+        self._there.set()
+
+    def close(self) -> None:
+        """Write what is left, and end."""
+        self._ending = True
+        self._there.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        failed = False
+        while not self._ending or self._newest or self._routes or not self._deleted.empty():
+            self._there.wait(_RETRY if failed else None)
+            self._there.clear()
+            deleted = [self._deleted.get() for _ in range(self._deleted.qsize())]  # nobody else takes any
+            cluster, self._newest = self._newest, None
+            routes, self._routes = self._routes, None
+            if not (deleted or cluster or routes):
+                continue
+            try:
+                if deleted:
+                    deletions.add(self._directory, deleted, time.time())
+                if routes:
+                    saved_routes.save(self._directory, *routes, time.time())
+                if cluster:
+                    save(self._directory, cluster)
+            except OSError as error:
+                failed = not self._ending
+                if failed:
+                    self._try_again(cluster, routes)
+                self._report(f"{self._directory}: {error.strerror}")
+            else:
+                failed = False
+                self._report("")
+
+    def _try_again(self, cluster: Cluster | None, routes: tuple[str, Sequence[SavedRoute]] | None) -> None:
+        """Have CLUSTER and ROUTES written later, unless something newer has come meanwhile."""
+        self._newest = self._newest or cluster
+        self._routes = self._routes or routes

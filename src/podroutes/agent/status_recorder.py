@@ -1,0 +1,249 @@
+"""What happened so far, as one Status value and as log lines: whatever is told is told in both."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from podroutes import __version__
+from podroutes.agent.log import Logger
+from podroutes.agent.reconciler import Machine, Pass
+from podroutes.agent.snapshot import View
+from podroutes.kernel.watch import Heard
+from podroutes.model.address import Prefix
+from podroutes.model.cluster import Cluster
+from podroutes.model.plan import Change, Kept
+from podroutes.model.problem import Problem
+from podroutes.model.saved_route import SavedRoute
+from podroutes.model.status import Contested, Held, Released, Routes, SourceStatus, Status
+from podroutes.model.text import escaped, listing
+from podroutes.plan.guard import Deleted
+from podroutes.plan.held_deletions import Hold, Release
+from podroutes.views import iproute
+
+_SHOWN = 8  # changes that are logged one by one; a first run makes thousands
+CALM = 10.0  # seconds between two lines about a hold that changes all the time
+_ENDS = {
+    "confirmed": "somebody confirmed it",
+    "watched": "the watch told of each, and no node came back for a minute",
+    "listed": "two lists, a minute apart, lack the nodes",
+}
+
+
+class Memory(Protocol):
+    """Remembers beyond a boot."""
+
+    def keep(self, cluster: Cluster) -> None:
+        """Remember CLUSTER, which was acted on in full."""
+
+    def count(self, deleted: Sequence[Deleted]) -> None:
+        """Remember what was DELETED, times in seconds since the epoch."""
+
+    def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:
+        """Remember the routes STANDING on this machine, node OWN."""
+
+
+class Record:
+    """The account of one agent. Written by the loop's thread alone; ``status`` is replaced whole, so any thread may read it.
+
+    MEMORY is given what is to be remembered beyond a boot, TELL the status after each whole pass.
+    """
+
+    def __init__(self, log: Logger, machine: Machine, memory: Memory, tell: Callable[[Status], None]) -> None:
+        self.status = Status(__version__, "", os.getpid(), time.time(), SourceStatus("the source"))
+        self.first_pass = False  # whether the last pass was the first one
+        self._log = log
+        self._machine = machine
+        self._memory = memory
+        self._tell = tell
+        self._kept: Cluster | None = None
+        self._hold = Hold(0.0, {}, "", None)  # what was logged last
+        self._hold_logged = 0.0
+        self._release: Release | None = None
+
+    def summary(self) -> str:
+        """Return the state in a few words, for whoever supervises us."""
+        routes = self.status.routes
+        return self.status.ready or f"{routes.installed} of {routes.wanted} routes installed"
+
+    def source(self, told: SourceStatus) -> None:
+        """Take note of how the source is doing; a change for better or worse is an event."""
+        before = self.status.source
+        self.status = self.status._replace(source=told)
+        if told.error and told.error != before.error:
+            self._log(
+                "warning",
+                "source lost" if before.connected else "source unavailable",
+                source=told.name,
+                error=told.error,
+            )
+        elif told.connected and not before.connected:
+            self._log("info", "source connected", source=told.name)
+        if told.lists != before.lists:
+            self._log("info", "nodes listed", source=told.name, nodes=told.nodes)
+
+    def state(self, error: str) -> None:
+        """Take note of whether the last good state could be kept."""
+        if error != self.status.state_error:
+            self._log("error" if error else "info", "state not kept" if error else "state kept", error=error)
+        self.status = self.status._replace(state_error=error)
+
+    def heard(self, heard: Heard, healed: Sequence[Change]) -> None:
+        """Take note of what others did, and of what was put back at once."""
+        status = self.status
+        if heard.overflow:
+            self._log("warning", "announcements lost", cause="the kernel made more than fit into the socket")
+        self.status = status._replace(healed=status.healed + len(healed), overflows=status.overflows + heard.overflow)
+        self._changed("healed", healed)
+
+    def welcomed(self, added: Sequence[Change], seconds: float) -> None:
+        """Take note of routes to new nodes that were added at once, SECONDS after the source told of them."""
+        self.status = self.status._replace(latency=self.status.latency.with_one(seconds))
+        self._changed("changed", added)
+
+    def broken(self, reason: str, error: str) -> None:
+        """Take note of a pass that failed as a whole."""
+        if error != self.status.error:
+            self._log("error", "pass failed", reason=reason, error=error)
+        self.status = self.status._replace(error=error, passes=_plus(self.status.passes, reason))
+
+    def passed(self, reason: str, found: Pass, view: View, seconds: float, fresh: float | None) -> None:
+        """Take note of a whole pass that took SECONDS; FRESH is how long ago the source told what is new in it."""
+        before, plan = self.status, found.plan
+        self.first_pass = not before.last_pass
+        self._changed("changed", found.done)
+        for displaced in self._machine.taken_over:
+            self._log("warning", "route displaced", message=iproute.taken_over(displaced))
+        self._problems(before.problems, plan.problems)
+        for what, why in found.failures.items():
+            if before.failures.get(what) != why:
+                self._log("error", "change failed", dst=what, error=why)
+        hold = self._machine.guard.hold
+        now, clock = time.time(), time.monotonic()
+        contests = self._machine.rivalry.contested(clock)
+        contested = tuple(
+            Contested(dst, each.losses, each.rival, now + each.until - clock) for dst, each in sorted(contests.items())
+        )
+        for each in contested:
+            if each.dst not in {known.dst for known in before.contested}:
+                self._log("warning", "route contested", dst=each.dst, losses=each.losses, rival=each.rival)
+        self._keeps(before.kept, plan.kept)
+        foreign = sum(problem.code == "foreign-route" for problem in plan.problems)
+        self.status = before._replace(
+            node=plan.node,
+            routes=Routes(found.wanted, found.installed, foreign, len(found.failures), len(plan.held), len(contested)),
+            problems=plan.problems,
+            failures=dict(found.failures),
+            contested=contested,
+            kept=plan.kept,
+            hold=_held(hold, now - clock) if hold else None,
+            last_pass=now,
+            last_duration=seconds,
+            error="",
+            passes=_plus(before.passes, reason),
+            changes=self.status.changes,
+            refused=before.refused + len(found.failures),
+            holds=self._machine.guard.holds,
+            latency=before.latency if fresh is None else before.latency.with_one(fresh),
+        )
+        self._guarded(hold, now - clock, clock)
+        cluster = view.inventory.cluster
+        if not view.provisional and not hold and cluster != self._kept:
+            self._kept = cluster
+            self._memory.keep(cluster)
+        if found.standing is not None:
+            self._memory.routes(plan.node, found.standing)
+        if found.counted:
+            self._memory.count([each._replace(at=now) for each in found.counted])
+        self._tell(self.status)
+
+    @property
+    def hold_is_told(self) -> bool:
+        """Whether the log tells of the hold as it is now."""
+        hold = self._machine.guard.hold
+        return (hold.digest if hold else "") == self._hold.digest
+
+    def _guarded(self, hold: Hold | None, since: float, clock: float) -> None:
+        """Tell what is held and what went all the same. SINCE turns the CLOCK of the guard into seconds since the epoch."""
+        release = self._machine.guard.release
+        if release and release is not self._release:
+            self._release = release
+            made = Released(since + release.at, len(release.nodes), _names(release.nodes), release.reason)
+            releases = dict(self.status.releases)
+            releases[made.reason] = releases.get(made.reason, 0) + made.routes
+            self.status = self.status._replace(released=made, releases=releases)
+            why = _ENDS[made.reason]
+            self._log(
+                "warning", "mass deletion", routes=made.routes, nodes=_listed(made.nodes), reason=made.reason, why=why
+            )
+        if hold is None:
+            if self._hold.digest:
+                self._log("info", "hold ended", digest=self._hold.digest)
+            self._hold = Hold(0.0, {}, "", None)
+        elif not self.hold_is_told and (not self._hold.digest or clock - self._hold_logged >= CALM):
+            self._hold, self._hold_logged = hold, clock
+            self._log(
+                "warning",
+                "deletion held",
+                routes=len(hold.nodes),
+                installed=self.status.routes.installed,
+                nodes=_listed(_names(hold.nodes)),
+                digest=hold.digest,
+                until=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since + hold.until)) if hold.until else None,
+                fix=f"bring the nodes back, or let the routes go: podroutes confirm {hold.digest}",
+            )
+
+    def _keeps(self, before: Sequence[Kept], now: Sequence[Kept]) -> None:
+        """Log the routes that are only kept from NOW on."""
+        for each in [each for each in now if each not in before][:_SHOWN]:
+            route = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
+            self._log("warning", "route kept", route=route, node=each.node, why=each.reason)
+
+    def _changed(self, event: str, changes: Sequence[Change]) -> None:
+        """Count changes and log them, of very many the first ones."""
+        if not changes:
+            return
+        counts = dict(self.status.changes)
+        for change in changes:
+            counts[change.action] = counts.get(change.action, 0) + 1
+        self.status = self.status._replace(changes=counts)
+        for change in changes[:_SHOWN]:
+            route = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
+            was = iproute.where(change.was) if change.was else None
+            self._log("info", f"route {event}", action=change.action, route=route, node=change.node, was=was)
+        if len(changes) > _SHOWN:
+            self._log("info", f"routes {event}", more=len(changes) - _SHOWN)
+
+    def _problems(self, before: Sequence[Problem], now: Sequence[Problem]) -> None:
+        if before == now:
+            return
+        known, left = set(before), set(now)
+        appeared = [each for each in now if each not in known and each.code not in _TOLD_ELSEWHERE]
+        for problem in appeared[:_SHOWN]:
+            self._log(problem.severity, problem.code, message=problem.message, fix=problem.advice)
+        if len(appeared) > _SHOWN:
+            self._log("warning", "problems", more=len(appeared) - _SHOWN)
+        solved = [each for each in before if each not in left and each.code not in _TOLD_ELSEWHERE]
+        for problem in solved[:_SHOWN]:
+            self._log("info", "solved", code=problem.code, message=problem.message)
+
+
+_TOLD_ELSEWHERE = {"mass-delete"}
+
+
+def _held(hold: Hold, since: float) -> Held:
+    until = since + hold.until if hold.until is not None else 0.0
+    return Held(since + hold.since, len(hold.nodes), _names(hold.nodes), hold.digest, until)
+
+
+def _names(nodes: Mapping[Prefix, str]) -> tuple[str, ...]:
+    return tuple(sorted(set(nodes.values())))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return escaped(listing(names, _SHOWN))
+
+
+def _plus(counts: Mapping[str, int], key: str) -> dict[str, int]:
+    """Return COUNTS with one more of KEY."""
+    return {**counts, key: counts.get(key, 0) + 1}

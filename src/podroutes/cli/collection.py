@@ -1,0 +1,82 @@
+"""What ``verify`` and ``trace`` look at: the inventory, and the tables of the machines that they can see."""
+
+import argparse
+import os
+from typing import NamedTuple
+
+from podroutes.cli import common
+from podroutes.errors import PodroutesError, require_linux
+from podroutes.model.cluster import Node
+from podroutes.model.host import Host
+from podroutes.plan.claims import examine
+from podroutes.plan.identity import named_node, this_node
+from podroutes.verify.network import Network
+
+_INSTEAD = "name the nodes' tables with --tables, or let `podroutes push verify` read them over SSH"
+
+
+class Evidence(NamedTuple):
+    """All that is known. ``own`` is the node that we are on, None where the tables are those of other machines.
+
+    ``tables`` says in a few words where these were found.
+    """
+
+    source: common.Source
+    network: Network
+    own: Node | None
+    tables: str
+
+
+def gather(arguments: argparse.Namespace) -> Evidence:
+    """Read the inventory and the tables that the command line names: files, a lab, or else this machine's."""
+    if arguments.tables and arguments.lab is not None:
+        raise PodroutesError("--tables and --lab both say where the tables are: leave one out")
+    if arguments.lab is not None:
+        require_linux("a lab", _INSTEAD)
+        return _lab(arguments)
+    source = common.read_source(arguments)
+    if arguments.tables:
+        from podroutes.host.table_files import read_directory  # noqa: PLC0415, one of three
+
+        hosts = read_directory(arguments.tables)
+        known = {node.name for node in source.cluster.nodes}
+        if not known & {host.name for host in hosts}:
+            raise PodroutesError(
+                f"{arguments.tables}: has a directory of none of the nodes of {source.cluster.source}; they are to be named like the nodes"
+            )
+        return Evidence(source, Network(hosts, source.cluster), None, f"files in {arguments.tables}")
+    require_linux("reading the tables of this machine", _INSTEAD)
+    from podroutes.host.iproute_json import Reader  # noqa: PLC0415
+    from podroutes.host.local_tables import read_here  # noqa: PLC0415
+
+    host = read_here("", Reader())
+    addresses = [each.address for each in host.addresses]
+    own = (
+        named_node(source.cluster, arguments.node)
+        if arguments.node
+        else this_node(source.cluster, os.uname().nodename, addresses)
+    )
+    return Evidence(
+        source, Network([host._replace(name=own.name)], source.cluster), own, f"of this machine, {own.name}"
+    )
+
+
+def _lab(arguments: argparse.Namespace) -> Evidence:
+    """Read the tables of every machine of a lab, and of its switch, which is their router; we are inside it then."""
+    from podroutes.host.iproute_json import Reader  # noqa: PLC0415
+    from podroutes.host.local_tables import read_here  # noqa: PLC0415
+    from podroutes.lab import inside, registry  # noqa: PLC0415
+    from podroutes.lab.topology import SWITCH  # noqa: PLC0415
+
+    lab = registry.find(arguments.lab)
+    source = (
+        common.read_source(arguments)
+        if common.names_source(arguments)
+        else common.Source(lab.cluster, examine(lab.cluster))
+    )
+    inside.enter(lab)
+    reader, hosts = Reader(), list[Host]()
+    for name in (SWITCH, *(node.name for node in lab.cluster.nodes)):
+        inside.join_network(name)
+        hosts.append(read_here(name, reader))
+    return Evidence(source, Network(hosts, source.cluster), None, f"of the lab {arguments.lab}")

@@ -1,0 +1,261 @@
+"""What the commands share: reading the inventory, finding this node, printing."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from podroutes.errors import InventoryError, PersistError, require_linux
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.fib import Fib
+from podroutes.model.plan import Outcome, Plan
+from podroutes.model.problem import Problem
+from podroutes.plan.claims import Claims, examine
+from podroutes.plan.guard import Hold
+from podroutes.plan.identity import named_node, this_node
+from podroutes.plan.settle import Context
+from podroutes.views import documents
+from podroutes.views import plan as plan_view
+from podroutes.views.style import Style
+
+if TYPE_CHECKING:
+    from podroutes.cli.memory import Memory
+    from podroutes.host.files import Root
+    from podroutes.inventory import Inventory
+    from podroutes.kernel import Kernel
+    from podroutes.persist.machine_plan import Whole
+
+LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
+ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
+
+
+class Machine(NamedTuple):
+    """What stands in for the machine that we are on: its kernel, and the directory of its files."""
+
+    kernel: "Kernel"
+    directory: str
+
+
+MACHINE: ContextVar[Machine | None] = ContextVar("machine", default=None)  # set by a simulation alone
+
+
+class Source(NamedTuple):
+    """The inventory of one run: what it says, and the verdict on it."""
+
+    cluster: Cluster
+    claims: Claims
+    memory: "Memory | None" = None  # of this machine, where the inventory was read for it
+
+
+@contextmanager
+def kernel(command: str, instead: str) -> "Iterator[Kernel]":
+    """Open the kernel of this machine for COMMAND; PlatformError, which advises INSTEAD, where it is not Linux."""
+    machine = MACHINE.get()
+    if machine:
+        yield machine.kernel
+        return
+    require_linux(f"`podroutes {command}` of this machine", instead)
+    from podroutes.kernel.netlink import NetlinkKernel  # noqa: PLC0415, what is away from the machine has no use for it
+
+    with NetlinkKernel() as opened:
+        yield opened
+
+
+def root() -> "Root":
+    """Return the files of this machine."""
+    from podroutes.host.files import Root  # noqa: PLC0415, the same
+
+    machine = MACHINE.get()
+    return Root(machine.directory) if machine else Root()
+
+
+def read_source(arguments: argparse.Namespace) -> Source:
+    """Read and examine the inventory that the command line names."""
+    check_source(arguments)
+    found, server = _read(arguments)
+    cluster = limited(found.cluster, arguments)
+    return Source(cluster, examine(cluster, found.problems), _memory(arguments, server))
+
+
+def _memory(arguments: argparse.Namespace, server: str) -> "Memory | None":
+    """Return what is known of this machine besides its kernel, for a command that keeps state."""
+    directory = getattr(arguments, "state_dir", None)
+    if directory is None:
+        return None
+    from pathlib import Path  # noqa: PLC0415, only here
+
+    from podroutes.cli.memory import Memory  # noqa: PLC0415, the same
+
+    machine = MACHINE.get()
+    path = Path(machine.directory, directory.lstrip("/")) if machine else Path(directory)
+    return Memory(path, server, simulated=machine is not None)
+
+
+def limited(cluster: Cluster, arguments: argparse.Namespace) -> Cluster:
+    """Return CLUSTER with the limits that the command line sets in place of those of the inventory."""
+    given = {field: tuple(getattr(arguments, option, None) or ()) for option, field in LIMITS.items()}
+    return cluster._replace(**{field: limits for field, limits in given.items() if limits})  # type: ignore[arg-type]
+
+
+def names_source(arguments: argparse.Namespace) -> bool:
+    """Return whether the command line names a source of nodes."""
+    return any(getattr(arguments, each, None) for each in ("inventory", "kubernetes", "kubeconfig", "context"))
+
+
+def check_source(arguments: argparse.Namespace) -> None:
+    """Raise InventoryError unless the command line names one source of nodes, a file or a cluster."""
+    kubernetes = getattr(arguments, "kubernetes", False)  # some commands know files only
+    narrower = next((each for each in ("kubeconfig", "context") if getattr(arguments, each, None)), "")
+    if arguments.inventory and (kubernetes or narrower):
+        raise InventoryError(
+            f"--inventory and --{narrower or 'kubernetes'}: wanted one source of nodes, a file or a cluster"
+        )
+    if narrower and not kubernetes:
+        raise InventoryError(f"--{narrower} without --kubernetes: add that to read the nodes from a cluster")
+    if not arguments.inventory and not kubernetes:
+        raise InventoryError(
+            "no inventory: name one with -i PATH (or PODROUTES_INVENTORY), - reads standard input; or --kubernetes"
+        )
+
+
+def _read(arguments: argparse.Namespace) -> "tuple[Inventory, str]":
+    """Return what the source says, and the URL of the server that it is asked from, "" for a file."""
+    if not arguments.inventory:
+        from podroutes import kubernetes  # noqa: PLC0415, loads HTTP and TLS
+
+        access = kubernetes.connect(arguments.kubeconfig, arguments.context)
+        found = kubernetes.load(access, tell=lambda text: print(f"podroutes: {text}", file=sys.stderr))
+        return found, access.proxy or access.server
+    from podroutes import inventory  # noqa: PLC0415, `remove` needs none
+
+    return inventory.load(arguments.inventory), ""
+
+
+def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = None) -> Node:
+    """Return the node that this machine is; without FIB, by name alone."""
+    addresses = [each.address for each in fib.addresses] if fib else []
+    if arguments.node:
+        return named_node(cluster, arguments.node, addresses)
+    return this_node(cluster, os.uname().nodename, addresses)
+
+
+def command_at_boot(arguments: argparse.Namespace, *program: str, node: str) -> tuple[str, ...]:
+    """Return the command with which PROGRAM applies the same inventory at boot, from wherever it is started."""
+    if arguments.inventory == "-":
+        raise InventoryError("standard input is not there at boot: name the inventory's file with -i PATH")
+    return (*program, "apply", *_source_at_boot(arguments), *_limits(arguments), "--node", node)
+
+
+def command_elsewhere(arguments: argparse.Namespace, node: str) -> tuple[str, ...]:
+    """Return the command for the boot of another machine: no path of this one is in it, its files lie in /etc/podroutes."""
+    source: tuple[str, ...] = ("--kubernetes", "--kubeconfig", f"{ELSEWHERE}/kubeconfig")
+    if arguments.inventory:
+        name = "inventory" if arguments.inventory == "-" else os.path.basename(arguments.inventory)  # noqa: PTH119
+        source = ("--inventory", f"{ELSEWHERE}/{name}")
+    context = ("--context", arguments.context) if getattr(arguments, "context", None) else ()
+    return ("podroutes", "apply", *source, *context, *_limits(arguments), "--node", node)
+
+
+def _limits(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield the options that set the same limits."""
+    for option in LIMITS:
+        for limit in getattr(arguments, option, None) or ():
+            yield from (f"--{option.replace('_', '-')}", str(limit))
+
+
+def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the options that name the same source of nodes from another directory, and without this environment."""
+    if arguments.inventory:
+        return "--inventory", os.path.abspath(arguments.inventory)  # noqa: PTH100
+    named = arguments.kubeconfig or os.environ.get("KUBECONFIG", "")
+    if ":" in named:
+        raise InventoryError(f"KUBECONFIG names several files ({named}): name one with --kubeconfig for the next boot")
+    path = named or os.path.expanduser("~/.kube/config")  # noqa: PTH111
+    return (
+        "--kubernetes",
+        *(("--kubeconfig", os.path.abspath(path)) if named or os.path.exists(path) else ()),  # noqa: PTH100, PTH110
+        *(("--context", arguments.context) if arguments.context else ()),
+    )
+
+
+def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Hold) -> "Whole":
+    """Return the plan of this machine, kernel and files, as the command line wants it; say what `auto` chose.
+
+    HOLD tells which deletions are too many.
+    """
+    from podroutes.persist.machine_plan import Wish, plan_whole  # noqa: PLC0415, what is away from the machine has no use for it
+
+    own = own_node(arguments, source.cluster, fib)
+    wish = Wish(
+        lambda: command_at_boot(arguments, sys.executable, "-m", "podroutes", node=own.name),
+        getattr(arguments, "persist", None) or "",
+        getattr(arguments, "sysctl", False),
+        getattr(arguments, "adopt", False),
+        hold,
+        getattr(arguments, "edit_admin_config", False),
+        context=source.memory.context(own) if source.memory else Context(),
+    )
+    if wish.edit and not (wish.adopt and wish.backend):
+        raise PersistError(
+            "--edit-admin-config goes with --adopt --persist BACKEND: what is taken out there has to be kept elsewhere"
+        )
+    whole = plan_whole(source.claims, own, fib, root(), wish)
+    if whole.why:
+        chosen = f" is {whole.backend}" if whole.backend else ""
+        print(f"podroutes: --persist {wish.backend}{chosen}: {whole.why}", file=sys.stderr)
+    return whole
+
+
+def say_offered(whole: "Whole") -> None:
+    """Print to standard error the edit of the administrator's files that would move the routes in them over to podroutes."""
+    if whole.offered:
+        sys.stdout.flush()
+        print(
+            "podroutes: --adopt --edit-admin-config moves these routes over to a file of podroutes by this edit:",
+            file=sys.stderr,
+        )
+    for change in whole.offered:
+        for line in plan_view.edit(change, style(sys.stderr)):
+            print(f"  {line}", file=sys.stderr)
+
+
+def style(stream: TextIO) -> Style:
+    """Return whether STREAM takes colour: a terminal, unless NO_COLOR is set (no-color.org)."""
+    return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print LINES as they come."""
+    for line in lines:
+        print(line)
+
+
+def say_plan(plan: Plan) -> None:
+    """Print a plan that is not carried out: its changes and what they come to."""
+    if plan.pending or plan.held or plan.kept:
+        say(plan_view.changes(plan, style(sys.stdout)))
+        say(plan_view.kept(plan, style(sys.stdout)))
+        print()
+    print(plan_view.summary(plan))
+
+
+def say_failures(plan: Plan, outcome: Outcome) -> None:
+    """Print to standard error which changes of PLAN could not be made, and why."""
+    sys.stdout.flush()
+    for line in plan_view.failures(plan, outcome, style(sys.stderr)):
+        print(line, file=sys.stderr)
+
+
+def say_problems(problems: Sequence[Problem]) -> None:
+    """Print problems to standard error, behind everything that was said so far."""
+    sys.stdout.flush()
+    for line in plan_view.problems(problems, style(sys.stderr)):
+        print(line, file=sys.stderr)
+
+
+def say_document(document: Any, output: str) -> None:
+    """Print DOCUMENT as OUTPUT, ``json`` or ``yaml``; JSON is indented for a terminal, in one line for a pipe."""
+    print(documents.text(document, output, indent=2 if sys.stdout.isatty() else None))

@@ -1,0 +1,56 @@
+"""The examination of a machine: this one for ``doctor``, those of a lab where ``verify --probe`` is contradicted."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from podroutes.cli.collection import Evidence
+from podroutes.doctor import examine
+from podroutes.doctor.context import Patient
+from podroutes.host.arp import ask_all
+from podroutes.host.machine_facts import read_machine
+from podroutes.host.readable_files import Files
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.finding import Examined
+from podroutes.model.machine_facts import Facts
+from podroutes.model.probe import Disagreement
+from podroutes.plan.identity import named_node, this_node
+
+_MOST = 8  # machines that are examined for one answer: a second each where a next hop is silent
+
+
+def examined(cluster: Cluster | None, name: str | None) -> Patient:
+    """Read this machine, which is the node NAME of CLUSTER or else the one that it looks like, and ask its next hops."""
+    facts = read_machine(Files())
+    patient = Patient(facts, cluster, _own(cluster, name, facts) if cluster else None)
+    try:
+        return patient._replace(answers=ask_all(list(patient.questions())))
+    except OSError as error:
+        why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
+        return patient._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))
+
+
+def explain(found: Evidence, differences: Sequence[Disagreement]) -> list[Examined]:
+    """Return what is wrong with the machines at both ends of DIFFERENCES, of those that we are on or can enter.
+
+    In a lab this process is in the last one's network and mounts afterwards.
+    """
+    ends = Counter(end for each in differences for end in (each.probed.source, each.probed.node))
+    reachable = [name for name, _ in ends.most_common() if name in found.network.hosts]
+    return list(_examinations(found, reachable[:_MOST]))
+
+
+def _examinations(found: Evidence, names: Iterable[str]) -> Iterator[Examined]:
+    for name in names:
+        if found.own is None:
+            from podroutes.lab import inside  # noqa: PLC0415, we are inside one
+
+            inside.step_into(name)
+        patient = examined(found.source.cluster, name)
+        yield Examined(name, examine(patient), patient.facts.unexamined)
+
+
+def _own(cluster: Cluster, name: str | None, facts: Facts) -> Node:
+    if name:
+        return named_node(cluster, name)
+    return this_node(cluster, os.uname().nodename, [each.address for each in facts.host.addresses])

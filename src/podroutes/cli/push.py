@@ -1,0 +1,247 @@
+"""``podroutes push``: which machines, what is said while it goes on, and when it is asked."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import TextIO
+
+from podroutes.cli import common
+from podroutes.cli.collection import Evidence
+from podroutes.cli.commands import verify
+from podroutes.cli.mass_delete import terminal
+from podroutes.errors import PushError
+from podroutes.host.iproute_json import Reader
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.push import Pushed
+from podroutes.model.text import escaped, listing, printable
+from podroutes.push.planning import Job
+from podroutes.push.rollout import Fleet, Pace
+from podroutes.push.session import Machine, Settings
+from podroutes.push.ssh import Access, Door
+from podroutes.verify.network import Network
+from podroutes.views import push as views
+from podroutes.views.style import Style
+
+_INTERRUPTED = 128 + signal.SIGINT
+_VERBS = {"apply": "Apply", "remove": "Remove"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan, apply, verify or remove; return the exit status that COMMAND --help tells."""
+    path = verify.destination(arguments.html) if arguments.verb == "verify" and arguments.html else None
+    source = common.read_source(arguments)
+    nodes = _chosen(source.cluster, arguments.limit)
+    machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).whole())
+    if arguments.verb != "verify" or fleet_status == _INTERRUPTED:
+        return fleet_status
+    hosts = [machine.seen.host for machine in machines if machine.seen]
+    _say_unread([machine.pushed for machine in machines])
+    if not hosts:
+        raise PushError("no machine could be read, so nothing is proven")
+    away = argparse.Namespace(**vars(arguments), probe=False, pod=None, tables=None, lab=None)
+    proven = verify.conclude(away, Evidence(source, Network(hosts, source.cluster), None, "read over SSH"), path)
+    return fleet_status or proven
+
+
+def _chosen(cluster: Cluster, limit: str | None) -> list[Node]:
+    """Return the nodes that LIMIT names, each once, in the order of the inventory."""
+    nodes = list({node.name: node for node in reversed(cluster.nodes)}.values())[::-1]
+    patterns = [pattern for pattern in (limit or "*").split(",") if pattern]
+    idle = [each for each in patterns if limit and not any(fnmatchcase(node.name, each) for node in nodes)]
+    if idle:
+        names = listing([printable(node.name) for node in nodes])
+        raise PushError(f"--limit: no node is named {listing([printable(each) for each in idle])}; there are {names}")
+    return [node for node in nodes if any(fnmatchcase(node.name, pattern) for pattern in patterns)]
+
+
+class _Run:
+    """One push, from the first connection to the last."""
+
+    def __init__(self, arguments: argparse.Namespace, source: common.Source, nodes: Sequence[Node]) -> None:
+        self._arguments = arguments
+        self._verb: str = arguments.verb
+        access = Access(arguments.user, arguments.port, arguments.ssh_config, arguments.sudo, arguments.timeout)
+        self._door = Door(access)
+        removes = self._verb == "remove"
+        wish = () if removes or self._verb == "verify" else (arguments.persist or "", arguments.sysctl, arguments.adopt)
+        job = Job(source.cluster, source.claims, *wish)._replace(
+            removes=removes, allowed=getattr(arguments, "allow_mass_delete", 0), at=time.time()
+        )
+        settings = Settings(self._door, job, Reader(), getattr(arguments, "confirm_timeout", 0))
+        self._machines = [Machine(node, settings) for node in nodes]
+        pace = Pace(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))
+        self._progress = _Progress(common.style(sys.stderr))
+        self._fleet = Fleet(self._machines, pace, self._progress.done)
+        self._answer: asyncio.Future[str] | None = None  # to the question whether to go ahead
+
+    async def whole(self) -> tuple[Sequence[Machine], int]:
+        """Do all of it; return the machines and the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._interrupt)
+        try:
+            return self._machines, await self._work()
+        finally:
+            await self._fleet.close()
+            await self._door.close()
+
+    def _interrupt(self) -> None:
+        self._fleet.interrupt()
+        self._say_answer("")
+
+    def _is_interrupted(self) -> bool:
+        return self._fleet.interrupted > 0
+
+    def _say_answer(self, text: str) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_result(text)
+
+    async def _work(self) -> int:
+        with self._progress.over("reading", len(self._machines)):
+            await (self._fleet.look() if self._verb == "verify" else self._fleet.survey())
+        if self._fleet.interrupted:
+            print("podroutes: interrupted while reading; nothing was changed", file=sys.stderr)
+            return _INTERRUPTED
+        if self._verb == "verify":
+            return 1 if any(each.error for each in self._pushed) else 0
+        text = self._arguments.output == "text"
+        if text:
+            self._say_plans()
+        if self._verb == "plan":
+            if not text:
+                common.say_document(views.document(self._pushed), self._arguments.output)
+            return _planned(self._pushed)
+        return await self._change(text=text)
+
+    async def _change(self, *, text: bool) -> int:
+        if text and await self._agreed_to_delete():
+            for machine in self._machines:
+                machine.agree()
+        if self._is_interrupted():
+            print("podroutes: nothing was changed", file=sys.stderr)
+            return _INTERRUPTED
+        pending = sum(each.pending for each in self._pushed)
+        if pending and text and not await self._agreed():
+            print("podroutes: nothing was changed", file=sys.stderr)
+            return _INTERRUPTED if self._fleet.interrupted else 1
+        with self._progress.over("changing", pending, lines=True):
+            await self._fleet.carry_out()
+        if text:
+            print()
+            common.say(views.table(self._pushed, common.style(sys.stdout)))
+            self._say_failures()
+            print(views.summary(self._pushed, _VERBS[self._verb]))
+        else:
+            common.say_document(views.document(self._pushed), self._arguments.output)
+        if self._fleet.interrupted:
+            return _INTERRUPTED
+        return 1 if any(each.failed for each in self._pushed) else 0
+
+    @property
+    def _pushed(self) -> list[Pushed]:
+        return [machine.pushed for machine in self._machines]
+
+    def _say_plans(self) -> None:
+        bold = common.style(sys.stdout)
+        for each in self._pushed:
+            if each.plan and not each.error:
+                print(bold("bold", escaped(each.node)))
+                common.say_plan(each.plan)
+                print()
+        _say_unread(self._pushed)
+        problems = {problem: None for each in self._pushed if each.plan for problem in each.plan.problems}
+        common.say_problems(list(problems))
+
+    def _say_failures(self) -> None:
+        for each in self._pushed:
+            if each.plan and each.outcome and each.state == "applied":
+                common.say_failures(each.plan, each.outcome)
+
+    async def _agreed(self) -> bool:
+        """Ask, where there is a terminal to ask on and nothing forbids it."""
+        if self._arguments.yes or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+            return True
+        return await self._says_yes(views.question(self._pushed, _VERBS[self._verb]), sys.stdin, sys.stdout)
+
+    async def _agreed_to_delete(self) -> bool:
+        """Ask whether what is held may go, where there is a terminal to ask on."""
+        question = views.deletions(self._pushed)
+        if not question or self._fleet.interrupted:
+            return False
+        with terminal(self._arguments) as there:
+            return there is not None and await self._says_yes(f"{question}\nDelete them? [y/N] ", *there)
+
+    async def _says_yes(self, question: str, answers: TextIO, screen: TextIO) -> bool:
+        print(question, end="", file=screen, flush=True)
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
+        loop.add_reader(answers.fileno(), lambda: self._say_answer(answers.readline()))
+        try:
+            return (await self._answer).strip().lower() in {"y", "yes"}
+        finally:
+            loop.remove_reader(answers.fileno())
+
+
+def _say_unread(all_pushed: Sequence[Pushed]) -> None:
+    sys.stdout.flush()
+    red = common.style(sys.stderr)
+    for each in all_pushed:
+        if each.error:
+            print(f"{red('red', 'error')} {red('bold', escaped(each.node))}: {escaped(each.error)}", file=sys.stderr)
+
+
+def _planned(all_pushed: Sequence[Pushed]) -> int:
+    """Return the exit status of a plan: what could not be read outweighs what is to be changed."""
+    if any(each.error for each in all_pushed):
+        return 1
+    return (
+        2
+        if any(each.pending or (each.plan and each.plan.held) for each in all_pushed)
+        else int(any(each.failed for each in all_pushed))
+    )
+
+
+class _Progress:
+    """A bar on a terminal, and else a line for each machine that was changed; on standard error."""
+
+    def __init__(self, style: Style) -> None:
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._style = style
+        self._verb, self._whole, self._count, self._lines = "", 0, 0, False
+
+    def over(self, verb: str, whole: int, *, lines: bool = False) -> "_Progress":
+        """Begin a step that WHOLE machines go through."""
+        self._verb, self._whole, self._count, self._lines = verb, whole, 0, lines
+        return self
+
+    def __enter__(self) -> None:
+        self._show("")
+
+    def __exit__(self, *_: object) -> None:
+        self._clear()
+
+    def done(self, machine: Machine) -> None:
+        """Take note of a machine that is through."""
+        self._count += 1
+        pushed = machine.pushed
+        if self._lines and not self._terminal:
+            print(views.line(pushed), file=sys.stderr, flush=True)
+        self._show(pushed.node)
+
+    def _show(self, last: str) -> None:
+        if self._terminal and self._whole:
+            self._clear()
+            with suppress(OSError):
+                width = os.get_terminal_size(sys.stderr.fileno()).columns
+                shown = views.bar(self._count, self._whole, self._verb, last)[: width - 1]
+                print(self._style("cyan", shown), end="", file=sys.stderr, flush=True)
+
+    def _clear(self) -> None:
+        if self._terminal and self._whole:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # ECMA-48: erase to the end of the line

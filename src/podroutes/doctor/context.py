@@ -1,0 +1,129 @@
+"""A machine and what the inventory expects of it: the question that every finder asks the same way."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.host import LOCAL, LOOPBACK
+from podroutes.model.machine_facts import Facts, Question
+from podroutes.model.route import MAIN, Route
+
+T = TypeVar("T")
+
+
+class Prefixes(Generic[T]):
+    """Prefixes with what they belong to; finds the longest that covers another among thousands."""
+
+    def __init__(self, entries: Iterable[tuple[Prefix, T]]) -> None:
+        by_length: dict[tuple[int, int], dict[int, T]] = {}
+        for prefix, owner in entries:
+            host_bits = BITS[prefix.version] - prefix.length
+            by_length.setdefault((prefix.version, host_bits), {})[prefix.value >> host_bits] = owner
+        self._by_length = sorted(by_length.items(), key=lambda each: each[0])
+
+    def find(self, inner: Prefix) -> tuple[bool, T | None]:
+        """Return whether some prefix covers INNER, and whose the longest one is."""
+        for (version, host_bits), networks in self._by_length:
+            fits = version == inner.version and host_bits >= BITS[version] - inner.length
+            if fits and inner.value >> host_bits in networks:
+                return True, networks[inner.value >> host_bits]
+        return False, None
+
+
+class Patient(NamedTuple):
+    """One machine. Without an inventory ``cluster`` and ``own`` are None, and its own tables tell what little they can.
+
+    ``answers`` has the hardware addresses that answered for each next hop that was asked for.
+    """
+
+    facts: Facts
+    cluster: Cluster | None = None
+    own: Node | None = None
+    answers: Mapping[Address, tuple[str, ...]] = {}
+
+    @property
+    def ours(self) -> list[Route]:
+        """The routes of our protocol in the main table."""
+        return [route for route in self.facts.host.routes if route.ours and route.table == MAIN]
+
+    @property
+    def bridges(self) -> list[str]:
+        """The devices that pods are behind: those of the CNI configuration, else the one that its plugin makes by default."""
+        configured = [each.bridge for each in self.facts.networks if each.bridge]
+        return [name for name in dict.fromkeys(configured or ["cni0"]) if name in self.facts.devices]
+
+    @property
+    def own_cidrs(self) -> tuple[Prefix, ...]:
+        """The podCIDRs of this machine: the inventory's word, else what the pods' bridge is in."""
+        if self.own:
+            return self.own.pod_cidrs
+        bridges = set(self.bridges)
+        return tuple(
+            each.prefix
+            for each in self.facts.host.addresses
+            if each.dev in bridges and not LINK_LOCAL.covers(each.address)
+        )
+
+    @property
+    def other_cidrs(self) -> dict[Prefix, Node | None]:
+        """The podCIDRs of the other machines with their nodes: the inventory's word, else where our routes lead."""
+        if self.cluster is None:
+            return dict.fromkeys((route.dst for route in self.ours), None)
+        others = (node for node in self.cluster.nodes if not self.own or node.name != self.own.name)
+        return {cidr: node for node in others for cidr in node.pod_cidrs}
+
+    @property
+    def pod_range(self) -> Prefixes[Node | None]:
+        """All that belongs to pods, here or elsewhere."""
+        limits = self.cluster.pod_cidrs if self.cluster else ()
+        own = ((cidr, self.own) for cidr in self.own_cidrs)
+        return Prefixes([*((limit, None) for limit in limits), *own, *self.other_cidrs.items()])
+
+    @property
+    def forwards(self) -> set[int]:
+        """The IP versions in which this machine has to forward. One without pods has not; without an inventory IPv4 is assumed."""
+        if self.own:
+            return {cidr.version for cidr in self.own.pod_cidrs}
+        return {4} | {cidr.version for cidr in (*self.own_cidrs, *self.other_cidrs)}
+
+    def uplinks(self, version: int) -> list[str]:
+        """Return the devices towards the other machines: of the InternalIP, of our routes, else of the default route."""
+        host = self.facts.host
+        internal = [host.owns(each) for each in self.own.internal_ips if each.version == version] if self.own else []
+        routed = [hop.dev for route in self.ours if route.dst.version == version for hop in route.next_hops]
+        found = [*internal, *routed]
+        if not any(found):
+            default = Prefix(version, 0, 0)
+            found = [hop.dev for route in host.routes if route.dst == default for hop in route.next_hops]
+        return [dev for dev in dict.fromkeys(filter(None, found)) if dev in self.facts.devices and dev != LOOPBACK]
+
+    def questions(self) -> Iterator[Question]:
+        """Yield every next hop that has to answer on a network of this machine: the other nodes', else those of our routes."""
+        found = {route.via for route in self.ours if route.via}
+        if self.cluster:
+            found = {
+                via for node in self.cluster.nodes if node != self.own and node.pod_cidrs for via in node.internal_ips
+            }
+        host = self.facts.host
+        own = {each.address for each in host.addresses}
+        networks = [each for each in host.addresses if each.length < BITS[each.address.version]]
+        for address in sorted(found - own):
+            on = next((each for each in networks if each.prefix.covers(address) and self._hears(each.dev)), None)
+            if on:
+                yield Question(address, self.facts.devices[on.dev], on.address)
+
+    def _hears(self, dev: str) -> bool:
+        link = self.facts.host.links[dev]
+        return link.up and link.carrier and bool(self.facts.devices[dev].mac)
+
+
+def sample(prefix: Prefix) -> Address:
+    """Return an address of PREFIX that a pod could have: not the first, which is the network's, nor the bridge's next to it."""
+    return Address(prefix.version, min(prefix.value + 2, prefix.last))
+
+
+def connected(patient: Patient) -> Prefixes[str]:
+    """Return the networks of the machine itself, to which no router leads, with their devices."""
+    routes = (route for route in patient.facts.host.routes if route.table != LOCAL and route.kind == "unicast")
+    return Prefixes((route.dst, route.dev) for route in routes if route.dev and not route.via)

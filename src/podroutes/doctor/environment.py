@@ -1,0 +1,63 @@
+"""What is around the tables: the node's own addresses, the cloud that it runs in, the names that its tools know."""
+
+from collections.abc import Iterator
+
+from podroutes.doctor.context import Patient
+from podroutes.model.finding import Finding
+from podroutes.model.route import PROTOCOL
+from podroutes.model.text import listing
+
+# What lets pod addresses pass, by the names of core.health's reader; words in capitals are to be filled in.
+_CLOUD_FIXES = {
+    "AWS": "aws ec2 modify-instance-attribute --instance-id INSTANCE --no-source-dest-check",
+    "Google Cloud": "gcloud compute instances create INSTANCE --can-ip-forward  # can be set when it is created only",
+    "Azure": "az network nic update --resource-group GROUP --name NIC --ip-forwarding true",
+    "OpenStack": "openstack port set --allowed-address ip-address={cidr} PORT",
+    "Hetzner Cloud": "hcloud network add-route NETWORK --destination {cidr} --gateway {address}",
+}
+
+
+def internal_ip(patient: Patient) -> Iterator[Finding]:
+    """Find InternalIPs of this node that are not on this machine, or not there to stay."""
+    if not patient.own:
+        return
+    own, host = patient.own, patient.facts.host
+    missing = [each for each in own.internal_ips if not host.owns(each)]
+    if missing:
+        cause = f"{listing([str(each) for each in missing])} of {own.name} {'is no address' if len(missing) == 1 else 'are no addresses'} of this machine"
+        found = [
+            f"ip address: {each.address}/{each.length} dev {each.dev}" for each in host.addresses if each.dev != "lo"
+        ]
+        yield Finding("internal-ip-not-here", cause, tuple(found) or ("ip address: none",))
+    passing = [each for each in own.internal_ips if each in patient.facts.temporary]
+    if passing:
+        cause = f"{listing([str(each) for each in passing])} of {own.name} is going to be replaced by another address"
+        yield Finding("internal-ip-temporary", cause, tuple(f"ip address: {each} temporary" for each in passing))
+
+
+def cloud(patient: Patient) -> Iterator[Finding]:
+    """Find that the machine runs in a cloud that drops packets of addresses that it does not know."""
+    found = patient.facts.cloud
+    if found and found.name in _CLOUD_FIXES and patient.forwards:
+        cidr = next(iter(patient.own_cidrs), "PODCIDR")
+        address = next(iter(patient.own.internal_ips), "NODE") if patient.own else "NODE"
+        cause = f"this machine runs in {found.name}, which drops packets of addresses that it does not know; from inside it cannot be seen"
+        yield Finding(
+            "cloud-source-check",
+            cause,
+            (found.evidence,),
+            (_CLOUD_FIXES[found.name].format(cidr=cidr, address=address),),
+        )
+
+
+def protocol_name(patient: Patient) -> Iterator[Finding]:
+    """Find that there are routes of ours, and ip(8) shows their protocol as a number."""
+    if patient.ours and not patient.facts.protocol_named:
+        place = "/etc/iproute2/rt_protos.d"
+        fix = (f"mkdir -p {place}", f"echo '{PROTOCOL} podroutes' > {place}/podroutes.conf")
+        yield Finding(
+            "protocol-unnamed",
+            f"`ip route` shows protocol {PROTOCOL} as a number",
+            (f"{place}/*.conf: no line for {PROTOCOL}",),
+            fix,
+        )

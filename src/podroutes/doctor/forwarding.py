@@ -1,0 +1,107 @@
+"""Whether the kernel passes packets on at all: forwarding, router advertisements, the reverse path filter."""
+
+from collections.abc import Iterator
+
+from podroutes.doctor.context import Patient, sample
+from podroutes.doctor.messages import conf, counted, few, setting
+from podroutes.model.address import Prefix
+from podroutes.model.finding import Finding, Repair
+from podroutes.model.forwarding_path import Flow
+from podroutes.verify.lookup import Tables
+
+_RA = 9  # RTPROT_RA, linux/rtnetlink.h
+_STRICT = 1  # rp_filter
+
+
+def ra_default_route(patient: Patient) -> Iterator[Finding]:
+    """Find an IPv6 default route that came by a router advertisement, of which a router takes no more.
+
+    The kernel asks accept_ra, where 2 means "although forwarding"; systemd-networkd reads advertisements itself, sets
+    accept_ra to 0, and asks IPv6AcceptRA=. NetworkManager and dhcpcd take them in any case.
+    """
+    host = patient.facts.host
+    if not (6 in patient.forwards or host.forwards(6, "all")):
+        return
+    ways = (
+        hop.dev
+        for route in host.routes
+        if route.dst == Prefix(6, 0, 0) and route.protocol == _RA
+        for hop in route.next_hops
+    )
+    for dev in dict.fromkeys(filter(None, ways)):
+        accepts = host.sysctl(6, dev, "accept_ra")
+        networkd = patient.facts.managers.networkd.get(dev)
+        cause = f"the IPv6 default route of {dev} came by a router advertisement, and {dev} takes none when it forwards"
+        if accepts == 1:
+            repair = Repair(conf(6, dev, "accept_ra"), 2)
+            yield Finding(
+                "ra-default-route-at-risk",
+                cause,
+                (f"{repair.name} = {accepts}",),
+                (setting(repair),),
+                (repair,),
+            )
+        elif accepts == 0 and networkd and not networkd.accepts_ra:
+            place = f"/etc/systemd/network/{networkd.file.rpartition('/')[2]}.d"
+            fix = (
+                f"mkdir -p {place}",
+                rf"printf '[Network]\nIPv6AcceptRA=yes\n' > {place}/60-accept-ra.conf",
+                "networkctl reload",
+            )
+            yield Finding("ra-default-route-at-risk", cause, (f"{networkd.file}: no IPv6AcceptRA=yes",), fix)
+
+
+def ipv4_forwarding(patient: Patient) -> Iterator[Finding]:
+    """Find IPv4 forwarding off, for the machine or for a device that pod traffic comes in by."""
+    host = patient.facts.host
+    if 4 not in patient.forwards:
+        return
+    if host.sysctls.get("net.ipv4.ip_forward") == 0:
+        yield _off("ipv4-forwarding-off", "net/ipv4/ip_forward", "this machine does not forward IPv4 packets")
+        return
+    for dev in dict.fromkeys((*patient.uplinks(4), *patient.bridges)):
+        if host.forwards(4, dev) is False:
+            cause = f"this machine forwards IPv4 packets, but not those that come in by {dev}"
+            yield _off("ipv4-forwarding-off", conf(4, dev, "forwarding"), cause)
+
+
+def ipv6_forwarding(patient: Patient) -> Iterator[Finding]:
+    """Find IPv6 forwarding off; conf/all alone decides."""
+    if 6 in patient.forwards and patient.facts.host.forwards(6, "all") is False:
+        yield _off("ipv6-forwarding-off", conf(6, "all", "forwarding"), "this machine does not forward IPv6 packets")
+
+
+def _off(code: str, sysctl: str, cause: str) -> Finding:
+    repair = Repair(sysctl, 1)
+    return Finding(code, cause, (f"{repair.name} = 0",), (setting(repair),), (repair,))
+
+
+def reverse_path(patient: Patient) -> Iterator[Finding]:
+    """Find where the filter is strict, packets from pods come in, and the route back to those pods leaves by another device."""
+    host = patient.facts.host
+    if patient.own is None:
+        return  # where packets come in is not known
+    uplinks = [dev for each in patient.own.internal_ips if each.version == 4 and (dev := host.owns(each))]
+    arrivals = [(dev, list(patient.other_cidrs)) for dev in dict.fromkeys(uplinks)]
+    arrivals += [(bridge, list(patient.own_cidrs)) for bridge in patient.bridges]
+    strict = [(dev, cidrs) for dev, cidrs in arrivals if host.reverse_path(dev) == _STRICT]
+    tables = Tables(host, 4) if strict else None
+    for dev, cidrs in strict:
+        elsewhere = {}
+        for cidr in cidrs:
+            if tables and cidr.version == 4:
+                decision = tables.decide(Flow(sample(cidr)))
+                ways = {hop.dev for hop in decision.hops}
+                if decision.kind == "unicast" and dev not in ways:
+                    elsewhere[cidr] = ", ".join(sorted(filter(None, ways)))
+        if elsewhere:
+            all_, own = (host.sysctl(4, each, "rp_filter") for each in ("all", dev))
+            whom = next(iter(elsewhere)) if len(elsewhere) == 1 else counted(len(elsewhere), "podCIDR")
+            repair = Repair(conf(4, dev, "rp_filter"), 2)
+            lines = few([f"the route back to {cidr} leaves by {ways}" for cidr, ways in elsewhere.items()])
+            yield Finding(
+                "strict-reverse-path",
+                f"packets from {whom} that come in by {dev} are dropped: the way back is another",
+                (f"net.ipv4.conf.all.rp_filter = {all_}, net.ipv4.conf.{dev}.rp_filter = {own}", *lines),
+                (setting(repair),),
+            )

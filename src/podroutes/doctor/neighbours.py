@@ -1,0 +1,48 @@
+"""Whether the next hops can be found on the wire."""
+
+from collections.abc import Iterator
+
+from podroutes.doctor.context import Patient
+from podroutes.doctor.messages import counted, few
+from podroutes.model.finding import Finding
+from podroutes.model.text import listing
+
+_PODS = 110  # a node runs at most so many unless told otherwise (kubelet --max-pods), each of them a neighbour
+
+
+def table_size(patient: Patient) -> Iterator[Finding]:
+    """Find that the neighbour table cannot hold an entry for each node and each pod."""
+    if patient.cluster is None:
+        return
+    for version, (soonest, soft, hard) in sorted(patient.facts.thresholds.items()):
+        nodes = {via for node in patient.cluster.nodes for via in node.internal_ips if via.version == version}
+        needed = len(nodes) + (_PODS if version in patient.forwards else 0)
+        if needed > soft and nodes:
+            key = f"net.ipv{version}.neigh.default.gc_thresh"
+            what = "overflows" if needed > hard else "throws live entries away"
+            cause = f"the IPv{version} neighbour table {what}: {counted(len(nodes), 'node')} and their pods need {needed} entries"
+            evidence = f"ip ntable: gc_thresh1 to 3 = {soonest}, {soft}, {hard}"
+            fix = tuple(f"sysctl -w {key}{number}={needed << number}" for number in (3, 2, 1))
+            yield Finding("neighbour-table-small", cause, (evidence,), fix)
+
+
+def silent(patient: Patient) -> Iterator[Finding]:
+    """Find next hops that were asked for by ARP or neighbour solicitation, and nobody answered."""
+    lost = [address for address, macs in sorted(patient.answers.items()) if not macs]
+    if lost:
+        cause = f"{listing([str(address) for address in lost])} {'does' if len(lost) == 1 else 'do'} not answer"
+        asked = few(
+            [
+                f"no answer to {'an ARP request' if each.version == 4 else 'a neighbour solicitation'} for {each}"
+                for each in lost
+            ]
+        )
+        yield Finding("next-hop-silent", cause, asked)
+
+
+def two_macs(patient: Patient) -> Iterator[Finding]:
+    """Find next hops that were answered for by two hardware addresses."""
+    for address, macs in sorted(patient.answers.items()):
+        if len(macs) > 1:
+            cause = f"{counted(len(macs), 'machine')} answer for the next hop {address}"
+            yield Finding("next-hop-two-macs", cause, tuple(f"{address} is at {mac}" for mac in macs))

@@ -1,0 +1,60 @@
+"""The CNI configuration that the container runtime uses: the first file by name that it understands."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from podroutes.host.readable_files import Files
+from podroutes.model.address import Prefix, parse_prefix
+from podroutes.model.machine_facts import CniNetwork
+
+DIRECTORY = "/etc/cni/net.d"
+_SUFFIXES = (".conf", ".conflist", ".json")  # libcni, ConfFiles()
+
+
+def read_networks(files: Files, refused: list[str]) -> tuple[CniNetwork, ...]:
+    """Return the plugins that connect pods to this machine; what is no JSON is added to REFUSED.
+
+    https://www.cni.dev/docs/spec/#section-1-network-configuration-format
+    """
+    for path in files.glob(f"{DIRECTORY}/*"):
+        if not path.endswith(_SUFFIXES):
+            continue
+        text = files.read(path)
+        try:
+            document = json.loads(text) if text is not None else {}
+            listed = document.get("plugins")
+            plugins: list[Any] = listed if isinstance(listed, list) else [document]
+            found = tuple(_plugins(path, plugins))
+        except (ValueError, AttributeError, RecursionError) as error:
+            refused.append(f"CNI configuration: {path} is not JSON of a network: {error}")
+            continue
+        if any(isinstance(each, dict) and each.get("type") not in (None, "loopback") for each in plugins):
+            return found
+    return ()
+
+
+def _plugins(path: str, plugins: list[Any]) -> Iterator[CniNetwork]:
+    for plugin in plugins:
+        if not isinstance(plugin, dict) or plugin.get("type") not in ("bridge", "ptp"):
+            continue
+        kind = plugin["type"]
+        bridge = str(plugin.get("bridge", "cni0")) if kind == "bridge" else ""
+        yield CniNetwork(path, kind, bridge, plugin.get("ipMasq") is True, tuple(_subnets(plugin.get("ipam"))))
+
+
+def _subnets(ipam: Any) -> Iterator[Prefix]:
+    """Yield the networks of host-local: ``subnet``, or those of each set of ``ranges``."""
+    if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
+        return
+    sets = ipam.get("ranges")
+    entries = [
+        ipam,
+        *(entry for each in (sets if isinstance(sets, list) else ()) if isinstance(each, list) for entry in each),
+    ]
+    for entry in entries:
+        if isinstance(entry, dict) and isinstance(entry.get("subnet"), str):
+            try:
+                yield parse_prefix(entry["subnet"])
+            except ValueError:
+                continue  # the plugin refuses it, too, when it is called

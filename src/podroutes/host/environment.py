@@ -1,0 +1,52 @@
+"""Small facts from files: sysctls, the cloud by its firmware, names of route protocols."""
+
+from podroutes.host.local_tables import SYSCTLS
+from podroutes.host.readable_files import Files
+from podroutes.model.machine_facts import Cloud
+from podroutes.model.route import PROTOCOL
+
+_NET = "/proc/sys/net"
+_SYSCTLS = (*SYSCTLS, "ipv6/conf/*/accept_ra")
+_DMI = "/sys/class/dmi/id"
+_AZURE = (
+    "7783-7084-3265-9085-8269-3286-77"  # chassis asset tag of every virtual machine there, and of no other of Hyper-V
+)
+# (file, how its text begins, cloud); what cloud-init's ds-identify goes by
+_CLOUDS = (
+    ("sys_vendor", "Amazon EC2", "AWS"),
+    ("bios_version", "amazon", "AWS"),
+    ("product_uuid", "ec2", "AWS"),
+    ("product_name", "Google Compute Engine", "Google Cloud"),
+    ("chassis_asset_tag", _AZURE, "Azure"),
+    ("product_name", "OpenStack ", "OpenStack"),
+    ("sys_vendor", "Hetzner", "Hetzner Cloud"),
+)
+
+
+def read_sysctls(files: Files) -> dict[str, int]:
+    """Return the settings that decide about forwarding, by their name as sysctl(8) has it."""
+    found = {}
+    for path in (path for pattern in _SYSCTLS for path in files.glob(f"{_NET}/{pattern}")):
+        text = (files.read(path) or "").strip()
+        if text.lstrip("-").isdigit():
+            found["net." + path.removeprefix(f"{_NET}/").replace("/", ".")] = int(text)
+    return found
+
+
+def read_cloud(files: Files) -> Cloud | None:
+    """Return the cloud that the firmware names; no metadata service is asked."""
+    for file, start, name in _CLOUDS:
+        path = f"{_DMI}/{file}"
+        text = (files.read(path) or "").strip()
+        if text.startswith(start):
+            return Cloud(name, f"{path}: {text}")
+    files.refused.pop(f"{_DMI}/product_uuid", None)  # root alone may read it; the others mostly suffice
+    return None
+
+
+def protocol_named(files: Files) -> bool:
+    """Whether ip(8) has a name for our protocol."""
+    paths = [f"{place}/iproute2/rt_protos" for place in ("/etc", "/usr/share", "/usr/lib")]
+    paths += [path for place in ("/etc", "/usr/share") for path in files.glob(f"{place}/iproute2/rt_protos.d/*.conf")]
+    words = (line.split() for path in paths for line in (files.read(path) or "").splitlines())
+    return any(word[:1] == [str(PROTOCOL)] for word in words)

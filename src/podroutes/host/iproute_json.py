@@ -1,0 +1,187 @@
+"""What ``ip -j`` prints, as values: links, addresses, rules and routes of one machine. Pure; any iproute2 since 4.19."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from podroutes.host import TablesError
+from podroutes.host.iproute_routes import Objects, Routes, covers_all
+from podroutes.host.printed import CLASSES, items, length, name, number, parsed
+from podroutes.model.address import BITS, Prefix, network, parse_address
+from podroutes.model.fib import IfAddress, Link
+from podroutes.model.host import ANY_TABLE, DEFAULT_RULES, Host, Medium, Rule
+from podroutes.model.text import printable
+
+_ACTIONS = {
+    "6": "blackhole",
+    "7": "unreachable",
+    "8": "prohibit",
+}  # FR_ACT_*, linux/fib_rules.h, as `ip -N` prints them
+_RULE_WORDS = {
+    "priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "oif", "oif_detached", "fwmark", "fwmask", "tos",
+    "table", "action", "goto", "unresolved", "nop", "l3mdev", "not", "suppress_prefixlen", "protocol",
+}  # fmt: skip
+_TEXT_MOST = 300  # of a line of sysctl(8)
+
+
+class Texts(NamedTuple):
+    """What was printed on one machine, each with the place to name when it is wrong. Missing: None."""
+
+    link: bytes
+    addr: bytes
+    route: bytes
+    rule: bytes
+    route6: bytes | None = None
+    rule6: bytes | None = None
+    nexthop: bytes | None = None
+
+
+class Reader:
+    """Reads any number of machines; equal routes become one object."""
+
+    def __init__(self) -> None:
+        self._routes = Routes()
+        self._media: dict[Medium, Medium] = {}
+
+    def host(self, name: str, texts: Texts, sysctls: Mapping[str, int], place: Callable[[str], str]) -> Host:
+        """Return the machine NAME. PLACE tells what to call a field of TEXTS in messages; TablesError says what is wrong.
+
+        A route or a rule that is not understood takes from the machine what is certain about it, and no more.
+        """
+
+        def raws(field: str) -> list[msgspec.Raw]:
+            printed = getattr(texts, field)
+            return [] if printed is None else items(printed, place(field))
+
+        def read(field: str, parse: Callable[[Any], Any]) -> list[Any]:
+            return [found for raw in raws(field) if (found := parsed(raw, parse, place(field))) is not None]
+
+        links = read("link", self._link)
+        addresses = [each for found in read("addr", _addresses) for each in found]
+        unread: list[str] = []
+        objects = Objects(raws("nexthop"), place("nexthop"))
+        routes = self._routes.read(raws("route"), objects, place("route"), unread)
+        if texts.route6 is not None:
+            routes = [found for found in routes if found[0].dst.version == 4]
+            routes += self._routes.read(raws("route6"), objects, place("route6"), unread)
+        rules = {4: self._rules(raws("rule"), place("rule"), unread), 6: DEFAULT_RULES[6]}
+        if texts.rule6 is not None:
+            rules[6] = self._rules(raws("rule6"), place("rule6"), unread)
+        has = {found.version for found in (*(route.dst for route, _ in routes), *(each.address for each in addresses))}
+        if 6 in has and (texts.rule6 is None or not any(route.dst.version == 6 for route, _ in routes)):
+            rules[6] = None  # IPv6 is there, but only in part among what was collected
+        if unread and any(map(covers_all, routes)):
+            rules = dict.fromkeys(rules)
+        return Host(
+            name,
+            {link.name: link for link, _, _ in links},
+            {link.name: master for link, master, _ in links if master},
+            tuple(addresses),
+            rules,
+            tuple(route for route, _ in routes),
+            {route: peculiarity for route, peculiarity in routes if any(peculiarity)},
+            self._routes.table_names,
+            sysctls,
+            {link.name: medium for link, _, medium in links},
+            tuple(unread),
+        )
+
+    def _link(self, item: dict[str, Any]) -> tuple[Link, str | None, Medium] | None:
+        if not item:  # ip(8) prints {} for what a filter left out
+            return None
+        flags = set(item["flags"])
+        link = Link(int(item["ifindex"]), str(item["ifname"]), "UP" in flags, "LOWER_UP" in flags)
+        kind = (
+            (item.get("linkinfo") or {}).get("info_kind", "") if "promiscuity" in item else None
+        )  # printed with -d alone
+        outside = "link_netnsid" in item if "link_index" in item or "link" in item else None
+        resolves = item.get("link_type", "ether") in ("ether", "loopback") and "NOARP" not in flags
+        reports = item.get("operstate") != "UNKNOWN" or "LOOPBACK" in flags
+        medium = Medium(kind and str(kind), resolves, reports, outside)
+        return link, str(item["master"]) if item.get("master") else None, self._media.setdefault(medium, medium)
+
+    def _rules(self, raws: list[msgspec.Raw], place: str, unread: list[str]) -> tuple[Rule, ...] | None:
+        """Return the rules of one IP version, None where one of them is not understood."""
+        try:
+            return tuple(rule for raw in raws if (rule := parsed(raw, self._rule, place)) is not None)
+        except TablesError as error:
+            unread.append(str(error))
+            return None
+
+    def _rule(self, item: dict[str, Any]) -> Rule | None:
+        if not item:
+            return None
+        action = _ACTIONS.get(str(item.get("action")), str(item.get("action", "lookup")))
+        action = next((word for word in ("goto", "nop", "l3mdev") if word in item), action)
+        unmodelled = sorted(item.keys() - _RULE_WORDS)
+        if action not in ("lookup", "goto", "nop", "l3mdev", *_ACTIONS.values()):
+            unmodelled.append(action)
+        tos = str(item.get("tos", 0))
+        if not (tos in CLASSES or tos[:1].isdigit()):
+            unmodelled.append(f"tos {printable(tos)}")
+            tos = "0"
+        return Rule(
+            int(item.get("priority", 0)),
+            action,  # type: ignore[arg-type]  # an unknown one is unmodelled
+            self._routes.table(item["table"]) if "table" in item else ANY_TABLE,
+            int(item.get("goto", 0)),
+            _selector(item, "src"),
+            _selector(item, "dst"),
+            name(item, "iif"),
+            name(item, "oif"),
+            number(item.get("fwmark", 0), {}),
+            number(item.get("fwmask", 0xFFFFFFFF if "fwmark" in item else 0), {}),
+            number(tos, CLASSES),
+            "not" in item,
+            int(item.get("suppress_prefixlen", -1)),
+            ", ".join(map(str, unmodelled)),
+        )
+
+
+def sysctls(text: str, place: str) -> dict[str, int]:
+    """Return what sysctl(8) prints, ``net.ipv4.ip_forward = 1`` a line; where a device has a dot it prints a slash."""
+    found = {}
+    for count, line in enumerate(text.splitlines(), 1):
+        key, equals, value = line.partition("=")
+        if key.strip() == "kernel.osrelease":
+            found["kernel.osrelease"] = release(value.strip())
+        elif line.strip():
+            if not equals or not value.strip().lstrip("-").isdigit() or len(line) > _TEXT_MOST:
+                raise TablesError(f"{place}:{count}: {printable(line)} is not NAME = NUMBER, as sysctl(8) prints it")
+            found[key.strip().replace("/", ".")] = int(value)
+    return found
+
+
+def release(text: str) -> int:
+    """Return the number of a kernel's version, 6017 for 6.17; 0 where TEXT is none. See uname(2)."""
+    found = re.match(r"(\d{1,3})\.(\d{1,3})\b", text)
+    return int(found[1]) * 1000 + int(found[2]) if found else 0
+
+
+def sysctls_json(data: bytes, place: str) -> dict[str, int]:
+    """Return ``{"net.ipv4.ip_forward": 1, …}``."""
+    try:
+        return {
+            key.replace("/", "."): value
+            for key, value in msgspec.json.decode(data, type=dict[str, int], strict=False).items()
+        }
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise TablesError(f'{place}: is not {{"net.ipv4.ip_forward": 1, …}}: {printable(str(error))}') from None
+
+
+def _addresses(item: dict[str, Any]) -> list[IfAddress]:
+    return [
+        IfAddress(parse_address(each["local"]), length(each["prefixlen"], each["local"]), str(item["ifname"]))
+        for each in item.get("addr_info", ())
+        if each.get("family") in ("inet", "inet6") and "local" in each and not each.get("dadfailed")
+    ]
+
+
+def _selector(item: Mapping[str, Any], end: str) -> Prefix | None:
+    text = item.get(end, "all")
+    if text == "all":
+        return None
+    address = parse_address(text)
+    return network(address, length(item.get(f"{end}len", BITS[address.version]), text))

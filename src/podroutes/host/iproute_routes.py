@@ -1,0 +1,156 @@
+"""Routes as ``ip -j`` prints them, those by nexthop objects included. Pure.
+
+What is printed in one run for 5,000 machines repeats itself, so that equal routes are decoded once and shared.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from podroutes.host import TablesError
+from podroutes.host.printed import CLASSES, name, number, parsed
+from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
+from podroutes.model.host import DEFAULT, LOCAL, Peculiarity
+from podroutes.model.route import MAIN, NextHop, Route, protocol_name
+from podroutes.model.text import printable
+
+Read = tuple[Route, Peculiarity]
+
+# RTN_* of linux/rtnetlink.h, as `ip -N` prints them: from 1 on.
+_TYPES = (
+    "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw",
+)  # fmt: skip
+_KINDS = {**{each: each for each in _TYPES}, **{str(place): each for place, each in enumerate(_TYPES, 1)}}
+_WITHOUT_HOPS = {"blackhole", "unreachable", "prohibit", "throw"}  # IPv6 shows these with "dev lo"
+_FLAGS = {"dead": 1, "pervasive": 2, "onlink": 4, "linkdown": 16}  # RTNH_F_*, linux/rtnetlink.h
+_SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  # iproute2, rt_scopes
+_PREFERENCES = {"high": 1, "medium": 0, "low": -1}
+_PROTOCOLS = {protocol_name(value): value for value in range(256)}
+_UNMODELLED = {"from": "is for some source addresses only", "encap": "encapsulates its packets"}
+_ANYWHERE = Prefix(4, 0, 0)
+
+
+class Objects:
+    """The nexthop objects of one machine, ip-nexthop(8); None where they were not collected."""
+
+    def __init__(self, printed: Iterable[msgspec.Raw] | None, place: str) -> None:
+        found = [parsed(raw, lambda item: item, place) for raw in printed or ()]
+        self._by_id = {item.get("id"): item for item in found}
+
+    def ways(self, number: Any) -> list[dict[str, Any]] | None:
+        """Return the ways out of object NUMBER, as a route shows its own; none: a blackhole; None: nothing is known of it."""
+        item = self._by_id.get(number)
+        if item is None:
+            return None
+        if "blackhole" in item:
+            return []
+        if "group" not in item:
+            return [item]
+        members = [self._by_id.get(each.get("id")) for each in item["group"]]
+        return None if None in members else [each for each in members if each and "blackhole" not in each]
+
+
+class Routes:
+    """Reads the routes of any number of machines; equal ones become one object."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Read] = {}
+        self._tables = {"local": LOCAL, "main": MAIN, "default": DEFAULT}
+
+    def table(self, text: Any) -> int:
+        """Return the number of a table; one that only its machine's /etc/iproute2 knows gets a negative one."""
+        text = str(text)
+        if text.isascii() and text.isdigit():
+            return int(text)
+        return self._tables.setdefault(text, -len(self._tables))
+
+    @property
+    def table_names(self) -> dict[int, str]:
+        """The tables whose number is not known, by the one that they got."""
+        return {number: table for table, number in self._tables.items() if number < 0}
+
+    def read(self, raws: Iterable[msgspec.Raw], objects: Objects, place: str, unread: list[str]) -> list[Read]:
+        """Return the routes; what is wrong with those that are not understood is appended to UNREAD."""
+        return [self._known.get(text := bytes(raw)) or self._route(raw, text, objects, place, unread) for raw in raws]
+
+    def _route(self, raw: msgspec.Raw, text: bytes, objects: Objects, place: str, unread: list[str]) -> Read:
+        try:
+            found, shared = parsed(raw, partial(self._parse, text, objects), place)
+        except TablesError as error:
+            unread.append(str(error))
+            return _unreadable(text)
+        if shared:
+            self._known[text] = found
+        return found  # type: ignore[no-any-return]
+
+    def _parse(self, text: bytes, objects: Objects, item: dict[str, Any]) -> tuple[Read, bool]:
+        """Return the route, and whether the same text is the same route everywhere: not where it names an object."""
+        kind = _KINDS.get(given := str(item.get("type", "unicast")))
+        if kind is None:
+            raise ValueError(f"type {printable(given)} is not known")
+        if "encap" in item:  # the far end of the tunnel stands under the same key, behind the destination
+            item["dst"] = _destination_text(text)
+        ways = item.get("nexthops") or ([item] if any(word in item for word in ("dev", "gateway", "via")) else [])
+        unmodelled = next(
+            (words for word, words in _UNMODELLED.items() if any(word in way for way in (item, *ways))), ""
+        )
+        by_object = "nhid" in item and not ways and kind not in _WITHOUT_HOPS
+        if by_object:
+            resolved = objects.ways(item["nhid"])
+            kind = "blackhole" if resolved == [] else kind
+            ways = resolved or []
+            if resolved is None:
+                unmodelled = f"leads by nexthop object {item['nhid']}, which was not collected (`ip -N -j nexthop`)"
+        tos = str(item.get("tos", 0))
+        if not (tos in CLASSES or tos[:1].isdigit()):
+            unmodelled, tos = f"is for a traffic class of an unknown name, {printable(tos)}", "0"
+        version = 6 if "pref" in item or ":" in f"{item['dst']}{item.get('gateway', '')}" else 4
+        protocol = str(item.get("protocol", "boot"))
+        route = Route(
+            _destination(item["dst"], version),
+            tuple(map(_hop, ways)) if kind not in _WITHOUT_HOPS else (),
+            int(item.get("metric", 0)),
+            _PROTOCOLS.get(protocol, int(protocol) if protocol.isdigit() else 0),
+            self.table(item.get("table", "main")),
+            kind,
+            0 if version == 6 else number(item.get("scope", "global"), _SCOPES),
+            number(tos, CLASSES),
+            parse_address(item["prefsrc"]) if "prefsrc" in item else None,
+        )
+        return (route, Peculiarity(_PREFERENCES.get(item.get("pref", "medium"), 0), unmodelled)), not by_object
+
+
+def _unreadable(text: bytes) -> Read:
+    """Return what stands for a route that is not understood: nobody can tell where packets for its destination go."""
+    try:
+        dst = _destination(found := _destination_text(text), 6 if ":" in found else 4)
+    except (ValueError, OverflowError):
+        dst = _ANYWHERE
+    return Route(dst), Peculiarity(0, "is not understood")
+
+
+def covers_all(read: Read) -> bool:
+    """Whether it is not even known what destination a route is for that is not understood."""
+    return read[0].dst == _ANYWHERE and read[1].unmodelled == "is not understood"
+
+
+def _destination_text(text: bytes) -> str:
+    found = re.search(rb'"dst"\s*:\s*"([^"]*)"', text)
+    return found[1].decode(errors="replace") if found else ""
+
+
+def _destination(text: str, version: int) -> Prefix:
+    if text == "default":
+        return Prefix(version, 0, 0)
+    return parse_prefix(text) if "/" in text else network(parse_address(text), BITS[6 if ":" in text else 4])
+
+
+def _hop(item: Mapping[str, Any]) -> NextHop:
+    via: Address | None = None
+    if gateway := item.get("gateway") or (item.get("via") or {}).get("host"):
+        via = parse_address(gateway)
+    flags: Iterable[str] = item.get("flags", ())
+    return NextHop(via, name(item, "dev"), sum(_FLAGS.get(flag, 0) for flag in flags))

@@ -1,0 +1,74 @@
+"""One machine as it is: its tables, devices, settings and surroundings."""
+
+import json
+from typing import Any
+
+from podroutes.host import TablesError, cni, environment, network_managers
+from podroutes.host.iproute_json import Reader
+from podroutes.host.local_tables import read_here
+from podroutes.host.packet_filters import Filters
+from podroutes.host.readable_files import Files
+from podroutes.host.tools import ask
+from podroutes.model.address import Address, parse_address
+from podroutes.model.machine_facts import Device, Facts
+
+_TABLES = {4: "arp_cache", 6: "ndisc_cache"}
+
+
+def read_machine(files: Files) -> Facts:
+    """Return the network namespace that we are in, with the FILES of its machine; TablesError when ip(8) does not answer."""
+    refused: list[str] = []
+    host = read_here("", Reader())._replace(sysctls=environment.read_sysctls(files))
+    links = _items("-d", "addr")
+    devices = {device.name: device for item in links if item for device in [_device(item)]}
+    filters = Filters()
+    refused += filters.refused
+    networks = cni.read_networks(files, refused)
+    managing = network_managers.read_managers(files, devices.values())
+    cloud, named = environment.read_cloud(files), environment.protocol_named(files)
+    refused += [f"{path}: {why}" for path, why in files.refused.items()]
+    return Facts(
+        host,
+        devices,
+        frozenset(_temporary(links)),
+        {version: found for version, name in _TABLES.items() if (found := _thresholds(name))},
+        tuple(filters.chains),
+        networks,
+        managing,
+        cloud,
+        named,
+        tuple(refused),
+    )
+
+
+def _items(*words: str) -> list[dict[str, Any]]:
+    said = ask("ip", "-j", *words)
+    if said is None or said[1]:
+        raise TablesError(
+            f"`ip -j {' '.join(words)}` failed: {said[1] if said else 'ip is not installed; install iproute2'}"
+        )
+    try:  # ip(8) does not escape the control characters that a device's name may have
+        found: list[dict[str, Any]] = json.loads(said[0].decode(errors="replace") or "[]", strict=False)
+    except ValueError as error:
+        raise TablesError(f"`ip -j {' '.join(words)}` prints what is no JSON: {error}") from None
+    return found
+
+
+def _device(item: dict[str, Any]) -> Device:
+    """Return a device; one that is not Ethernet, or does not speak ARP, has no hardware address to ask for."""
+    speaks = item.get("link_type") == "ether" and "NOARP" not in item.get("flags", ())
+    kind = (item.get("linkinfo") or {}).get("info_kind", "")
+    return Device(item["ifname"], item["ifindex"], item.get("mtu", 0), kind, item.get("address", "") if speaks else "")
+
+
+def _temporary(links: list[dict[str, Any]]) -> list[Address]:
+    """Return the privacy addresses, RFC 8981."""
+    addresses = [each for item in links for each in item.get("addr_info", ())]
+    return [parse_address(each["local"]) for each in addresses if each.get("temporary") and "local" in each]
+
+
+def _thresholds(table: str) -> tuple[int, int, int] | None:
+    """Return gc_thresh1 to 3. /proc/sys has them in the first network namespace alone, and they hold in all."""
+    found = _items("ntable", "show", "name", table)
+    whole = next((item for item in found if "thresh3" in item), None)
+    return (whole["thresh1"], whole["thresh2"], whole["thresh3"]) if whole else None

@@ -1,0 +1,145 @@
+"""``nft -j list ruleset`` as values: the chains that forwarded packets may meet. Pure; after libnftables-json(5)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from podroutes.model.address import BITS, Prefix, network, parse_address
+from podroutes.model.packet_filter import Chain, Condition, FilterRule, Verdict
+
+TOOL = "nft"
+_VERSIONS = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}  # families whose packets are forwarded by IP
+_META = {"iifname": "iif", "iif": "iif", "oifname": "oif", "oif": "oif", "mark": "mark", "l4proto": "protocol"}
+_ENDS = {"saddr": "src", "daddr": "dst"}
+_VERDICTS: dict[str, Verdict] = {
+    "accept": "accept", "drop": "drop", "reject": "drop", "return": "return", "jump": "jump", "goto": "goto",
+    "queue": "accept",  # a program decides, about which nothing is known
+}  # fmt: skip
+_HARMLESS = {"counter", "log", "mangle", "notrack", "ct helper", "ct timeout", "flow", "secmark", "tproxy"}
+_OTHER = Condition("other")
+
+
+def chains(text: bytes, skip: frozenset[str] = frozenset()) -> tuple[Chain, ...]:
+    """Return all chains but those of the tables SKIP ("ip filter"); ValueError when TEXT is not what nft prints."""
+    items = json.loads(text or b"{}").get("nftables", [])
+    rules: dict[tuple[str, str], list[FilterRule]] = {}
+    for item in items:
+        if rule := item.get("rule"):
+            rules.setdefault((f"{rule['family']} {rule['table']}", rule["chain"]), []).extend(_rules(rule))
+    found = []
+    for item in items:
+        chain = item.get("chain")
+        if not chain or chain["family"] not in _VERSIONS:
+            continue
+        table = f"{chain['family']} {chain['table']}"
+        if table not in skip:
+            base = chain.get("hook") == "forward"
+            found.append(
+                Chain(
+                    TOOL,
+                    _VERSIONS[chain["family"]],
+                    table,
+                    chain["name"],
+                    tuple(rules.get((table, chain["name"]), ())),
+                    ("drop" if chain.get("policy") == "drop" else "accept") if base else None,
+                    chain["prio"] if base and isinstance(chain.get("prio"), int) else 0,
+                )
+            )
+    return tuple(found)
+
+
+def _rules(rule: dict[str, Any]) -> Iterator[FilterRule]:
+    """Yield a rule, once for each verdict that it may have; a verdict map has many."""
+    text = f"handle {rule.get('handle')}" + (f" ({rule['comment']})" if rule.get("comment") else "")
+    conditions: list[Condition] = []
+    for expression in rule.get("expr", ()):
+        for kind, body in expression.items():
+            if kind in _VERDICTS:
+                target = body.get("target", "") if isinstance(body, dict) else ""
+                yield FilterRule(tuple(conditions), _VERDICTS[kind], str(target), text)
+                return
+            if kind == "match":
+                conditions.append(_match(body))
+            elif kind == "vmap":
+                yield from _map(body, tuple(conditions), text)
+            elif kind == "xt":
+                if body.get("name") in ("REJECT", "DROP"):
+                    yield FilterRule(tuple(conditions), "drop", "", text)
+                    return
+                conditions += [] if body.get("name") == "comment" or body.get("type") == "target" else [_OTHER]
+            elif kind not in _HARMLESS:
+                conditions.append(_OTHER)
+
+
+def _map(body: dict[str, Any], conditions: tuple[Condition, ...], text: str) -> Iterator[FilterRule]:
+    data = body.get("data")
+    pairs = data.get("set", []) if isinstance(data, dict) else None
+    if pairs is None:  # a named map, whose content may let everything through
+        yield FilterRule((*conditions, _OTHER), "accept", "", text)
+        return
+    for value, verdict in pairs:
+        kind, detail = next(iter(verdict.items()))
+        target = detail.get("target", "") if isinstance(detail, dict) else ""
+        condition = _match({"op": "==", "left": body.get("key"), "right": value})
+        yield FilterRule((*conditions, condition), _VERDICTS.get(kind, "continue"), str(target), text)
+
+
+def _match(body: dict[str, Any]) -> Condition:
+    left, right, op = body.get("left"), body.get("right"), body.get("op")
+    field = _field(left)
+    values = [right] if not isinstance(right, list) else right
+    if isinstance(right, dict) and "set" in right:
+        values = right["set"] if isinstance(right["set"], list) else [right["set"]]
+    if not field or op not in ("==", "!=", "in"):
+        return _OTHER
+    try:
+        found = tuple(each for value in values for each in _value(field, value))
+    except (ValueError, TypeError, KeyError):
+        return _OTHER
+    return Condition(field, found, negated=op == "!=")  # type: ignore[arg-type]
+
+
+def _field(left: Any) -> str:
+    if not isinstance(left, dict):
+        return ""
+    if payload := left.get("payload"):
+        return _ENDS.get(payload.get("field"), "") if payload.get("protocol") in ("ip", "ip6") else ""
+    if meta := left.get("meta"):
+        return "version" if meta["key"] in ("nfproto", "protocol") else _META.get(meta["key"], "")
+    return "state" if (left.get("ct") or {}).get("key") == "state" else ""
+
+
+def _value(field: str, value: Any) -> list[Any]:
+    """Return what one value stands for; a named set (``@name``) and what has no model are a ValueError."""
+    if isinstance(value, dict) and "elem" in value:
+        value = value["elem"]["val"]
+    if field in ("src", "dst"):
+        return _addresses(value)
+    if field == "version":
+        return [{"ipv4": 4, "ip": 4, "ipv6": 6, "ip6": 6}[value]]
+    if field == "mark":
+        return [(int(value), 0xFFFFFFFF)]
+    if not isinstance(value, str) or value.startswith("@"):
+        raise ValueError(value)
+    return [value]
+
+
+def _addresses(value: Any) -> list[Prefix]:
+    if isinstance(value, dict) and "prefix" in value:
+        address = parse_address(value["prefix"]["addr"])
+        return [network(address, int(value["prefix"]["len"]))]
+    if isinstance(value, dict) and "range" in value:
+        first, last = (parse_address(each) for each in value["range"])
+        return list(_spanning(first.version, first.value, last.value))
+    address = parse_address(value)
+    return [network(address, BITS[address.version])]
+
+
+def _spanning(version: int, first: int, last: int) -> Iterator[Prefix]:
+    """Yield the prefixes that together are all addresses from FIRST to LAST."""
+    while first <= last:
+        host_bits = min(
+            (first & -first).bit_length() - 1 if first else BITS[version], (last - first + 1).bit_length() - 1
+        )
+        yield Prefix(version, first, BITS[version] - host_bits)
+        first += 1 << host_bits

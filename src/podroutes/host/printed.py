@@ -1,0 +1,61 @@
+"""The pieces of what ``ip -j`` prints that links, addresses, rules and routes have in common. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from podroutes.host import TablesError
+from podroutes.model.address import BITS
+from podroutes.model.text import escaped, printable
+
+# DSCP values by the names of iproute2's rt_dsfield, shifted to where a TOS has them; RFC 2474, RFC 2597, RFC 3246.
+CLASSES = {
+    "default": 0, "lowdelay": 0x10, "throughput": 0x08, "reliability": 0x04, "mincost": 0x02, "EF": 0xB8, "VA": 0xB0, "LE": 0x04,
+    **{f"CS{number}": number << 5 for number in range(8)},
+    **{f"AF{high}{low}": (high << 5) + (low << 3) for high in range(1, 5) for low in range(1, 4)},
+}  # fmt: skip
+
+
+def items(data: bytes, place: str) -> list[msgspec.Raw]:
+    """Return the objects of a list; TablesError where it is none."""
+    try:
+        return msgspec.json.decode(data, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        what = "is empty" if not data.strip() else f"is not what ip -j prints: {printable(str(error))}"
+        raise TablesError(f"{place}: {what}; collect it again") from None
+
+
+def parsed(raw: msgspec.Raw, parse: Callable[[Any], Any], place: str) -> Any:
+    """Return what PARSE makes of one object; TablesError quotes it when it makes nothing."""
+    try:
+        item = msgspec.json.decode(raw)
+        if not isinstance(item, dict):
+            raise TypeError("is not an object")  # noqa: TRY301, as for all else that is wrong
+        return parse(item)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        quoted = printable(bytes(raw).decode(errors="replace"))
+        why = f"lacks {error}" if isinstance(error, KeyError) else escaped(str(error))
+        raise TablesError(f"{place}: {quoted} is not what ip -j prints: {why}") from None
+
+
+def length(value: Any, address: str) -> int:
+    """Return a prefix length of ADDRESS; ValueError where it is none."""
+    if not 0 <= int(value) <= BITS[6 if ":" in address else 4]:
+        raise ValueError(f"prefixlen {value} is too long")
+    return int(value)
+
+
+def name(item: Mapping[str, Any], key: str) -> str | None:
+    """Return the name of a device, None where there is none."""
+    found = item.get(key)
+    if found is not None and not isinstance(found, str):
+        raise TypeError(f"{key} is no name")
+    return found
+
+
+def number(value: Any, names: Mapping[str, int]) -> int:
+    """Return a number that ip(8) prints as 16, "0x10" or by name."""
+    if isinstance(value, int):
+        return value
+    return names[value] if value in names else int(value, 0)

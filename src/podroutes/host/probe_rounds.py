@@ -1,0 +1,155 @@
+"""Asks many addresses from many machines at once, at a bounded rate and for a bounded time."""
+
+import selectors
+import time
+from collections.abc import Callable, Sequence
+
+from podroutes.host.ping import Mouth
+from podroutes.model.address import Address
+from podroutes.model.probe import Probed
+
+COUNT = 3  # packets to each address, for loss and latency
+RATE = 1000  # packets a second, all machines together: far below what hurts, and 5,000 nodes take 15 s
+PATIENCE = 1.0  # seconds after the last packet of a round
+LONGEST = 120.0  # seconds for everything
+SMALLEST = {4: 576, 6: 1280}  # bytes that every path takes: RFC 791, RFC 8200 section 5
+_SIZE = 84  # bytes of an ordinary packet, as ping(8) sends it over IPv4
+
+Progress = Callable[[int, int], None]
+Pair = tuple[str, Address]
+
+
+class Vantage:
+    """The sockets of one machine; made in its network namespace."""
+
+    def __init__(self, source: str, versions: Sequence[int]) -> None:
+        self.source = source
+        self.mouths = {(version, how): Mouth(version, how) for version in versions for how in ("icmp", "udp")}
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for mouth in self.mouths.values():
+            mouth.socket.close()
+
+
+def probe(vantages: Sequence[Vantage], targets: Sequence[tuple[str, Address]], progress: Progress) -> list[Probed]:
+    """Ask every target of another node, (node, address), from every vantage; PROGRESS is told (done, all)."""
+    return _Rounds(vantages, targets, progress).run()
+
+
+class _Rounds:
+    def __init__(self, vantages: Sequence[Vantage], targets: Sequence[tuple[str, Address]], progress: Progress) -> None:
+        self.vantages = {vantage.source: vantage for vantage in vantages}
+        self.nodes = {
+            (vantage.source, target): node for vantage in vantages for node, target in targets if node != vantage.source
+        }
+        self.progress = progress
+        self.deadline = time.monotonic() + LONGEST
+        self._number = 0
+        self._next = 0.0
+        self._times: dict[Pair, list[float]] = {pair: [] for pair in self.nodes}
+        self._sent = dict.fromkeys(self.nodes, 0)
+        self._errors: dict[Pair, str] = {}
+        self._how = dict.fromkeys(self.nodes, "icmp")
+        self._selector = selectors.DefaultSelector()
+        for vantage in vantages:
+            for mouth in vantage.mouths.values():
+                self._selector.register(mouth.socket, selectors.EVENT_READ, (vantage.source, mouth))
+
+    def run(self) -> list[Probed]:
+        try:
+            for _ in range(COUNT):
+                self._ask(dict.fromkeys(self.nodes, _SIZE), counted=True)
+            silent = [pair for pair, times in self._times.items() if not times]
+            for pair in silent:
+                self._how[pair] = "udp"
+            self._ask(dict.fromkeys(silent, _SIZE), counted=True)
+            for pair in silent:
+                if not self._times[pair]:
+                    self._how[pair] = "icmp"
+            sizes = self._sweep([pair for pair, times in self._times.items() if times])
+        finally:
+            self._selector.close()
+        return [self._probed(pair, sizes.get(pair)) for pair in self.nodes]
+
+    def _probed(self, pair: Pair, mtu: int | None) -> Probed:
+        times = self._times[pair]
+        mean = sum(times) / len(times) if times else 0.0
+        error = "" if times else self._errors.get(pair, "no answer")
+        return Probed(
+            pair[0],
+            self.nodes[pair],
+            pair[1],
+            self._sent[pair],
+            len(times),
+            min(times, default=0.0),
+            mean,
+            mtu,
+            self._how[pair],
+            error,
+        )
+
+    def _sweep(self, pairs: Sequence[Pair]) -> dict[Pair, int]:
+        """Return the largest packet that each pair answers: first that of the device, else by halving what is left."""
+        high = {pair: self._mouth(pair).largest(pair[1]) for pair in pairs}
+        low = {pair: min(SMALLEST[pair[1].version], high[pair]) for pair in pairs}
+        tried = dict(high)
+        while tried and time.monotonic() < self.deadline:
+            answered = self._ask(tried, counted=False)
+            for pair, size in tried.items():
+                if pair in answered:
+                    low[pair] = size
+                else:
+                    high[pair] = size - 1
+            tried = {pair: (low[pair] + high[pair] + 1) // 2 for pair in pairs if low[pair] < high[pair]}
+        return low
+
+    def _ask(self, sizes: dict[Pair, int], *, counted: bool) -> set[Pair]:
+        """Send one packet for each pair; return those that were answered."""
+        waiting: dict[int, tuple[Pair, float]] = {}
+        answered: set[Pair] = set()
+        for place, (pair, size) in enumerate(sizes.items()):
+            now = self._pace(waiting, answered, counted=counted)
+            if now > self.deadline:
+                break
+            self._number += 1
+            self._sent[pair] += counted
+            waiting[self._number] = pair, time.monotonic()
+            why = self._mouth(pair).ask(pair[1], self._number, size)
+            if why:
+                del waiting[self._number]
+                self._errors[pair] = why
+            self.progress(place + 1, len(sizes))
+        end = min(time.monotonic() + PATIENCE, self.deadline)
+        while waiting and (left := end - time.monotonic()) > 0:
+            self._listen(left, waiting, answered, counted=counted)
+        return answered
+
+    def _mouth(self, pair: Pair) -> Mouth:
+        return self.vantages[pair[0]].mouths[pair[1].version, self._how[pair]]
+
+    def _pace(self, waiting: dict[int, tuple[Pair, float]], answered: set[Pair], *, counted: bool) -> float:
+        """Wait until the next packet may go, listening; return the time."""
+        self._next = max(self._next, time.monotonic()) + 1 / RATE
+        while True:
+            left = self._next - time.monotonic()
+            self._listen(max(0.0, left), waiting, answered, counted=counted)
+            if left <= 0:
+                return time.monotonic()
+
+    def _listen(
+        self, wait: float, waiting: dict[int, tuple[Pair, float]], answered: set[Pair], *, counted: bool
+    ) -> None:
+        for key, _ in self._selector.select(wait):
+            source, mouth = key.data
+            for answer in mouth.heard():
+                pair, since = waiting.get(answer.number, ((source, answer.target), 0.0))
+                if answer.number not in waiting or pair[0] != source:
+                    continue
+                del waiting[answer.number]
+                if answer.error:
+                    self._errors[pair] = answer.error
+                elif pair[1] == answer.target:
+                    answered.add(pair)
+                    if counted:
+                        self._times[pair].append((time.monotonic() - since) * 1e3)

@@ -1,0 +1,288 @@
+"""A small door to the Kubernetes API: urllib3 does HTTP, TLS, proxies and streams; here is what it has to be told.
+
+urllib3 is loaded when the first client is made: commands that read a file do not pay for it.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
+
+from podroutes import __version__
+from podroutes.errors import KubernetesError
+from podroutes.kubernetes.access import Access, Identity
+from podroutes.kubernetes.decode import Refusal, refusal
+from podroutes.model.text import escaped
+
+if TYPE_CHECKING:
+    import urllib3
+
+_Answer = TypeVar("_Answer")
+
+NODES = "/api/v1/nodes"
+CONNECT = 10.0  # seconds to a TCP connection and TLS: the other side of the world needs one
+ANSWER = 60.0  # seconds between two pieces of an answer: the API server itself gives up after as long
+SILENCE = 90.0  # seconds without a line on a watch: the server sends a bookmark about every 60
+_DEAD = 30  # seconds after which a connection whose other end acknowledges nothing is given up
+_REREAD = 60.0  # seconds that an identity is used before it is asked for again; client-go's for tokens in files
+_BLOCK = 1 << 18  # bytes a read at most
+PAGE = 64 << 20  # bytes of a page of 500 Nodes at most: ten times what they usually are
+LIST = 1 << 30  # bytes of a list in one piece at most: 5,000 Nodes are 70 MB
+_DEEPEST = 10  # exceptions within one another
+_REFUSAL = 1 << 16  # bytes of a refusal that are read: a Status is some hundred
+_COMPLETE = 300.0  # seconds for the whole of an answer that is not a stream: a page takes less than one
+
+# What notices a server that vanished without a word within half a minute, tcp(7); each where the system has it.
+_SOCKET_OPTIONS = tuple(
+    (level, getattr(socket, name), value)
+    for level, name, value in (
+        (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 15),
+        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 15),  # what macOS calls TCP_KEEPIDLE
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD * 1000),  # Linux
+    )
+    if hasattr(socket, name)
+)
+
+
+# By name: http.client and urllib3 have classes of the same name that mean the same.
+_PLAIN = {
+    "IncompleteRead": "the connection was cut in the middle of the answer",
+    "InvalidChunkLength": "the connection was cut in the middle of the answer",
+    "RemoteDisconnected": "the server closed the connection without an answer",
+    "ReadTimeoutError": "no answer, or no more of it, for too long",
+    "ConnectTimeoutError": f"no connection within {CONNECT:.0f} s",
+    "TimeoutError": "no answer, or no more of it, for too long",
+    "BadStatusLine": "what answers does not speak HTTP",
+    "LineTooLong": "what answers does not speak HTTP",
+}
+
+
+class RefusedError(KubernetesError):
+    """The server answered, and the answer is no."""
+
+    def __init__(self, access: Access, refused: Refusal) -> None:
+        self.refusal = refused
+        what = escaped(refused.message or refused.reason) or "no reason given"
+        super().__init__(f"{access.name}: the server answered {refused.status}: {what}{_advice(refused.status)}")
+
+
+class UnreachableError(KubernetesError):
+    """There was no answer, or not all of one."""
+
+
+class CertificateError(UnreachableError):
+    """The server's certificate does not verify: the authority may have been renewed, else only people can help."""
+
+
+class Request(NamedTuple):
+    """What to ask. A BODY is JSON; of which kind, KIND says."""
+
+    path: str
+    query: Mapping[str, str] = {}
+    method: str = "GET"
+    body: bytes | None = None
+    kind: str = "application/json"
+    most: int = 16 << 20  # bytes of the answer; etcd does not store objects of more than 1.5 MiB
+
+
+class Stream:
+    """An answer that comes in pieces. ``interrupt`` may be called from any thread."""
+
+    def __init__(self, access: Access, response: "urllib3.BaseHTTPResponse") -> None:
+        self._access = access
+        self._response = response
+        self._socket = socket.socket(fileno=socket.dup(response.fileno()))  # outlives the one of urllib3
+        self.bytes = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the answer as it comes, at least a byte at a time. Raises UnreachableError when it is cut short."""
+        while block := _guarded(self._access, lambda: self._response.read1(_BLOCK, decode_content=False)):
+            self.bytes += len(block)
+            yield block
+
+    def interrupt(self) -> None:
+        """End ``blocks``, which then raises UnreachableError."""
+        with suppress(OSError):  # it is closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._response.close()
+        self._socket.close()
+
+
+class Client:
+    """Asks one cluster. Not thread-safe, but for ``Stream.interrupt``."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._identity = Identity()
+        self._known = float("-inf")  # when the identity was asked for last
+        self._material: tuple[bytes, bytes, bytes] | None = None  # what the pool was made with
+        self._pool: urllib3.PoolManager | None = None
+
+    def ask(self, request: Request) -> bytes:
+        """Return the whole answer. Raises RefusedError, UnreachableError, and KubernetesError where there is no identity."""
+        response = self._send(request, ANSWER)
+        body = self._body(response, request.most)
+        if len(body) > request.most:
+            raise UnreachableError(f"{self._access.name}: the answer is larger than {request.most >> 20} MiB")
+        return body
+
+    def _body(self, response: "urllib3.BaseHTTPResponse", most: int) -> bytes:
+        """Return the answer, of one larger than MOST bytes a beginning that is larger. Raises UnreachableError."""
+        body, end = bytearray(), time.monotonic() + _COMPLETE
+        whole = False
+        try:
+            while block := _guarded(self._access, lambda: response.read1(_BLOCK, decode_content=False)):
+                body += block
+                if len(body) > most:
+                    return bytes(body)
+                if time.monotonic() > end:
+                    raise UnreachableError(
+                        f"{self._access.name}: the answer is not complete after {_COMPLETE:.0f} s ({len(body)} bytes)"
+                    )
+            whole = True
+        finally:
+            response.release_conn() if whole else response.close()
+        return bytes(body)
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[Stream]:
+        """Hand out the answer to REQUEST as it comes. Raises as ``ask`` does."""
+        response = self._send(request, SILENCE)
+        stream = Stream(self._access, response)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._pool is not None:
+            self._pool.clear()
+
+    def _send(self, request: Request, silence: float) -> "urllib3.BaseHTTPResponse":
+        response = self._once(request, silence)
+        if response.status == 401 and self._access.credentials.refused():
+            response.close()
+            self._known = float("-inf")
+            response = self._once(request, silence)
+        if response.status < 300:
+            return response
+        body = self._body(response, _REFUSAL)
+        raise RefusedError(self._access, refusal(response.status, body, response.headers.get("Retry-After", "")))
+
+    def _once(self, request: Request, silence: float) -> "urllib3.BaseHTTPResponse":
+        import urllib3  # noqa: PLC0415, see above
+
+        pool = self._ready()
+        headers = urllib3.HTTPHeaderDict({"User-Agent": f"podroutes/{__version__}", "Accept": "application/json"})
+        for name, value in self._access.headers:
+            headers.add(name, value)
+        if self._identity.authorization:
+            headers["Authorization"] = self._identity.authorization
+        if request.body is not None:
+            headers["Content-Type"] = request.kind
+        url = f"{self._access.server}{request.path}" + (f"?{urlencode(request.query)}" if request.query else "")
+        timeout = urllib3.Timeout(connect=CONNECT, read=silence)
+
+        def send() -> urllib3.BaseHTTPResponse:
+            return pool.request(
+                request.method,
+                url,
+                body=request.body,
+                headers=headers,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+
+        try:
+            return _guarded(self._access, send)
+        except CertificateError:
+            self._known = float("-inf")  # the authority's file may be another by now
+            raise
+
+    def _ready(self) -> "urllib3.PoolManager":
+        """Return connections that are made with the identity of now: certificates and authorities rotate, too."""
+        now = time.monotonic()
+        if self._pool is None or now - self._known > _REREAD:
+            identity = self._access.credentials.identity()
+            material = (self._access.authority.read(), identity.certificate, identity.key)
+            if self._pool is None or material != self._material:
+                self.close()
+                self._pool = _pool(self._access, *material)
+            self._identity, self._material, self._known = identity, material, now
+        return self._pool
+
+
+def _pool(access: Access, authority: bytes, certificate: bytes, key: bytes) -> "urllib3.PoolManager":
+    import urllib3  # noqa: PLC0415, see above
+
+    from podroutes.kubernetes.tls import context  # noqa: PLC0415, ssl is as large
+
+    options: dict[str, Any] = {"socket_options": _SOCKET_OPTIONS, "maxsize": 2}
+    if access.server.startswith("https:"):
+        options["ssl_context"] = context(access, authority, certificate, key)
+        if access.server_name:
+            options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
+        if not access.verify:
+            options["assert_hostname"] = False
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig says so itself
+    if not access.proxy:
+        return urllib3.PoolManager(**options)
+    url = urllib3.util.parse_url(access.proxy)
+    headers = urllib3.make_headers(proxy_basic_auth=url.auth) if url.auth else None
+    return urllib3.ProxyManager(url._replace(auth=None).url, proxy_headers=headers, **options)
+
+
+def _guarded(access: Access, call: Callable[[], _Answer]) -> _Answer:
+    """Return what CALL returns; whatever goes wrong in urllib3 and below becomes UnreachableError."""
+    import ssl  # noqa: PLC0415, urllib3 has loaded it
+
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415, see above
+
+    try:
+        return call()
+    except (HTTPError, OSError, ValueError) as error:  # ValueError: a file that is read after an interrupt closed it
+        cause = _cause(error)
+        kind = CertificateError if isinstance(cause, ssl.SSLCertVerificationError) else UnreachableError
+        raise kind(f"{access.name}: {_why(cause)}") from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the last cause of ERROR: urllib3 wraps it several times."""
+    for _ in range(_DEEPEST):
+        inner = [getattr(error, "reason", None), error.__cause__, *error.args]
+        cause = next((each for each in inner if isinstance(each, BaseException)), None)
+        if cause is None:
+            break
+        error = cause
+    return error
+
+
+def _why(error: BaseException) -> str:
+    """Return what ERROR says in the words of the system or, where urllib3 has its own, in plain ones."""
+    name = type(error).__name__
+    if name in _PLAIN:
+        return _PLAIN[name]
+    words = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error) or type(error).__name__
+    return escaped(str(words))
+
+
+def _advice(status: int) -> str:
+    if status == 401:
+        return "; check the credentials of this user"
+    if status == 403:
+        return "; podroutes needs get, list and watch on nodes (a ClusterRole)"
+    if status == 404:
+        return "; is this the address of a Kubernetes API server?"
+    return ""

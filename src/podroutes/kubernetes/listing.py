@@ -1,0 +1,73 @@
+"""All nodes of a cluster, once: for commands that look, act and end."""
+
+import random
+import time
+from collections.abc import Callable
+
+from podroutes.errors import KubernetesError
+from podroutes.inventory import Inventory
+from podroutes.kubernetes.access import Access
+from podroutes.kubernetes.client import (
+    LIST,
+    NODES,
+    PAGE,
+    CertificateError,
+    Client,
+    RefusedError,
+    Request,
+    UnreachableError,
+)
+from podroutes.kubernetes.reflector import Reflector
+
+_TRIES = 5  # failures in a row; with what the server asks for in between some ten seconds
+_TRANSIENT = frozenset({408, 410, 429, 500, 502, 503, 504})
+_PATIENCE = 10.0  # seconds: who types a command waits no longer for the next try
+
+
+def load(
+    access: Access,
+    *,
+    chance: Callable[[], float] = random.random,
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Inventory:
+    """Return all nodes of the cluster, page by page, trying again where that can help.
+
+    Raises KubernetesError: that the cluster cannot be asked never looks like a cluster without nodes, and one that has none
+    is an error, too. CHANCE returns numbers in [0, 1), SLEEP waits seconds, TELL hears of each failure that another try follows.
+    """
+    client = Client(access)
+    reflector = Reflector(access.name, chance, time.monotonic, streaming=False)
+    failures = 0
+    try:
+        while not reflector.synced:
+            query = reflector.request().query
+            try:
+                reflector.page(client.ask(Request(NODES, query, most=PAGE if "limit" in query else LIST)))
+                failure = KubernetesError(f"{access.name}: {reflector.error}") if reflector.error else None
+            except RefusedError as error:
+                reflector.refused(error.refusal)
+                if error.refusal.status not in _TRANSIENT:
+                    raise
+                failure = error
+            except CertificateError:
+                raise
+            except UnreachableError as error:
+                reflector.cut(str(error))
+                failure = error
+            if failure is None:
+                failures = 0
+                continue
+            failures += 1
+            if failures == _TRIES:
+                raise failure
+            tell(f"{failure}; trying again ({failures + 1} of {_TRIES})")
+            sleep(min(reflector.delay, _PATIENCE))
+    finally:
+        client.close()
+    found = reflector.table.inventory()
+    if not found.cluster.nodes:
+        raise KubernetesError(
+            f"{access.name}: the cluster has no nodes; nodes join it, or -i names an inventory instead"
+        )
+    return found

@@ -1,0 +1,161 @@
+"""Programs that say who asks, as kubectl runs them: cached until they expire, run again when the server refuses.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+"""
+
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from podroutes.errors import KubernetesError
+from podroutes.kubernetes.access import Identity
+from podroutes.kubernetes.credentials import fit_for_a_header
+from podroutes.kubernetes.kubeconfig import Plugin
+from podroutes.model.text import escaped, printable
+
+_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_MOST = 1 << 20  # bytes of what it prints: tokens and certificates are some thousand
+_BLOCK = 1 << 16  # bytes a read, and of its complaints that are kept
+_LONGEST = 500  # characters of a complaint that are told
+_LIMIT = 60.0  # seconds that a plugin may take where nobody is there to answer its questions
+
+
+class _CredentialStatus(msgspec.Struct, rename="camel"):
+    token: str = ""
+    client_certificate_data: str = ""
+    client_key_data: str = ""
+    expiration_timestamp: datetime | None = None
+
+
+class _ExecCredential(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    status: _CredentialStatus | None = None
+
+
+class PluginCredentials:
+    """Who PLUGIN says that asks. CLUSTER is what it is told of the cluster, None for nothing; CLOCK is the time of day."""
+
+    def __init__(
+        self, place: str, plugin: Plugin, cluster: dict[str, Any] | None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._place = f"{place}: exec plugin {printable(plugin.command)}"
+        self._plugin = plugin
+        self._cluster = cluster
+        self._clock = clock
+        self._known: Identity | None = None
+        self._expires = float("inf")
+        self._check()
+
+    def identity(self) -> Identity:
+        """Return who asks now; runs the plugin where that is not known. Raises KubernetesError."""
+        if self._known is None or self._clock() >= self._expires:
+            self._known = self._understood(self._run())
+        return self._known
+
+    def refused(self) -> bool:
+        """Forget what the plugin said: another answer may do."""
+        self._known = None
+        return True
+
+    def _check(self) -> None:
+        version, mode = self._plugin.api_version, self._plugin.interactive_mode
+        if not self._plugin.command:
+            raise KubernetesError(f"{self._place}: no command")
+        if version not in _VERSIONS:
+            raise KubernetesError(f"{self._place}: apiVersion {printable(version)}, wanted {' or '.join(_VERSIONS)}")
+        if not mode and version == _VERSIONS[0]:
+            raise KubernetesError(f"{self._place}: no interactiveMode; wanted Never, IfAvailable or Always")
+
+    def _run(self) -> bytes:
+        mode = self._plugin.interactive_mode or "IfAvailable"
+        interactive = mode != "Never" and bool(sys.stdin) and sys.stdin.isatty()
+        if mode == "Always" and not interactive:
+            raise KubernetesError(f"{self._place}: it wants to ask questions, and there is no terminal to ask them on")
+        spec: dict[str, Any] = {"interactive": interactive}
+        if self._cluster is not None:
+            spec["cluster"] = self._cluster
+        told = {"apiVersion": self._plugin.api_version, "kind": "ExecCredential", "spec": spec}
+        environment = os.environ | {each.name: each.value for each in self._plugin.env or ()}
+        environment["KUBERNETES_EXEC_INFO"] = msgspec.json.encode(told).decode()
+        try:
+            process = subprocess.Popen(
+                [self._plugin.command, *(self._plugin.args or ())],
+                env=environment,
+                stdin=None if interactive else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=None if interactive else subprocess.PIPE,
+            )
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            hint = f"; {escaped(' '.join(self._plugin.install_hint.split()))}" if self._plugin.install_hint else ""
+            raise KubernetesError(f"{self._place}: cannot be run: {why}{hint}") from None
+        try:
+            said, complaint = self._hear(process, None if interactive else time.monotonic() + _LIMIT)
+        finally:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+        if process.returncode:
+            words = complaint.decode(errors="replace").strip().splitlines()
+            why = f": {escaped(words[-1][:_LONGEST])}" if words else ""
+            raise KubernetesError(f"{self._place}: failed with status {process.returncode}{why}")
+        return said
+
+    def _hear(self, process: "subprocess.Popen[bytes]", end: float | None) -> tuple[bytes, bytes]:
+        """Return what PROCESS printed, and the end of what it complained of; KubernetesError where it is endless or END passes."""
+        said, complaint = bytearray(), b""
+        with selectors.DefaultSelector() as selector:
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                left = end - time.monotonic() if end is not None else None
+                ready = selector.select(left) if left is None or left > 0 else []
+                if not ready:
+                    raise KubernetesError(f"{self._place}: has not answered for {_LIMIT:.0f} s")
+                for key, _ in ready:
+                    data = os.read(key.fd, _BLOCK)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is process.stdout:
+                        said += data
+                    else:
+                        complaint = (complaint + data)[-_BLOCK:]
+                if len(said) > _MOST:
+                    raise KubernetesError(
+                        f"{self._place}: printed more than {_MOST >> 20} MiB, and no credential is so long"
+                    )
+        try:
+            process.wait(end - time.monotonic() if end is not None else None)
+        except subprocess.TimeoutExpired:
+            raise KubernetesError(f"{self._place}: has not ended for {_LIMIT:.0f} s") from None
+        return bytes(said), complaint
+
+    def _understood(self, said: bytes) -> Identity:
+        try:
+            found = msgspec.json.decode(said, type=_ExecCredential)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise KubernetesError(
+                f"{self._place}: what it printed is no ExecCredential: {escaped(str(error))}"
+            ) from None
+        if (found.api_version, found.kind) != (self._plugin.api_version, "ExecCredential"):
+            got = printable(f"{found.api_version} {found.kind}")
+            raise KubernetesError(f"{self._place}: it printed {got}, wanted {self._plugin.api_version} ExecCredential")
+        status = found.status or _CredentialStatus()
+        certificate, key = status.client_certificate_data, status.client_key_data
+        if bool(certificate) != bool(key) or not (status.token or certificate):
+            raise KubernetesError(f"{self._place}: it gave neither a token nor a client certificate with its key")
+        expires = status.expiration_timestamp
+        self._expires = expires.timestamp() if expires else float("inf")
+        authorization = f"Bearer {fit_for_a_header(self._place, status.token)}" if status.token else ""
+        return Identity(authorization, certificate.encode(), key.encode())

@@ -1,0 +1,67 @@
+"""TLS as a kubeconfig wants it: authorities and client certificates from memory; on Linux never through a file on disk."""
+
+import os
+import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from podroutes.errors import KubernetesError
+from podroutes.kubernetes.access import Access
+
+
+def context(access: Access, authority: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
+    """Return a context with AUTHORITY (b"": those of the system) and a client's CERTIFICATE and KEY, all PEM.
+
+    Raises KubernetesError where they are not what they should be.
+    """
+    try:
+        made = ssl.create_default_context(cadata=authority.decode("latin-1") or None)
+    except (ssl.SSLError, ValueError):
+        raise KubernetesError(f"{access.name}: the certificate authority is not a certificate in PEM form") from None
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the authorities of the hard way and of old kubeadm lack an extension
+    made.set_alpn_protocols(["http/1.1"])
+    if not access.verify:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if certificate:
+        _present(made, access, certificate + b"\n" + key)
+    return made
+
+
+def _present(made: ssl.SSLContext, access: Access, pem: bytes) -> None:
+    """Have MADE present the certificate and key of PEM."""
+    try:
+        with _file(pem) as path:
+            made.load_cert_chain(path, password=_no_password)
+    except (ssl.SSLError, ValueError) as error:
+        why = getattr(error, "reason", None) or str(error)
+        raise KubernetesError(
+            f"{access.name}: the client certificate and its key do not do: {why}; wanted an unencrypted PEM pair"
+        ) from None
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[str]:
+    """Yield the path of a file with CONTENT: OpenSSL reads a key from a file only. On Linux the file is in memory.
+
+    Elsewhere it is a temporary file that only this user can read, mkstemp(3), and is deleted as soon as it was read.
+    """
+    if sys.platform == "linux":
+        file = os.memfd_create("podroutes")
+        try:
+            os.write(file, content)
+            yield f"/proc/self/fd/{file}"
+        finally:
+            os.close(file)
+    else:
+        import tempfile  # noqa: PLC0415, Linux does without
+
+        with tempfile.NamedTemporaryFile(prefix="podroutes-") as temporary:
+            temporary.write(content)
+            temporary.flush()
+            yield temporary.name
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")

@@ -1,0 +1,193 @@
+"""The nodes of a cluster, told again whenever they change: the reflector with a server, a clock and a thread around it."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from podroutes.errors import KubernetesError
+from podroutes.inventory import Inventory
+from podroutes.kubernetes.access import Access
+from podroutes.kubernetes.client import LIST, NODES, PAGE, SILENCE, Client, RefusedError, Request, Stream
+from podroutes.kubernetes.lines import lines
+from podroutes.kubernetes.reflector import Counts, Reflector
+from podroutes.model.text import escaped
+
+_COMPLETE = 600.0  # seconds for a streaming list: 5,000 Nodes take one, over a slow line a minute
+_NEWS = 5.0  # seconds between two reports of nothing but counters: a cluster's heartbeats come many times a second
+
+
+class WatchState(NamedTuple):
+    """How a watch is doing. Times are seconds of the monotonic clock, 0 for never."""
+
+    server: str
+    connected: bool = False  # the last request was answered, and its answer has not been cut
+    synced: bool = False  # all nodes have been told at least once
+    error: str = ""  # why the last request failed
+    nodes: int = 0
+    resource_version: str = ""
+    counts: Counts = Counts()
+    bytes: int = 0
+    last_event: float = 0.0  # when the server said anything last, a bookmark for instance
+    last_list: float = 0.0  # when it last told all its nodes
+    history: int = 0  # how often the server turned out not to continue what it had told before
+
+
+class NodeWatch:
+    """Publishes the whole of what a cluster says about its nodes, in the thread that calls ``run``.
+
+    PUBLISH is called with each change, with each end of a list even when that changed nothing, and never with half a list;
+    REPORT with how it goes, in front of what is published. Events that arrive together are published together. ``again``
+    and ``stop`` may be called from any thread. CHANCE returns numbers in [0, 1), CLOCK monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        publish: Callable[[Inventory], None],
+        report: Callable[[WatchState], None],
+        *,
+        chance: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._publish = publish
+        self._report = report
+        self._clock = clock
+        self._client = Client(access)
+        self._reflector = Reflector(access.name, chance, clock)
+        self._state = WatchState(access.name)
+        self._told = self._state
+        self._told_at = 0.0
+        self._stream: Stream | None = None
+        self._lock = threading.Lock()  # of the three below and of the stream, which another thread may interrupt
+        self._wake = threading.Event()
+        self._stopped = False
+        self._anew = False
+
+    def run(self) -> None:
+        """Watch until ``stop``. Whatever the server does is reported and tried again; nothing is raised."""
+        while not self._stopped:
+            if self._wait(self._reflector.delay):
+                self._reflector.relist()
+                continue
+            try:
+                self._ask()
+            except RefusedError as error:
+                self._reflector.refused(error.refusal)
+                if self._reflector.error:  # else it was asked for something that not every server has
+                    self._say(connected=False, error=str(error))
+            except KubernetesError as error:
+                if self._wake.is_set():  # cut by ourselves
+                    continue
+                self._reflector.cut(str(error))
+                self._say(connected=False, error=str(error))
+        self._client.close()
+
+    def again(self) -> None:
+        """Have all nodes listed and published once more."""
+        self._nudge(stop=False)
+
+    def stop(self) -> None:
+        """End ``run``, whatever it is reading."""
+        self._nudge(stop=True)
+
+    def _nudge(self, *, stop: bool) -> None:
+        with self._lock:
+            self._stopped |= stop
+            self._anew |= not stop
+            self._wake.set()
+            if self._stream:
+                self._stream.interrupt()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait SECONDS, or until somebody wants something; return whether that is to list anew."""
+        self._wake.wait(seconds) if seconds > 0 else None
+        with self._lock:
+            self._wake.clear()
+            anew, self._anew = self._anew, False
+        return anew
+
+    def _ask(self) -> None:
+        query, streaming = self._reflector.request()
+        request = Request(NODES, query, most=PAGE if "limit" in query else LIST)
+        if not streaming:
+            body = self._client.ask(request)
+            news = self._reflector.page(body)
+            self._heard(len(body), news=news)
+            return
+        with self._client.stream(request) as stream:
+            try:
+                with self._lock:
+                    self._stream = stream
+                    if self._wake.is_set():  # said before there was anything to interrupt
+                        return
+                self._reflector.opened()
+                self._say(connected=True, error="")
+                self._read(stream)
+            finally:
+                with self._lock:
+                    self._stream = None
+
+    def _read(self, stream: Stream) -> None:
+        """Take in what STREAM says until it ends or is of no more use."""
+        before = 0
+        take = self._reflector.line
+        began = heard = self._clock()
+        try:
+            for batch in lines(stream.blocks()):
+                now = self._clock()
+                if batch:
+                    heard = now
+                self._progress(now - heard, now - began)
+                verdicts = []
+                for line in batch:
+                    verdicts.append(take(line))
+                    if verdicts[-1] is None:
+                        break
+                self._heard(stream.bytes - before, news=any(verdicts))
+                before = stream.bytes
+                if verdicts and verdicts[-1] is None:
+                    return
+            self._reflector.cut("")
+        except ValueError as error:
+            self._reflector.cut(str(error))
+        self._heard(0, news=False)
+
+    def _progress(self, silence: float, took: float) -> None:
+        """Raise ValueError where bytes come and lead nowhere: SILENCE seconds without a line, TOOK since the request."""
+        if silence > SILENCE:
+            raise ValueError(f"no complete line for {silence:.0f} s")
+        if self._reflector.listing and took > _COMPLETE:
+            raise ValueError(f"the list is not complete after {took:.0f} s")
+
+    def _heard(self, size: int, *, news: bool) -> None:
+        """Publish what is new, and report."""
+        reflector, now = self._reflector, self._clock()
+        listed = reflector.counts.lists != self._state.counts.lists
+        self._state = self._state._replace(
+            connected=not reflector.error,
+            synced=reflector.synced,
+            error=f"{self._state.server}: {escaped(reflector.error)}" if reflector.error else "",
+            nodes=len(reflector.table),
+            resource_version=reflector.resource_version,
+            history=reflector.history,
+            counts=reflector.counts,
+            bytes=self._state.bytes + size,
+            last_event=now if size else self._state.last_event,
+            last_list=now if listed else self._state.last_list,
+        )
+        self._tell(now, due=news or listed)
+        if news:
+            self._publish(reflector.table.inventory())
+
+    def _say(self, *, connected: bool, error: str) -> None:
+        """Report what happened to a request as a whole."""
+        self._state = self._state._replace(connected=connected, error=error, counts=self._reflector.counts)
+        self._tell(self._clock(), due=False)
+
+    def _tell(self, now: float, *, due: bool) -> None:
+        told, state = self._told, self._state
+        if due or (state.connected, state.error) != (told.connected, told.error) or now - self._told_at >= _NEWS:
+            self._told, self._told_at = state, now
+            self._report(state)

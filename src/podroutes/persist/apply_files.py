@@ -1,0 +1,105 @@
+"""Carry out the file changes of a plan: asked about first, some before the kernel is changed, the rest after."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain, groupby
+
+from podroutes.errors import PersistError
+from podroutes.host.atomic_write import leftovers, sweep, write_whole
+from podroutes.host.files import Root
+from podroutes.model.persisted import File, FileChange
+from podroutes.persist import backend
+from podroutes.persist.admin_edit import backup
+from podroutes.persist.owned import PLACES
+
+_OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories go with the last file in them
+
+
+def check(root: Root, changes: Iterable[FileChange]) -> None:
+    """Have every manager's own tool read what is to be written; PersistError where one does not like it, and nothing is written.
+
+    A file of the administrator that is to be edited has to be right before the edit as well: what is wrong already is theirs to mend.
+    """
+    changes = list(changes)
+    for name in dict.fromkeys(each.backend for each in changes if each.action == "edit"):
+        if complaint := backend(name).check(root, ()):
+            raise PersistError(f"{name} refuses its files as they are, so nothing was edited: {complaint}")
+    for name, group in groupby(
+        (each for each in changes if each.action != "delete" and each.backend), lambda each: each.backend
+    ):
+        complaint = backend(name).check(root, [change.file for change in group])
+        if complaint:
+            raise PersistError(f"{name} refuses the file that would be written, so nothing was: {complaint}")
+
+
+def before(root: Root, changes: Sequence[FileChange]) -> None:
+    """Write what has to stand while the kernel is changed; PersistError where it cannot be written, and nothing else is done."""
+    clean(root)
+    for change in changes:
+        if change.first and (failure := _write(root, change.first)):
+            raise PersistError(f"{change.file.path}: {failure}; nothing was changed")
+
+
+def after(root: Root, changes: Sequence[FileChange]) -> dict[int, str]:
+    """Bring every file to its end; return why, by position, for those that could not be."""
+    failures = {}
+    for position, change in enumerate(changes):
+        if change.file == change.first:
+            continue
+        if change.action == "edit":
+            failure = _edit(root, change)
+        else:
+            failure = _delete(root, change.file) if change.action == "delete" else _write(root, change.file)
+        if failure:
+            failures[position] = failure
+    return failures
+
+
+def clean(root: Root) -> None:
+    """Take away what runs that were killed have left in our places: temporary files, which no manager reads."""
+    for pattern in chain.from_iterable(PLACES.values()):
+        sweep(map(root.path, root.glob(leftovers(pattern))))
+
+
+def undo(root: Root, changes: Iterable[FileChange], files: Mapping[str, Mapping[str, File]]) -> None:
+    """Give every file of CHANGES the content that it has in FILES, which were there before; what was not there goes."""
+    then = {path: file for group in files.values() for path, file in group.items()}
+    for change in changes:
+        old = change.was if change.action == "edit" else then.get(change.file.path)
+        if failure := _write(root, old) if old else _delete(root, change.file):
+            raise PersistError(f"{change.file.path} cannot be put back: {failure}")
+
+
+def _write(root: Root, file: File) -> str:
+    path = root.path(file.path)
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if path.parent.name.endswith(_OWN_DIRECTORIES):
+            path.parent.chmod(0o755)  # whatever the umask says: a manager may not run as root
+        write_whole(path, file.text, mode=file.mode)
+    except OSError as error:
+        return f"{error.strerror}"
+    return ""
+
+
+def _edit(root: Root, change: FileChange) -> str:
+    """Write an edited file of the administrator, with a copy of what it was beside it; an older copy stays."""
+    path = change.file.path
+    if change.was is None or root.read(path) != change.was.text:
+        return "was changed meanwhile; run it again"
+    copy = change.was._replace(path=backup(path))
+    if not root.path(copy.path).exists() and (failure := _write(root, copy)):
+        return f"{copy.path}: {failure}"
+    return _write(root, change.file)
+
+
+def _delete(root: Root, file: File) -> str:
+    path = root.path(file.path)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"{error.strerror}"
+    if path.parent.name.endswith(_OWN_DIRECTORIES):
+        with suppress(OSError):  # it holds somebody else's
+            path.parent.rmdir()
+    return ""

@@ -1,0 +1,53 @@
+"""What our own files on a machine say: found at their fixed places, by their own first lines; nothing else is remembered."""
+
+from typing import NamedTuple
+
+from podroutes.host.files import Root
+from podroutes.model.persisted import File, Ledger, Written
+from podroutes.model.route import PROTOCOL
+from podroutes.persist import BACKENDS, backend
+from podroutes.persist.file_format import is_ours, recorded
+from podroutes.persist.system_files import FORWARDING, PROTOCOL_NAME
+
+PLACES = BACKENDS | {
+    "": (PROTOCOL_NAME, FORWARDING)
+}  # where files of ours can be, by backend; "" for those that go with all
+
+
+class Found(NamedTuple):
+    """Files of ours, by the backend that they belong to; "" for those that go with every one."""
+
+    files: dict[str, dict[str, File]]
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The backends that have files here."""
+        return tuple(name for name in BACKENDS if self.files.get(name))
+
+    def ledger(self, chosen: str | None) -> Ledger:
+        """Return whose routes are ours, when they shall be kept by backend CHOSEN."""
+        routes: dict[Written, str] = {}
+        static: set[Written] = set()
+        boundless = False
+        for name in self.backends:
+            kept = backend(name)
+            if kept.ROUTE is None:
+                boundless = True
+                continue
+            rows = dict(row for file in self.files[name].values() for row in recorded(kept.ROUTE, file.text))
+            routes |= rows
+            if kept.PROTOCOL != PROTOCOL:
+                static.update(rows)
+        protocol = backend(chosen).PROTOCOL if chosen else PROTOCOL
+        return Ledger(protocol, None if boundless else routes, frozenset(static))
+
+
+def find(root: Root) -> Found:
+    """Return the files of ours below ROOT; PersistError when a file in one of our places cannot be read."""
+    return Found({name: _ours(root, patterns) for name, patterns in PLACES.items()})
+
+
+def _ours(root: Root, patterns: tuple[str, ...]) -> dict[str, File]:
+    names = (name for pattern in patterns for name in root.glob(pattern))
+    texts = ((name, root.read(name)) for name in names)
+    return {name: File(name, text, root.mode(name)) for name, text in texts if text is not None and is_ours(text)}

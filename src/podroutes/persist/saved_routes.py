@@ -1,0 +1,74 @@
+"""The saved routes in the state directory: what apply and the agent remember of the routes that stood, and of whose they were."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from podroutes.errors import PersistError
+from podroutes.host.atomic_write import write_whole
+from podroutes.model.address import parse_address, parse_prefix
+from podroutes.model.saved_route import SavedRoute
+
+NAME = "routes.json"
+_FRESH = 86400.0  # seconds for which what was written counts as written now, so that a run that changes nothing writes nothing
+
+
+def load(directory: Path, own: str) -> tuple[SavedRoute, ...]:
+    """Return what DIRECTORY has for the machine that is node OWN; nothing where there is no such file, or it is another node's.
+
+    Raises PersistError where the file cannot be read or is damaged.
+    """
+    path = directory / NAME
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(map(_route, found["routes"])) if found["node"] == own else ()
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise PersistError(
+            f"{path}: cannot be read: {error.strerror}; which routes stood before is not known"
+        ) from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise PersistError(f"{path}: is damaged: delete it; which routes stood before is not known") from None
+
+
+def save(directory: Path, own: str, routes: Sequence[SavedRoute], now: float) -> None:
+    """Write the ROUTES of the machine that is node OWN to DIRECTORY, whole or not at all. Raises ``OSError``.
+
+    Where the same routes were written within a day before NOW, seconds since the epoch, nothing is written.
+    """
+    path = directory / NAME
+    head = f'{{"node": {json.dumps(own, ensure_ascii=False)}, "digest": "{_digest(routes)}", "routes": [\n'
+    if _is_there(path, head, now):
+        return
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_whole(path, head + ",\n".join(map(_row, routes)) + "\n]}\n")
+
+
+def _is_there(path: Path, head: str, now: float) -> bool:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return 0 <= now - path.stat().st_mtime < _FRESH and file.readline() == head
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest(routes: Iterable[SavedRoute]) -> str:
+    """Return what is another when the routes are, whenever they were seen."""
+    rows = (f"{dst} {via} {dev} {node} {uid}" for dst, via, dev, node, uid, _ in routes)
+    return hashlib.sha256("\n".join(rows).encode(errors="surrogatepass")).hexdigest()
+
+
+def _route(row: dict[str, Any]) -> SavedRoute:
+    dst, via = parse_prefix(row["dst"]), parse_address(row["via"])
+    return SavedRoute(dst, via, str(row["dev"]), str(row["node"]), str(row["uid"]), float(row["seen"]))
+
+
+def _row(route: SavedRoute) -> str:
+    dst, via, dev, node, uid, seen = route
+    words = ", ".join(
+        f'"{key}": {json.dumps(text, ensure_ascii=False)}' for key, text in (("dev", dev), ("node", node), ("uid", uid))
+    )
+    return f'{{"dst": "{dst}", "via": "{via}", {words}, "seen": {seen:.0f}}}'

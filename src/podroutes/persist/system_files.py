@@ -1,0 +1,44 @@
+"""What else helps routes along after a boot: the name of our protocol, and forwarding."""
+
+from collections.abc import Iterable, Mapping
+
+from podroutes.errors import PersistError
+from podroutes.host.files import Root, keyfile
+from podroutes.model.persisted import File
+from podroutes.model.route import PROTOCOL
+from podroutes.persist.file_format import HEADER
+
+PROTOCOL_NAME = "/etc/iproute2/rt_protos.d/podroutes.conf"  # read by ip(8) since iproute2 6.1
+FORWARDING = "/etc/sysctl.d/90-podroutes.conf"  # sysctl.d(5): a file that sorts after it may say otherwise
+_KEYS = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+
+
+def protocol_name() -> File:
+    """Return the file that makes ip(8) print our protocol by its name."""
+    return File(PROTOCOL_NAME, f"{HEADER}{PROTOCOL} podroutes\n")
+
+
+def forwarding(versions: Iterable[int]) -> File:
+    """Return the file that turns on forwarding at boot for IP VERSIONS; without it a node drops what is for its pods."""
+    return File(FORWARDING, HEADER + "".join(f"{_KEYS[version]} = 1\n" for version in sorted(versions)))
+
+
+def kept(files: Mapping[str, File]) -> dict[str, str]:
+    """Return the sysctls that FILES, by path, set at boot."""
+    return keyfile(files[FORWARDING].text) if FORWARDING in files else {}
+
+
+def switch(root: Root, sysctls: Mapping[str, str]) -> dict[str, str]:
+    """Give SYSCTLS their values now, and return those that they had; PersistError where the kernel does not let us."""
+    had = {}
+    for key, value in sysctls.items():
+        path = root.path(f"/proc/sys/{key.replace('.', '/')}")
+        try:
+            had[key] = path.read_text(encoding="ascii").strip()
+            if had[key] != value:
+                path.write_text(f"{value}\n", encoding="ascii")
+        except OSError as error:
+            raise PersistError(
+                f"{key} cannot be {value} now: {error.strerror}; routes and files are as they should be"
+            ) from error
+    return had

@@ -1,0 +1,109 @@
+"""Routes that the administrator's own configuration makes as well: which of ours it keeps already, and which it works against.
+
+A route that two configurations make is two routes after the next boot, and one of them stays when the other is changed. So
+podroutes leaves to the administrator's file what stands there, and says where.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from podroutes.model.address import Prefix
+from podroutes.model.configured import ConfiguredRoute
+from podroutes.model.persisted import Lasting
+from podroutes.model.plan import Change, Plan
+from podroutes.model.problem import Problem
+from podroutes.model.route import Route
+from podroutes.model.text import escaped, printable
+
+
+class Overlap(NamedTuple):
+    """Routes to one destination each, by destination, that a file of the administrator makes."""
+
+    same: dict[Prefix, ConfiguredRoute]  # the wanted route
+    other: dict[Prefix, ConfiguredRoute]  # another one, which would stand beside the wanted route or win over it
+
+
+def overlap(wanted: Iterable[Route], configured: Iterable[ConfiguredRoute]) -> Overlap:
+    """Compare the WANTED routes with those that are CONFIGURED; of several lines for one destination a wrong one counts."""
+    routes = {route.dst: route for route in wanted}
+    same: dict[Prefix, ConfiguredRoute] = {}
+    other: dict[Prefix, ConfiguredRoute] = {}
+    for line in configured:
+        route = routes.get(line.dst)
+        if route is not None:
+            (same if _is_same(line, route) else other).setdefault(line.dst, line)
+    return Overlap({dst: line for dst, line in same.items() if dst not in other}, other)
+
+
+def _is_same(line: ConfiguredRoute, route: Route) -> bool:
+    return line.kind == route.kind and line.via == route.via and (line.dev is None or line.dev == route.dev)
+
+
+def without_configured(routes: Sequence[Lasting], lines: Overlap) -> list[Lasting]:
+    """Return those of ROUTES that a file of ours has to keep: no line of the administrator's leads there."""
+    return [each for each in routes if each.route.dst not in lines.same and each.route.dst not in lines.other]
+
+
+def not_taken_over(plan: Plan, lines: Overlap) -> Plan:
+    """Return PLAN without the changes that take over what the administrator's configuration makes: it would make it again beside ours."""
+    kept = tuple(change for change in plan.changes if not (_takes_over(change) and change.route.dst in lines.same))
+    return plan._replace(changes=kept, problems=tuple(_explained(problem, lines) for problem in plan.problems))
+
+
+def _takes_over(change: Change) -> bool:
+    return change.was is not None and not change.was.ours and change.was.protocol != change.route.protocol
+
+
+def _explained(problem: Problem, lines: Overlap) -> Problem:
+    """Return PROBLEM with the line that makes a foreign route, where one does."""
+    if problem.code != "foreign-route" or problem.dst is None:
+        return problem
+    if line := lines.same.get(problem.dst):
+        return problem._replace(fix=f"nothing has to be done: {_place(line)} makes this route at every boot")
+    if line := lines.other.get(problem.dst):
+        return problem._replace(fix=f"take {_described(line)} out of {_place(line)}, and delete the route")
+    return problem
+
+
+def problems(routes: Sequence[Lasting], lines: Overlap) -> list[Problem]:
+    """Return what to say about those of ROUTES that a file of the administrator makes as well, and that shall be kept."""
+    found = []
+    for route, node in routes:
+        names = (node,) if node else ()
+        prefix = f"node {printable(node)}: " if node else ""
+        if line := lines.same.get(route.dst):
+            message = f"{prefix}{_place(line)} makes {_described(line)} at every boot, too; podroutes leaves it there"
+            found.append(Problem("warning", "also-configured", message, names, route.dst))
+        elif line := lines.other.get(route.dst):
+            message = f"{prefix}{_place(line)} makes {_described(line)} at every boot; wanted is via {route.via}"
+            fix = f"take that line out of {_place(line)}, then run it again"
+            found.append(Problem("error", "configured-differently", message, names, route.dst, fix))
+    return found
+
+
+def left_behind(changes: Iterable[Change], configured: Iterable[ConfiguredRoute]) -> list[Problem]:
+    """Return what to say when CHANGES delete live routes that the administrator's configuration makes at the next boot."""
+    gone = {change.route.dst for change in changes if change.action == "delete"}
+    return [
+        Problem(
+            "warning",
+            "also-configured",
+            f"{_place(line)} makes {_described(line)}: it is gone until the network manager reads its files again",
+            (),
+            line.dst,
+            "reload the network manager, or take the line out",
+        )
+        for line in configured
+        if line.dst in gone
+    ]
+
+
+def _place(line: ConfiguredRoute) -> str:
+    return f"{escaped(line.path)}:{line.line}"
+
+
+def _described(line: ConfiguredRoute) -> str:
+    kind = "" if line.kind == "unicast" else f"{escaped(line.kind)} "
+    via = f" via {line.via}" if line.via else ""
+    dev = f" dev {escaped(line.dev)}" if line.dev else ""
+    return f"{kind}{line.dst}{via}{dev}"

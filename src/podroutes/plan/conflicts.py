@@ -1,0 +1,300 @@
+"""Decides between claims that cannot all be true: alike on every machine, but for what is in place there (docs/design/trust.md).
+
+What cuts the machine off loses; what is in place stays; a claim that covers several nodes' podCIDRs, its own node's only address or
+those of two others loses; an address inside somebody else's podCIDR is not used; of what is left the older Node's claim wins. A claim
+that has lost takes nothing from anybody.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from podroutes.model.address import BITS, Address, Prefix, network
+from podroutes.model.claims import Claim, Disputes, Loss
+from podroutes.model.cluster import Node
+from podroutes.model.problem import Problem
+from podroutes.model.text import escaped, listing, printable
+from podroutes.plan.decision import (
+    Decision,
+    Machine,
+    Standing,
+    age,
+    contested,
+    cut_message,
+    for_address,
+    in_order,
+    podcidr_of,
+)
+from podroutes.plan.disagreements import name_of, overlaps, unusable_addresses
+from podroutes.plan.overlaps import Owners, inside
+
+
+def decide(disputes: Disputes, machine: Machine, also: Iterable[Claim] = ()) -> Decision:
+    """Decide on the claims of DISPUTES, and on ALSO, clean ones that are disputed on MACHINE."""
+    return _Decision(disputes, machine, also).decision()
+
+
+class _Decision:
+    """The claims that are left at each step."""
+
+    def __init__(self, disputes: Disputes, machine: Machine, also: Iterable[Claim]) -> None:
+        self.disputes, self.machine = disputes, machine
+        self.guesses = {id(claim): loss for claim, loss in machine.kept}
+        claims = [*disputes.claims, *also, *(claim for claim, _ in machine.kept)]
+        self.claims = sorted(claims, key=in_order)
+        self.addresses = [address for address, _ in disputes.addresses]
+        self.placed: dict[int, Standing] = {}  # by id() of a claim: what is in place
+        self.lost: dict[int, Loss] = {}
+        self.mine: set[int] = set()  # the own node's
+        self.taken: set[tuple[str, Address]] = set()  # addresses that lie in somebody else's podCIDR
+        self.problems: list[Problem] = []
+        self.wide: set[int] = set()
+
+    def decision(self) -> Decision:
+        self._begin()
+        self._one_in_place()
+        self._wide_claims()
+        self._against_what_is_in_place()
+        self._covering_nodes()
+        rivals = Owners(self._open())
+        self._without_address(Owners(each for each in self._left() if self._settled(each, rivals)))
+        counting = [claim for claim in self.claims if self._counts(claim)]
+        wide = {claim.dst for claim in counting if id(claim) in self.wide}
+        self.problems += overlaps(self.disputes.cluster, counting, wide)
+        self._by_age()
+        self._without_address(Owners(self._left()))
+        self._report_addresses()
+        won = self._winners()
+        return Decision(
+            won=tuple(self._with_addresses(each) for each in won if id(each) not in self.mine),
+            lost=tuple((each, self.lost[id(each)]) for each in self.claims if id(each) in self.lost),
+            kept=dict(self._kept(won)),
+            problems=tuple(self.problems),
+        )
+
+    def _left(self) -> list[Claim]:
+        """Return what has not lost."""
+        return [claim for claim in self.claims if id(claim) not in self.lost]
+
+    def _open(self) -> list[Claim]:
+        """Return what is neither in place nor lost."""
+        return [claim for claim in self._left() if id(claim) not in self.placed]
+
+    def _placed(self) -> list[Claim]:
+        return [claim for claim in self._left() if id(claim) in self.placed]
+
+    def _settled(self, claim: Claim, rivals: Owners) -> bool:
+        return id(claim) in self.placed or not rivals.contended(claim.dst, claim.node.name)
+
+    def _report(self, code: str, message: str, nodes: Iterable[Node | str], dst: Prefix | None = None) -> None:
+        names = tuple(dict.fromkeys(node if isinstance(node, str) else node.name for node in nodes))
+        self.problems.append(Problem("error", code, message, names, dst))
+
+    def _name(self, node: Node) -> str:
+        return name_of(self.disputes.cluster, node)
+
+    def _begin(self) -> None:
+        """See what is in place, what would cut the machine off, and what its own node claims."""
+        own = self.machine.own
+        for claim in self.claims:
+            name = claim.node.name
+            if own and name == own.name:
+                self.placed[id(claim)] = Standing(None)
+                self.mine.add(id(claim))
+                continue
+            guess = id(claim) in self.guesses
+            standing = Standing(claim.vias[0], guessed=True) if guess else self.machine.standing(claim)
+            if own and any(cidr.covers(claim.dst) for cidr in own.pod_cidrs):
+                self.lost[id(claim)] = Loss(f"it is inside the podCIDR of {escaped(own.name)}", "overlapping-pod-cidr")
+            elif what := self.machine.cut(claim, standing is not None):
+                self.lost[id(claim)] = Loss(f"it would take {what} from this machine", "pod-cidr-covers-dependency")
+                self._report(
+                    self.lost[id(claim)].code, cut_message(self._name(claim.node), claim, what), [name], claim.dst
+                )
+            elif standing:
+                self.placed[id(claim)] = standing
+            elif name in self.disputes.twice:
+                self.lost[id(claim)] = self.disputes.twice[name]
+            elif not claim.vias:
+                self.lost[id(claim)] = self.disputes.unclear[name]
+
+    def _one_in_place(self) -> None:
+        """Let one claim have each route in place, where it goes through an address that several nodes report."""
+        placed: defaultdict[Prefix, list[Claim]] = defaultdict(list)
+        for claim in self._placed():
+            placed[claim.dst].append(claim)
+        for same in placed.values():
+            if len(same) > 1:
+                first, *others = sorted(same, key=self._rank)
+                for claim in others:
+                    self.lost[id(claim)] = contested(claim, Owners([first]))
+                    del self.placed[id(claim)]
+
+    def _rank(self, claim: Claim) -> tuple[object, ...]:
+        via = self.placed[id(claim)].via
+        lost = (claim.dst, claim.node.name) in self.disputes.lost
+        return (
+            id(claim) not in self.mine,
+            lost,
+            via is None,
+            via != (claim.vias or (via,))[0],
+            age(claim),
+            claim.node.name,
+        )
+
+    def _against_what_is_in_place(self) -> None:
+        """Let everything lose that overlaps a route in place, or contains an address that one goes through."""
+        placed = self._placed()
+        everybody = Owners(placed)
+        narrow = Owners(each for each in placed if not everybody.several(each.dst, each.node.name))
+        used = sorted(
+            (standing.via, claim.node.name) for claim in placed if (standing := self.placed[id(claim)]).via is not None
+        )
+        addresses = [address for address, _ in used]
+        for claim in self._open():
+            name = claim.node.name
+            if narrow.contended(claim.dst, name) or everybody.names.get(claim.dst, set()) - {name}:
+                self.lost[id(claim)] = contested(claim, everybody)
+                continue
+            places = inside(addresses, claim.dst.version, claim.dst.value, claim.dst.last)
+            for via, victim in [used[place] for place in places if used[place][1] != name][:1]:
+                what = f"contains {via}, through which the podCIDR of node {printable(victim)} is routed"
+                self._fall(claim, what, [victim])
+
+    def _wide_claims(self) -> None:
+        """Let a claim that covers the podCIDRs of several other nodes lose to them."""
+        left = self._left()
+        owners = Owners(left)
+        for claim in left:
+            if owners.several(claim.dst, claim.node.name):
+                self.wide.add(id(claim))
+                if id(claim) in self.mine:
+                    continue
+                names = sorted(
+                    set().union(*(owners.names[each] for each in owners.below(claim.dst))) - {claim.node.name}
+                )
+                several = listing([printable(name) for name in names])
+                placed = id(claim) in self.placed
+                end = ", and stays only where it is in place" if placed else ", and loses to them"
+                message = f"{self._name(claim.node)}: podCIDR {claim.dst} covers those of {several}{end}"
+                self._report("overlapping-pod-cidr", message, [claim.node, *names], claim.dst)
+                if not placed:
+                    self.lost[id(claim)] = Loss(
+                        f"{podcidr_of(claim)} covers those of {several}", "overlapping-pod-cidr"
+                    )
+
+    def _covering_nodes(self) -> None:
+        """Let a claim fall that contains its own node's only address, or those of two other nodes that have no other."""
+        for claim in self._open():
+            name = claim.node.name
+            covered = self._covered(claim)
+            if claim.vias and all(claim.dst.covers(via) for via in claim.vias):
+                self._fall(claim, f"contains {claim.vias[0]}, the node's own InternalIP", [])
+                continue
+            alone = {
+                address: node.name
+                for address, node in covered
+                if node.name != name
+                and all(claim.dst.covers(each) for each in node.internal_ips if each.version == claim.dst.version)
+                and node.name not in self.disputes.twice
+            }
+            if len(alone) > 1 and len(set(alone.values())) > 1:
+                what = listing([f"{address} of {printable(node)}" for address, node in sorted(alone.items())])
+                self._fall(claim, f"contains the only InternalIP of several nodes: {what}", sorted(set(alone.values())))
+
+    def _fall(self, claim: Claim, what: str, others: Iterable[str]) -> None:
+        self.lost[id(claim)] = Loss(f"{podcidr_of(claim)} {what}", "pod-cidr-covers-node")
+        message = f"{self._name(claim.node)}: podCIDR {claim.dst} {what}"
+        self._report("pod-cidr-covers-node", message, [claim.node, *others], claim.dst)
+
+    def _covered(self, claim: Claim) -> list[tuple[Address, Node]]:
+        dst = claim.dst
+        return [self.disputes.addresses[place] for place in inside(self.addresses, dst.version, dst.value, dst.last)]
+
+    def _without_address(self, owners: Owners) -> None:
+        """Let every claim lose whose node has no address that is outside the podCIDRs of OWNERS."""
+        self.taken = {
+            (node.name, address)
+            for address, node in self.disputes.addresses
+            if owners.contended(network(address, BITS[address.version]), node.name)
+        }
+        for claim in self._left():
+            standing = self.placed.get(id(claim), Standing(None))
+            if not standing.via and id(claim) not in self.mine and not self._free(claim):
+                what = f"{escaped(claim.node.name)}'s InternalIP lies in a podCIDR of another node"
+                self.lost[id(claim)] = Loss(what, "internal-ip-in-pod-cidr")
+
+    def _free(self, claim: Claim) -> tuple[Address, ...]:
+        """Return the addresses of CLAIM that lie neither in somebody else's podCIDR nor in itself."""
+        return tuple(
+            via for via in claim.vias if (claim.node.name, via) not in self.taken and not claim.dst.covers(via)
+        )
+
+    def _report_addresses(self) -> None:
+        """Report the addresses that are not used because they lie in somebody else's podCIDR."""
+        lost = ((claim, self.lost.get(id(claim))) for claim in self.claims)
+        homeless = {claim.node.name for claim, loss in lost if loss and for_address(loss)}
+        owners = Owners(self._left())
+        self.problems += unusable_addresses(self.disputes.cluster, self.disputes.addresses, owners, homeless)
+
+    def _counts(self, claim: Claim) -> bool:
+        """Whether CLAIM is one that others have to agree with: it has not lost for a reason of its own."""
+        loss = self.lost.get(id(claim))
+        return loss is None or loss.code in {"duplicate-pod-cidr", "overlapping-pod-cidr", "duplicate-node"}
+
+    def _by_age(self) -> None:
+        """Let the older one of two Nodes have what both claim; where an age is not known, neither."""
+        self._merge_twins()
+        claims = self._open()
+        owners = Owners(claims)
+        disputed = [claim for claim in claims if owners.contended(claim.dst, claim.node.name)]
+        ages = defaultdict[tuple[str, str], set[str]](set)
+        for claim in disputed:
+            ages[age(claim)].add(claim.node.name)
+        timeless = Owners(each for each in disputed if not each.node.created or len(ages[age(each)]) > 1)
+        accepted = Owners()
+        for claim in sorted(disputed, key=lambda each: (age(each), in_order(each))):
+            name = claim.node.name
+            ageless = not claim.node.created or len(ages[age(claim)]) > 1
+            if ageless or timeless.contended(claim.dst, name) or accepted.contended(claim.dst, name):
+                self.lost[id(claim)] = contested(claim, owners)
+            else:
+                accepted.add(claim)
+
+    def _merge_twins(self) -> None:
+        """Of claims that want the very same route one is enough: what they disagree on is only whose it is."""
+        twins: defaultdict[Prefix, list[Claim]] = defaultdict(list)
+        for claim in self._left():
+            twins[claim.dst].append(claim)
+        for same in twins.values():
+            if len(same) > 1 and len({self._with_addresses(each).vias for each in same}) == 1:
+                first, *others = sorted(same, key=lambda each: (id(each) not in self.placed, age(each), each.node.name))
+                for claim in others:
+                    self.lost[id(claim)] = contested(claim, Owners([first]))
+
+    def _winners(self) -> list[Claim]:
+        """Return what has not lost, one for each destination."""
+        return list({claim.dst: claim for claim in reversed(self._left())}.values())[::-1]
+
+    def _with_addresses(self, claim: Claim) -> Claim:
+        """Return CLAIM with the addresses that are to be used, best first."""
+        standing = self.placed.get(id(claim))
+        free = self._free(claim)
+        if standing and standing.via and (standing.guessed or not free) and standing.via not in free:
+            free = (*free, standing.via)
+        return claim._replace(vias=free)
+
+    def _kept(self, won: Iterable[Claim]) -> Iterator[tuple[tuple[Prefix, str], Loss]]:
+        """Yield what stays only because it is in place, and why."""
+        owners = Owners(each for each in self.claims if self._counts(each) and id(each) not in self.wide)
+        for claim in won:
+            if id(claim) not in self.placed or id(claim) in self.mine:
+                continue
+            key, standing = (claim.dst, claim.node.name), self.placed[id(claim)]
+            if id(claim) in self.guesses:
+                yield key, self.guesses[id(claim)]
+            elif owners.contended(*key):
+                yield key, contested(claim, owners)
+            elif key in self.disputes.lost and not (for_address(self.disputes.lost[key]) and self._free(claim)):
+                yield key, self.disputes.lost[key]
+            elif standing.guessed and standing.via not in claim.vias:
+                yield key, self.disputes.unclear[claim.node.name]

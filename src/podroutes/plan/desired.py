@@ -1,0 +1,95 @@
+"""What one machine should route: the honoured claims of the other nodes, each with the next hop and device from here."""
+
+from typing import NamedTuple
+
+from podroutes.model.address import Address, Prefix
+from podroutes.model.cluster import Node
+from podroutes.model.fib import PlainRoutes
+from podroutes.model.problem import Problem
+from podroutes.model.route import NextHop, Route
+from podroutes.model.text import printable
+from podroutes.plan.claims import Claim, Claims
+from podroutes.plan.onlink import Resolver
+
+
+class Wanted(NamedTuple):
+    """The routes wanted in one IP version, by destination; row i serves ``claims[i]`` through ``vias[i]``.
+
+    The metric is not part of what is wanted: a route of ours keeps the one it has, and a new one gets its own.
+    """
+
+    routes: PlainRoutes
+    claims: list[Claim]
+    vias: list[Address]
+
+
+class Desired(NamedTuple):
+    """What a machine should route, what it should leave as it is, and why."""
+
+    wanted: dict[int, Wanted]  # by IP version
+    incumbents: dict[
+        Prefix, dict[Address, str]
+    ]  # unreachable claims: a route through one of these stays, as that node's
+    out_of_reach: dict[Prefix, Route]  # honoured claims that no interface leads to, as the routes they would be
+    problems: tuple[Problem, ...]
+
+
+def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
+    """Resolve every claim of another node against the links of machine OWN.
+
+    The next hop is the claim's first address that is on-link, else the problem of its first address is reported.
+    """
+    others = [claim for claim in claims.honoured if claim.node.name != own.name]
+    incumbents: dict[Prefix, dict[Address, str]] = {}
+    out_of_reach: dict[Prefix, Route] = {}
+    problems = []
+    first = [claim.vias[0] for claim in others]
+    wanted = {version: Wanted(PlainRoutes.empty(version), [], []) for version in (4, 6)}
+    dev = links.resolve_all(first) if len({via.version for via in first}) == 1 else None
+    if dev is not None:
+        wanted[first[0].version] = _wanted(others, first, [dev] * len(others))
+        others = []
+    reachable: list[tuple[Claim, Address, str]] = []
+    for claim in others:
+        via, dev, obstacle = _next_hop(claim, links)
+        if not obstacle:
+            reachable.append((claim, via, dev))
+            continue
+        problems.append(_problem(claim, via, obstacle, dev))
+        out_of_reach[claim.dst] = Route(claim.dst, (NextHop(via, dev or None),))
+        if obstacle != "next-hop-is-self":  # a route through ourselves leads nowhere: nothing worth keeping
+            incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
+    for version in (4, 6):
+        rows = [row for row in reachable if row[1].version == version]
+        if rows:
+            wanted[version] = _wanted(*map(list, zip(*rows, strict=True)))
+    return Desired(wanted, incumbents, out_of_reach, tuple(problems))
+
+
+def _wanted(claims: list[Claim], vias: list[Address], devs: list[str]) -> Wanted:
+    """Turn claims of one IP version, at least one, into columns."""
+    _, networks, lengths = map(list, zip(*[claim.dst for claim in claims], strict=True))
+    gateways = [via.value for via in vias]
+    return Wanted(PlainRoutes(vias[0].version, networks, lengths, gateways, devs, [0] * len(vias)), claims, vias)
+
+
+def _next_hop(claim: Claim, links: Resolver) -> tuple[Address, str, str]:
+    """Return next hop, device and, where it cannot be used, the problem's code ("" otherwise)."""
+    for via in claim.vias:
+        dev, obstacle = links.resolve(via)
+        if not obstacle:
+            return via, dev, ""
+    return claim.vias[0], *links.resolve(claim.vias[0])
+
+
+def _problem(claim: Claim, via: Address, code: str, dev: str) -> Problem:
+    where = f"node {printable(claim.node.name)}: next hop {via} of {claim.dst}"
+    message, fix = {
+        "next-hop-is-self": (f"{where} is an address of this machine ({dev})", ""),
+        "next-hop-off-link": (f"{where} is on no network that this machine is connected to", ""),
+        "link-down": (
+            f"{where} is behind {dev}, which is down or has no carrier",
+            f"ip link set {dev} up, or check its cable",
+        ),
+    }[code]
+    return Problem("error", code, message, (claim.node.name,), claim.dst, fix)

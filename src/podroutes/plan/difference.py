@@ -1,0 +1,235 @@
+"""Wanted routes minus the routes that are there: the one difference that every command is a view of.
+
+Whose a route is, decides what may happen to it: ours carries our protocol number and may be replaced or deleted; anything
+else is somebody else's, and is at most taken over unchanged when that is asked for (``adopt``).
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from itertools import chain
+from typing import NamedTuple
+
+from podroutes.model.address import Prefix
+from podroutes.model.fib import Fib, PlainRoutes
+from podroutes.model.plan import Change
+from podroutes.model.problem import Problem
+from podroutes.model.route import NextHop, Route, protocol_name
+from podroutes.model.text import printable
+from podroutes.plan.desired import Desired, Wanted
+from podroutes.plan.metric import metrics_of_new
+
+
+class Difference(NamedTuple):
+    """``changes`` are ordered so that carrying them out loses no packet: everything that adds comes before what deletes."""
+
+    changes: tuple[Change, ...]
+    unchanged: int
+    problems: tuple[Problem, ...]
+
+
+def difference(desired: Desired, fib: Fib, *, adopt: bool = False) -> Difference:
+    """Return what makes FIB agree with DESIRED; with ADOPT also identical routes of others become ours."""
+    rows = _others_by_destination(fib)
+    parts = [_Family(desired, version, fib.plain[version], rows, adopt=adopt).difference() for version in (4, 6)]
+    changes = sorted(chain.from_iterable(part.changes for part in parts), key=in_order)
+    return Difference(
+        tuple(changes),
+        sum(part.unchanged for part in parts),
+        tuple(chain.from_iterable(part.problems for part in parts)),
+    )
+
+
+def in_order(change: Change) -> tuple[bool, Prefix]:
+    """Sort key of changes: what adds before what deletes."""
+    return change.action == "delete", change.route.dst
+
+
+def _others_by_destination(fib: Fib) -> dict[Prefix, list[Route]]:
+    rows: defaultdict[Prefix, list[Route]] = defaultdict(list)
+    for route in fib.others:
+        rows[route.dst].append(route)
+    return rows
+
+
+class _Family:
+    """The difference in one IP version."""
+
+    def __init__(
+        self, desired: Desired, version: int, plain: PlainRoutes, others: dict[Prefix, list[Route]], *, adopt: bool
+    ) -> None:
+        self.version = version
+        self.wanted: Wanted = desired.wanted[version]
+        self.plain = plain
+        self.others = {dst: routes for dst, routes in others.items() if dst.version == version}
+        self.incumbents = desired.incumbents
+        self.adopt = adopt
+        self.changes: list[Change] = []
+        self.problems: list[Problem] = []
+        self.unchanged = 0
+
+    def difference(self) -> Difference:
+        if self._columns_agree():
+            self.unchanged = len(self.plain.dst)
+        else:
+            self._compare_rows()
+        return Difference(tuple(self.changes), self.unchanged, tuple(self.problems))
+
+    def _columns_agree(self) -> bool:
+        """Whether the kernel has just what is wanted: whole columns compared at once, for the run that changes nothing."""
+        wanted, plain = self.wanted.routes, self.plain
+        return (
+            wanted.dst == plain.dst
+            and wanted.via == plain.via
+            and wanted.length == plain.length
+            and wanted.dev == plain.dev
+            and not any(_stands_on(dst, wanted) or any(route.ours for route in self.others[dst]) for dst in self.others)
+        )
+
+    def _compare_rows(self) -> None:
+        """Match row by row through the destination; what has one plain route and no rival never becomes an object."""
+        plain = self.plain
+        ours: dict[tuple[int, int], int | None] = {}
+        several: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for position, key in enumerate(zip(plain.dst, plain.length, strict=True)):
+            if ours.setdefault(key, position) != position:
+                several[key].append(position)
+        others = {(dst.value, dst.length): routes for dst, routes in self.others.items()}
+        wanted, claims, _ = self.wanted
+        missing: list[int] = []
+        moved: list[tuple[int, int]] = []
+        for index, key in enumerate(zip(wanted.dst, wanted.length, strict=True)):
+            row = ours.pop(key, None)
+            if key in others or key in several:
+                found = self._found(row, several.get(key, []), others.pop(key, []))
+                new = self._new([index], metrics_of_new(self.version, wanted, [index]))
+                self._settle(new[0], claims[index].node.name, found)
+            elif row is None:
+                missing.append(index)
+            elif plain.via[row] == wanted.via[index] and plain.dev[row] == wanted.dev[index]:
+                self.unchanged += 1
+            else:
+                moved.append((index, row))
+        self._add(missing)
+        self._move(moved)
+        for key in dict.fromkeys(chain(ours, others)):
+            self._retire(self._found(ours.get(key), several.get(key, []), others.get(key, [])))
+
+    def _add(self, missing: list[int]) -> None:
+        new = self._new(missing, metrics_of_new(self.version, self.wanted.routes, missing))
+        names = [self.wanted.claims[index].node.name for index in missing]
+        self.changes += [Change("add", route, name) for route, name in zip(new, names, strict=True)]
+
+    def _move(self, moved: list[tuple[int, int]]) -> None:
+        """Replace in place: at the metric that the route has."""
+        new = self._new([index for index, _ in moved], [self.plain.metric[row] for _, row in moved])
+        names = [self.wanted.claims[index].node.name for index, _ in moved]
+        was = [self.plain.route(row) for _, row in moved]
+        self.changes += [Change("replace", *each) for each in zip(new, names, was, strict=True)]
+
+    def _new(self, rows: list[int], metrics: list[int]) -> list[Route]:
+        """Return new routes for ROWS of what is wanted; by columns, as a first run needs thousands of them."""
+        wanted, claims, vias = self.wanted
+        hops = map(NextHop, [vias[row] for row in rows], [wanted.dev[row] or None for row in rows])
+        return list(map(Route, [claims[row].dst for row in rows], zip(hops), metrics))
+
+    def _found(self, row: int | None, more: list[int], others: list[Route]) -> list[Route]:
+        """Every route to one destination, the one that the kernel uses first."""
+        rows = [] if row is None else [row, *more]
+        return sorted([*map(self.plain.route, rows), *others], key=lambda route: route.metric)
+
+    def _settle(self, new: Route, node: str, found: list[Route]) -> None:
+        """Decide on one wanted destination where the table holds more than one plain route of ours."""
+        foreign = [route for route in found if not route.ours]
+        ours = [route for route in found if route.ours]
+        if self.adopt and len(foreign) == 1 and _same_way(foreign[0], new) and _metric_is_alone(foreign[0], ours):
+            self.changes.append(Change("replace", new._replace(metric=foreign[0].metric), node, foreign[0]))
+            self._delete(ours)
+            return
+        if foreign:
+            self._report_foreign(new, node, found)
+        right = next((route for route in ours if _same_way(route, new)), None)
+        if right:
+            self.unchanged += 1
+        elif ours and not ours[0].tos and _metric_is_alone(ours[0], foreign):
+            right = ours[0]
+            self.changes.append(Change("replace", new._replace(metric=right.metric), node, right))
+        elif not foreign:
+            self.changes.append(Change("add", new, node))
+        self._delete([route for route in ours if route is not right])
+
+    def _retire(self, found: list[Route]) -> None:
+        """Delete what no node claims, except where a claim is undecided or out of reach and this is what it had."""
+        ours = [route for route in found if route.ours]
+        keep = [route for route in ours if route.via in self.incumbents.get(route.dst, {})]
+        self.unchanged += len(keep)
+        self._delete([route for route in ours if route not in keep])
+
+    def _delete(self, routes: list[Route]) -> None:
+        self.changes += [Change("delete", route) for route in routes]
+
+    def _report_foreign(self, new: Route, node: str, found: list[Route]) -> None:
+        """Report a prefix that someone else holds: a warning where packets go the wanted way all the same.
+
+        Of routes with one metric the order in the table decides, which a snapshot by columns does not keep: each of them has to be right.
+        """
+        first = [route for route in found if route.metric == found[0].metric and not route.tos]
+        wrong = [route for route in first if not route.ours and not _same_way(route, new)]
+        foreign = wrong[0] if wrong else next(route for route in found if not route.ours)
+        works = bool(first) and all(_same_way(route, new) for route in first)
+        made = f"{new.dst} is already routed {_described(foreign)} by protocol {protocol_name(foreign.protocol)}"
+        message = f"node {printable(node)}: {made}" + (", as wanted but not by us" if works else "")
+        if works and _same_way(foreign, new):
+            fix = "`podroutes apply --adopt` makes it ours"
+        elif works:
+            fix = "it decides nothing while the other route stands; its owner may remove it"
+        elif any(hop.via is None for hop in foreign.next_hops):  # a network of this machine, or not understood whole
+            fix = "move what it is for out of the pod network, or give the node another podCIDR"
+        else:
+            fix = f"where it is not needed: `ip route del {_key(foreign)}`, then `podroutes apply`"
+        self.problems.append(Problem("warning" if works else "error", "foreign-route", message, (node,), new.dst, fix))
+
+
+def _described(route: Route) -> str:
+    """Return where ROUTE leads, with all that makes it another route than one of ours."""
+    if not route.next_hops:
+        return route.kind
+    ways = [
+        " ".join(filter(None, (f"via {hop.via}" if hop.via else "directly", f"dev {hop.dev}" if hop.dev else "")))
+        for hop in route.next_hops
+    ]
+    source = f" src {route.prefsrc}" if route.prefsrc else ""
+    return " and ".join(ways) + source
+
+
+def _key(route: Route) -> str:
+    """Return what names ROUTE alone to ip-route(8): destination, next hop, protocol, metric and TOS."""
+    kind = "" if route.kind == "unicast" else f"{route.kind} "
+    via = f" via {route.via}" if route.via else ""
+    dev = f" dev {route.dev}" if route.dev else ""
+    metric = f" metric {route.metric}" if route.metric else ""
+    tos = f" tos {route.tos}" if route.tos else ""
+    return f"{kind}{route.dst}{via}{dev}{tos} proto {route.protocol}{metric}"
+
+
+def _same_way(route: Route, wanted: Route) -> bool:
+    """Whether ROUTE sends its packets just where WANTED would."""
+    return (
+        (route.via, route.dev, route.kind) == (wanted.via, wanted.dev, wanted.kind)
+        and not route.tos
+        and route.prefsrc is None
+    )
+
+
+def _metric_is_alone(route: Route, others: list[Route]) -> bool:
+    """Whether a replace by destination and metric can only hit ROUTE."""
+    return all(other.metric != route.metric for other in others)
+
+
+def _stands_on(dst: Prefix, wanted: PlainRoutes) -> bool:
+    """Whether DST is among the wanted destinations."""
+    row = bisect_left(wanted.dst, dst.value)
+    while row < len(wanted.dst) and wanted.dst[row] == dst.value:
+        if wanted.length[row] == dst.length:
+            return True
+        row += 1
+    return False

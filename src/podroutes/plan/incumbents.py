@@ -1,0 +1,145 @@
+"""What is in place on a machine, and whose it is: by the kernel, else by what was saved, else by the files of ours.
+
+A route stands for a claim when it goes through an address that the claim's node reports, or that may be the node's because not all
+of its addresses are known and nobody else reports it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+
+from podroutes.model.address import Address, Prefix
+from podroutes.model.claims import Claim, Disputes
+from podroutes.model.cluster import Node
+from podroutes.model.fib import Fib
+from podroutes.model.persisted import Ledger
+from podroutes.model.saved_route import Saved, SavedRoute
+from podroutes.plan.decision import Standing
+
+
+class Incumbents:
+    """The routes of ours on one machine: TABLE has our number on every one of them, LEDGER tells those of our files."""
+
+    def __init__(self, disputes: Disputes, table: Fib, saved: Callable[[], Saved], ledger: Ledger) -> None:
+        self._disputes = disputes
+        self._table = table
+        self._load = saved
+        self._ledger = ledger
+        self.expired: list[SavedRoute] = []  # that would have counted, were they not too old
+
+    def standing(self, claim: Claim) -> Standing | None:
+        """Return how CLAIM is in place, None where it is not."""
+        there = self.gateways.get(claim.dst, ())
+        owner = self._owner(claim.dst, there)
+        if owner and owner != claim.node.name:
+            return None
+        found = self._through(claim.node, there)
+        if found:
+            return found
+        if not owner and any(self._holders.get(via, set()) - {claim.node.name} for via in there):
+            return None  # somebody else is in place
+        record = next((each for each in self._saved.get(claim.dst, ()) if is_of(each, claim.node)), None)
+        if record:
+            return self._through(claim.node, (record.via,)) or (Standing(None) if claim.vias else None)
+        self.expired += [each for each in self._old.get(claim.dst, ()) if is_of(each, claim.node)]
+        return self._through(claim.node, self._written.get(claim.dst, ()))
+
+    def _owner(self, dst: Prefix, there: Sequence[Address]) -> str:
+        """Return the node that the route to DST through THERE served, if it still claims DST; an address may be a stranger's now."""
+        for record in self._saved.get(dst, ()) if there else ():
+            if record.via in there and dst in self._claimed.get(record.node, ()):
+                return record.node
+        return ""
+
+    def may_be_of(self, node: Node, via: Address) -> bool:
+        """Whether VIA may be an address of NODE, not all of whose addresses are known: nobody else has it."""
+        limits = self._disputes.cluster.node_cidrs
+        return (
+            node.name in self._disputes.unclear
+            and via not in self._own
+            and not self._holders.get(via, set()) - {node.name}
+            and (not limits or any(limit.covers(via) for limit in limits))
+        )
+
+    def reports(self, node: Node, via: Address) -> bool:
+        """Whether NODE reports VIA, inside the limits; a route through an address of this machine leads nowhere."""
+        limits = self._disputes.cluster.node_cidrs
+        allowed = not limits or any(limit.covers(via) for limit in limits)
+        return allowed and via in node.internal_ips and via not in self._own
+
+    def _through(self, node: Node, vias: "tuple[Address, ...] | list[Address]") -> Standing | None:
+        for via in vias:
+            if self.reports(node, via):
+                return Standing(via)
+        for via in vias:
+            if self.may_be_of(node, via):
+                return Standing(via, guessed=True)
+        return None
+
+    def routes(self) -> Iterator[tuple[Prefix, Address]]:
+        """Yield every route of ours with one gateway, in the kernel."""
+        for dst, vias in self.gateways.items():
+            yield from ((dst, via) for via in vias)
+
+    @cached_property
+    def gateways(self) -> dict[Prefix, list[Address]]:
+        """The gateways of the routes of ours to each destination, the one that the kernel uses first."""
+        rows = [(route.metric, route.dst, route.via) for route in self._table.ours() if route.via]
+        found: defaultdict[Prefix, list[Address]] = defaultdict(list)
+        for _, dst, via in sorted(rows):
+            found[dst].append(via)
+        return dict(found)
+
+    @cached_property
+    def saved(self) -> Saved:
+        """What was saved; read only where something is disputed."""
+        return self._load()
+
+    @cached_property
+    def _saved(self) -> dict[Prefix, list[SavedRoute]]:
+        return _by_destination(self.saved.routes)
+
+    @cached_property
+    def _old(self) -> dict[Prefix, list[SavedRoute]]:
+        return _by_destination(self.saved.expired)
+
+    @cached_property
+    def _holders(self) -> dict[Address, set[str]]:
+        """The nodes that report each address."""
+        found: defaultdict[Address, set[str]] = defaultdict(set)
+        for node in self._disputes.cluster.nodes:
+            for address in node.internal_ips:
+                found[address].add(node.name)
+        return found
+
+    @cached_property
+    def _claimed(self) -> dict[str, set[Prefix]]:
+        """The podCIDRs that each node claims."""
+        found: defaultdict[str, set[Prefix]] = defaultdict(set)
+        for node in self._disputes.cluster.nodes:
+            found[node.name].update(node.pod_cidrs)
+        return found
+
+    @cached_property
+    def _own(self) -> set[Address]:
+        return {each.address for each in self._table.addresses}
+
+    @cached_property
+    def _written(self) -> dict[Prefix, list[Address]]:
+        found: defaultdict[Prefix, list[Address]] = defaultdict(list)
+        for dst, via, _ in self._ledger.written or ():
+            found[dst].append(via)
+        return found
+
+
+def _by_destination(records: Iterable[SavedRoute]) -> dict[Prefix, list[SavedRoute]]:
+    found: dict[Prefix, list[SavedRoute]] = {}
+    for record in records:
+        found.setdefault(record.dst, []).append(record)
+    return found
+
+
+def is_of(record: SavedRoute, node: Node) -> bool:
+    """Whether RECORD is of NODE: a Node made anew under an old name is the same while it reports the same address."""
+    same = not record.uid or not node.uid or record.uid == node.uid
+    return record.node == node.name and (same or record.via in node.internal_ips)

@@ -1,0 +1,158 @@
+"""Whose a route is: ours carries our protocol number, or is what a file of ours made of a manager that gives another one.
+
+netplan and NetworkManager profiles know no protocol and make every route static. So with such a file the routes of ours are static
+in the kernel as well, or there would be two of each after the next boot, and the file tells which of the static routes are ours.
+The difference is then taken as if these carried our number (``claimed``), and told in the numbers that they have (``restored``).
+"""
+
+from collections.abc import Iterator
+
+from podroutes.model.address import LINK_LOCAL, Prefix
+from podroutes.model.fib import Fib, PlainRoutes
+from podroutes.model.persisted import Lasting, Ledger, written
+from podroutes.model.plan import Change, Plan
+from podroutes.model.route import PLAIN, PROTOCOL, NextHop, Route
+from podroutes.plan.desired import Desired
+from podroutes.plan.difference import Difference, in_order
+
+_STATIC = 4  # RTPROT_STATIC, linux/rtnetlink.h
+
+
+def ours(fib: Fib, ledger: Ledger) -> Iterator[Route]:
+    """Yield every route of ours in the main table as the kernel has it, in no particular order."""
+    yield from fib.ours()
+    yield from _by_file(fib, ledger)
+
+
+def _by_file(fib: Fib, ledger: Ledger) -> list[Route]:
+    """Return the static routes that are ours because a file of ours says so."""
+    if not ledger.static:
+        return []
+    rows = (route for route in fib.others if route.protocol == _STATIC and written(route) in ledger.static)
+    return [route for route in rows if route._replace(protocol=PROTOCOL)[3:] == PLAIN and route.dev]
+
+
+def claimed(fib: Fib, ledger: Ledger) -> Fib:
+    """Return FIB with our number on every route of ours; the same object where all have it."""
+    static = _by_file(fib, ledger)
+    if not static:
+        return fib
+    gone = set(static)
+    plain = {version: _merged(fib.plain[version], static) for version in fib.plain}
+    return fib._replace(plain=plain, others=tuple(route for route in fib.others if route not in gone))
+
+
+def _merged(columns: PlainRoutes, static: list[Route]) -> PlainRoutes:
+    """Return COLUMNS with rows for those of STATIC that have its IP version, in the order of a dump."""
+    rows = list(zip(*columns[1:], strict=True))
+    rows += [
+        (route.dst.value, route.dst.length, route.via.value, route.dev or "", route.metric)
+        for route in static
+        if route.via and route.dst.version == columns.version
+    ]
+    if not rows:
+        return columns
+    rows.sort()
+    return PlainRoutes(columns.version, *map(list, zip(*rows, strict=True)))
+
+
+def restored(found: Difference, fib: Fib, ledger: Ledger, desired: Desired) -> Difference:
+    """Return FOUND, a difference against ``claimed``, with the numbers that routes have, and those that they shall have.
+
+    What stands as it should but under another number is replaced by the same with the right one.
+    """
+    static = {written(route) for route in _by_file(fib, ledger)}
+    if not static and ledger.protocol == PROTOCOL:
+        return found
+
+    def real(route: Route) -> Route:
+        return route._replace(protocol=_STATIC) if route.ours and written(route) in static else route
+
+    changes = [
+        Change(change.action, real(change.route))
+        if change.action == "delete"
+        else change._replace(
+            route=change.route._replace(protocol=ledger.protocol), was=real(change.was) if change.was else None
+        )
+        for change in found.changes
+    ]
+    leaving = {change.was or change.route for change in changes if change.action != "add"}
+    names = node_names(desired)
+    renumbered = [
+        Change("replace", route._replace(protocol=ledger.protocol), names.get(route.dst), route)
+        for route in ours(fib, ledger)
+        if route.protocol != ledger.protocol and route not in leaving
+    ]
+    return found._replace(
+        changes=tuple(sorted([*changes, *renumbered], key=in_order)), unchanged=found.unchanged - len(renumbered)
+    )
+
+
+def node_names(desired: Desired) -> dict[Prefix, str]:
+    """Return the node that each honoured destination serves."""
+    names = {claim.dst: claim.node.name for wanted in desired.wanted.values() for claim in wanted.claims}
+    return names | {problem.dst: problem.nodes[0] for problem in desired.problems if problem.dst}
+
+
+def standing(plan: Plan, desired: Desired, fib: Fib, ledger: Ledger) -> list[Lasting]:
+    """Return the routes of ours that stand once PLAN is carried out, and those that wait for a link: what is to be written down."""
+    names = node_names(desired)
+    leaving = {change.was or change.route for change in plan.changes if change.action != "add"}
+    there = {
+        route: names.get(route.dst) or _incumbent(desired, route) for route in ours(fib, ledger) if route not in leaving
+    }
+    there |= {change.route: change.node for change in plan.changes if change.action != "delete"}
+    present = {route.dst for route in there}
+    there |= {change.route: change.node for change in plan.held if change.route.dst not in present}  # in a file alone
+    routes = [Lasting(route, node) for route, node in there.items() if route.via and route.dev]
+    if desired.incumbents:
+        present = {route.dst for route in there}
+        routes += [each for dst, each in _waiting(desired, fib, ledger).items() if dst not in present]
+    return sorted(routes, key=lambda lasting: (lasting.route.dst, lasting.route.metric))
+
+
+def _waiting(desired: Desired, fib: Fib, ledger: Ledger) -> dict[Prefix, Lasting]:
+    """Return the routes that a link has taken along which is down or has lost its addresses: they are wanted back when it is up.
+
+    What is written down stays so. A link that has addresses, if of other networks, is not going to bring them back.
+    """
+    names = node_names(desired)
+    down = {problem.dst for problem in desired.problems if problem.code == "link-down"}
+    waiting = {
+        dst: Lasting(route._replace(protocol=ledger.protocol), names.get(dst))
+        for dst, route in desired.out_of_reach.items()
+        if dst in down and route.via and route.dev
+    }
+    up = {link.name for link in fib.links if link.up and link.carrier}
+    ready = {(each.dev, each.address.version) for each in fib.addresses if not LINK_LOCAL.covers(each.address)}
+    links = {link.name for link in fib.links}
+    for (dst, via, metric), dev in (ledger.written or {}).items():
+        node = desired.incumbents.get(dst, {}).get(via)
+        if node and dev in links and not (dev in up and (dev, via.version) in ready):
+            waiting[dst] = Lasting(Route(dst, (NextHop(via, dev),), metric, ledger.protocol), node)
+    return waiting
+
+
+def back(then: Fib, before: Ledger, now: Fib, after: Ledger) -> tuple[Change, ...]:
+    """Return what gives a machine the routes of ours again that it had THEN, when BEFORE told which these are."""
+    old, new = ({_place(route): route for route in ours(*each)} for each in ((then, before), (now, after)))
+    changes = [
+        Change("replace" if place in new else "add", route, None, new.get(place))
+        for place, route in old.items()
+        if new.get(place) != route
+    ]
+    changes += [Change("delete", route) for place, route in new.items() if place not in old]
+    return tuple(sorted(changes, key=in_order))
+
+
+def _place(route: Route) -> tuple[object, ...]:
+    return route.dst, route.metric, route.tos
+
+
+def _incumbent(desired: Desired, route: Route) -> str | None:
+    return desired.incumbents.get(route.dst, {}).get(route.via) if route.via else None
+
+
+def lasts(route: Route, ledger: Ledger) -> bool:
+    """Whether a file of ours brings ROUTE back after a boot."""
+    return ledger.written is None or written(route) in ledger.written

@@ -1,0 +1,111 @@
+"""The plan of one machine: inventory in, changes and problems out."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from podroutes.model.address import Prefix
+from podroutes.model.claims import Loss
+from podroutes.model.cluster import Node
+from podroutes.model.fib import Fib, empty_fib
+from podroutes.model.persisted import Ledger
+from podroutes.model.plan import Change, Kept, Plan
+from podroutes.model.route import Route
+from podroutes.plan.claims import Claims
+from podroutes.plan.desired import Desired, desired
+from podroutes.plan.difference import Difference, difference, in_order
+from podroutes.plan.guard import Verdict
+from podroutes.plan.onlink import Away, OnLink, Resolver
+from podroutes.plan.ownership import claimed, ours, restored
+from podroutes.plan.settle import Context, settle
+from podroutes.plan.vanishing import Leaving
+
+_NO_CONTEXT = Context()
+_BY_NUMBER = Ledger()  # without files of ours, the protocol number alone tells whose a route is
+
+
+class Planned(NamedTuple):
+    """A plan together with what it was made from."""
+
+    plan: Plan
+    desired: Desired
+
+
+def plan_here(  # noqa: PLR0913, each is of another kind
+    claims: Claims,
+    own: Node,
+    fib: Fib,
+    *,
+    adopt: bool = False,
+    ledger: Ledger = _BY_NUMBER,
+    context: Context = _NO_CONTEXT,
+) -> Planned:
+    """Plan for the machine that FIB is a snapshot of. Pure: the same arguments give the same plan, everywhere."""
+    table = claimed(fib, ledger)
+    here, kept = settle(claims, own, table, ledger, context)
+    wanted = desired(here, own, OnLink(fib))
+    found = difference(wanted, table, adopt=adopt)
+    if claims.nothing:
+        found = _without_deletions(found)
+    planned = _planned(here, own, wanted, restored(found, fib, ledger, wanted))
+    if not kept:
+        return planned
+    return planned._replace(plan=planned.plan._replace(kept=tuple(_kept(planned, kept, ours(fib, ledger)))))
+
+
+def _without_deletions(found: Difference) -> Difference:
+    """Return FOUND without deletions: an inventory that has nothing to route does not say that nothing is to be routed."""
+    staying = tuple(change for change in found.changes if change.action != "delete")
+    return found._replace(changes=staying, unchanged=found.unchanged + len(found.changes) - len(staying))
+
+
+def _kept(planned: Planned, kept: Mapping[tuple[Prefix, str], Loss], there: Iterable[Route]) -> Iterator[Kept]:
+    """Yield those routes that stand after the plan which are only KEPT."""
+    plan, wanted = planned
+    standing = {route.dst: route for route in there}
+    for change in plan.changes:
+        if change.action == "delete":
+            standing.pop(change.route.dst, None)
+    standing |= {change.route.dst: change.route for change in plan.changes if change.action != "delete"}
+    rows = [(claim.dst, claim.node.name) for each in wanted.wanted.values() for claim in each.claims]
+    rows += [(dst, name) for dst, vias in wanted.incumbents.items() for name in dict.fromkeys(vias.values())]
+    for dst, name in sorted(rows):
+        loss = kept.get((dst, name))
+        if loss and dst in standing:
+            yield Kept(standing[dst], name, *loss)
+
+
+def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:
+    """Return PLANNED without the deletions of FOUND that VERDICT holds."""
+    if not verdict.held:
+        return planned
+    plan = planned.plan
+    changes: list[Change] = []
+    going: list[Change] = []
+    for change in plan.changes:
+        (going if change.action == "delete" and change.route.dst in verdict.held else changes).append(change)
+    alone = verdict.held.keys() - {change.route.dst for change in going}  # in files, or taken along by a link
+    going += [Change("delete", route) for route in found.routes if route.dst in alone]
+    held = tuple(sorted((_of(each, verdict.held[each.route.dst]) for each in going), key=in_order))
+    problems = (*plan.problems, verdict.problem) if verdict.problem else plan.problems
+    return planned._replace(plan=plan._replace(changes=tuple(changes), problems=problems, held=held))
+
+
+def _of(change: Change, owner: str) -> Change:
+    """Return CHANGE with the node that OWNER names, which may be the next hop for want of a name."""
+    return change._replace(node=None if owner == str(change.route.via) else owner)
+
+
+def plan_away(claims: Claims, own: Node, interface: str | None = None) -> Planned:
+    """Plan for a machine that we are not on, as if it had no routes yet; INTERFACE overrides the inventory's."""
+    return plan_empty(claims, own, Away(interface or own.interface))
+
+
+def plan_empty(claims: Claims, own: Node, links: Resolver) -> Planned:
+    """Plan for machine OWN as if it had no routes yet; LINKS finds the device towards each next hop."""
+    wanted = desired(claims, own, links)
+    return _planned(claims, own, wanted, difference(wanted, empty_fib()))
+
+
+def _planned(claims: Claims, own: Node, wanted: Desired, found: Difference) -> Planned:
+    problems = claims.problems + wanted.problems + found.problems
+    return Planned(Plan(own.name, found.changes, found.unchanged, problems), wanted)

@@ -1,0 +1,40 @@
+"""Which routes are remembered beyond this run: those that stand, and those of listed nodes that a link has taken along."""
+
+from collections.abc import Iterable
+
+from podroutes.model.address import Prefix
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.plan import Outcome, Plan
+from podroutes.model.saved_route import SavedRoute
+from podroutes.plan.desired import Desired
+
+
+def remembered(
+    desired: Desired, missing: frozenset[Prefix], cluster: Cluster, before: Iterable[SavedRoute], now: float
+) -> tuple[SavedRoute, ...]:
+    """Return what to remember of the routes of DESIRED that stand NOW, seconds since the epoch: all but those to MISSING.
+
+    Of what was remembered BEFORE there stays what its node may still have: it is listed, and claims the podCIDR or has one that
+    cannot be read. So a route comes back after a link flap, or once a mistake is corrected.
+    """
+    found = {
+        claim.dst: SavedRoute(claim.dst, via, dev, claim.node.name, claim.node.uid, now)
+        for rows in desired.wanted.values()
+        for claim, via, dev in zip(rows.claims, rows.vias, rows.routes.dev, strict=True)
+        if claim.dst not in missing
+    }
+    old = [route for route in before if route.dst not in found]
+    if old:
+        nodes: dict[str, Node] = {node.name: node for node in cluster.nodes}
+        for route in old:
+            node = nodes.get(route.node)
+            if node and (route.dst in node.pod_cidrs or any(each.field == "podCIDR" for each in node.unread)):
+                found[route.dst] = route
+    return tuple(found.values())
+
+
+def not_standing(plan: Plan, outcome: Outcome) -> frozenset[Prefix]:
+    """Return the destinations of PLAN that did not get their route: the last change of it failed, or somebody else holds them."""
+    failed = {change.route.dst: position in outcome.routes for position, change in enumerate(plan.changes)}
+    foreign = {each.dst for each in plan.problems if each.dst and each.code == "foreign-route"}
+    return frozenset(foreign.union(dst for dst, why in failed.items() if why))

@@ -1,0 +1,55 @@
+"""What became of every route that should be here, and of every route of ours that is."""
+
+from collections.abc import Container, Iterator
+
+from podroutes.model.address import Prefix
+from podroutes.model.fib import Fib
+from podroutes.model.persisted import Ledger
+from podroutes.model.route_state import Entry
+from podroutes.plan.ownership import lasts, node_names, ours
+from podroutes.plan.planning import Planned
+
+
+def survey(planned: Planned, fib: Fib, ledger: Ledger, configured: Container[Prefix] = ()) -> list[Entry]:
+    """Return an entry for every route of ours in FIB and every wanted one, in order of destination.
+
+    CONFIGURED has the destinations to which the administrator's own files make the wanted route at the next boot.
+    """
+    entries = sorted(_entries(planned, fib, ledger), key=lambda entry: (entry.route.dst, entry.route.metric))
+    kept = {(each.route.dst, each.route.via): each.reason for each in planned.plan.kept}
+    return [
+        entry._replace(
+            lasts=entry.route.dst in configured or (entry.state != "foreign" and lasts(entry.route, ledger)),
+            kept=kept.get((entry.route.dst, entry.route.via), ""),
+        )
+        for entry in entries
+    ]
+
+
+def _entries(planned: Planned, fib: Fib, ledger: Ledger) -> Iterator[Entry]:
+    plan, desired = planned
+    nodes = node_names(desired)
+    leaving = {change.route for change in plan.changes if change.action == "delete"}
+    leaving |= {change.was for change in plan.changes if change.was}
+    here = tuple(ours(fib, ledger))
+    for route in here:
+        incumbent = desired.incumbents.get(route.dst, {})
+        node = nodes.get(route.dst) or (incumbent.get(route.via) if route.via else None)
+        if route in leaving:
+            yield Entry(route, node, "stale")
+        elif route.dst in desired.out_of_reach or any(hop.dead for hop in route.next_hops):
+            yield Entry(route, node, "unreachable")
+        else:
+            yield Entry(route, node, "ok")
+    yield from (Entry(change.route, change.node, "missing") for change in plan.changes if change.action == "add")
+    present = {route.dst for route in here}
+    for dst, route in desired.out_of_reach.items():
+        if dst not in present:
+            yield Entry(route, nodes.get(dst), "unreachable")
+    mine = set(here)
+    foreign = {problem.dst for problem in plan.problems if problem.code == "foreign-route"}
+    yield from (
+        Entry(route, nodes.get(route.dst), "foreign")
+        for route in fib.others
+        if route.dst in foreign and route not in mine
+    )

@@ -1,0 +1,126 @@
+"""The claims that one machine honours: those that nothing speaks against, and of the others what is decided here.
+
+What is in place here stays, what would cut this machine off is refused, and where neither matters the answer is every machine's.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from podroutes.model.address import Prefix
+from podroutes.model.claims import Claim, Claims, Disputes, Loss
+from podroutes.model.cluster import Node
+from podroutes.model.dependencies import Dependencies
+from podroutes.model.fib import Fib
+from podroutes.model.persisted import Ledger
+from podroutes.model.problem import Problem
+from podroutes.model.saved_route import Saved
+from podroutes.model.text import escaped, printable
+from podroutes.plan.conflicts import decide
+from podroutes.plan.decision import Machine, cut_message
+from podroutes.plan.dependencies import Needs, covering
+from podroutes.plan.incumbents import Incumbents
+from podroutes.plan.overlaps import Owners, inside
+from podroutes.plan.unread import kept_for_unread
+
+_NOTHING = Saved()
+
+
+class Context(NamedTuple):
+    """What a plan is made from besides the inventory and the kernel: the saved routes, read where they matter, and what is needed."""
+
+    saved: Callable[[], Saved] = lambda: _NOTHING
+    dependencies: Dependencies = ()
+
+
+class Settled(NamedTuple):
+    """The claims that are honoured here, and which of them only because they are in place: by destination and node."""
+
+    claims: Claims
+    kept: Mapping[tuple[Prefix, str], Loss] = {}
+
+
+def settle(claims: Claims, own: Node, table: Fib, ledger: Ledger, context: Context) -> Settled:
+    """Decide on CLAIMS for machine OWN; TABLE has our number on every route of ours, LEDGER tells those of our files."""
+    needs = Needs(table, own, claims.cluster, context.dependencies)
+    disputes = claims.disputes or Disputes(claims.cluster, (), claims.honoured, (), {}, {}, (), claims.problems)
+    here = _Here(disputes, own, needs, Incumbents(disputes, table, context.saved, ledger))
+    refused = here.refused()
+    if not refused and claims.disputes is None:
+        return Settled(claims)
+    return here.settled(claims, refused)
+
+
+class _Here:
+    """One machine."""
+
+    def __init__(self, disputes: Disputes, own: Node, needs: Needs, incumbents: Incumbents) -> None:
+        self.disputes, self.own, self.needs, self.incumbents = disputes, own, needs, incumbents
+        self.addresses = [address for address, _ in disputes.addresses]
+
+    def refused(self) -> dict[int, str]:
+        """Return by id() the clean claims that are not honoured here, and what they would take from this machine ("" nothing)."""
+        clean, found = self.disputes.clean, dict[int, str]()
+        for address in self.needs.places:
+            claim = covering(clean, address)
+            if claim and claim.node.name != self.own.name and id(claim) not in found:
+                what = self.needs.taken(claim, in_place=self.incumbents.standing(claim) is not None)
+                if what:
+                    found[id(claim)] = what
+        for cidr in self.own.pod_cidrs:
+            place = bisect_left(clean, cidr, key=lambda claim: claim.dst)
+            while place < len(clean) and cidr.covers(clean[place].dst):
+                if clean[place].node.name != self.own.name:
+                    found[id(clean[place])] = ""
+                place += 1
+        return found
+
+    def settled(self, claims: Claims, refused: dict[int, str]) -> Settled:
+        """Return what is honoured here when the clean claims REFUSED are not."""
+        clean = [claim for claim in self.disputes.clean if id(claim) not in refused]
+        guesses = kept_for_unread(self.disputes, self.incumbents, self.own) if self.disputes.unread else []
+        owners = Owners(claim for claim, _ in guesses)
+        also = [claim for claim in clean if owners.names and owners.contended(claim.dst, claim.node.name)]
+        pulled = set(map(id, also))
+        machine = Machine(self.own, self.incumbents.standing, self._cut, tuple(guesses))
+        decision = decide(self.disputes, machine, also)
+        honoured = [*(claim for claim in clean if id(claim) not in pulled), *decision.won]
+        problems = (
+            *self.disputes.problems,
+            *decision.problems,
+            *(self._problem(claim, refused[id(claim)]) for claim in self.disputes.clean if refused.get(id(claim))),
+            *self._expired({(claim.dst, claim.node.name) for claim in decision.won}),
+        )
+        contested = tuple(claim for claim, _ in decision.lost)
+        return Settled(
+            claims._replace(
+                honoured=tuple(sorted(honoured, key=lambda claim: (claim.dst, claim.node.name))),
+                contested=contested,
+                problems=problems,
+            ),
+            decision.kept,
+        )
+
+    def _cut(self, claim: Claim, in_place: bool) -> str:  # noqa: FBT001, conflicts knows no more of it
+        dst = claim.dst
+        places = inside(self.addresses, dst.version, dst.value, dst.last)
+        return self.needs.taken(claim, [self.disputes.addresses[place] for place in places], in_place=in_place)
+
+    def _problem(self, claim: Claim, what: str) -> Problem:
+        name = f"node {printable(claim.node.name)} ({self.disputes.cluster.place(claim.node)})"
+        message = cut_message(name, claim, what)
+        return Problem("error", "pod-cidr-covers-dependency", message, (claim.node.name,), claim.dst)
+
+    def _expired(self, won: set[tuple[Prefix, str]]) -> list[Problem]:
+        """Report what would have been restored, were it not too old."""
+        return [
+            Problem(
+                "warning",
+                "saved-route-expired",
+                f"{record.dst} via {record.via} of node {printable(record.node)} stood more than a month ago, and is not restored",
+                (escaped(record.node),),
+                record.dst,
+            )
+            for record in dict.fromkeys(self.incumbents.expired)
+            if (record.dst, record.node) not in won
+        ]

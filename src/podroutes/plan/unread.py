@@ -1,0 +1,57 @@
+"""The routes of nodes whose podCIDR cannot be read: which they may be, follows from what can be read.
+
+A route through an address of such a node is its own, unless the node claims that podCIDR anyway. Where not all of its addresses
+can be read either, so is every route that no other node explains: neither by a podCIDR nor by an address.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from podroutes.model.address import Address, Prefix
+from podroutes.model.claims import Claim, Disputes, Loss
+from podroutes.model.cluster import Node
+from podroutes.plan.claims import outside_limits, unread_loss
+from podroutes.plan.incumbents import Incumbents, is_of
+
+
+def kept_for_unread(disputes: Disputes, incumbents: Incumbents, own: Node) -> list[tuple[Claim, Loss]]:
+    """Return as claims the routes in place, or saved, that may be of nodes with an unread podCIDR; each route once."""
+    found: dict[Prefix, tuple[Claim, Loss]] = {}
+    for node in sorted(disputes.unread, key=lambda node: node.name):
+        if node.name == own.name:
+            continue
+        for dst, via in _candidates(incumbents, node):
+            mine = dst in node.pod_cidrs or any(cidr.overlaps(dst) for cidr in own.pod_cidrs)
+            if dst in found or mine or outside_limits(disputes.cluster, dst):
+                continue
+            claimants = _claimants(disputes, dst)
+            explained = any(via in claim.node.internal_ips for claim in claimants)
+            unexplained = incumbents.may_be_of(node, via) and not claimants
+            if unexplained or (incumbents.reports(node, via) and not explained):
+                found[dst] = Claim(dst, node, (via,)), unread_loss(node, "podCIDR")
+    return list(found.values())
+
+
+def _candidates(incumbents: Incumbents, node: Node) -> Iterator[tuple[Prefix, Address]]:
+    """Yield destination and next hop of the routes that could be of NODE."""
+    there = incumbents.gateways
+    saved = incumbents.saved
+    whose = {record.dst: record.node for record in saved.routes}
+    for dst, via in incumbents.routes():
+        if whose.get(dst, node.name) == node.name or incumbents.reports(node, via):
+            yield dst, via
+    for record in saved.routes:
+        if record.dst not in there and is_of(record, node):
+            yield record.dst, record.via
+    for record in saved.expired:
+        if record.dst not in there and is_of(record, node):
+            incumbents.expired.append(record)
+
+
+def _claimants(disputes: Disputes, dst: Prefix) -> list[Claim]:
+    """Return the claims to just DST."""
+    found = [claim for claim in disputes.claims if claim.dst == dst]
+    place = bisect_left(disputes.clean, dst, key=lambda claim: claim.dst)
+    if place < len(disputes.clean) and disputes.clean[place].dst == dst:
+        found.append(disputes.clean[place])
+    return found

@@ -1,0 +1,81 @@
+"""A plan as what a machine is sent: two batches for ip(8), one that carries it out and one that takes it back, and files. Pure."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from podroutes.errors import PushError
+from podroutes.model.persisted import FileChange
+from podroutes.model.plan import Change, Plan
+from podroutes.model.text import printable
+from podroutes.push.scripts import KEEPER
+from podroutes.views.iproute import batch
+
+# What ip(8) reads as one word in a batch: no blank, quote, backslash or "#". The kernel forbids "/", ":" and more than 15 bytes.
+_DEVICE = re.compile(r"[!$%&()*+,.0-9;<=>?@A-Z\[\]^_`a-z{|}~-]{1,15}")
+_PATH = re.compile(r"(?:/[A-Za-z0-9@_+][A-Za-z0-9@._+-]*)+")  # what the scripts take for one word
+
+
+class Order(NamedTuple):
+    """What carries a plan out and what takes it back: line i of ``apply`` is undone by line i of ``undo``, counted from its end."""
+
+    apply: tuple[str, ...]
+    undo: tuple[str, ...]
+    files: tuple[FileChange, ...]
+
+
+def order(plan: Plan, *more: FileChange) -> Order:
+    """Return what PLAN comes to, with MORE files; PushError where a name in it could be misread."""
+    for change in plan.changes:
+        for route in filter(None, (change.route, change.was)):
+            if route.table <= 0:
+                raise PushError(
+                    f"{route.dst} is in a table that has a name on that machine only; remove it there by hand"
+                )
+            for hop in route.next_hops:
+                if hop.dev and not _DEVICE.fullmatch(hop.dev):
+                    raise PushError(
+                        f"the device {printable(hop.dev)} has a name that ip -batch would misread; rename it"
+                    )
+    for each in plan.files or ():
+        if not _PATH.fullmatch(each.file.path):
+            raise PushError(f"{printable(each.file.path)}: such a name cannot be handed to a shell script; rename it")
+    verbs = {"add": "add", "replace": "change", "delete": "del"}
+    apply = tuple(batch(verbs[change.action], change.route) for change in plan.changes)
+    return Order(apply, tuple(map(_undo, reversed(plan.changes))), (*(plan.files or ()), *more))
+
+
+def _undo(change: Change) -> str:
+    if change.was:
+        return batch("change", change.was)
+    return batch("del" if change.action == "add" else "add", change.route)
+
+
+def frames(order: Order, token: str, seconds: int) -> bytes:
+    """Return the standard input of scripts.COMMIT: TOKEN names this attempt, which is taken back after SECONDS."""
+    return b"".join([f"{token} {seconds}\n".encode(), *_frames(order), b"end 0 0 -\n"])
+
+
+def _frames(order: Order) -> Iterator[bytes]:
+    early = [change.file.path for change in order.files if change.first]
+    for name, text in (
+        ("keeper", KEEPER),
+        ("apply", "".join(f"{line}\n" for line in order.apply)),
+        ("undo", "".join(f"{line}\n" for line in order.undo)),
+        ("first", "".join(f"{path}\n" for path in early)),
+    ):
+        if text:
+            yield _frame("part", name, text)
+    for change in order.files:
+        mode = f"{change.file.mode:o}"
+        if change.action == "delete":
+            yield f"delete 0 {mode} {change.file.path}\n".encode()
+        else:
+            yield _frame("write", change.file.path, change.file.text, mode)
+        if change.first:
+            yield _frame("first", change.file.path, change.first.text, mode)
+
+
+def _frame(kind: str, path: str, text: str, mode: str = "600") -> bytes:
+    data = text.encode(errors="surrogateescape")
+    return f"{kind} {len(data)} {mode} {path}\n".encode() + data

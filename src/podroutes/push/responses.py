@@ -1,0 +1,180 @@
+"""What a machine answers, as values. Pure: bytes of any machine, friend or foe, in; values or a PushError out."""
+
+import errno
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from podroutes.errors import PushError
+from podroutes.host import TablesError
+from podroutes.host.iproute_json import Reader, Texts
+from podroutes.host.local_tables import COMMANDS
+from podroutes.model.fib import Fib, PlainRoutes
+from podroutes.model.host import Host
+from podroutes.model.plan import Refusal
+from podroutes.model.route import MAIN
+from podroutes.model.text import escaped, printable
+
+# Where files may be that scripts.READ sends; they are written below a directory of ours, so no part of a name may begin with a dot.
+_PLACES = (
+    "/etc/",
+    "/lib/netplan/",
+    "/usr/lib/",
+    "/usr/local/lib/",
+    "/run/",
+    "/sys/class/net/",
+    "/sys/class/dmi/id/",
+    "/var/lib/podroutes/",
+)
+_NAME = re.compile(r"[^\x00-\x1f\x7f/.-][^\x00-\x1f\x7f/]*")
+_DECIDING = (
+    "/etc/netplan/",
+    "/lib/netplan/",
+    "/run/netplan/",
+    "/etc/systemd/network/",
+    "/etc/network/if-up.d/podroutes",
+)
+# What ip(8) prints on Linux, whose words strerror(3) of another system does not have: the refusals that `advice` knows.
+_ERRNOS = {
+    "File exists": errno.EEXIST,
+    "No such file or directory": errno.ENOENT,
+    "No such process": errno.ESRCH,
+    "No such device": errno.ENODEV,
+    "Cannot find device": errno.ENODEV,
+    "Network is unreachable": errno.ENETUNREACH,
+    "No route to host": errno.EHOSTUNREACH,
+    "Network is down": errno.ENETDOWN,
+    "Operation not supported": errno.EOPNOTSUPP,
+    "Permission denied": errno.EACCES,
+    "Operation not permitted": errno.EPERM,
+    "Invalid argument": errno.EINVAL,
+}
+_FAILED = re.compile(r"^Command failed .*:(\d+)$")  # ip(8) with -force -batch, after what was wrong
+
+
+class Remote(NamedTuple):
+    """A file of a machine, or a directory that is there."""
+
+    path: str
+    mode: int
+    data: bytes
+    directory: bool = False
+
+
+class Seen(NamedTuple):
+    """A machine as it was read."""
+
+    uid: int
+    host: Host
+    files: tuple[Remote, ...]
+    session: str = ""  # SSH_CONNECTION there: whom it must go on to reach
+
+
+def sections(data: bytes) -> Iterator[tuple[list[str], bytes]]:
+    """Yield the words of each section's line, and what follows it."""
+    for part in data.split(b"\n@ ")[1:]:
+        head, _, body = part.partition(b"\n")
+        yield head.decode(errors="replace").split(), body
+
+
+def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
+    """Return the machine NAME from what scripts.READ printed; PushError tells what is missing or wrong."""
+    found: dict[str, bytes] = {}
+    files = []
+    last = ""
+    for words, body in sections(data):
+        kind, *more = words or [""]
+        if kind == "failed":
+            said = first_line(errors) or f"exit status {' '.join(more)}"
+            raise PushError(f"`{COMMANDS.get(last, last)}` failed: {escaped(said)}; the node needs iproute2")
+        if kind in {"file", "directory"} or (kind == "unreadable" and _matters(more)):
+            files.append(_remote(kind, more, body))
+        found.setdefault(kind, body)
+        last = kind
+    if "end" not in found:
+        raise PushError(f"its answer is cut off or not what was asked for: {printable(_beginning(data, errors))}")
+    uid = found.get("uid", b"").strip()
+    texts = {field: found.get(field, b"").strip() or b"[]" for field in COMMANDS}
+    try:
+        host = reader.host(name, Texts(**texts), _sysctls(found.get("sysctl", b"")), COMMANDS.__getitem__)
+    except TablesError as error:
+        raise PushError(str(error)) from None
+    if host.unread:  # what a plan would be made of
+        raise PushError(host.unread[0])
+    return Seen(
+        int(uid) if uid.isdigit() and len(uid) < 11 else -1, host, tuple(files), first_line(found.get("session", b""))
+    )
+
+
+def _matters(words: list[str]) -> bool:
+    """Whether a file that cannot be read decides what there is to do; profiles and scripts only tell what else there is."""
+    return words[-1:] != [] and words[-1].startswith(_DECIDING)
+
+
+def _remote(kind: str, words: list[str], body: bytes) -> Remote:
+    mode, _, path = " ".join(words).partition(" ")
+    names = path.split("/")[1:]
+    if not path.startswith(_PLACES) or not all(map(_NAME.fullmatch, names)) or not re.fullmatch("[0-7]{1,4}", mode):
+        raise PushError(f"it has a file {printable(path)}, whose name cannot be made sense of; rename it")
+    if kind == "unreadable":
+        raise PushError(f"{escaped(path)} cannot be read by this user; use --sudo, or --user root")
+    lines = body.split(b"\n")
+    return Remote(path, int(mode, 8), b"\n".join(line[1:] for line in lines), kind == "directory")
+
+
+def _sysctls(body: bytes) -> dict[str, int]:
+    """Return what grep(1) printed of /proc/sys/net: ``PATH:VALUE`` a line."""
+    found = {}
+    for line in body.decode(errors="replace").splitlines():
+        path, _, value = line.rpartition(":")
+        if path.startswith("/proc/sys/net/") and re.fullmatch(r"-?\d{1,10}", value):
+            found[path.removeprefix("/proc/sys/").replace("/", ".")] = int(value)
+    return found
+
+
+def fib(host: Host) -> Fib:
+    """Return what the kernel door's snapshot of HOST would be."""
+    plain = {version: PlainRoutes.empty(version) for version in (4, 6)}
+    others = []
+    for route in host.routes:
+        if route.table != MAIN:
+            continue
+        if not (route.plain and route.ours and route.via):
+            others.append(route)
+            continue
+        columns = plain[route.dst.version]
+        columns.dst.append(route.dst.value)
+        columns.length.append(route.dst.length)
+        columns.via.append(route.via.value)
+        columns.dev.append(route.dev or "")
+        columns.metric.append(route.metric)
+    return Fib(tuple(host.links.values()), host.addresses, plain, tuple(others))
+
+
+def refusals(errors: bytes) -> dict[int, Refusal]:
+    """Return by position, counted from 0, why ip(8) failed with lines of a batch."""
+    found, said = {}, ""
+    for line in errors.decode(errors="replace").splitlines():
+        failed = _FAILED.match(line)
+        if not failed:
+            said = said or line
+            continue
+        why = said.removeprefix("RTNETLINK answers: ").removeprefix("Error: ").rstrip(".") or "no reason given"
+        number = next((number for text, number in _ERRNOS.items() if why.startswith(text)), 0)
+        found[int(failed[1]) - 1] = Refusal(number, escaped(why))
+        said = ""
+    return found
+
+
+def verdict(data: bytes) -> Mapping[str, str]:
+    """Return what COMMIT and DECIDE say, by its first word; of what is said twice the last."""
+    return {words[0]: escaped(" ".join(words[1:])) for words, _ in sections(data) if words}
+
+
+def first_line(data: bytes) -> str:
+    """Return the first line that is not empty, "" where there is none."""
+    return next((line.strip() for line in data.decode(errors="replace").splitlines() if line.strip()), "")
+
+
+def _beginning(data: bytes, errors: bytes) -> str:
+    return first_line(data) or first_line(errors)

@@ -1,0 +1,94 @@
+"""Many machines: how many at a time, who goes first, and when to stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from podroutes.push.session import Machine
+
+
+class Pace(NamedTuple):
+    """``parallel`` machines at a time; the first ``canary`` one after the other; none more once ``failures`` have failed."""
+
+    parallel: int
+    canary: int
+    failures: int
+
+
+class Fleet:
+    """Machines, in the order of the inventory. DONE is called with each as it is through with a step."""
+
+    def __init__(self, machines: Sequence[Machine], pace: Pace, done: Callable[[Machine], None]) -> None:
+        self.machines = machines
+        self.interrupted = 0
+        self._pace = pace
+        self._done = done
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changing = False
+
+    def interrupt(self) -> None:
+        """Stop: what is only read at once; what is being changed is finished, unless this is the second time."""
+        self.interrupted += 1
+        if not self._changing or self.interrupted > 1:
+            for task in self._tasks:
+                task.cancel()
+
+    async def survey(self) -> None:
+        """Read and plan every machine."""
+        await self._each(self.machines, Machine.survey)
+
+    async def look(self) -> None:
+        """Read every machine, and hang up."""
+
+        async def look(machine: Machine) -> None:
+            await machine.look()
+            await machine.close()
+
+        await self._each(self.machines, look)
+
+    async def carry_out(self) -> None:
+        """Carry out every plan: the canaries first, then the others."""
+        self._changing = True
+        pending = [each for each in self.machines if each.pushed.pending]
+        canaries = pending[: self._pace.canary]
+        for place, canary in enumerate(canaries, 1):
+            await self._each([canary], Machine.carry_out)
+            if canary.pushed.broken:
+                for machine in pending[place:]:
+                    machine.fail(_NOT_BEGUN.format("a canary failed"))
+                return
+        await self._each(pending[len(canaries) :], Machine.carry_out)
+
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        await asyncio.gather(*(machine.close() for machine in self.machines))
+
+    async def _each(self, machines: Sequence[Machine], step: Callable[[Machine], Awaitable[None]]) -> None:
+        turns = asyncio.Semaphore(self._pace.parallel)
+
+        async def one(machine: Machine) -> None:
+            async with turns:
+                why = self._reason_to_stop()
+                if why:
+                    machine.fail(_NOT_BEGUN.format(why))
+                else:
+                    await step(machine)
+                self._done(machine)
+
+        self._tasks = [asyncio.create_task(one(machine)) for machine in machines]
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for machine, result in zip(machines, results, strict=True):
+            if isinstance(result, asyncio.CancelledError):
+                machine.fail("interrupted")
+            elif result:
+                raise result
+
+    def _reason_to_stop(self) -> str:
+        if self.interrupted:
+            return "interrupted"
+        if self._changing and sum(each.pushed.broken for each in self.machines) >= self._pace.failures:
+            return "too many others failed"
+        return ""
+
+
+_NOT_BEGUN = "not begun: {}"

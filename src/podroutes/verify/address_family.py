@@ -1,0 +1,176 @@
+"""One IP version of a cluster: its targets, which are known by their places, the nodes that send to them, and their pods."""
+
+from collections.abc import Iterable, Sequence
+
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
+from podroutes.model.forwarding_path import Flow
+from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.proof import Target
+from podroutes.model.route import NextHop
+from podroutes.plan.sequence import Traits
+from podroutes.verify.lookup import Tables
+from podroutes.verify.neighbours import Neighbours
+from podroutes.verify.pods import Pods, ends, pods_of
+from podroutes.verify.reach import Catalogue, Reach
+from podroutes.verify.targets import parts
+
+Parts = list[tuple[Prefix, Address]]
+_PARTICULAR = 64  # addresses that not everybody finds alike, up to which senders are compared by whom they find
+
+
+class Places:
+    """What is known of one IP version, and the tables to look it up in."""
+
+    def __init__(self, neighbours: Neighbours, found: Sequence[Target], version: int) -> None:
+        self.neighbours = neighbours
+        self.network = neighbours.network
+        self.targets = found
+        self.version = version
+        self.all = frozenset(range(len(found)))
+        self.own: dict[str, list[int]] = {name: [] for name in self.network.nodes}
+        for place, target in enumerate(found):
+            self.own[target.owner].append(place)
+        taking_part = [name for name in self.network.nodes if self._takes_part(name)]
+        self.sources = [name for name in taking_part if name in self.network.hosts]
+        self.unseen = [name for name in taking_part if name not in self.network.hosts]
+        self.catalogue = Catalogue(neighbours, found, version)
+        self.pods = [Pods(reserved=ends(target.prefix)) for target in found]
+        for name in self.sources:
+            routes = self.catalogue.own_routes(self.network.hosts[name]) if self.own[name] else ()
+            for place in self.own[name]:
+                self.pods[place] = self._pods(name, place, routes)
+        self.entries = {name: self._entries(name) for name in self.sources}
+        self.reaches = {name: self._reach(name) for name in self.sources}
+        self._selected = {
+            rule.src for host in self.network.hosts.values() for rule in host.rules.get(version) or () if rule.src
+        }
+        self._parts: dict[int, Parts] = {}
+        self._source_parts: dict[int, Parts] = {}
+        nobody = Tables(next(iter(self.network.hosts.values())), version, (), custom_local=False)
+        self._tables: tuple[str, Tables] = ("", nobody)  # the last one used
+        self._own_tables: dict[str, Tables] = {}
+        self._particular = self._found_differently()
+
+    def _takes_part(self, name: str) -> bool:
+        node = self.network.nodes[name]
+        versions = {each.version for each in node.internal_ips} | {each.version for each in node.pod_cidrs}
+        return self.version in versions
+
+    def _pods(self, name: str, place: int, routes: Iterable[object]) -> Pods:
+        target, host = self.targets[place], self.network.hosts[name]
+        if not target.pods:
+            return Pods()
+        return pods_of(host, target, self.network.nodes[name].internal_ips, routes)  # type: ignore[arg-type]
+
+    def _entries(self, name: str) -> tuple[str, ...]:
+        """Return where packets of a node come in, one device of those that are treated alike; none: it is not known where."""
+        pods = [self.pods[place] for place in self.own[name] if self.targets[place].pods]
+        if not pods:
+            return (LOOPBACK,)
+        host = self.network.hosts[name]
+        named = {rule.iif for rule in host.rules.get(self.version) or () if rule.iif}
+        alike: dict[object, str] = {}
+        for dev in (dev for each in pods for dev in each.entries):
+            alike.setdefault((dev in named and dev, dev in host.masters, host.forwards(self.version, dev)), dev)
+        return tuple(alike.values())
+
+    def _reach(self, name: str) -> Reach:
+        own = tuple(self.targets[place].prefix for place in self.own[name])
+        alone = tuple(
+            Prefix(each.version, each.value, BITS[each.version])
+            for each in self.network.nodes[name].internal_ips
+            if each.version == self.version
+        )
+        return self.catalogue.reach(self.network.hosts[name], Traits(self.entries[name], own or alone))
+
+    def parts(self, place: int) -> Parts:
+        """Return the parts of a target that somebody tells apart, each with an address of it that a pod may have."""
+        if place not in self._parts:
+            self._parts[place] = self._split(place, self.catalogue.specifics[place])
+        return self._parts[place]
+
+    def source_parts(self, place: int) -> Parts:
+        """Return the parts of a target whose pods somebody may treat differently as senders."""
+        if place not in self._source_parts:
+            whole = self.targets[place].prefix
+            inside = {each for each in self._selected if whole.covers(each) and each != whole}
+            self._source_parts[place] = self._split(place, self.catalogue.specifics[place] | inside)
+        return self._source_parts[place]
+
+    def _split(self, place: int, specifics: set[Prefix]) -> Parts:
+        whole, pods = self.targets[place].prefix, self.pods[place]
+        if pods.routed:
+            return [(each, Address(each.version, each.value)) for each in sorted(pods.routed)]
+        reserved = {Prefix(each.version, each.value, BITS[each.version]) for each in pods.reserved}
+        found = parts(whole, specifics | reserved)
+        return [(part, address) for part, address in found if address not in pods.reserved] or found
+
+    def sources_of(self, name: str) -> Parts:
+        """Return an address for every part of what NAME sends from that somebody may treat differently."""
+        own = [place for place in self.own[name] if self.targets[place].pods]
+        if own:
+            return [each for place in own for each in self.source_parts(place)]
+        alone = [each for each in self.network.nodes[name].internal_ips if each.version == self.version]
+        return [(Prefix(each.version, each.value, BITS[each.version]), each) for each in alone[:1]]
+
+    def look(self, name: str, dst: Address) -> Tables:
+        """Return tables that hold at least what a look-up of DST can meet."""
+        reach, place = self.reaches.get(name), self.catalogue.place(dst)
+        if reach is None or place is None:
+            return self.network.look(name, dst)
+        if place in reach.own:
+            if name not in self._own_tables:
+                self._own_tables[name] = self._made(reach.host, reach.own_routes)
+            return self._own_tables[name]
+        if place not in reach.missing:
+            return self._made(reach.host, self.catalogue.routes(reach.host, [place]))
+        if name != self._tables[0]:
+            self._tables = name, self._made(reach.host, self.catalogue.routes(reach.host, reach.missing | reach.own))
+        return self._tables[1]
+
+    def _made(self, host: Host, routes: Iterable[object]) -> Tables:
+        custom = self.network.custom_local(host)
+        return Tables(host, self.version, routes, custom_local=custom)  # type: ignore[arg-type]
+
+    def likeness(self, reach: Reach, iif: str) -> object:
+        """Return what tells apart machines that may treat targets of others differently; equal ones share every verdict."""
+        host = reach.host
+        devices = tuple(
+            (
+                dev,
+                host.works(dev),
+                self.network.segment(host.name, dev),
+                self.neighbours.sends(host, dev, self.version),
+            )
+            for dev in sorted(host.links)
+            if dev != LOOPBACK
+        )
+        rules, forwards = host.rules.get(self.version), host.forwards(self.version, iif)
+        return reach.key, devices, rules, iif, forwards, iif in host.masters, self._whom_it_finds(host)
+
+    def _whom_it_finds(self, host: Host) -> object:
+        if len(self._particular) > _PARTICULAR:
+            return host.name
+        devices = [dev for dev in sorted(host.links) if self.network.segment(host.name, dev)]
+        return tuple(
+            tuple(self.neighbours.receivers(host, NextHop(address, dev), Flow(address)))
+            for address in self._particular
+            for dev in devices
+        )
+
+    def _found_differently(self) -> list[Address]:
+        """Return the addresses of machines that not every neighbour finds, or not at one place."""
+        found = dict.fromkeys(
+            each.address
+            for host in self.network.hosts.values()
+            for each in host.addresses
+            if each.address.version == self.version
+            and not LINK_LOCAL.covers(each.address)
+            and self.catalogue.place(each.address) is None
+            and not (each.dev == LOOPBACK and each.length < BITS[self.version])
+        )
+        return [address for address in found if not self._found_by_all(address)]
+
+    def _found_by_all(self, address: Address) -> bool:
+        owners = self.network.owners(address)
+        return len(owners) == 1 and (not self.network.segment(*owners[0]) or self.neighbours.plain(owners[0], address))

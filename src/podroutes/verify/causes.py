@@ -1,0 +1,202 @@
+"""Why a pod CIDR is not reachable: one cause for everything that one fault breaks.
+
+The first machine on the way that does something else than the inventory asks for is the cause, not whatever happens to
+the packet later. Unreachable is only what arrives on no way that the packet may take.
+"""
+
+from podroutes.model.address import BITS, Prefix
+from podroutes.model.forwarding_path import End, Hop, Journey
+from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.proof import Cause, Severity, Target
+from podroutes.model.text import listing, printable
+from podroutes.verify.neighbours import Neighbours
+from podroutes.verify.pods import Pods
+from podroutes.verify.sources import SourceVerdict
+
+_REFUSING = {"blackhole", "unreachable", "prohibit"}
+
+
+class Judge:
+    """Judges packets to the targets of one cluster."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.neighbours = neighbours
+        self.network = neighbours.network
+
+    def judge(self, journey: Journey, target: Target, pods: Pods, part: Prefix) -> Cause | None:
+        """Return why not every branch of JOURNEY, a packet to PART of TARGET, delivers it; None where each does."""
+        judged = [self._judge(journey, end, target, pods) for end in journey.ends]
+        found = [cause for cause in judged if cause]
+        certain = [cause for cause in found if cause.severity == "unreachable"]
+        worst = next(iter(certain or found), None) or self._detour(journey, target)
+        if worst and worst.severity == "unreachable" and len(certain) < len(judged):
+            worst = worst._replace(severity="cannot-tell")  # some other branch may deliver it
+        return worst and worst._replace(part=part if part != target.prefix else None)
+
+    def _judge(self, journey: Journey, end: End, target: Target, pods: Pods) -> Cause | None:
+        path = journey.path(end)
+        last = path[-1]
+        if last.host == target.owner and end.fate in ("local", "on-link"):
+            return self._at_owner(last, end, target, pods)
+        for place, hop in enumerate(path):
+            following = path[place + 1].host if place + 1 < len(path) else end.detail if end.fate == "unseen" else None
+            if hop.host == target.owner and hop.decision.route and hop.decision.route.dst in pods.routed:
+                continue
+            if found := self._astray(hop, end, target, following):
+                return found
+        return _by_fate(last, end)
+
+    def _detour(self, journey: Journey, target: Target) -> Cause | None:
+        """Return a warning where a packet that arrives was sent to a node that does not own the target, and passed on by it."""
+        for hop in journey.hops:
+            if hop.before >= 0 and hop.host in self.network.nodes and hop.host != target.owner:
+                sender = journey.hops[hop.before]
+                return Cause("warning", "detour", sender.host, sender.decision.route, hop.host)
+        return None
+
+    def _at_owner(self, last: Hop, end: End, target: Target, pods: Pods) -> Cause | None:
+        """Judge what the owner does at the end: it hands packets for its pods to the device that they are behind."""
+        route, host = last.decision.route, self.network.hosts[last.host]
+        here = Cause("unreachable", "", last.host, route)
+        if end.fate == "local":
+            if not target.pods:
+                return None
+            own = route is not None and route.dst.length == BITS[route.dst.version]
+            return here._replace(severity="cannot-tell" if own else "unreachable", code="taken-locally")
+        if not target.pods:
+            return here._replace(code="wrong-node")
+        if end.detail in pods.devices or (route and route.dst in pods.routed):
+            return self._behind(host, pods, end.detail, target.prefix.version)
+        if route and route.dst.length > target.prefix.length:
+            return here._replace(code="stolen-part", detail=end.detail)
+        return here._replace(code="wrong-pod-device", detail=end.detail)
+
+    def _behind(self, host: Host, pods: Pods, dev: str, version: int) -> Cause | None:
+        """Return why it is not certain that the pods behind DEV get what is sent there."""
+        here = Cause("cannot-tell", "cannot-tell", host.name)
+        if len(pods.devices) > 1:
+            return here._replace(code="wrong-pod-device", detail=listing([printable(each) for each in pods.devices]))
+        if host.medium(dev).kind == "bridge" and not any(map(host.works, host.ports(dev))):
+            return here._replace(
+                code="no-pod-device", detail=f"{printable(dev)} is a bridge that nothing is attached to"
+            )
+        fault = self.neighbours.sends(host, dev, version)
+        if fault and fault.fate == "no-neighbour":
+            return here._replace(severity="unreachable", code="no-neighbour", detail=fault.detail)
+        return here._replace(detail=fault.detail) if fault else None
+
+    def _astray(self, hop: Hop, end: End, target: Target, following: str | None) -> Cause | None:
+        """Return what HOP does other than the inventory asks for, None where it does just that or cannot be blamed."""
+        decision = hop.decision
+        length = _route_length(hop)
+        if decision.kind == "unknown" or hop.host not in self.network.nodes or not target.pods:
+            return None
+        here = Cause(
+            "unreachable" if self._only_here(hop, target) else _FATES[end.fate][0], "", hop.host, decision.route
+        )
+        if length < target.prefix.length and (decision.route or decision.kind == "no-route"):
+            code = "no-route" if hop.host != target.owner else "no-pod-device"
+            return here._replace(code=code, detail=_leaves(hop))
+        if length > target.prefix.length and target.owner not in (following, hop.host):
+            return here._replace(code="stolen-part", detail=_where(decision.kind, following, end))
+        elsewhere = following in self.network.nodes or (
+            following is not None and self._adjacent(hop.host, target.owner)
+        )
+        if elsewhere and following not in (target.owner, hop.host):
+            return here._replace(code="wrong-next-hop", detail=str(following))
+        if hop.host == target.owner and length > target.prefix.length and end.fate != "unknown":
+            return here._replace(code="stolen-part", detail=_where(decision.kind, following, end))
+        return None
+
+    def _only_here(self, hop: Hop, target: Target) -> bool:
+        """Whether HOP is the owner, and treats alike whatever comes in: what it sends on it would send on again."""
+        rules = self.network.hosts[hop.host].rules.get(target.prefix.version)
+        return hop.host == target.owner and rules is not None and not any(rule.iif or rule.src for rule in rules)
+
+    def _adjacent(self, host: str, owner: str) -> bool:
+        """Whether HOST is connected to an address of OWNER, so that a way through a router is not the one that is asked for."""
+        there = self.network.nodes[owner].internal_ips if owner in self.network.nodes else ()
+        own = [each for each in self.network.hosts[host].addresses if each.dev != LOOPBACK]
+        return any(each.prefix.covers(address) for each in own for address in there)
+
+
+def explains(one: Cause, other: Cause) -> bool:
+    """Whether ONE is OTHER about more addresses; a whole comes before its parts.
+
+    An address has several routes: what is taken locally takes its broadcast address with it.
+    """
+    if one.code == other.code == "taken-locally" and one.severity == "unreachable":
+        other = other._replace(severity=one.severity, route=one.route)
+    covered = one.part is None or (other.part is not None and one.part.covers(other.part))
+    return covered and one._replace(part=None) == other._replace(part=None)
+
+
+def source_cause(
+    host: str, iif: str, verdict: SourceVerdict, whole: Prefix | None = None, *, taken: str = "wrong-node"
+) -> Cause:
+    """Return why HOST does not take a packet that comes in by IIF for its source, an address of the pod CIDR WHOLE.
+
+    Where a fault misleads the answer it is that fault, so that both ways have one cause. TAKEN is the code of a local route.
+    """
+    back = verdict.back
+    if verdict.fault == "unknown":
+        return Cause("cannot-tell", "cannot-tell", host, None, "the way back to the source cannot be told")
+    if verdict.fault == "asymmetric":
+        return Cause("cannot-tell", "asymmetric-path", host, None, iif)
+    if back and verdict.fault == "martian-source":
+        route = back.route if back.kind == "local" else None
+        if route and (whole is None or route.dst.length <= whole.length):
+            return Cause("unreachable", taken, host, route)
+    if back and verdict.fault == "reverse-path":
+        wide = back.route is not None and whole is not None and back.route.dst.length < whole.length
+        if back.kind in _REFUSING:
+            return Cause("unreachable", "no-route" if wide else "route-refuses", host, back.route, back.kind)
+        if back.kind == "no-route":
+            return Cause("unreachable", "no-route", host, None, back.kind)
+    return Cause("unreachable", verdict.fault, host, None, iif)
+
+
+def _route_length(hop: Hop) -> int:
+    return hop.decision.route.dst.length if hop.decision.route else -1
+
+
+def _leaves(hop: Hop) -> str:
+    decision = hop.decision
+    return str(decision.hops[0].via or decision.hops[0].dev) if decision.hops else decision.kind
+
+
+def _where(kind: str, following: str | None, end: End) -> str:
+    return kind if kind in _REFUSING else following or end.detail or kind
+
+
+_FATES: dict[str, tuple[Severity, str]] = {
+    "local": ("unreachable", "wrong-node"),
+    "on-link": ("unreachable", "wrong-node"),
+    "refused": ("unreachable", "route-refuses"),
+    "forwarding-off": ("unreachable", "forwarding-off"),
+    "forwarding-unknown": ("cannot-tell", "sysctls-not-seen"),
+    "reverse-path": ("unreachable", "reverse-path"),
+    "asymmetric": ("cannot-tell", "asymmetric-path"),
+    "martian-source": ("unreachable", "martian-source"),
+    "link-down": ("unreachable", "link-down"),
+    "bridge-port": ("unreachable", "bridge-port"),
+    "no-neighbour": ("unreachable", "no-neighbour"),
+    "loop": ("unreachable", "routing-loop"),
+    "left": ("cannot-tell", "unknown-gateway"),
+    "unseen": ("cannot-tell", "tables-not-seen"),
+    "unknown": ("cannot-tell", "cannot-tell"),
+}
+
+_DECIDED = {"wrong-node", "route-refuses", "routing-loop", "no-route"}  # the others happen whatever the route says
+
+
+def _by_fate(last: Hop, end: End) -> Cause:
+    severity, code = _FATES[end.fate]
+    if end.fate in ("reverse-path", "martian-source", "asymmetric"):
+        return source_cause(last.host, end.detail, SourceVerdict(end.fate, end.back))
+    if end.fate == "refused" and last.decision.kind == "no-route":
+        code = "no-route"
+    if end.fate == "unseen":
+        return Cause(severity, code, end.detail, None, end.detail)
+    route = last.decision.route if code in _DECIDED else None
+    return Cause(severity, code, last.host, route, end.detail)

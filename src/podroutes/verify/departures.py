@@ -1,0 +1,101 @@
+"""Whether a node lets in what its own pods send: their devices, forwarding, and what it thinks of their addresses."""
+
+from collections.abc import Iterator
+
+from podroutes.model.address import Address, Prefix
+from podroutes.model.forwarding_path import Flow
+from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.proof import Cause
+from podroutes.model.text import listing, printable
+from podroutes.verify.address_family import Places
+from podroutes.verify.causes import source_cause
+from podroutes.verify.pods import Pods
+from podroutes.verify.sources import source_verdict
+
+
+def departure(places: Places, name: str) -> tuple[Cause, ...]:
+    """Return why not everything that the pods of NAME send is let in, whatever its destination.
+
+    Causes with a ``source`` are about these pods alone. What is not known about forwarding is not among them.
+    """
+    own = [place for place in places.own[name] if places.targets[place].pods]
+    judged: list[tuple[Prefix, Cause | None]] = []
+    for place in own:
+        judged += _judged(places, name, place)
+    found = [(part, cause) for part, cause in judged if cause]
+    if len(found) == len(judged):
+        causes = dict.fromkeys(cause for _, cause in found)
+        certain = all(cause.severity == "unreachable" for cause in causes)
+        return tuple(cause if certain else cause._replace(severity="cannot-tell") for cause in causes)
+    return tuple(dict.fromkeys(cause._replace(severity="cannot-tell", source=part) for part, cause in found))
+
+
+def _judged(places: Places, name: str, place: int) -> Iterator[tuple[Prefix, Cause | None]]:
+    """Yield what is wrong with each part of one pod CIDR at each device that its packets may come in by."""
+    host, pods = places.network.hosts[name], places.pods[place]
+    if not pods.entries:
+        yield places.targets[place].prefix, _nowhere(places, host, place)
+        return
+    for part, src in places.source_parts(place):
+        for iif in pods.entries if not pods.routed else _devices(places, host, src):
+            cause = _device_cause(places, host, pods, iif)
+            if cause is None and host.forwards(places.version, iif) is False:
+                cause = Cause("unreachable", "forwarding-off", name, None, iif)
+            if cause is None and places.version == 4:
+                cause = _source_cause(places, host, place, src, iif)
+            yield part, cause
+
+
+def _devices(places: Places, host: Host, src: Address) -> list[str]:
+    decision = places.look(host.name, src).decide(Flow(src))
+    return [str(hop.dev) for hop in decision.hops] or [LOOPBACK]
+
+
+def _nowhere(places: Places, host: Host, place: int) -> Cause:
+    """Return that it is not known where packets of pods could come in; certain where nothing is attached to this machine."""
+    src = places.source_parts(place)[0][1]
+    decision = places.look(host.name, src).decide(Flow(src))
+    leaves = str(decision.hops[0].via or decision.hops[0].dev) if decision.hops else decision.kind
+    severity = "cannot-tell" if _attached(places, host) else "unreachable"
+    return Cause(severity, "no-pod-device", host.name, decision.route, leaves)  # type: ignore[arg-type]
+
+
+def _attached(places: Places, host: Host) -> list[str]:
+    """Return the devices that work and that pods may be behind: on no wire, no loopback, no port of a bridge."""
+    return [
+        dev
+        for dev in host.links
+        if host.works(dev)
+        and dev != LOOPBACK
+        and dev not in host.masters
+        and not places.network.segment(host.name, dev)
+        and (host.medium(dev).kind != "bridge" or any(map(host.works, host.ports(dev))))
+    ]
+
+
+def _device_cause(places: Places, host: Host, pods: Pods, iif: str) -> Cause | None:
+    if len(pods.devices) > 1:
+        every = listing([printable(each) for each in pods.devices])
+        return Cause("cannot-tell", "wrong-pod-device", host.name, None, every)
+    if not host.works(iif):
+        severity = "cannot-tell" if _attached(places, host) else "unreachable"
+        return Cause(severity, "link-down", host.name, None, f"{iif} of {host.name}")  # type: ignore[arg-type]
+    if host.medium(iif).kind == "bridge" and not any(map(host.works, host.ports(iif))):
+        detail = f"{printable(iif)} is a bridge that nothing is attached to"
+        return Cause("cannot-tell", "no-pod-device", host.name, None, detail)
+    return None
+
+
+def _source_cause(places: Places, host: Host, place: int, src: Address, iif: str) -> Cause | None:
+    reach = places.reaches[host.name]
+    outs = [reach.main or LOOPBACK]
+    if any(rule.iif for rule in host.rules.get(4) or ()):
+        outs = [dev for dev in host.links if dev != iif]
+    tables = places.look(host.name, src)
+    verdicts = [source_verdict(tables, Flow(src, src, iif), Flow(src, None, out)) for out in outs]
+    faults = {verdict.fault for verdict in verdicts}
+    if len(faults) > 1:
+        return Cause("cannot-tell", "cannot-tell", host.name, None, "the way back to the source cannot be told")
+    if faults in ({""}, set()):
+        return None
+    return source_cause(host.name, iif, verdicts[0], places.targets[place].prefix, taken="taken-locally")

@@ -1,0 +1,259 @@
+"""Where one machine sends one packet: policy rules, longest prefix, TOS, metric, as Linux decides it.
+
+After fib_rules_lookup() (net/core/fib_rules.c), fib_table_lookup() and fib_select_default() (net/ipv4/fib_trie.c,
+fib_semantics.c), fib6_rule_lookup() and fib6_table_lookup() (net/ipv6/fib6_rules.c, route.c). What these know and tables do
+not tell comes out as ``unknown``, never as a guess. Pure; the tests hold it to ``ip route get``.
+"""
+
+from collections.abc import Iterable, Sequence
+from copy import copy
+
+from podroutes.model.address import BITS, Prefix
+from podroutes.model.forwarding_path import Decision, Flow
+from podroutes.model.host import DEFAULT, DEFAULT_RULES, LOCAL, LOOPBACK, Host, Peculiarity, Rule
+from podroutes.model.route import MAIN, NextHop, Route
+
+_REFUSING = {"blackhole", "unreachable", "prohibit", "throw"}
+_KERNEL = 2  # RTPROT_KERNEL
+_DEAD = 1  # RTNH_F_DEAD; ip(8) also says it of a link without carrier where ignore_routes_with_linkdown is set
+_ROUTE_TOS = 0x1C  # INET_DSCP_LEGACY_TOS_MASK: of a packet's TOS the bits that an IPv4 route or rule is compared with
+_DSCP = 0xFC  # the bits that an IPv6 rule is compared with: all but ECN's
+_ORDINARY = Peculiarity()
+
+
+_NO_ROUTE = Decision("no-route")
+_By_length = list[tuple[int, dict[int, list[Route]]]]  # (host bits, {network: routes in order}), longest prefixes first
+
+
+class Tables:
+    """The tables of one machine and one IP version, ready for look-ups. ROUTES may leave out what no look-up can meet."""
+
+    def __init__(
+        self, host: Host, version: int, routes: Iterable[Route] | None = None, *, custom_local: bool | None = None
+    ) -> None:
+        self.host = host
+        self.version = version
+        rules = host.rules.get(version)
+        self.rules = DEFAULT_RULES[version] if rules is None else rules
+        self._rules_known = rules is not None
+        self._custom_local = custom_local
+        self._after = {rule.priority: place for place, rule in reversed(list(enumerate(self.rules)))}
+        own = [route for route in (host.routes if routes is None else routes) if route.dst.version == version]
+        self.routes = own
+        self._tables = {table: _by_length(own, {table}) for table in {route.table for route in own}}
+        self._merged = _by_length(own, {LOCAL, MAIN}) if version == 4 and self._may_be_merged(own) else None
+
+    @property
+    def sources(self) -> list[Prefix]:
+        """The source prefixes that rules look at; all addresses where a rule looks for who the packet is not from."""
+        return [rule.src for rule in self.rules if rule.src and rule.src.length]
+
+    @property
+    def local_first(self) -> bool:
+        """Whether what is for this machine itself is recognised before any other rule is asked."""
+        return self._rules_known and self.rules[:1] == (DEFAULT_RULES[self.version][0],)
+
+    @property
+    def custom(self) -> bool:
+        """Whether a source is looked up although rp_filter is off: fib_has_custom_rules, fib_has_custom_local_routes."""
+        if self._custom_local is None:
+            self._custom_local = any(map(is_custom_local, self.host.routes))
+        return self._custom_local or self.rules != DEFAULT_RULES[self.version]
+
+    def decide(self, flow: Flow) -> Decision:
+        """Return what becomes of a packet of FLOW."""
+        found = self._walk(flow, 0, {})
+        if not self._rules_known:
+            why = f"its IPv{self.version} rules or routes have not been seen"
+            if self.host.unread:
+                why = f"its rules or routes are not understood: {self.host.unread[0]}"
+            return Decision("unknown", found.rule, found.route, (), why)
+        if self._merged is not None and self._walk_merged(flow, self._merged).way != found.way:
+            why = "tables local and main are one until the first policy rule is changed, which cannot be seen from here"
+            return Decision("unknown", found.rule, found.route, (), why)
+        if self._maybe_unused and self._with_default_rules.decide(flow).way != found.way:
+            why = "a rule that every machine has was deleted, which has no effect until another IPv6 rule is added"
+            return Decision("unknown", found.rule, found.route, (), why)
+        return found
+
+    @property
+    def _maybe_unused(self) -> bool:
+        """Whether it is not known if the kernel asks the rules: of IPv6 not before one was added, fib6_has_custom_rules."""
+        return self.version == 6 and set(self.rules) < set(DEFAULT_RULES[6])
+
+    @property
+    def _with_default_rules(self) -> "Tables":
+        other = copy(self)
+        other.rules = DEFAULT_RULES[6]
+        return other
+
+    def _walk(self, flow: Flow, place: int, known: dict[int, Decision]) -> Decision:
+        """Evaluate the rules from PLACE on; KNOWN remembers the outcome from each place, as rules may lead to it twice."""
+        if place >= len(self.rules):
+            return _NO_ROUTE
+        if place not in known:
+            rule = self.rules[place]
+            matches = self._matches(rule, flow)
+            known[place] = (
+                self._act(rule, flow, place, known) if matches is not False else self._walk(flow, place + 1, known)
+            )
+            if matches is None and self._walk(flow, place + 1, known).way != known[place].way:
+                why = f"policy rule {rule.priority} selects by {rule.unmodelled}"
+                known[place] = Decision("unknown", rule, None, (), why)
+        return known[place]
+
+    def _act(self, rule: Rule, flow: Flow, place: int, known: dict[int, Decision]) -> Decision:
+        """Do what RULE says, and where that settles nothing go on behind it."""
+        if rule.action == "goto":  # only ever forwards: the kernel refuses the rest
+            target = self._after.get(rule.target)
+            return self._walk(flow, place + 1 if target is None else target, known)
+        if rule.action == "l3mdev":
+            return Decision("unknown", rule, None, (), "the packet belongs to a VRF, which is not modelled")
+        if rule.action in _REFUSING:
+            return Decision(rule.action, rule)  # type: ignore[arg-type]  # the names are the same
+        if rule.action == "lookup":
+            found = self._find(self._tables.get(rule.table, []), flow)
+            settled = found is not None and found.kind != "throw"
+            if found and settled:
+                decision = self._decided(found, flow, rule)
+                if decision.kind in _REFUSING or found.dst.length > rule.suppress_prefixlength:
+                    return decision
+        return self._walk(flow, place + 1, known)
+
+    def _matches(self, rule: Rule, flow: Flow) -> bool | None:
+        """Whether RULE selects FLOW, None where that cannot be told: fib_rule_match()."""
+        selected: bool | None = True
+        if (
+            (rule.dst and not rule.dst.covers(flow.dst))
+            or (rule.src and rule.src.length and not (flow.src and rule.src.covers(flow.src)))
+            or (rule.oif is not None)  # no packet of ours is bound to a device
+            or ((rule.mark ^ flow.mark) & rule.mask)
+            or (rule.tos and rule.tos != flow.tos & (_ROUTE_TOS if self.version == 4 else _DSCP))
+            or (rule.iif is not None and (rule.iif != flow.iif or rule.iif not in self.host.links))
+            or (rule.action == "l3mdev" and flow.iif not in self.host.masters)
+        ):
+            selected = False
+        elif rule.unmodelled:
+            selected = None
+        return selected if selected is None else selected != rule.inverted
+
+    def _find(self, table: _By_length, flow: Flow) -> Route | None:
+        """Return the route that decides in one table."""
+        value = flow.dst.value
+        for host_bits, networks in table:
+            routes = networks.get(value >> host_bits)
+            if routes and (found := self._find4(routes, flow) if self.version == 4 else self._find6(routes, flow)):
+                return found
+        return None
+
+    def _find4(self, routes: Sequence[Route], flow: Flow) -> Route | None:
+        """Return the first usable route of one prefix: these are in the order of the kernel's aliases."""
+        for route in routes:
+            if (not route.tos or route.tos == flow.tos & _ROUTE_TOS) and self._usable(route):
+                return route
+        return None
+
+    def _find6(self, routes: Sequence[Route], flow: Flow) -> Route | None:
+        """Return the best route of the lowest metric, else the best of all others: find_rr_leaf().
+
+        The best has the highest router preference, then leads back to where the packet came in: rt6_score_route(), which
+        ip6_pol_route_input() calls with the incoming device as the outgoing one.
+        """
+
+        def score(route: Route) -> tuple[int, bool]:
+            back = flow.iif == LOOPBACK or any(hop.dev == flow.iif for hop in _alive(route))
+            return self._peculiarity(route).preference, back
+
+        usable = [route for route in routes if self._usable(route)]
+        lowest = [route for route in usable if route.metric == routes[0].metric]
+        return max(lowest or usable, key=score, default=None)
+
+    def _usable(self, route: Route) -> bool:
+        """Whether ROUTE decides; one that is not understood may."""
+        return route.kind in _REFUSING or bool(_alive(route)) or bool(self._peculiarity(route).unmodelled)
+
+    def _decided(self, route: Route, flow: Flow, rule: Rule | None) -> Decision:
+        unmodelled = next((text for each in self._rivals(route) if (text := self._peculiarity(each).unmodelled)), "")
+        if unmodelled:
+            return Decision("unknown", rule, route, (), f"a route to {route.dst} {unmodelled}")
+        if route.kind in _REFUSING:
+            return Decision(route.kind, rule, route)  # type: ignore[arg-type]
+        hops = _alive(route)
+        if self.version == 4 and flow.iif == LOOPBACK and not route.dst.length and len(route.next_hops) == 1:
+            hops = self._default_hops(route)
+        if not hops:  # routes of another kind have none
+            return Decision("unknown", rule, route, (), f"the route to {route.dst} has no next hop")
+        return Decision(route.kind, rule, route, hops)  # type: ignore[arg-type]
+
+    def _rivals(self, route: Route) -> Iterable[Route]:
+        """Yield all routes of the same prefix in the same table: a trait of one may make it win."""
+        return self._same(route) if self.host.peculiar else ()
+
+    def _same(self, route: Route) -> list[Route]:
+        for host_bits, networks in self._tables.get(route.table, []):
+            if host_bits == BITS[self.version] - route.dst.length:
+                return networks.get(route.dst.value >> host_bits, [])
+        return []
+
+    def _default_hops(self, route: Route) -> tuple[NextHop, ...]:
+        """Return the gateways of all default routes as good as ROUTE: to those a machine's own packets may go, too.
+
+        Which one depends on the neighbour table: fib_select_default(). It goes on to routes for any TOS.
+        """
+        if not route.via:
+            return _alive(route)
+        usable = [each for each in self._same(route) if each.kind == "unicast" and each.tos in (route.tos, 0)]
+        lowest = {tos: min((each.metric for each in usable if each.tos == tos), default=0) for tos in (route.tos, 0)}
+        hops = [_alive(each)[:1] for each in usable if each.metric == lowest[each.tos]]
+        return tuple(dict.fromkeys(hop for first in hops for hop in first if hop.via))
+
+    def _peculiarity(self, route: Route) -> Peculiarity:
+        return self.host.peculiar.get(route, _ORDINARY) if self.host.peculiar else _ORDINARY
+
+    def _may_be_merged(self, routes: Iterable[Route]) -> bool:
+        """Whether it matters that, until the first rule is changed, the kernel keeps local and main in one trie.
+
+        fib_trie_table(), fib_unmerge(), net/ipv4/fib_frontend.c.
+        """
+        return self.rules == DEFAULT_RULES[4] and any(
+            route.table == LOCAL
+            and route.dst.value >> 24 != 127
+            and (route.dst.length < 32 or route.tos or route.kind not in ("local", "broadcast"))
+            for route in routes
+        )
+
+    def _walk_merged(self, flow: Flow, merged: _By_length) -> Decision:
+        found = self._find(merged, flow)
+        if (found is None or found.kind == "throw") and DEFAULT in self._tables:
+            found = self._find(self._tables[DEFAULT], flow)
+        return self._decided(found, flow, None) if found and found.kind != "throw" else _NO_ROUTE
+
+
+def is_custom_local(route: Route) -> bool:
+    """Whether somebody typed this local IPv4 route: with one, the kernel looks up every source."""
+    return route.kind == "local" and route.protocol != _KERNEL and route.dst.version == 4
+
+
+def _by_length(routes: Iterable[Route], tables: set[int]) -> _By_length:
+    """Index the routes of TABLES; those of one prefix in the order in which the kernel tries them, fib_find_alias()."""
+    found: dict[int, dict[int, list[Route]]] = {}
+    for route in routes:
+        if route.table in tables and not _null_entry(route):
+            host_bits = BITS[route.dst.version] - route.dst.length
+            found.setdefault(host_bits, {}).setdefault(route.dst.value >> host_bits, []).append(route)
+    for networks in found.values():
+        for alike in networks.values():
+            alike.sort(key=lambda route: (-route.table, -route.tos, route.metric))
+    return sorted(found.items())
+
+
+def _null_entry(route: Route) -> bool:
+    """Whether this is how older kernels show that an IPv6 table is empty: ip6_null_entry of net/ipv6/route.c."""
+    return (
+        route.dst.version == 6 and route.kind == "unreachable" and route.metric == 0xFFFFFFFF and not route.dst.length
+    )
+
+
+def _alive(route: Route) -> tuple[NextHop, ...]:
+    hops = route.next_hops
+    return hops if not any(hop.flags & _DEAD for hop in hops) else tuple(hop for hop in hops if not hop.flags & _DEAD)

@@ -1,0 +1,296 @@
+"""Who receives what a machine hands to a next hop: ARP and neighbour discovery, as far as tables tell.
+
+After arp_solicit() and arp_process() (net/ipv4/arp.c), ndisc_solicit(), ndisc_recv_ns() and ndisc_recv_na() (net/ipv6/ndisc.c).
+Static neighbour entries are not collected: what depends on them cannot be told.
+"""
+
+from functools import cached_property
+from typing import NamedTuple
+
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
+from podroutes.model.forwarding_path import Flow
+from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.route import NextHop
+from podroutes.model.text import printable
+from podroutes.verify.lookup import is_custom_local
+from podroutes.verify.network import Arrival, Network
+from podroutes.verify.sources import source_verdict
+from podroutes.verify.targets import parts
+
+_NEVER = 8  # arp_ignore: do not reply for any local address
+_SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 section 2.7.1
+
+
+class Lost(NamedTuple):
+    """A packet cannot be followed: ``fate`` is one of journey.Fate, ``detail`` who or what it is about."""
+
+    fate: str
+    detail: str = ""
+
+
+class Neighbours:
+    """Answers for one cluster who is found by whom."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._senders: dict[tuple[str, str, int], Lost | None] = {}
+        self._plain: dict[tuple[Arrival, Address], bool] = {}
+        self._found: dict[tuple[str, str | None, Address], list[Arrival | Lost]] = {}
+        self._silence: dict[tuple[tuple[Prefix, ...], int], bool] = {}
+
+    def receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
+        """Return where a packet of FLOW may come in that SENDER hands to HOP; several: one of them, nobody knows which."""
+        if hop.via is None or (flow.src is not None and sender.owns(flow.src)):
+            return self._receivers(sender, hop, flow)
+        key = sender.name, hop.dev, hop.via
+        if key not in self._found:
+            self._found[key] = self._receivers(sender, hop, flow)
+        return self._found[key]
+
+    def _receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
+        dev, target = str(hop.dev), hop.via or flow.dst
+        segment = self.network.segment(sender.name, dev)
+        if hop.via is None and not segment and dev != LOOPBACK and sender.is_wire(dev):
+            return [Lost("on-link", dev)]
+        if fault := self.sends(sender, dev, target.version) or _is_itself(sender, dev, target):
+            return [fault]
+        owners = [owner for owner in self.network.owners(target) if owner.host != sender.name]
+        found = list[Arrival | Lost]()
+        source = _arp_source(sender, dev, target, flow.src)
+        others = [*self._odd(target.version), *([] if owners else self._proxies(target.version))]
+        for name in dict.fromkeys([*(owner.host for owner in owners), *others]):
+            for each in self.network.on_wire(segment, name) if name != sender.name else ():
+                answer = self._answers(Arrival(name, each), target, source)
+                if answer:
+                    found.append(Arrival(name, str(self._input(Arrival(name, each)))))
+                elif answer is None:
+                    named = f"{printable(each)} of {printable(name)}"
+                    found.append(Lost("unknown", f"whether {named} answers for {target} cannot be told"))
+        return list(dict.fromkeys(found)) or [self._nobody(sender, hop, target, owners)]
+
+    def _nobody(self, sender: Host, hop: NextHop, target: Address, owners: list[Arrival]) -> Lost:
+        """Return what becomes of a packet when no known machine is found to answer for TARGET."""
+        dev = str(hop.dev)
+        segment = self.network.segment(sender.name, dev)
+        near = [(owner.host, each) for owner in owners for each in self.network.on_wire(segment, owner.host)]
+        if near:
+            working = [host for host, each in near if self.network.hosts[host].works(each)]
+            if not working:
+                return Lost("link-down", f"{near[0][1]} of {near[0][0]}")
+            return Lost("no-neighbour", f"{working[0]} does not answer for {target}")
+        if target.version == 6 and owners and all(map(self._hidden, owners)):
+            return Lost(
+                "no-neighbour", f"{owners[0].host} has {target} on lo, where neighbour discovery does not find it"
+            )
+        if owners:
+            several = " and ".join(printable(name) for name in sorted({owner.host for owner in owners}))
+            return Lost("unknown", f"{several} has the address {target}, but in no network of {printable(dev)}")
+        if (node := self.network.unseen_node(target)) is not None:
+            return Lost("unseen", node)
+        if hop.via is not None:
+            return Lost("left", str(target))
+        if self._silent(segment, target.version):
+            return Lost("on-link", dev)
+        return Lost("unknown", f"somebody on the network of {printable(dev)} may answer for {target}")
+
+    def _hidden(self, owner: Arrival) -> bool:
+        """Whether an IPv6 address is on the loopback alone, and its machine answers for no address but those of the device asked."""
+        host = self.network.hosts[owner.host]
+        return owner.iif == LOOPBACK and all(self._never_proxy(host, dev, 6) for dev in host.links)
+
+    def _silent(self, segment: tuple[Prefix, ...], version: int) -> bool:
+        """Whether on the wire of SEGMENT certainly nobody answers in the name of others: all are known, and none is a proxy."""
+        key = segment, version
+        if key not in self._silence:
+            strangers = {
+                hop.via
+                for route in self.network.shared.routes()
+                for hop in route.next_hops
+                if hop.via and not self.network.owners(hop.via)
+            }
+            unknown = {*strangers, *self.network.unseen_addresses}
+            self._silence[key] = not any(subnet.covers(each) for subnet in segment for each in unknown) and all(
+                self._never_proxy(host, dev, version)
+                for host in self.network.hosts.values()
+                for dev in self.network.on_wire(segment, host.name)
+            )
+        return self._silence[key]
+
+    def _never_proxy(self, host: Host, dev: str, version: int) -> bool:
+        key = "proxy_arp" if version == 4 else "proxy_ndp"
+        return host.either(version, dev, key) == 0 or host.forwards(version, dev) is False
+
+    def sends(self, sender: Host, dev: str, version: int) -> Lost | None:
+        """Return why SENDER finds nobody, or nobody knows whom, on the wire of DEV; None where it works like everywhere."""
+        key = sender.name, dev, version
+        if key not in self._senders:
+            self._senders[key] = self._sender_fault(sender, dev, version)
+        return self._senders[key]
+
+    def plain(self, arrival: Arrival, address: Address) -> bool:
+        """Whether ARRIVAL is where everybody on its wire finds ADDRESS, and nobody else there answers for it."""
+        key = arrival, address
+        if key not in self._plain:
+            self._plain[key] = self._is_plain(arrival, address)
+        return self._plain[key]
+
+    def _is_plain(self, arrival: Arrival, address: Address) -> bool:
+        host, segment = self.network.hosts[arrival.host], self.network.segment(*arrival)
+        if not host.works(arrival.iif) or arrival.iif in host.masters or not segment:
+            return False
+        if len([dev for dev in self.network.on_wire(segment, arrival.host) if host.works(dev)]) > 1:
+            return False
+        if any(name != arrival.host and self.network.on_wire(segment, name) for name in self._odd(address.version)):
+            return False
+        if address.version == 6:
+            return bool(self._answers(arrival, address, None))
+        askers = (who for subnet in segment if subnet.version == 4 for who in self._askers(arrival.host, subnet))
+        return all(self._answers(arrival, address, who) for who in askers)
+
+    def _askers(self, name: str, subnet: Prefix) -> list[Address]:
+        """Return an address for every part of SUBNET that a machine's routes tell apart, as far as neighbours may have it."""
+        inside = {route.dst for route in self.network.close(name, 4).routes if subnet.covers(route.dst)}
+        ends = (
+            {Prefix(4, subnet.value, BITS[4]), Prefix(4, subnet.last, BITS[4])}
+            if subnet.length < BITS[4] - 1
+            else set()
+        )
+        found = parts(subnet, (inside | ends) - {subnet})
+        host = self.network.hosts[name]
+        return [who for part, who in found if part not in ends and host.owns(who) is None]
+
+    @cached_property
+    def _odd4(self) -> list[str]:
+        """The machines that may answer ARP for more than their own addresses: a local route, or proxy ARP against the subnet."""
+        shared = self.network.shared
+        routes = self.network.underlay.items()
+        local = {
+            key: route
+            for key, route in routes
+            if route.kind == "local" and (route.dst.length < BITS[4] or is_custom_local(route))
+        }
+        strange = {key: route for key, route in routes if route.kind == "unicast" and route.dst.length and route.via}
+        return [
+            name
+            for name, host in self.network.hosts.items()
+            if shared.held(host, local) or (self._proxies4.get(name) and shared.held(host, strange))
+        ]
+
+    @cached_property
+    def _proxies4(self) -> dict[str, bool]:
+        return {
+            name: True
+            for name, host in self.network.hosts.items()
+            if any(value and key.endswith(".proxy_arp") for key, value in host.sysctls.items())
+        }
+
+    def _odd(self, version: int) -> list[str]:
+        return self._odd4 if version == 4 else []
+
+    def _proxies(self, version: int) -> list[str]:
+        return list(self._proxies4) if version == 4 else []
+
+    def _input(self, arrival: Arrival) -> str | None:
+        """Return the device that packets come in by that arrive at another one, which may be a port of a bridge; None: not known."""
+        host = self.network.hosts[arrival.host]
+        master = host.masters.get(arrival.iif)
+        if master is None:
+            return arrival.iif
+        return master if host.medium(master).kind == "bridge" else None
+
+    def _sender_fault(self, sender: Host, dev: str, version: int) -> Lost | None:
+        named = f"{printable(dev)} of {printable(sender.name)}"
+        if dev == LOOPBACK:
+            return Lost("loop", sender.name)
+        if master := sender.masters.get(dev):
+            if sender.medium(master).kind == "bridge":
+                return Lost("bridge-port", dev)
+            return Lost("unknown", f"{named} belongs to {printable(master)}, which takes what comes in")
+        if not (wire := sender.is_wire(dev)):
+            why = "chooses its peers by itself, as tunnels and devices without ARP do"
+            return Lost(
+                "unknown", f"{named} {'is of a type that was not collected (`ip -j -d link`)' if wire is None else why}"
+            )
+        return self._deaf(sender, dev, named) if version == 6 else None
+
+    def _deaf(self, sender: Host, dev: str, named: str) -> Lost | None:
+        """Return why SENDER does not hear the neighbour advertisements that it asks for, None where it does."""
+        own = next(
+            (each.address for each in sender.addresses if each.dev == dev and LINK_LOCAL.covers(each.address)), None
+        )
+        if own is None:
+            return Lost("no-neighbour", f"{named} has no link-local address")
+        if self.network.close(sender.name, 6).local_first:
+            return None
+        kind = self.network.look(sender.name, own).decide(Flow(own, None, dev)).kind
+        if kind == "unknown":
+            return Lost("unknown", f"whether {named} takes answers to its own address cannot be told")
+        if kind == "local":
+            return None
+        return Lost("no-neighbour", f"{named} does not take answers to its own address: table local is not asked first")
+
+    def _answers(self, arrival: Arrival, target: Address, source: Address | None) -> bool | None:
+        """Whether a machine answers on a device for TARGET, asked by SOURCE; None where that cannot be told."""
+        host, dev = self.network.hosts[arrival.host], self._input(arrival)
+        if dev is None or not host.medium(arrival.iif).resolves:
+            return None
+        if not host.works(arrival.iif) or not host.works(dev):
+            return False
+        if target.version == 6:
+            return self._advertises(host, dev, target)
+        near = any(subnet.covers(target) for subnet in self.network.segment(*arrival))
+        tables = self.network.close(host.name, 4) if near else self.network.look(host.name, target)
+        decision = tables.decide(Flow(target, source, dev))
+        if decision.kind == "local":
+            if (ignored := self._ignored(host, dev, target)) is not False:
+                return None if ignored is None else False
+            out = LOOPBACK
+        elif (
+            decision.kind == "unicast"
+            and dev not in [hop.dev for hop in decision.hops]
+            and host.forwards(4, dev) is not False
+        ):
+            proxies = host.either(4, dev, "proxy_arp")
+            if not proxies:
+                return None if proxies is None else False
+            out = str(decision.hops[0].dev)
+        else:
+            return None if decision.kind == "unknown" else False
+        fault = source_verdict(tables, Flow(target, source, dev), Flow(source, target, out)).fault if source else ""
+        return None if fault in ("unknown", "asymmetric") else not fault
+
+    def _ignored(self, host: Host, dev: str, target: Address) -> bool | None:
+        """Whether arp_ignore keeps a machine from answering on DEV for its address TARGET; Documentation/networking/ip-sysctl.rst."""
+        ignore = host.either(4, dev, "arp_ignore")
+        if any(each.address == target and each.dev == dev for each in host.addresses):
+            return ignore == _NEVER
+        return None if ignore is None else ignore > 0
+
+    def _advertises(self, host: Host, dev: str, target: Address) -> bool | None:
+        if not any(each.address == target and each.dev == dev for each in host.addresses):
+            proxies = host.either(6, dev, "proxy_ndp")
+            return None if proxies != 0 and host.forwards(6, dev) is not False else False
+        if self.network.close(host.name, 6).local_first:
+            return True
+        group = Address(6, _SOLICITED_NODE | target.value & 0xFFFFFF)
+        kind = self.network.look(host.name, group).decide(Flow(group, None, dev)).kind
+        return None if kind == "unknown" else kind == "multicast"
+
+
+def _is_itself(sender: Host, dev: str, target: Address) -> Lost | None:
+    """Return why SENDER does not believe who answers for TARGET: ndisc_recv_na() ignores what is said about its own address."""
+    if target.version == 6 and any(each.address == target and each.dev == dev for each in sender.addresses):
+        return Lost("no-neighbour", f"{sender.name} has the address {target} itself")
+    return None
+
+
+def _arp_source(sender: Host, dev: str, target: Address, src: Address | None) -> Address | None:
+    """Return the address that SENDER asks by ARP with; inet_select_addr() of net/ipv4/devinet.c."""
+    if target.version == 6:
+        return None
+    if src is not None and sender.owns(src) is not None:
+        return src
+    own = [each for each in sender.addresses if each.address.version == 4 and each.dev == dev]
+    inside = [each for each in own if each.prefix.covers(target)]
+    other = [each for each in sender.addresses if each.address.version == 4 and each.dev != LOOPBACK]
+    return next((each.address for each in (*inside, *own, *other)), None)

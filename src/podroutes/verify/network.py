@@ -1,0 +1,171 @@
+"""All machines together: who has an address, and which devices are on one wire.
+
+Two devices are taken to be on one wire when they have addresses of one subnet. Tables tell no more than that about wires.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.route import MAIN, Route
+from podroutes.verify.lookup import Tables, is_custom_local
+from podroutes.verify.shared_routes import Shared
+
+Look = Callable[[str, Address], Tables]  # the tables of a machine that decide about one destination
+_KEPT = 64  # machines whose whole tables are kept ready at a time: each can have thousands of routes
+
+
+class Arrival(NamedTuple):
+    """A packet comes in at a machine whose tables are known."""
+
+    host: str
+    iif: str
+
+
+class Network:
+    """The machines whose tables are known, by name, and the nodes of the inventory, known or not."""
+
+    def __init__(self, hosts: Iterable[Host], cluster: Cluster) -> None:
+        self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
+        self.nodes: Mapping[str, Node] = {node.name: node for node in cluster.nodes}
+        self._pods = sorted({cidr for node in cluster.nodes for cidr in node.pod_cidrs})
+        self._pod_set, self._pod_lengths = set(self._pods), {cidr.length for cidr in self._pods}
+        self._owners: dict[Address, list[Arrival]] = {}
+        for host in self.hosts.values():
+            for each in host.addresses:
+                self._owners.setdefault(each.address, []).append(Arrival(host.name, each.dev))
+        self._unseen = {
+            address: node.name for node in cluster.nodes if node.name not in self.hosts for address in node.internal_ips
+        }
+        self._segments: dict[tuple[str, str], tuple[Prefix, ...]] = {}
+        self._tables: dict[tuple[str, int], Tables] = {}
+        self._close: dict[tuple[str, int], Tables] = {}
+
+    @property
+    def unseen(self) -> list[str]:
+        """The nodes of the inventory whose tables are not known."""
+        return [name for name in self.nodes if name not in self.hosts]
+
+    @cached_property
+    def shared(self) -> Shared:
+        """The routes of all machines."""
+        return Shared(self.hosts.values())
+
+    def look(self, name: str, dst: Address) -> Tables:
+        """Return the whole tables of a machine."""
+        return self._ready(self._tables, name, dst.version, lambda host: host.routes)
+
+    def close(self, name: str, version: int) -> Tables:
+        """Return the tables of a machine as far as they are about the networks that it is in."""
+        return self._ready(self._close, name, version, lambda host: self.shared.pick(host, self.underlay))
+
+    def _ready(
+        self,
+        known: dict[tuple[str, int], Tables],
+        name: str,
+        version: int,
+        routes: Callable[[Host], tuple[Route, ...]],
+    ) -> Tables:
+        key = name, version
+        if key not in known:
+            while len(known) >= _KEPT:
+                del known[next(iter(known))]
+            host = self.hosts[name]
+            known[key] = Tables(host, version, routes(host), custom_local=self.custom_local(host))
+        return known[key]
+
+    def custom_local(self, host: Host) -> bool:
+        """Whether somebody typed a local IPv4 route on HOST."""
+        return bool(self.shared.held(host, self._typed))
+
+    def owners(self, address: Address) -> list[Arrival]:
+        """Return every known machine that has ADDRESS, with the device that has it."""
+        return self._owners.get(address, [])
+
+    def unseen_node(self, address: Address) -> str | None:
+        """Return the node that has ADDRESS by the inventory, and whose tables are not known."""
+        return self._unseen.get(address)
+
+    @property
+    def unseen_addresses(self) -> Iterable[Address]:
+        """The InternalIPs of the nodes whose tables are not known."""
+        return self._unseen
+
+    def node_with(self, address: Address) -> str | None:
+        """Return the node that has ADDRESS, by its tables or else by the inventory."""
+        return next((owner.host for owner in self.owners(address)), self._unseen.get(address))
+
+    def segment(self, host: str, dev: str) -> tuple[Prefix, ...]:
+        """Return what a device says about the wire that it is on: not link-local, not of pods, nothing for the loopback.
+
+        That are the subnets of its addresses; of an address without a subnet itself, and the on-link routes of the device.
+        """
+        key = host, dev
+        if key not in self._segments:
+            mine = [each for each in self.hosts[host].addresses if each.dev == dev] if dev != LOOPBACK else []
+            own = {each.prefix for each in mine}
+            if any(each.length == BITS[each.address.version] for each in mine):
+                routes = self.shared.pick(self.hosts[host], self._onlink)
+                own |= {route.dst for route in routes if route.dev == dev and route.dst.length}
+            self._segments[key] = tuple(
+                prefix for prefix in sorted(own) if not LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix)
+            )
+        return self._segments[key]
+
+    def on_wire(self, segment: Iterable[Prefix], host: str) -> list[str]:
+        """Return the devices of HOST that are on the wire of SEGMENT."""
+        devices = dict.fromkeys(each.dev for each in self.hosts[host].addresses)
+        return [dev for dev in devices if meet(segment, self.segment(host, dev))]
+
+    def _is_of_pods(self, prefix: Prefix) -> bool:
+        """Whether PREFIX shares an address with a pod CIDR."""
+        inside = bisect_left(self._pods, prefix) < bisect_left(self._pods, Prefix(prefix.version, prefix.last + 1, 0))
+        address = Address(prefix.version, prefix.value)
+        return inside or any(
+            network(address, length) in self._pod_set for length in self._pod_lengths if length <= prefix.length
+        )
+
+    @cached_property
+    def _onlink(self) -> dict[int, Route]:
+        """Every route of the main table that leads straight onto a wire."""
+        return {
+            id(route): route
+            for route in self.shared.routes()
+            if route.table == MAIN
+            and route.kind == "unicast"
+            and route.via is None
+            and route.dev not in (None, LOOPBACK)
+        }
+
+    @cached_property
+    def _typed(self) -> dict[int, Route]:
+        return {id(route): route for route in self.shared.routes() if is_custom_local(route)}
+
+    @cached_property
+    def underlay(self) -> dict[int, Route]:
+        """Every route about an address of some wire."""
+        every = {
+            prefix for host in self.hosts.values() for dev in host.links for prefix in self.segment(host.name, dev)
+        }
+        spans: dict[int, list[Prefix]] = {4: [], 6: []}
+        for prefix in sorted(every):
+            covered = spans[prefix.version][-1:]
+            if not (covered and covered[0].covers(prefix)):
+                spans[prefix.version].append(prefix)
+        first = {version: [prefix.value for prefix in found] for version, found in spans.items()}
+        last = {version: [prefix.last for prefix in found] for version, found in spans.items()}
+        return {
+            id(route): route
+            for route in self.shared.routes()
+            if bisect_left(last[route.dst.version], route.dst.value)
+            < bisect_left(first[route.dst.version], route.dst.last + 1)
+        }
+
+
+def meet(one: Iterable[Prefix], other: Iterable[Prefix]) -> bool:
+    """Whether two segments share an address."""
+    return any(prefix.overlaps(each) for prefix in one for each in other)

@@ -1,0 +1,158 @@
+"""What becomes of packets of one class of sources to one target, and what machines on the way have against a source."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from podroutes.model.address import Address, Prefix
+from podroutes.model.forwarding_path import Flow, Journey
+from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
+from podroutes.model.proof import Cause
+from podroutes.verify.address_family import Places
+from podroutes.verify.causes import Judge, explains, source_cause
+from podroutes.verify.network import Arrival
+from podroutes.verify.sources import source_verdict
+from podroutes.verify.walk import follow
+
+Objections = Mapping[int, tuple[Cause, ...]]  # by the place of the source's pod CIDR
+_NONE: Objections = {}
+
+
+class Fate(NamedTuple):
+    """``arrivals`` are the machines on the way, ``against`` what they have against packets from each pod CIDR.
+
+    ``personal``: rules on the way tell sources apart, so that it holds for none in particular.
+    """
+
+    causes: tuple[Cause, ...]
+    arrivals: tuple[Arrival, ...]
+    against: Objections
+    personal: bool
+
+
+class Fates:
+    """Follows packets, and remembers what machines have against sources."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.judge = Judge(places.neighbours)
+        self.followed = 0
+        self.delivering: set[tuple[int, Arrival]] = set()  # targets that their owner delivers whole that come in there
+        self._objections: dict[Arrival, Objections] = {}
+        self._verdicts: dict[
+            object, tuple[set[int], dict[int, tuple[Cause, ...]]]
+        ] = {}  # places judged, and objected to
+        self._telling: dict[tuple[str, Prefix, str], bool] = {}
+
+    def fate(self, place: int, start: str, iif: str, source: str = "", src: Address | None = None) -> Fate:
+        """Follow packets to every part of a target. Causes at SOURCE itself name no node, as they are shared by a class."""
+        places = self.places
+        target, pods = places.targets[place], places.pods[place]
+        causes: dict[Cause, None] = {}
+        arrivals: dict[Arrival, None] = {}
+        personal = False
+        for part, dst in places.parts(place):
+            look = places.look if src is None else places.network.look
+            journey = follow(places.neighbours, look, start, Flow(dst, src, iif))
+            self.followed += 1
+            personal |= any(self._tells_apart(host, prefix, source) for host, prefix in journey.sources)
+            arrivals.update(
+                (Arrival(hop.host, hop.iif), None) for hop in journey.hops if hop.before >= 0 or hop.iif != iif
+            )
+            cause = self.judge.judge(journey, target, pods, part)
+            if cause and not any(explains(other, cause) for other in causes):
+                causes[cause] = None
+            if src is None and self._holds_for_all(journey, place):
+                break
+        against = [found for arrival in arrivals if (found := self.objections(arrival))] if src is None else []
+        shown = tuple(cause._replace(node="" if cause.node == source else cause.node) for cause in causes)
+        return Fate(shown, tuple(arrivals), _joined(against), personal)
+
+    def _holds_for_all(self, journey: Journey, place: int) -> bool:
+        """Whether packets to all other parts of a target fare as those of JOURNEY.
+
+        They do where nobody but the owner tells them apart, and it delivers all that come in by that device.
+        """
+        owner = self.places.targets[place].owner
+        arrivals = ((place, Arrival(hop.host, hop.iif)) for hop in journey.hops if hop.host == owner)
+        return place not in self.places.catalogue.divided and self.delivering.issuperset(arrivals)
+
+    def _tells_apart(self, host: str, prefix: Prefix, source: str) -> bool:
+        """Whether a rule of HOST that looks for PREFIX tells sources apart, as one for the host's own pods does not elsewhere."""
+        key = host, prefix, source
+        if key not in self._telling:
+            touched = self.places.catalogue.touched(prefix)
+            own = self.places.own.get(host, []) if host != source else []
+            self._telling[key] = len(touched) > sum(place in touched for place in own)
+        return self._telling[key]
+
+    def objections(self, arrival: Arrival) -> Objections:
+        """Return what a machine has against packets from each pod CIDR that come in there."""
+        found = self._objections.get(arrival)
+        if found is None:
+            found = self._objections[arrival] = self._object(arrival) or _NONE
+        return found
+
+    def _object(self, arrival: Arrival) -> dict[int, tuple[Cause, ...]]:
+        places = self.places
+        host, reach = places.network.hosts[arrival.host], places.reaches.get(arrival.host)
+        if places.version == 6:
+            return {}
+        mode = host.reverse_path(arrival.iif)
+        candidates = places.all
+        if mode == 0 and not places.network.custom_local(host) and host.rules.get(4) == DEFAULT_RULES[4]:
+            named = (places.catalogue.place(each.address) for each in host.addresses if each.address.version == 4)
+            candidates = frozenset(place for place in named if place is not None)
+        elif reach:
+            candidates = reach.not_by(arrival.iif, places.all)
+        own = reach.own if reach else frozenset[int]()
+        addressed = any(each.dev == arrival.iif and each.address.version == 4 for each in host.addresses)
+        traits = arrival.iif, mode, addressed, host.either(4, arrival.iif, "accept_local")
+        key = (places.likeness(reach, arrival.iif), traits) if reach else arrival
+        judged, objected = self._verdicts.setdefault(key, (set(), {}))
+        outs = self._outs(host, arrival)
+        for place in candidates - judged - own:
+            judged.add(place)
+            if causes := tuple(self._against(arrival, place, outs)):
+                objected[place] = causes
+        return {
+            place: tuple(cause._replace(node=cause.node or arrival.host) for cause in causes)
+            for place, causes in objected.items()
+            if place in candidates and place not in own
+        }
+
+    def _outs(self, host: Host, arrival: Arrival) -> list[str]:
+        """Return the devices that packets from ARRIVAL may leave by, as far as it matters to where the answers would go."""
+        if any(rule.iif for rule in host.rules.get(4) or ()):
+            return [dev for dev in host.links if dev != arrival.iif]
+        return [LOOPBACK]
+
+    def _against(self, arrival: Arrival, place: int, outs: list[str]) -> Iterator[Cause]:
+        """Yield what a machine has against packets from one pod CIDR; its own name is left out."""
+        judged: list[tuple[Prefix, Cause | None]] = []
+        whole = self.places.targets[place].prefix
+        for part, src in self.places.source_parts(place):
+            tables = self.places.look(arrival.host, src)
+            verdicts = [source_verdict(tables, Flow(src, src, arrival.iif), Flow(src, None, out)) for out in outs]
+            faults = {verdict.fault for verdict in verdicts}
+            if len(faults) > 1:
+                unknown = Cause("cannot-tell", "cannot-tell", "", None, "the way back to the source cannot be told")
+                judged.append((part, unknown))
+            else:
+                fault = any(faults)
+                judged.append((part, source_cause("", arrival.iif, verdicts[0], whole) if fault else None))
+        found = [(part, cause) for part, cause in judged if cause]
+        if len(found) == len(judged):
+            yield from dict.fromkeys(cause for _, cause in found)
+        else:
+            yield from dict.fromkeys(cause._replace(severity="cannot-tell", source=part) for part, cause in found)
+
+
+def _joined(against: list[Objections]) -> Objections:
+    """Return several objections as one; a single one is shared, as it can be large."""
+    if len(against) < 2:
+        return against[0] if against else _NONE
+    joined: dict[int, tuple[Cause, ...]] = {}
+    for each in against:
+        for place, causes in each.items():
+            joined[place] = tuple(dict.fromkeys((*joined.get(place, ()), *causes)))
+    return joined

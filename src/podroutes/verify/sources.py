@@ -1,0 +1,55 @@
+"""Whether a machine takes a packet's source for what it may be: rp_filter, and addresses that nobody else can have.
+
+After fib_validate_source() and __fib_validate_source() (net/ipv4/fib_frontend.c). IPv6 looks at no source.
+"""
+
+from typing import NamedTuple
+
+from podroutes.model.forwarding_path import Decision, Flow
+from podroutes.verify.lookup import Tables
+
+_NO_SOURCE = {"local", "broadcast", "multicast", "anycast"}  # what an address that somebody else sends from cannot be
+_MODES = (0, 1, 2)  # of rp_filter: off, strict, loose
+
+
+class SourceVerdict(NamedTuple):
+    """``fault`` is empty where the source is taken; ``asymmetric``: it depends on rp_filter, which was not collected.
+
+    ``back`` is where the answer would go.
+    """
+
+    fault: str
+    back: Decision | None = None
+
+
+def source_verdict(tables: Tables, flow: Flow, answer: Flow) -> SourceVerdict:
+    """Return what is wrong with the source of an IPv4 packet.
+
+    ANSWER is the packet back, coming in by the device that FLOW leaves by, or ``lo`` where that stays.
+    """
+    if flow.src is None:
+        return SourceVerdict("")
+    mode = tables.host.reverse_path(flow.iif)
+    back = tables.decide(answer._replace(tos=flow.tos))
+    faults = {_fault(tables, flow, back, each) for each in (_MODES if mode is None else (mode,))}
+    if len(faults) == 1:
+        return SourceVerdict(faults.pop(), back)
+    return SourceVerdict("unknown" if "unknown" in faults else "asymmetric", back)
+
+
+def _fault(tables: Tables, flow: Flow, back: Decision, mode: int) -> str:
+    host = tables.host
+    takes_own = bool(host.either(4, flow.iif, "accept_local"))
+    if mode == 0 and (takes_own or not tables.custom):
+        return "martian-source" if not takes_own and flow.src and host.owns(flow.src) is not None else ""
+    if back.kind == "unknown":
+        return "unknown"
+    if back.kind in _NO_SOURCE:
+        return "" if back.kind == "local" and takes_own else "martian-source"
+    if mode == 0:
+        return ""
+    leads_back = (
+        back.kind == "unicast" and back.route is not None and flow.iif in [hop.dev for hop in back.route.next_hops]
+    )
+    addressed = any(each.dev == flow.iif and each.address.version == 4 for each in host.addresses)
+    return "" if leads_back or (mode != 1 and back.kind == "unicast" and addressed) else "reverse-path"

@@ -1,0 +1,55 @@
+"""What has to be reached, and its parts: sets of addresses that all fare alike."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+
+from podroutes.model.address import BITS, Address, Prefix, network
+from podroutes.model.proof import Target
+from podroutes.plan.claims import Claims
+from podroutes.verify.network import Network
+
+
+def targets(claims: Claims, nodes: Network, version: int) -> list[Target]:
+    """Return every undisputed pod CIDR, and the address of every node without one, in order and without overlap."""
+    found = [Target(claim.dst, claim.node.name) for claim in claims.honoured if claim.dst.version == version]
+    with_pods = {target.owner for target in found}
+    for node in nodes.nodes.values():
+        for address in node.internal_ips:
+            alone = network(address, BITS[address.version])
+            if (
+                address.version == version
+                and node.name not in with_pods
+                and not any(alone.overlaps(each.prefix) for each in found)
+            ):
+                found.append(Target(alone, node.name, pods=False))
+    return sorted(found)
+
+
+class Spans:
+    """Targets as sorted intervals, to find those that a prefix touches."""
+
+    def __init__(self, found: Sequence[Target]) -> None:
+        self._first = [target.prefix.value for target in found]
+        self._last = [target.prefix.last for target in found]
+
+    def touched(self, prefix: Prefix) -> range:
+        """Return the places of all targets that share an address with PREFIX, which is of their IP version."""
+        return range(bisect_left(self._last, prefix.value), bisect_right(self._first, prefix.last))
+
+
+def parts(whole: Prefix, specifics: Iterable[Prefix]) -> list[tuple[Prefix, Address]]:
+    """Split WHOLE by SPECIFICS, prefixes inside it: return each part with an address of it.
+
+    A part is a prefix without the longer ones inside it: to its addresses the same routes apply, whoever's they are.
+    """
+    nested = sorted({whole, *specifics})
+    found = []
+    for place, prefix in enumerate(nested):
+        free = prefix.value
+        for inner in nested[place + 1 :]:  # those inside come right behind it
+            if inner.value > free or not prefix.covers(inner):
+                break
+            free = max(free, inner.last + 1)
+        if free <= prefix.last:
+            found.append((prefix, Address(prefix.version, free)))
+    return found

@@ -1,0 +1,99 @@
+"""One packet between two places that a person names: where it starts, and whether it gets there."""
+
+from podroutes.errors import PodroutesError
+from podroutes.model.address import BITS, Address, network, parse_address
+from podroutes.model.forwarding_path import Flow
+from podroutes.model.host import LOOPBACK
+from podroutes.model.proof import Target, Trace
+from podroutes.model.text import listing, printable
+from podroutes.plan.claims import Claims
+from podroutes.verify.causes import Judge
+from podroutes.verify.neighbours import Neighbours
+from podroutes.verify.network import Network
+from podroutes.verify.pods import Pods, pods_of
+from podroutes.verify.walk import follow
+
+
+def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
+    """Follow a packet from SRC to DST, addresses or names of nodes; ``PodroutesError`` says which of them means nothing."""
+    version = _version(nodes, src, dst)
+    target, destination = _named(nodes, dst, version), _address(nodes, dst, version)
+    source = _address(nodes, src, version)
+    start, iif = _start(nodes, claims, source, _named(nodes, src, version))
+    flow = Flow(destination, source, iif)
+    neighbours = Neighbours(nodes)
+    journey = follow(neighbours, nodes.look, start, flow)
+    whole = _whole(nodes, claims, destination, target)
+    cause = Judge(neighbours).judge(journey, whole, _pods(nodes, whole), whole.prefix)
+    if cause and not whole.owner and all(end.fate in ("left", "on-link") for end in journey.ends):
+        cause = None  # an address of nobody here: all that can be asked is that it leaves
+    return Trace(start, flow, journey, cause)
+
+
+def _whole(nodes: Network, claims: Claims, destination: Address, name: str | None) -> Target:
+    """Return what the destination belongs to: a pod CIDR, where no machine has that address itself, or an address of NAME."""
+    alone = Target(
+        network(destination, BITS[destination.version]), name or nodes.node_with(destination) or "", pods=False
+    )
+    if nodes.owners(destination):
+        return alone
+    found = (Target(claim.dst, claim.node.name) for claim in claims.honoured if claim.dst.covers(destination))
+    return next(found, alone)
+
+
+def _pods(nodes: Network, target: Target) -> Pods:
+    host = nodes.hosts.get(target.owner)
+    if host is None or not target.pods:
+        return Pods()
+    return pods_of(host, target, nodes.nodes[target.owner].internal_ips, host.routes)
+
+
+def _version(nodes: Network, src: str, dst: str) -> int:
+    """Return the IP version that both ends have; a name goes along with the other end, and prefers IPv4."""
+    named = {
+        text: {each.version for each in nodes.nodes[text].internal_ips} for text in (src, dst) if text in nodes.nodes
+    }
+    given = {text: {_parsed(nodes, text).version} for text in (src, dst) if text not in named}
+    both = set.intersection(*(named | given).values())
+    if not both:
+        raise PodroutesError(f"{printable(src)} and {printable(dst)} have no IP version in common")
+    return min(both)
+
+
+def _parsed(nodes: Network, text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        names = listing([printable(name) for name in nodes.nodes])
+        raise PodroutesError(f"{printable(text)} {error}, and no node is named so; there are {names}") from None
+
+
+def _named(nodes: Network, text: str, version: int) -> str | None:
+    """Return the node that TEXT names, or has the address of."""
+    return text if text in nodes.nodes else nodes.node_with(_address(nodes, text, version))
+
+
+def _address(nodes: Network, text: str, version: int) -> Address:
+    if text not in nodes.nodes:
+        return _parsed(nodes, text)
+    return next(each for each in nodes.nodes[text].internal_ips if each.version == version)
+
+
+def _start(nodes: Network, claims: Claims, source: Address, name: str | None) -> tuple[str, str]:
+    """Return the machine that a packet from SOURCE is first seen by, and the device it comes in by."""
+    if name in nodes.hosts:
+        return str(name), LOOPBACK
+    owner = name or next((claim.node.name for claim in claims.honoured if claim.dst.covers(source)), None)
+    if owner is None:
+        raise PodroutesError(f"{source} is neither in a pod CIDR nor an address of a machine whose tables are known")
+    if owner not in nodes.hosts:
+        seen = listing([printable(each) for each in nodes.hosts])
+        raise PodroutesError(
+            f"{source} is at {printable(owner)}, whose tables have not been seen; seen are those of {seen}"
+        )
+    decision = nodes.look(owner, source).decide(Flow(source))
+    if decision.kind != "unicast" or decision.hops[0].via is not None:
+        raise PodroutesError(
+            f"{printable(owner)} has no device that leads to {source}, so no packet of it can come in there"
+        )
+    return owner, str(decision.hops[0].dev)

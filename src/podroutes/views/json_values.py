@@ -1,0 +1,107 @@
+"""Values into the stable JSON shapes that scripts rely on."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from podroutes.model.persisted import FileChange
+from podroutes.model.plan import Change, Kept, Outcome, Plan
+from podroutes.model.problem import Problem
+from podroutes.model.route import Route, protocol_name
+from podroutes.model.route_state import Entry
+
+
+def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
+    """Return a plan; with the OUTCOME of one that was carried out, also what became of each change.
+
+    ``files`` is there where files of ours keep the routes, ``held`` where deletions are too many to be made unasked, ``kept``
+    where a route is kept that no honoured claim wants.
+    """
+    changes = [change(each) for each in plan.changes]
+    files = [file(each) for each in plan.files or ()]
+    if outcome:
+        _judge(changes, outcome.routes)
+        _judge(files, outcome.files)
+    return {
+        "node": plan.node or None,
+        "in_sync": plan.in_sync,
+        "changes": changes,
+        **({"files": files} if plan.files is not None else {}),
+        **({"held": [change(each) for each in plan.held]} if plan.held else {}),
+        "unchanged": plan.unchanged,
+        **({"kept": [kept(each) for each in plan.kept]} if plan.kept else {}),
+        "problems": [problem(each) for each in plan.problems],
+    }
+
+
+def _judge(shown: list[dict[str, Any]], failures: Mapping[int, str]) -> None:
+    for position, each in enumerate(shown):
+        each["applied"] = position not in failures
+        if position in failures:
+            each["error"] = failures[position]
+
+
+def file(change: FileChange) -> dict[str, Any]:
+    """Return what happens to one file; ``backend`` is null for what goes with every one."""
+    return {"action": change.action, "path": change.file.path, "backend": change.backend or None}
+
+
+def change(change: Change) -> dict[str, Any]:
+    """Return one change; ``was`` is there for a replace."""
+    shown = {"action": change.action, **_route(change.route), "node": change.node}
+    if change.was:
+        was = _route(change.was)
+        del was["dst"]
+        was.pop("protocol", None)
+        if change.was.protocol != change.route.protocol:
+            was["protocol"] = protocol_name(change.was.protocol)
+        shown["was"] = was
+    return shown
+
+
+def kept(kept: Kept) -> dict[str, Any]:
+    """Return one route that is kept, and why."""
+    return {**_route(kept.route), "node": kept.node, "reason": kept.reason, "code": kept.code}
+
+
+def _route(route: Route) -> dict[str, Any]:
+    shown: dict[str, Any] = {"dst": str(route.dst), "via": str(route.via) if route.via else None, "dev": route.dev}
+    if len(route.next_hops) > 1:
+        shown["next_hops"] = [{"via": str(hop.via) if hop.via else None, "dev": hop.dev} for hop in route.next_hops]
+    if route.kind != "unicast":
+        shown["type"] = route.kind
+    if route.metric and not (route.dst.version == 6 and route.metric == 1024):  # the defaults go without saying
+        shown["metric"] = route.metric
+    if not route.ours:
+        shown["protocol"] = protocol_name(route.protocol)
+    return shown
+
+
+def problem(problem: Problem) -> dict[str, Any]:
+    """Return one problem; ``dst`` is null where it is not about one podCIDR."""
+    return {
+        "severity": problem.severity,
+        "code": problem.code,
+        "dst": str(problem.dst) if problem.dst else None,
+        "nodes": list(problem.nodes),
+        "message": problem.message,
+        "fix": problem.advice,
+    }
+
+
+def survey(node: str, entries: Iterable[Entry], problems: Iterable[Problem]) -> dict[str, Any]:
+    """Return the routes of one machine with their states."""
+    return {
+        "node": node,
+        "routes": [
+            {
+                **_route(entry.route),
+                "protocol": protocol_name(entry.route.protocol),
+                "node": entry.node,
+                "state": entry.state,
+                "survives_reboot": entry.lasts,
+                **({"kept": entry.kept} if entry.kept else {}),
+            }
+            for entry in entries
+        ],
+        "problems": [problem(each) for each in problems],
+    }

@@ -1,0 +1,159 @@
+"""Plans, problems and routes for people."""
+
+from collections.abc import Iterator, Sequence
+
+from podroutes.model.persisted import FileChange
+from podroutes.model.plan import Change, Outcome, Plan
+from podroutes.model.problem import Problem
+from podroutes.model.route import PROTOCOL, protocol_name
+from podroutes.model.route_state import Entry
+from podroutes.model.text import escaped
+from podroutes.views import iproute
+from podroutes.views.style import Style
+
+_SIGNS = {"add": ("+", "green"), "replace": ("~", "yellow"), "delete": ("-", "red")}
+_FILE_SIGNS = {
+    "create": _SIGNS["add"],
+    "replace": _SIGNS["replace"],
+    "edit": _SIGNS["replace"],
+    "delete": _SIGNS["delete"],
+}
+_STATES = {"ok": "green", "missing": "red", "stale": "yellow", "foreign": "yellow", "unreachable": "red"}
+_ALIKE = 8  # problems of one code shown in full; a dead link makes thousands that say the same
+
+
+def changes(plan: Plan, style: Style) -> Iterator[str]:
+    """Yield a line for every change and every held deletion: ``+ 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1``."""
+    both = (*plan.changes, *plan.held)
+    shown = [(change, f"{change.route.dst} {iproute.where(change.route)}".rstrip()) for change in both]
+    width = max((len(text) for _, text in shown), default=0)
+    for place, (change, text) in enumerate(shown):
+        held = place >= len(plan.changes)
+        sign, colour = ("!", "yellow") if held else _SIGNS[change.action]
+        note = "  held" if held else _note(change)
+        who = escaped(change.node) if change.node else ""
+        yield f"  {style(colour, sign)} {text:{width}}  {style('bold', who)}{style('dim', note)}".rstrip()
+    for file in plan.files or ():
+        sign, colour = _FILE_SIGNS[file.action]
+        yield f"  {style(colour, sign)} {escaped(file.file.path)}  {style('dim', file.backend)}".rstrip()
+        if file.was:
+            yield from (f"      {line}" for line in edit(file, style))
+
+
+def held(plan: Plan, style: Style) -> Iterator[str]:
+    """Yield a line for every deletion that is held."""
+    return changes(plan._replace(changes=(), files=None), style)
+
+
+def edit(change: FileChange, style: Style) -> Iterator[str]:
+    """Yield the edit of an administrator's file as a unified diff, diff(1)."""
+    from difflib import unified_diff  # noqa: PLC0415, seldom asked for
+
+    colours = {"-": "red", "+": "green"}
+    before = change.was.text.splitlines() if change.was else []
+    for line in unified_diff(before, change.file.text.splitlines(), change.file.path, change.file.path, lineterm=""):
+        text = escaped(line)
+        yield style(colours[line[0]], text) if line[:1] in colours else text
+
+
+def kept(plan: Plan, style: Style) -> Iterator[str]:
+    """Yield a line for every route that is kept: ``= 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1  kept: why``."""
+    for each in plan.kept:
+        text = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
+        yield f"  {style('cyan', '=')} {text}  {style('bold', escaped(each.node))}  kept: {each.reason}"
+
+
+def _note(change: Change) -> str:
+    if change.was and change.was.protocol != change.route.protocol:
+        verb = "renumbered" if change.was.ours or change.route.protocol != PROTOCOL else "taken over"
+        return f"  {verb} from protocol {protocol_name(change.was.protocol)}"
+    if change.was:
+        return f"  was {iproute.where(change.was)}".rstrip()
+    return "" if change.node else "not wanted"
+
+
+def summary(plan: Plan) -> str:
+    """Return what a plan comes to, in one line."""
+    problems = _problem_counts(plan)
+    held = f", {len(plan.held)} held" if plan.held else ""
+    if not plan.pending:
+        if plan.errors or plan.kept:
+            return f"No changes. {_routes(plan.unchanged)} in place{_kept(plan)}{held}{problems}."
+        return (
+            f"No changes. {escaped(plan.node)} agrees with the inventory: {_routes(plan.unchanged)} in place{problems}."
+        )
+    counts = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
+    verbs = ", ".join(f"{count} to {action}" for action, count in counts.items())
+    files = f"; {_files(len(plan.files))} to change" if plan.files else ""
+    return f"Plan: {verbs}{held}, {plan.unchanged} unchanged{_kept(plan)}{files}{problems}."
+
+
+def outcome(plan: Plan, outcome: Outcome, verb: str = "Apply") -> str:
+    """Return what became of a plan that was carried out, in one line; VERB is what the user asked for."""
+    done = [change.action for position, change in enumerate(plan.changes) if position not in outcome.routes]
+    counts = f"{done.count('add')} added, {done.count('replace')} replaced, {done.count('delete')} deleted"
+    failed = f", {outcome.failed} failed" if outcome.failed else ""
+    held = f", {len(plan.held)} held" if plan.held else ""
+    files = f"; {_files(len(plan.files) - len(outcome.files))} changed" if plan.files else ""
+    verdict = f"{verb} {'incomplete' if outcome.failed or plan.errors or plan.kept else 'complete'}"
+    unchanged = f"{plan.unchanged} unchanged{_kept(plan)}"
+    return f"{verdict}: {counts}{failed}{held}, {unchanged}{files}{_problem_counts(plan)}."
+
+
+def failures(plan: Plan, outcome: Outcome, style: Style) -> Iterator[str]:
+    """Yield a line for every change that could not be made."""
+    for position, why in outcome.files.items():
+        file = (plan.files or ())[position]
+        yield f"{style('red', 'failed')} {file.action} {escaped(file.file.path)}: {why}"
+    for position, why in outcome.routes.items():
+        change = plan.changes[position]
+        where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
+        yield f"{style('red', 'failed')} {change.action} {where}: {why}"
+
+
+def _kept(plan: Plan) -> str:
+    return f", {len(plan.kept)} only kept" if plan.kept else ""
+
+
+def _problem_counts(plan: Plan) -> str:
+    errors, warnings = plan.errors, len(plan.problems) - plan.errors
+    shown = [
+        f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count
+    ]
+    return f"; {', '.join(shown)}" if shown else ""
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"
+
+
+def _routes(count: int) -> str:
+    return f"{count} route{'s' * (count != 1)}"
+
+
+def problems(found: Sequence[Problem], style: Style) -> Iterator[str]:
+    """Yield each problem with its fix; of very many alike the first ones and how many more there are."""
+    seen: dict[str, int] = {}
+    for problem in found:
+        seen[problem.code] = seen.get(problem.code, 0) + 1
+        if seen[problem.code] <= _ALIKE:
+            colour = "red" if problem.severity == "error" else "yellow"
+            yield f"{style(colour, problem.severity)} {style('bold', problem.code)}: {problem.message}"
+            yield f"  fix: {problem.advice}"
+    for code, count in seen.items():
+        if count > _ALIKE:
+            yield f"… and {count - _ALIKE} more of {style('bold', code)}; -o json lists them all"
+
+
+def survey(entries: Sequence[Entry], style: Style) -> Iterator[str]:
+    """Yield one line a route in the style of ip-route(8), with its node and state, and whether it is lost at the next boot."""
+    lines = [iproute.line(entry.route) for entry in entries]
+    names = [escaped(entry.node) if entry.node else "-" for entry in entries]
+    wide, broad = (max(map(len, column), default=0) for column in (lines, names))
+    for entry, route, name in zip(entries, lines, names, strict=True):
+        yield f"{route:{wide}}  {name:{broad}}  {style(_STATES[entry.state], entry.state)}{_end(entry)}"
+
+
+def _end(entry: Entry) -> str:
+    until = ", until reboot" if entry.state == "ok" and not entry.lasts else ""
+    return f"{until}, kept: {entry.kept}" if entry.kept else until

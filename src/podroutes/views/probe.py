@@ -1,0 +1,126 @@
+"""What real packets found, as a matrix, and where it is not what the proof says."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from podroutes.model.finding import Examined
+from podroutes.model.probe import Disagreement, Probed
+from podroutes.model.text import escaped, listing
+from podroutes.views import doctor as doctor_view
+from podroutes.views.style import Style
+
+_WIDEST = 12  # machines up to which a matrix fits a terminal
+_LISTED = 20  # failures that are listed one by one
+
+
+def text(
+    results: Sequence[Probed], disagreements: Sequence[Disagreement], examined: Sequence[Examined], style: Style
+) -> Iterator[str]:
+    """Yield the matrix where it fits, what was not answered, path MTUs, disagreements and what the doctor says, and the sum."""
+    for version in (4, 6):
+        yield from _matrix([each for each in results if each.target.version == version], version, style)
+    lost = [each for each in results if not each.answered]
+    for each in lost[:_LISTED]:
+        yield f"{style('red', 'lost')} {_pair(each)}: {each.error}"
+    if len(lost) > _LISTED:
+        yield f"… and {len(lost) - _LISTED} more; -o json lists them all"
+    yield from _mtus(results)
+    for difference in disagreements[:_LISTED]:
+        yield f"{style('yellow', 'disagreement')} {_pair(difference.probed)}: {_difference(difference)}"
+    if len(disagreements) > _LISTED:
+        yield f"… and {len(disagreements) - _LISTED} more; -o json lists them all"
+    yield from _doctor(disagreements, examined, style)
+    answered = len(results) - len(lost)
+    sent, received = sum(each.sent for each in results), sum(each.received for each in results)
+    yield f"probe: {answered} of {len(results)} addresses answered, {received} of {sent} packets"
+
+
+def _pair(probed: Probed) -> str:
+    return f"{escaped(probed.source)} → {escaped(probed.node)} ({probed.target})"
+
+
+def _difference(difference: Disagreement) -> str:
+    if difference.proven:
+        return f"the tables lead there and back, but packets get {difference.probed.error}"
+    return "the tables do not lead there and back, but packets are answered: the tables were read before they changed, or somebody else answers"
+
+
+def _doctor(disagreements: Sequence[Disagreement], examined: Sequence[Examined], style: Style) -> Iterator[str]:
+    """Yield what examining the machines at both ends has found, and whose were not examined."""
+    for each in examined:
+        yield f"the doctor on {escaped(each.node)}:" + ("" if each.findings else " nothing found")
+        yield from (f"  {line}" for line in doctor_view.text(each.findings, style))
+        yield from (f"  {line}" for line in doctor_view.unexamined_lines(each.unexamined, style))
+    ends = dict.fromkeys(end for each in disagreements for end in (each.probed.source, each.probed.node))
+    if others := [escaped(name) for name in ends if name not in {each.node for each in examined}]:
+        yield f"ask `podroutes doctor` on {listing(others)} as well"
+
+
+def _matrix(results: Sequence[Probed], version: int, style: Style) -> Iterator[str]:
+    """Yield a row a source, a column a node: the mean time in ms, or the loss."""
+    sources = list(dict.fromkeys(each.source for each in results))
+    asked = {each.node for each in results}
+    nodes = [name for name in dict.fromkeys([*sources, *(each.node for each in results)]) if name in asked]
+    if not results or len(nodes) > _WIDEST or len(sources) > _WIDEST:
+        return
+    cells = {(each.source, each.node): each for each in results}
+    wide = max(len(escaped(name)) for name in [*sources, f"IPv{version}"])
+    yield f"{f'IPv{version}':{wide}}  " + "  ".join(f"{escaped(node):>9}" for node in nodes)
+    for source in sources:
+        yield f"{escaped(source):{wide}}  " + "  ".join(
+            _cell(cells.get((source, node)), style, max(9, len(escaped(node)))) for node in nodes
+        )
+
+
+def _cell(probed: Probed | None, style: Style, wide: int) -> str:
+    if probed is None:
+        return f"{'·':>{wide}}"
+    if not probed.answered:
+        return style("red", f"{'lost':>{wide}}")
+    if probed.received < probed.sent and probed.how == "icmp":
+        return style("yellow", f"{f'{100 - 100 * probed.received // probed.sent}% lost':>{wide}}")
+    return f"{f'{probed.mean:.2f} ms':>{wide}}"
+
+
+def _mtus(results: Sequence[Probed]) -> Iterator[str]:
+    """Yield the path MTU, one line for all pairs that have the same."""
+    found: dict[int, list[str]] = {}
+    for each in results:
+        if each.mtu is not None:
+            found.setdefault(each.mtu, []).append(_pair(each))
+    for mtu, pairs in sorted(found.items(), reverse=True):
+        yield f"path MTU {mtu}: {'every pair' if len(found) == 1 else listing(pairs)}"
+
+
+def document(
+    results: Sequence[Probed], disagreements: Sequence[Disagreement], examined: Sequence[Examined]
+) -> dict[str, Any]:
+    """Return the stable JSON shape; times are in milliseconds."""
+    return {
+        "results": [
+            {
+                "source": each.source,
+                "node": each.node,
+                "address": str(each.target),
+                "sent": each.sent,
+                "received": each.received,
+                "loss": round(1 - each.received / each.sent, 3) if each.sent else None,
+                "fastest_ms": round(each.fastest, 3) if each.answered else None,
+                "mean_ms": round(each.mean, 3) if each.answered else None,
+                "mtu": each.mtu,
+                "how": each.how,
+                "error": each.error or None,
+            }
+            for each in results
+        ],
+        "disagreements": [
+            {
+                "source": each.probed.source,
+                "address": str(each.probed.target),
+                "proven": each.proven,
+                "answered": each.probed.answered,
+            }
+            for each in disagreements
+        ],
+        "doctor": [doctor_view.document(each.findings, each.unexamined, each.node, None) for each in examined],
+    }

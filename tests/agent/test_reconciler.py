@@ -1,0 +1,258 @@
+"""Whole passes and what is done between them, against a kernel in memory."""
+
+import errno
+import os
+
+import pytest
+
+from podroutes.agent.reconciler import Machine, Settings
+from podroutes.agent.snapshot import View
+from podroutes.errors import IdentityError
+from podroutes.host.files import Root
+from podroutes.inventory import Inventory
+from podroutes.kernel.memory import MemoryKernel
+from podroutes.kernel.watch import Heard
+from podroutes.model.address import parse_prefix
+from podroutes.model.cluster import Cluster
+from podroutes.persist import apply_files
+from podroutes.persist.machine_plan import Wish, plan_whole
+from podroutes.plan.claims import examine
+from podroutes.plan.flap_damping import PATIENCE, Rivalry
+from podroutes.plan.held_deletions import MassDeleteGuard
+from support.notation import SEED, address, cluster, link, node, route, shown
+
+ONE, TWO = "10.200.1.0/24 via 192.168.8.21 dev ens18", "10.200.2.0/24 via 192.168.8.22 dev ens18"
+STATIC = "10.200.1.0/24 via 192.168.8.77 dev ens18 proto static"
+
+
+def view(nodes, listed=0.0, *, provisional=False):
+    return View(Inventory(nodes, ()), listed, listed, provisional)
+
+
+@pytest.fixture
+def kernel():
+    return MemoryKernel([link("lo", 1), link("ens18", 2)], [address("192.168.8.20/24 dev ens18")])
+
+
+@pytest.fixture
+def machine(kernel, tmp_path):
+    return Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+
+
+def installed(kernel):
+    return sorted(f"{each.dst} via {each.via} dev {each.dev}" for each in kernel.ours())
+
+
+def lost(*texts, port=4711, came=()):
+    gone = tuple((route(text), port) for text in texts)
+    return Heard(gone, frozenset(came), frozenset(each.dst for each, _ in gone) | frozenset(came))
+
+
+def take(kernel, text):
+    kernel.routes.remove(route(text))
+    return lost(text)
+
+
+def nobody(port):
+    return ""
+
+
+def test_a_pass_makes_the_difference_empty(machine, kernel):
+    found = machine.reconcile(view(SEED), 0)
+    assert installed(kernel) == [ONE, TWO]
+    assert (found.wanted, found.installed, len(found.done)) == (2, 2, 2)
+    again = machine.reconcile(view(SEED), 1)
+    assert (again.plan.in_sync, again.done) == (True, ())
+
+
+def test_what_is_provisional_only_adds(machine, kernel):
+    """The kernel may know better than a state of before the restart."""
+    kernel.routes += [
+        route("10.200.1.0/24 via 192.168.8.99 dev ens18"),
+        route("10.200.9.0/24 via 192.168.8.29 dev ens18"),
+    ]
+    machine.reconcile(view(SEED, provisional=True), 0)
+    assert installed(kernel) == [
+        "10.200.1.0/24 via 192.168.8.99 dev ens18",
+        TWO,
+        "10.200.9.0/24 via 192.168.8.29 dev ens18",
+    ]
+
+
+def test_a_stolen_route_is_put_back_without_a_whole_pass(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    healed = machine.heal(take(kernel, ONE), 1, nobody)
+    assert list(map(shown, healed)) == [f"add {ONE}"]
+    assert installed(kernel) == [ONE, TWO]
+
+
+def test_a_prefix_that_somebody_took_is_left_to_them(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    kernel.routes.remove(route(ONE))
+    kernel.routes.append(route(STATIC))
+    heard = lost(ONE, came=[parse_prefix("10.200.1.0/24")])
+    assert machine.heal(heard, 1, nobody) == ()
+    assert machine.concerns(heard)
+    found = machine.reconcile(view(SEED), 2)
+    assert [problem.code for problem in found.plan.problems] == ["foreign-route"]
+    assert route(STATIC) in kernel.routes
+    assert installed(kernel) == [TWO]
+
+
+def test_a_fight_is_backed_off_and_goes_on_later(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    for second in range(PATIENCE):
+        machine.heal(take(kernel, ONE), second, lambda port: "rival" if port == 4711 else "")
+    assert installed(kernel) == [TWO]
+    waiting = machine.reconcile(view(SEED), PATIENCE - 0.5)
+    assert waiting.postponed == PATIENCE
+    assert installed(kernel) == [TWO]
+    contests = machine.rivalry.contested(PATIENCE)
+    assert {str(dst): each.rival for dst, each in contests.items()} == {"10.200.1.0/24": "rival"}
+    machine.reconcile(view(SEED), PATIENCE)
+    assert installed(kernel) == [ONE, TWO]
+
+
+def test_what_the_kernel_itself_takes_is_no_fight(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    for second in range(10):
+        kernel.routes.remove(route(ONE))
+        assert machine.heal(lost(ONE, port=0), second, nobody)
+    assert machine.rivalry.contested(10) == {}
+
+
+def test_nothing_is_healed_at_once_where_the_surroundings_changed(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    heard = take(kernel, ONE)._replace(surroundings=True)
+    assert machine.heal(heard, 1, nobody) == ()
+    assert machine.concerns(heard)
+
+
+def test_other_peoples_routes_are_no_reason_to_look(machine):
+    machine.reconcile(view(SEED), 0)
+    elsewhere, ours = parse_prefix("172.16.0.0/12"), parse_prefix("10.200.1.0/24")
+    assert not machine.concerns(Heard(came=frozenset([elsewhere]), touched=frozenset([elsewhere])))
+    assert machine.concerns(Heard(touched=frozenset([ours])))
+    assert machine.concerns(Heard(meddled=True))
+
+
+def test_many_deletions_are_held_and_everything_else_goes_ahead(machine, kernel):
+    many = cluster("worker-0 192.168.8.20", *(f"n{i} 192.168.8.{30 + i} 10.200.{i}.0/24" for i in range(8)))
+    machine.reconcile(view(many), 0)
+    few = cluster("worker-0 192.168.8.20", "n0 192.168.8.99 10.200.0.0/24", "new 192.168.8.98 10.200.50.0/24")
+    found = machine.reconcile(view(few, listed=10), 10)
+    assert [change.node for change in found.plan.held] == [f"n{i}" for i in range(1, 8)]
+    assert "10.200.0.0/24 via 192.168.8.99 dev ens18" in installed(kernel)
+    assert "10.200.50.0/24 via 192.168.8.98 dev ens18" in installed(kernel)
+    assert (len(installed(kernel)), found.installed) == (9, 9)
+
+
+def test_a_file_that_is_read_again_says_nothing_new(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    few = cluster("worker-0 192.168.8.20 10.200.0.0/24", "new 192.168.8.98")
+    for second in (10, 100, 1000, 10_000):
+        machine.reconcile(view(few, listed=second), second)
+    assert installed(kernel) == [ONE, TWO]
+
+
+def test_held_routes_are_not_dropped_from_files(kernel, tmp_path):
+    """And what is new is written down meanwhile."""
+    (tmp_path / "etc/network").mkdir(parents=True)
+    (tmp_path / "etc/network/interfaces").write_text("auto ens18\niface ens18 inet static\n")
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+    wish = Wish(lambda: (), "ifupdown")
+    whole = plan_whole(examine(SEED), SEED.nodes[0], kernel.snapshot(), Root(tmp_path), wish)
+    kernel.apply(whole.planned.plan.changes)
+    apply_files.after(Root(tmp_path), whole.planned.plan.files)
+    few = cluster("worker-0 192.168.8.20 10.200.0.0/24", "worker-3 192.168.8.23 10.200.3.0/24")
+    machine.reconcile(view(few), 0)
+    text = (tmp_path / "etc/network/if-up.d/podroutes").read_text()
+    assert [f"10.200.{n}.0/24" in text for n in (1, 2, 3)] == [True] * 3
+    kernel.set_link("ens18", up=False)  # the kernel's routes go, what is written down stays
+    machine.reconcile(view(few), 1)
+    text = (tmp_path / "etc/network/if-up.d/podroutes").read_text()
+    assert [f"10.200.{n}.0/24" in text for n in (1, 2)] == [True] * 2
+
+
+def test_an_empty_source_is_never_believed(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    for second in (10, 100, 1000):
+        machine.reconcile(view(Cluster(()), listed=second), second)
+    assert installed(kernel) == [ONE, TWO]
+
+
+OTHERS = cluster("worker-1 192.168.8.21 10.200.1.0/24", "worker-2 192.168.8.22 10.200.2.0/24")
+
+
+def test_a_machine_that_is_no_node_receives_routes_to_all(kernel, tmp_path):
+    machine = Machine(kernel, Settings(Root(tmp_path), "laptop"), MassDeleteGuard(), Rivalry())
+    found = machine.reconcile(view(OTHERS), 0)
+    assert (found.plan.node, found.plan.problems) == ("laptop", ())
+    assert installed(kernel) == [ONE, TWO]
+
+
+def test_a_name_that_is_not_there_is_told_and_no_reason_to_stop(kernel, tmp_path):
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-0"), MassDeleteGuard(), Rivalry())
+    found = machine.reconcile(view(OTHERS), 0)
+    assert [(each.severity, each.code) for each in found.plan.problems] == [("warning", "not-a-node")]
+    assert installed(kernel) == [ONE, TWO]
+
+
+def test_a_name_that_contradicts_our_address_is_not_believed(kernel, tmp_path):
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-7"), MassDeleteGuard(), Rivalry())
+    with pytest.raises(IdentityError, match='no node is named "worker-7"'):
+        machine.reconcile(view(SEED), 0)
+    assert installed(kernel) == []
+
+
+def test_which_of_two_nodes_we_are_is_not_guessed(kernel, tmp_path):
+    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+    twins = node("worker-0 192.168.8.29 10.200.9.0/24"), node("worker-0 192.168.8.28 10.200.0.0/24")
+    with pytest.raises(IdentityError, match="more than one node"):
+        machine.reconcile(view(SEED._replace(nodes=(*SEED.nodes[1:], *twins))), 0)
+    machine.reconcile(view(SEED._replace(nodes=(*SEED.nodes, twins[0]))), 0)
+
+
+@pytest.mark.parametrize("deleted_first", [True, False])
+def test_a_pod_cidr_that_moves_to_another_node_ends_there_in_any_order_of_events(machine, kernel, deleted_first):
+    old, new = "worker-1 192.168.8.21 10.200.1.0/24", "worker-9 192.168.8.29 10.200.1.0/24"
+    own = "worker-0 192.168.8.20 10.200.0.0/24"
+    machine.reconcile(view(cluster(own, old)), 0)
+    between = cluster(own) if deleted_first else cluster(own, old, new)
+    machine.welcome(between)
+    machine.reconcile(view(between), 1)
+    assert installed(kernel) == ([] if deleted_first else [ONE]), "of two claims the incumbent stays"
+    machine.welcome(cluster(own, new))
+    machine.reconcile(view(cluster(own, new)), 2)
+    assert installed(kernel) == ["10.200.1.0/24 via 192.168.8.29 dev ens18"]
+
+
+@pytest.fixture
+def hook(kernel, tmp_path):
+    """Return a file of ours that keeps the seed's routes."""
+    root = Root(tmp_path)
+    interfaces = tmp_path / "etc/network/interfaces"
+    interfaces.parent.mkdir(parents=True)
+    interfaces.write_text("auto ens18\niface ens18 inet static\n")
+    wish = Wish(lambda: ("podroutes",), "ifupdown")
+    whole = plan_whole(examine(SEED), SEED.nodes[0], kernel.snapshot(), root, wish)
+    assert apply_files.after(root, whole.planned.plan.files or ()) == {}
+    return tmp_path / "etc/network/if-up.d/podroutes"
+
+
+def test_files_of_ours_follow_the_cluster(machine, hook):
+    machine.reconcile(view(SEED), 0)
+    assert "10.200.2.0/24" in hook.read_text()
+    machine.reconcile(view(SEED._replace(nodes=SEED.nodes[:2])), 1)
+    assert "10.200.2.0/24" not in hook.read_text()
+    assert "10.200.1.0/24" in hook.read_text()
+
+
+def test_a_file_that_cannot_be_written_stops_no_route(machine, kernel, hook, monkeypatch):
+    def full(*_arguments, **_keywords):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(apply_files, "write_whole", full)
+    found = machine.reconcile(view(SEED._replace(nodes=SEED.nodes[:2])), 0)
+    assert dict(found.failures) == {"/etc/network/if-up.d/podroutes": "No space left on device"}
+    assert installed(kernel) == [ONE]

@@ -1,0 +1,100 @@
+"""Real packets by an ordinary user: ICMP where the kernel lets this user's group send it, a clear word where it does not."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from podroutes.host import ProbeError, probe_rounds
+from podroutes.host.probe_rounds import Vantage, probe
+from podroutes.lab import syscalls
+from podroutes.model.address import parse_address
+from support.users import NOBODY, others
+
+TARGETS = {4: [("worker-1", parse_address("10.200.1.1"))], 6: [("worker-1", parse_address("fd00:200:1::1"))]}
+
+
+@pytest.fixture
+def here(bare):
+    """Put worker-1's addresses where packets of an ordinary size alone get through."""
+    bare.ip(
+        "link set lo up mtu 1400",
+        "addr add 10.200.1.1/32 dev lo",
+        "addr add fd00:200:1::1/128 dev lo nodad",
+    )
+
+
+def probed_by_nobody(version, *, allowed):
+    """Probe as a user without privileges, whose group may send ICMP where ALLOWED; return the results or what was said."""
+    group = 0 if others() else NOBODY
+    groups = f"{group} {group}" if allowed else "1 0"
+    Path("/proc/sys/net/ipv4/ping_group_range").write_text(groups, encoding="ascii")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if others():
+            syscalls.unshare(syscalls.NEWUSER)  # which leaves no capability over this network namespace
+        else:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        try:
+            vantage = Vantage("worker-0", [version])
+            said = [each._asdict() for each in probe([vantage], TARGETS[version], lambda _done, _all: None)]
+        except ProbeError as error:
+            said = str(error)
+        os.write(writing, json.dumps(said, default=str).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        said = answer.read()
+    assert os.waitpid(child, 0)[1] == 0
+    return json.loads(said)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_user_whose_group_may_ping_needs_no_privilege(here, version):
+    (result,) = probed_by_nobody(version, allowed=True)
+    assert (result["sent"], result["received"], result["how"], result["mtu"]) == (3, 3, "icmp", 1400)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_user_who_may_not_is_told_what_it_takes(here, version):
+    said = probed_by_nobody(version, allowed=False)
+    assert said.startswith("cannot send ICMP (")
+    assert "CAP_NET_RAW" in said
+    assert 'sysctl -w net.ipv4.ping_group_range="0 2147483647"' in said
+
+
+def test_what_ignores_icmp_answers_to_udp_with_its_path_mtu(here):
+    Path("/proc/sys/net/ipv4/icmp_echo_ignore_all").write_text("1", encoding="ascii")
+    (result,) = probed_by_nobody(4, allowed=True)
+    assert (result["sent"], result["received"], result["how"], result["mtu"]) == (4, 1, "udp", 1400)
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="what there was no time to ask is reported as lost")
+def test_what_was_not_asked_is_not_lost(here, monkeypatch):
+    monkeypatch.setattr(probe_rounds, "LONGEST", 0.0)
+    vantage = Vantage("worker-0", [4])
+    (result,) = probe([vantage], TARGETS[4], lambda _done, _all: None)
+    vantage.close()
+    assert (result.sent, result.mtu, result.error) == (0, None, "not asked")
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="a size that there was no time to try is reported as the largest"
+)
+def test_a_size_that_was_not_measured_is_none(here, monkeypatch):
+    vantage = Vantage("worker-0", [4])
+    sweeping = probe_rounds._Rounds([vantage], TARGETS[4], lambda _done, _all: None)
+    ask = sweeping._ask
+
+    def late(sizes, *, counted):
+        sweeping.deadline = 0.0 if not counted else sweeping.deadline
+        return ask(sizes, counted=counted)
+
+    monkeypatch.setattr(sweeping, "_ask", late)
+    (result,) = sweeping.run()
+    vantage.close()
+    assert (result.received, result.mtu) == (3, None)
