@@ -135,7 +135,7 @@ def _arrival(watch: KernelWatch, dst: Prefix) -> float:
     """Wait until a route to DST comes; return when (seconds of the monotonic clock)."""
     while True:
         select.select([watch], [], [])
-        if dst in watch.read({}).came:
+        if dst in watch.read({}).added:
             return time.monotonic()
 
 

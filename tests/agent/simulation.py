@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from kubernetes.speaking import bookmark, event
 from podroutes.agent.reconciler import Machine, Settings
-from podroutes.agent.snapshot import View
-from podroutes.host.files import Root
+from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.host.files import HostFiles
 from podroutes.inventory import Inventory
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.kubernetes.reflector import Reflector
 from podroutes.model.cluster import Cluster
-from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard
 from support.notation import address, link
 
@@ -85,7 +85,9 @@ class Agent:
         self.clock = 10_000.0
         self.kernel = worker_0()
         self.guard = MassDeleteGuard(**guard)
-        self.machine = Machine(self.kernel, Settings(Root(directory), "worker-0", "worker-0"), self.guard, Rivalry())
+        self.machine = Machine(
+            self.kernel, Settings(HostFiles(directory), "worker-0", "worker-0"), self.guard, FlapDamping()
+        )
         self.reflector = Reflector("https://api", lambda: 0.5, lambda: self.clock)
         self.last = Inventory(Cluster((), source="https://api"), ())
         self.list()
@@ -118,7 +120,7 @@ class Agent:
     def _look(self) -> None:
         """Do what the loop does with what is new: what is the same once more is looked at where something is held."""
         found = self.reflector.table.inventory()
-        self.view = View(found, self.clock, self._listed, history=self.reflector.history)
+        self.view = NodeSnapshot(found, self.clock, self._listed, history=self.reflector.history)
         if found == self.last and not self.guard.hold:
             self.guard.note(self.view.evidence)
         else:

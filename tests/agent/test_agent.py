@@ -79,7 +79,7 @@ def test_a_route_is_back_before_the_whole_is_compared(start, nodes, worker):
     passes = agent.status()["counters"]["passes"].get("kernel", 0)
     with KernelWatch(0) as watch:
         worker.ip("route del 10.200.1.0/24")
-        until(lambda: watch.read({}).came)
+        until(lambda: watch.read({}).added)
     assert agent.status()["counters"]["passes"].get("kernel", 0) == passes
 
 

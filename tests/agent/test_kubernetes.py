@@ -133,8 +133,8 @@ def never_deleted(worker):
     with KernelWatch(0) as watch:
         yield
         heard = watch.read({worker.index("ens18"): "ens18"})
-    assert heard.lost == ()
-    assert heard.meddled, "the agent's own routes were announced, so that a deletion would have been"
+    assert heard.deleted == ()
+    assert heard.foreign_changes, "the agent's own routes were announced, so that a deletion would have been"
 
 
 def test_nodes_join_move_and_leave(begin, api, routes):

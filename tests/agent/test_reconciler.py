@@ -6,18 +6,18 @@ import os
 import pytest
 
 from podroutes.agent.reconciler import Machine, Settings
-from podroutes.agent.snapshot import View
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.errors import IdentityError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.inventory import Inventory
 from podroutes.kernel.memory import MemoryKernel
-from podroutes.kernel.watch import Heard
+from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import parse_prefix
 from podroutes.model.cluster import Cluster
 from podroutes.persist import apply_files
-from podroutes.persist.machine_plan import Wish, plan_whole
+from podroutes.persist.machine_plan import PlanRequest, plan_machine
 from podroutes.plan.claims import examine
-from podroutes.plan.flap_damping import PATIENCE, Rivalry
+from podroutes.plan.flap_damping import PATIENCE, FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard
 from support.notation import SEED, address, cluster, link, node, route, shown
 
@@ -25,8 +25,8 @@ ONE, TWO = "10.200.1.0/24 via 192.168.8.21 dev ens18", "10.200.2.0/24 via 192.16
 STATIC = "10.200.1.0/24 via 192.168.8.77 dev ens18 proto static"
 
 
-def view(nodes, listed=0.0, *, provisional=False):
-    return View(Inventory(nodes, ()), listed, listed, provisional)
+def view(nodes, listed=0.0, *, from_cache=False):
+    return NodeSnapshot(Inventory(nodes, ()), listed, listed, from_cache)
 
 
 @pytest.fixture
@@ -36,21 +36,21 @@ def kernel():
 
 @pytest.fixture
 def machine(kernel, tmp_path):
-    return Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+    return Machine(kernel, Settings(HostFiles(tmp_path), "worker-0"), MassDeleteGuard(), FlapDamping())
 
 
 def installed(kernel):
     return sorted(f"{each.dst} via {each.via} dev {each.dev}" for each in kernel.ours())
 
 
-def lost(*texts, port=4711, came=()):
+def deleted(*texts, port=4711, added=()):
     gone = tuple((route(text), port) for text in texts)
-    return Heard(gone, frozenset(came), frozenset(each.dst for each, _ in gone) | frozenset(came))
+    return KernelEvents(gone, frozenset(added), frozenset(each.dst for each, _ in gone) | frozenset(added))
 
 
 def take(kernel, text):
     kernel.routes.remove(route(text))
-    return lost(text)
+    return deleted(text)
 
 
 def nobody(port):
@@ -71,7 +71,7 @@ def test_what_is_provisional_only_adds(machine, kernel):
         route("10.200.1.0/24 via 192.168.8.99 dev ens18"),
         route("10.200.9.0/24 via 192.168.8.29 dev ens18"),
     ]
-    machine.reconcile(view(SEED, provisional=True), 0)
+    machine.reconcile(view(SEED, from_cache=True), 0)
     assert installed(kernel) == [
         "10.200.1.0/24 via 192.168.8.99 dev ens18",
         TWO,
@@ -90,7 +90,7 @@ def test_a_prefix_that_somebody_took_is_left_to_them(machine, kernel):
     machine.reconcile(view(SEED), 0)
     kernel.routes.remove(route(ONE))
     kernel.routes.append(route(STATIC))
-    heard = lost(ONE, came=[parse_prefix("10.200.1.0/24")])
+    heard = deleted(ONE, added=[parse_prefix("10.200.1.0/24")])
     assert machine.heal(heard, 1, nobody) == ()
     assert machine.concerns(heard)
     found = machine.reconcile(view(SEED), 2)
@@ -107,7 +107,7 @@ def test_a_fight_is_backed_off_and_goes_on_later(machine, kernel):
     waiting = machine.reconcile(view(SEED), PATIENCE - 0.5)
     assert waiting.postponed == PATIENCE
     assert installed(kernel) == [TWO]
-    contests = machine.rivalry.contested(PATIENCE)
+    contests = machine.damping.contested(PATIENCE)
     assert {str(dst): each.rival for dst, each in contests.items()} == {"10.200.1.0/24": "rival"}
     machine.reconcile(view(SEED), PATIENCE)
     assert installed(kernel) == [ONE, TWO]
@@ -117,13 +117,13 @@ def test_what_the_kernel_itself_takes_is_no_fight(machine, kernel):
     machine.reconcile(view(SEED), 0)
     for second in range(10):
         kernel.routes.remove(route(ONE))
-        assert machine.heal(lost(ONE, port=0), second, nobody)
-    assert machine.rivalry.contested(10) == {}
+        assert machine.heal(deleted(ONE, port=0), second, nobody)
+    assert machine.damping.contested(10) == {}
 
 
 def test_nothing_is_healed_at_once_where_the_surroundings_changed(machine, kernel):
     machine.reconcile(view(SEED), 0)
-    heard = take(kernel, ONE)._replace(surroundings=True)
+    heard = take(kernel, ONE)._replace(links_or_addresses=True)
     assert machine.heal(heard, 1, nobody) == ()
     assert machine.concerns(heard)
 
@@ -131,9 +131,9 @@ def test_nothing_is_healed_at_once_where_the_surroundings_changed(machine, kerne
 def test_other_peoples_routes_are_no_reason_to_look(machine):
     machine.reconcile(view(SEED), 0)
     elsewhere, ours = parse_prefix("172.16.0.0/12"), parse_prefix("10.200.1.0/24")
-    assert not machine.concerns(Heard(came=frozenset([elsewhere]), touched=frozenset([elsewhere])))
-    assert machine.concerns(Heard(touched=frozenset([ours])))
-    assert machine.concerns(Heard(meddled=True))
+    assert not machine.concerns(KernelEvents(added=frozenset([elsewhere]), changed=frozenset([elsewhere])))
+    assert machine.concerns(KernelEvents(changed=frozenset([ours])))
+    assert machine.concerns(KernelEvents(foreign_changes=True))
 
 
 def test_many_deletions_are_held_and_everything_else_goes_ahead(machine, kernel):
@@ -159,11 +159,11 @@ def test_held_routes_are_not_dropped_from_files(kernel, tmp_path):
     """And what is new is written down meanwhile."""
     (tmp_path / "etc/network").mkdir(parents=True)
     (tmp_path / "etc/network/interfaces").write_text("auto ens18\niface ens18 inet static\n")
-    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
-    wish = Wish(lambda: (), "ifupdown")
-    whole = plan_whole(examine(SEED), SEED.nodes[0], kernel.snapshot(), Root(tmp_path), wish)
-    kernel.apply(whole.planned.plan.changes)
-    apply_files.after(Root(tmp_path), whole.planned.plan.files)
+    machine = Machine(kernel, Settings(HostFiles(tmp_path), "worker-0"), MassDeleteGuard(), FlapDamping())
+    request = PlanRequest(lambda: (), "ifupdown")
+    machine_plan = plan_machine(examine(SEED), SEED.nodes[0], kernel.snapshot(), HostFiles(tmp_path), request)
+    kernel.apply(machine_plan.planned.plan.changes)
+    apply_files.after(HostFiles(tmp_path), machine_plan.planned.plan.files)
     few = cluster("worker-0 192.168.8.20 10.200.0.0/24", "worker-3 192.168.8.23 10.200.3.0/24")
     machine.reconcile(view(few), 0)
     text = (tmp_path / "etc/network/if-up.d/podroutes").read_text()
@@ -185,28 +185,32 @@ OTHERS = cluster("worker-1 192.168.8.21 10.200.1.0/24", "worker-2 192.168.8.22 1
 
 
 def test_a_machine_that_is_no_node_receives_routes_to_all(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "laptop"), MassDeleteGuard(), Rivalry())
+    machine = Machine(kernel, Settings(HostFiles(tmp_path), "laptop"), MassDeleteGuard(), FlapDamping())
     found = machine.reconcile(view(OTHERS), 0)
     assert (found.plan.node, found.plan.problems) == ("laptop", ())
     assert installed(kernel) == [ONE, TWO]
 
 
 def test_a_name_that_is_not_there_is_told_and_no_reason_to_stop(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-0"), MassDeleteGuard(), Rivalry())
+    machine = Machine(
+        kernel, Settings(HostFiles(tmp_path), "worker-0", node="worker-0"), MassDeleteGuard(), FlapDamping()
+    )
     found = machine.reconcile(view(OTHERS), 0)
     assert [(each.severity, each.code) for each in found.plan.problems] == [("warning", "not-a-node")]
     assert installed(kernel) == [ONE, TWO]
 
 
 def test_a_name_that_contradicts_our_address_is_not_believed(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0", node="worker-7"), MassDeleteGuard(), Rivalry())
+    machine = Machine(
+        kernel, Settings(HostFiles(tmp_path), "worker-0", node="worker-7"), MassDeleteGuard(), FlapDamping()
+    )
     with pytest.raises(IdentityError, match='no node is named "worker-7"'):
         machine.reconcile(view(SEED), 0)
     assert installed(kernel) == []
 
 
 def test_which_of_two_nodes_we_are_is_not_guessed(kernel, tmp_path):
-    machine = Machine(kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+    machine = Machine(kernel, Settings(HostFiles(tmp_path), "worker-0"), MassDeleteGuard(), FlapDamping())
     twins = node("worker-0 192.168.8.29 10.200.9.0/24"), node("worker-0 192.168.8.28 10.200.0.0/24")
     with pytest.raises(IdentityError, match="more than one node"):
         machine.reconcile(view(SEED._replace(nodes=(*SEED.nodes[1:], *twins))), 0)
@@ -219,10 +223,10 @@ def test_a_pod_cidr_that_moves_to_another_node_ends_there_in_any_order_of_events
     own = "worker-0 192.168.8.20 10.200.0.0/24"
     machine.reconcile(view(cluster(own, old)), 0)
     between = cluster(own) if deleted_first else cluster(own, old, new)
-    machine.welcome(between)
+    machine.add_new_nodes(between)
     machine.reconcile(view(between), 1)
     assert installed(kernel) == ([] if deleted_first else [ONE]), "of two claims the incumbent stays"
-    machine.welcome(cluster(own, new))
+    machine.add_new_nodes(cluster(own, new))
     machine.reconcile(view(cluster(own, new)), 2)
     assert installed(kernel) == ["10.200.1.0/24 via 192.168.8.29 dev ens18"]
 
@@ -230,13 +234,13 @@ def test_a_pod_cidr_that_moves_to_another_node_ends_there_in_any_order_of_events
 @pytest.fixture
 def hook(kernel, tmp_path):
     """Return a file of ours that keeps the seed's routes."""
-    root = Root(tmp_path)
+    root = HostFiles(tmp_path)
     interfaces = tmp_path / "etc/network/interfaces"
     interfaces.parent.mkdir(parents=True)
     interfaces.write_text("auto ens18\niface ens18 inet static\n")
-    wish = Wish(lambda: ("podroutes",), "ifupdown")
-    whole = plan_whole(examine(SEED), SEED.nodes[0], kernel.snapshot(), root, wish)
-    assert apply_files.after(root, whole.planned.plan.files or ()) == {}
+    request = PlanRequest(lambda: ("podroutes",), "ifupdown")
+    machine_plan = plan_machine(examine(SEED), SEED.nodes[0], kernel.snapshot(), root, request)
+    assert apply_files.after(root, machine_plan.planned.plan.files or ()) == {}
     return tmp_path / "etc/network/if-up.d/podroutes"
 
 

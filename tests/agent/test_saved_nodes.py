@@ -110,7 +110,7 @@ class Reports:
 
 
 def test_the_keeper_writes_the_newest_and_ends_with_it_written(tmp_path):
-    keeper = saved_nodes.Keeper(tmp_path, lambda _: None)
+    keeper = saved_nodes.StateWriter(tmp_path, lambda _: None)
     for count in range(1, 4):
         keeper.keep(SEED._replace(nodes=SEED.nodes[:count]))
     keeper.close()
@@ -124,7 +124,7 @@ def test_a_place_that_cannot_be_written_is_told_and_tried_again(tmp_path, monkey
     directory = Path(tmp_path, "file", "below")
     directory.parent.write_text("in the way")
     reports = Reports()
-    keeper = saved_nodes.Keeper(directory, reports)
+    keeper = saved_nodes.StateWriter(directory, reports)
     keeper.keep(SEED)
     assert "Not a directory" in reports.wait(2)[1]
     directory.parent.unlink()

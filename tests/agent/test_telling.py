@@ -5,7 +5,7 @@ import pytest
 from podroutes.agent.event_recorder import availability, events
 from podroutes.model.address import parse_prefix
 from podroutes.model.problem import Problem
-from podroutes.model.status import Contested, Routes, SourceStatus, Status
+from podroutes.model.status import DampedRoute, Routes, SourceStatus, Status
 
 WELL = Status(
     "1.2.3",
@@ -55,7 +55,7 @@ def test_before_anything_is_known_nothing_is_said(change):
 
 def test_unreachable_and_contested_peers_are_events():
     status = WELL._replace(
-        problems=(off_link("worker-1"),), contested=(Contested(parse_prefix("10.200.2.0/24"), 4, "bird", 2010.0),)
+        problems=(off_link("worker-1"),), contested=(DampedRoute(parse_prefix("10.200.2.0/24"), 4, "bird", 2010.0),)
     )
     assert [(key, message.partition(";")[0]) for key, message in events(status)] == [
         (("next-hop-off-link", "None"), "worker-1 is off-link"),

@@ -7,12 +7,12 @@ import pytest
 
 from agent.conftest import until
 from podroutes.agent.reconciler import Machine, Settings
-from podroutes.agent.snapshot import View
-from podroutes.host.files import Root
+from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.host.files import HostFiles
 from podroutes.inventory import Inventory
 from podroutes.kernel.memory import MemoryKernel
-from podroutes.kernel.watch import Heard
-from podroutes.plan.flap_damping import Rivalry
+from podroutes.kernel.watch import KernelEvents
+from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.held_deletions import AGAIN, MassDeleteGuard
 from support.notation import address, cluster, link, node, route
 
@@ -29,7 +29,9 @@ class Simulated:
             [address("192.168.8.20/24 dev ens18"), address("fd00:8::20/64 dev ens18")],
         )
         self.now = 0.0
-        self._machine = Machine(self.kernel, Settings(Root(tmp_path), "worker-0"), MassDeleteGuard(), Rivalry())
+        self._machine = Machine(
+            self.kernel, Settings(HostFiles(tmp_path), "worker-0"), MassDeleteGuard(), FlapDamping()
+        )
         self._nodes = cluster()
 
     def reads(self, *nodes, seconds=1.0):
@@ -40,13 +42,15 @@ class Simulated:
 
     def passes(self, nodes):
         """Compare NODES with the kernel once."""
-        return self._machine.reconcile(View(Inventory(nodes, ()), self.now, self.now), self.now)
+        return self._machine.reconcile(NodeSnapshot(Inventory(nodes, ()), self.now, self.now), self.now)
 
     def loses(self, text):
         """Let somebody delete a route; return what is put back at once."""
-        lost = route(f"{text} dev ens18")
-        self.kernel.routes.remove(lost)
-        self._machine.heal(Heard(((lost, 4711),), frozenset(), frozenset([lost.dst])), self.now, lambda _: "")
+        deleted = route(f"{text} dev ens18")
+        self.kernel.routes.remove(deleted)
+        self._machine.heal(
+            KernelEvents(((deleted, 4711),), frozenset(), frozenset([deleted.dst])), self.now, lambda _: ""
+        )
 
     def flaps(self):
         """Set the link down, which takes its routes along, and up."""

@@ -97,7 +97,7 @@ class Report(NamedTuple):
         return self.document["findings"][0]
 
 
-class Patient:
+class MachineContext:
     """worker-0. Its files are those below ``root``, where /proc/sys is the real one."""
 
     def __init__(self, root: Path, inventory: Path, segment: Segment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,7 +136,7 @@ class Patient:
 
 
 @pytest.fixture
-def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
+def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[MachineContext]:
     """Put the test onto a worker-0 that pods can be reached on, beside worker-1 and worker-2."""
     root, inventory = tmp_path / "root", tmp_path / "nodes.yaml"
     (root / "proc").mkdir(parents=True)
@@ -150,8 +150,8 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
     try:
         for number in (1, 2):
             segment.join(f"192.168.8.2{number}/24", f"fd00::2{number}/64")
-        patient = Patient(root, inventory, segment, capsys)
-        patient.write("/etc/iproute2/rt_protos.d/podroutes.conf", "107 podroutes\n")
+        context = MachineContext(root, inventory, segment, capsys)
+        context.write("/etc/iproute2/rt_protos.d/podroutes.conf", "107 podroutes\n")
         worker.ip(
             "link add cni0 address 02:00:00:00:00:01 type bridge",
             "link set cni0 addrgenmode none",
@@ -159,13 +159,13 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[Patient]:
             "addr add 10.200.0.1/24 dev cni0",
             "addr add fd01::1/64 dev cni0 nodad",
         )
-        patient.run(
+        context.run(
             "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0",
             "sysctl -qw net.ipv4.conf.ens18.rp_filter=0 net.ipv4.conf.cni0.rp_filter=0",
         )
         assert main(["apply", "-i", str(inventory), "--node", "worker-0"]) == 0
         capsys.readouterr()
-        yield patient
+        yield context
     finally:
         segment.end()
 

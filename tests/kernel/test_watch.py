@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from podroutes.kernel.netlink import NetlinkKernel
-from podroutes.kernel.watch import Heard, KernelWatch, program_of
+from podroutes.kernel.watch import KernelEvents, KernelWatch, program_of
 from podroutes.model.address import parse_prefix
 from podroutes.model.plan import Change
 from support.notation import route
@@ -42,40 +42,40 @@ def heard(watch, worker):
 @pytest.mark.parametrize("text", [V4, V6, f"{V4} metric 77"])
 def test_our_own_changes_are_not_heard(kernel, heard, text):
     assert kernel.apply([Change("add", route(text)), Change("delete", route(text))]) == {}
-    assert heard() == Heard()
+    assert heard() == KernelEvents()
 
 
 @pytest.mark.parametrize("text", [V4, V6, f"{V4} metric 77"])
 def test_a_route_of_ours_that_somebody_takes_is_told_as_it_was(kernel, worker, heard, text):
     kernel.apply([Change("add", route(text))])
     worker.ip(f"route del {text}")
-    ((gone, port),) = (found := heard()).lost
+    ((gone, port),) = (found := heard()).deleted
     assert gone == route(text)
     assert port > 0
-    assert found == Heard(((gone, port),), touched=frozenset([gone.dst]))
+    assert found == KernelEvents(((gone, port),), changed=frozenset([gone.dst]))
 
 
 def test_what_others_put_is_told_by_destination(worker, heard):
     dst = parse_prefix("10.200.1.0/24")
     worker.ip(f"route add {V4} proto static")
-    assert heard() == Heard(came=frozenset([dst]), touched=frozenset([dst]))
+    assert heard() == KernelEvents(added=frozenset([dst]), changed=frozenset([dst]))
     worker.ip(f"route del {V4} proto static")
-    assert heard() == Heard(touched=frozenset([dst]))
+    assert heard() == KernelEvents(changed=frozenset([dst]))
 
 
 def test_who_uses_our_number_is_noticed(worker, heard):
     worker.ip(f"route add {V4} proto 107")
-    assert heard().meddled
+    assert heard().foreign_changes
 
 
 def test_other_tables_are_none_of_our_business(worker, heard):
     worker.ip(f"route add {V4} proto 107 table 77", f"route add {V4} proto 107 table 7777")
-    assert heard() == Heard()
+    assert heard() == KernelEvents()
 
 
 def test_the_default_route_is_a_destination(worker, heard):
     worker.ip("route add default via 192.168.8.1")
-    assert heard().came == {parse_prefix("0.0.0.0/0")}
+    assert heard().added == {parse_prefix("0.0.0.0/0")}
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_links_and_addresses_tell_of_what_goes_without_a_word(kernel, worker, he
     kernel.apply([Change("add", route(V4))])
     worker.ip(command)
     found = heard()
-    assert found.surroundings
-    assert not [gone for gone, _ in found.lost if gone.dst.version == 4], "IPv4 routes go silently"
+    assert found.links_or_addresses
+    assert not [gone for gone, _ in found.deleted if gone.dst.version == 4], "IPv4 routes go silently"
 
 
 def test_nexthop_objects_are_surroundings(worker, heard):
     worker.ip("nexthop add id 5 via 192.168.8.21 dev ens18")
-    assert heard().surroundings
+    assert heard().links_or_addresses
 
 
 def test_what_did_not_fit_is_told(kernel, worker, watch):
@@ -104,9 +104,9 @@ def test_a_flood_is_read_in_portions(worker, watch, monkeypatch):
     monkeypatch.setattr("podroutes.kernel.watch._MOST", 100)
     worker.ip(*(f"route add 10.66.{third}.0/24 via 192.168.8.9" for third in range(150)))
     first = watch.read({})
-    assert (first.more, len(first.came)) == (True, 100)
+    assert (first.more, len(first.added)) == (True, 100)
     second = watch.read({})
-    assert (second.more, len(first.came | second.came)) == (False, 150)
+    assert (second.more, len(first.added | second.added)) == (False, 150)
 
 
 def test_the_program_behind_a_port_is_named_where_it_can_be():

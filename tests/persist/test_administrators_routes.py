@@ -5,7 +5,7 @@ import pytest
 from persist.test_configured import SEED as TYPED
 from persist.test_machine_plan import Worker, self_routes
 from podroutes.errors import PersistError
-from podroutes.model.persisted import Ledger
+from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change
 from podroutes.persist import apply_files
 from podroutes.persist.configured import configured_routes
@@ -30,15 +30,15 @@ def worker(tmp_path):
     return made
 
 
-def told(worker, *arguments, **wish):
+def told(worker, *arguments, **request):
     """Return the problems of a plan as ``severity code: fix``."""
-    plan = worker.plan(*arguments, **wish).planned.plan
+    plan = worker.plan(*arguments, **request).planned.plan
     return [f"{each.severity} {each.code} {each.dst}: {each.advice}" for each in plan.problems]
 
 
 def written(worker):
     """Return which destinations files of ours keep."""
-    return sorted(str(dst) for dst, _, _ in find(worker.root).ledger("").written)
+    return sorted(str(dst) for dst, _, _ in find(worker.root).owned("").written)
 
 
 def test_a_route_that_a_file_keeps_already_is_left_to_it(worker):
@@ -85,11 +85,11 @@ def test_two_lines_for_one_destination_are_wrong_when_one_of_them_is(worker):
 def test_the_tutorials_machine_is_left_as_it_is_and_nobody_is_sent_to_adopt(worker):
     worker.write(FILE, TYPED.replace("        metric: 50\n", ""))
     worker.kernel.routes += STATIC
-    for wish in ({}, {"adopt": True}, {"backend": "auto"}, {"backend": "auto", "adopt": True}):
-        whole = worker.plan(**wish)
-        assert not whole.planned.plan.pending, wish
-        fixes = [each.advice for each in whole.planned.plan.problems if each.code == "foreign-route"]
-        assert all("makes this route at every boot" in fix for fix in fixes), wish
+    for request in ({}, {"adopt": True}, {"backend": "auto"}, {"backend": "auto", "adopt": True}):
+        machine_plan = worker.plan(**request)
+        assert not machine_plan.planned.plan.pending, request
+        fixes = [each.advice for each in machine_plan.planned.plan.problems if each.code == "foreign-route"]
+        assert all("makes this route at every boot" in fix for fix in fixes), request
     assert (
         worker.plan(backend="auto").why == f"{FILE} keeps every route that is wanted, so that there is nothing to write"
     )
@@ -142,7 +142,7 @@ def test_show_knows_that_a_line_of_the_administrator_brings_a_route_back(worker)
     worker.apply()
     worker.write(FILE, ONE % "192.168.8.21")
     planned = worker.plan().planned
-    entries = survey(planned, worker.kernel.snapshot(), Ledger(), configured_overlap(worker.root, planned).same)
+    entries = survey(planned, worker.kernel.snapshot(), OwnedRoutes(), configured_overlap(worker.root, planned).same)
     assert [(str(each.route.dst), each.state, each.lasts) for each in entries] == [
         ("10.200.1.0/24", "ok", True),
         ("10.200.2.0/24", "ok", False),

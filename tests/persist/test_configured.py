@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.address import parse_prefix
 from podroutes.persist.configured import configured_routes
 from podroutes.persist.file_format import HEADER
@@ -31,12 +31,12 @@ network:
 """
 
 
-def machine(directory: Path, files: dict[str, str]) -> Root:
+def machine(directory: Path, files: dict[str, str]) -> HostFiles:
     for name, text in files.items():
         path = directory / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return Root(directory)
+    return HostFiles(directory)
 
 
 def read(directory: Path, files: dict[str, str]) -> list[str]:

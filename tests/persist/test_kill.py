@@ -89,14 +89,14 @@ def test_old_or_new_and_then_right(request, tmp_path, monkeypatch, backend, move
         worker.run(*before)
         return worker
 
-    whole = booted("whole")
-    old = whole.texts()
+    machine_plan = booted("whole")
+    old = machine_plan.texts()
     on_the_way = {
-        change.file.path: change.first.text for change in whole.plan(*after).planned.plan.files if change.first
+        change.file.path: change.first.text for change in machine_plan.plan(*after).planned.plan.files if change.first
     }
-    whole.run(*after)
-    new, table = whole.texts(), sorted(whole.live())
-    whole.end()
+    machine_plan.run(*after)
+    new, table = machine_plan.texts(), sorted(machine_plan.live())
+    machine_plan.end()
 
     step = 0
     while (worker := booted(str(step))).killed(step, *after):

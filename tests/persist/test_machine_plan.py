@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from podroutes.cli.apply import say_later
 from podroutes.errors import PersistError
 from podroutes.host.atomic_write import write_whole
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.plan import Outcome
 from podroutes.persist import BACKENDS, apply_files
-from podroutes.persist.machine_plan import Wish, plan_whole
+from podroutes.persist.machine_plan import PlanRequest, plan_machine
 from podroutes.persist.owned import find
 from podroutes.plan.claims import examine
 from podroutes.plan.ownership import back, ours
@@ -42,7 +42,7 @@ class Worker:
     """worker-0 in memory, known to every manager."""
 
     def __init__(self, directory: Path) -> None:
-        self.root = Root(directory)
+        self.root = HostFiles(directory)
         self.kernel = MemoryKernel([link("lo", 1), link("ens18", 2)], [address("192.168.8.20/24 dev ens18")])
         for name, text in EVERYBODY.items():
             self.write(name, text)
@@ -53,14 +53,14 @@ class Worker:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def plan(self, nodes=SEED, backend="", **wish):
+    def plan(self, nodes=SEED, backend="", **request):
         """Return the plan as the commands make it."""
-        asked = Wish(lambda: ("podroutes", "apply"), backend, **wish)
-        return plan_whole(examine(nodes), nodes.nodes[0], self.kernel.snapshot(), self.root, asked)
+        asked = PlanRequest(lambda: ("podroutes", "apply"), backend, **request)
+        return plan_machine(examine(nodes), nodes.nodes[0], self.kernel.snapshot(), self.root, asked)
 
-    def apply(self, nodes=SEED, backend="", stop=99, **wish):
+    def apply(self, nodes=SEED, backend="", stop=99, **request):
         """Carry the plan out as `apply` does, until before step STOP: each write and each message to the kernel is one."""
-        plan = self.plan(nodes, backend, **wish).planned.plan
+        plan = self.plan(nodes, backend, **request).planned.plan
         steps = [lambda each=each: apply_files.before(self.root, [each]) for each in plan.files or ()]
         steps += [lambda each=each: self.kernel.apply([each]) for each in plan.changes]
         steps += [lambda each=each: apply_files.after(self.root, [each]) for each in plan.files or ()]
@@ -85,8 +85,8 @@ def test_what_is_live_is_what_is_written_and_remove_finds_both(worker, backend):
     assert worker.table() == [f"10.200.{n}.0/24 via 192.168.8.2{n} proto {number}" for n in (1, 2)]
     found = find(worker.root)
     assert found.backends == (backend,)
-    live = {(each.dst, each.via, each.metric) for each in ours(worker.kernel.snapshot(), found.ledger(""))}
-    assert (found.ledger("").written or dict.fromkeys(live, "ens18")) == dict.fromkeys(live, "ens18")
+    live = {(each.dst, each.via, each.metric) for each in ours(worker.kernel.snapshot(), found.owned(""))}
+    assert (found.owned("").written or dict.fromkeys(live, "ens18")) == dict.fromkeys(live, "ens18")
     assert len(live) == 2
     assert not worker.plan().planned.plan.pending
 
@@ -100,7 +100,7 @@ def test_a_place_outlives_the_last_node(worker, backend):
     assert find(worker.root).backends == (backend,)
     worker.apply(SEED)
     assert len(worker.table()) == 2
-    written = find(worker.root).ledger("").written
+    written = find(worker.root).owned("").written
     assert written is None or set(written) == {(each.dst, each.via, 0) for each in self_routes()}
 
 
@@ -165,18 +165,18 @@ def test_neither_does_one_that_has_lost_its_addresses(worker, backend):
     worker.apply()
     assert find(worker.root).files == before
     worker.apply(SHRUNK)
-    written = find(worker.root).ledger("").written
+    written = find(worker.root).owned("").written
     assert written is None or set(written) == {(self_routes()[0].dst, self_routes()[0].via, 0)}, "who leaves, leaves"
     worker.kernel.addresses = (address("10.0.0.20/24 dev ens18"),)
     worker.apply()
-    assert not find(worker.root).ledger("").written
+    assert not find(worker.root).owned("").written
 
 
 def test_adopted_routes_are_written_down_and_then_ours(worker):
     worker.kernel.routes.append(route("10.200.1.0/24 via 192.168.8.21 dev ens18 proto static"))
     worker.apply(backend="netplan", adopt=True)
     assert not worker.plan().planned.plan.pending
-    assert find(worker.root).ledger("").static == {(each.dst, each.via, 0) for each in self_routes()}
+    assert find(worker.root).owned("").static == {(each.dst, each.via, 0) for each in self_routes()}
 
 
 def test_files_in_two_places_are_a_problem_with_a_fix_and_the_kernel_goes_ahead(worker):
@@ -213,8 +213,8 @@ def test_auto_refuses_to_guess_between_two(worker):
 def test_auto_asks_running_daemons_first_and_then_files(worker, gone, backend, why):
     for name in gone:
         worker.root.path(name).unlink()
-    whole = worker.plan(backend="auto")
-    assert (whole.backend, why in whole.why) == (backend, True)
+    machine_plan = worker.plan(backend="auto")
+    assert (machine_plan.backend, why in machine_plan.why) == (backend, True)
 
 
 @pytest.mark.parametrize("text", ["denyinterfaces ens*\n", "allowinterfaces wlan0\n"])
@@ -314,7 +314,7 @@ def test_what_was_done_can_be_undone(worker, backend):
     then, found, table = worker.kernel.snapshot(), find(worker.root), worker.table()
     files = worker.plan(SHRUNK, backend).planned.plan.files
     worker.apply(SHRUNK, backend)
-    after = find(worker.root).ledger("")
+    after = find(worker.root).owned("")
     apply_files.undo(worker.root, files, found.files)
-    worker.kernel.apply(back(then, found.ledger(""), worker.kernel.snapshot(), after))
+    worker.kernel.apply(back(then, found.owned(""), worker.kernel.snapshot(), after))
     assert (worker.table(), find(worker.root)) == (table, found)

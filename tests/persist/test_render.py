@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from podroutes.cli import main
-from podroutes.model.persisted import Lasting, Setting
+from podroutes.model.persisted import PersistedRoute, RenderContext
 from podroutes.persist import BACKENDS, backend
 from podroutes.persist.file_format import recorded
 from support.notation import route
@@ -83,7 +83,8 @@ def test_what_is_written_can_be_read_back(name):
     ]
     chosen = backend(name)
     (file,) = chosen.render(
-        [Lasting(each, "w\\\n1 # to: 10.9.9.0/24 dev x") for each in routes], Setting({"ens18": chosen.away("ens18")})
+        [PersistedRoute(each, "w\\\n1 # to: 10.9.9.0/24 dev x") for each in routes],
+        RenderContext({"ens18": chosen.away("ens18")}),
     )
     assert list(recorded(chosen.ROUTE, file.text)) == [((each.dst, each.via, each.metric), "ens18") for each in routes]
 
@@ -124,7 +125,7 @@ def test_all_nodes_on_standard_output_are_told_apart(rendered):
     "word", ["a\nExecStartPost=reboot", "tab\there", 'q"uote', "100%", "$HOME", "a b", "back\\slash"]
 )
 def test_a_word_of_the_command_is_one_line_and_one_word_of_the_unit(word):
-    (unit, _) = backend("systemd").render([], Setting({}, ("podroutes", word)))
+    (unit, _) = backend("systemd").render([], RenderContext({}, ("podroutes", word)))
     (line,) = [line for line in unit.text.splitlines() if line.startswith("Exec")]
     assert line.startswith("ExecStart=podroutes ")
     quoted = line.removeprefix("ExecStart=podroutes ").strip('"')

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from podroutes.model.persisted import Lasting, Setting
+from podroutes.model.persisted import PersistedRoute, RenderContext
 from podroutes.persist import backend
 from support.notation import route
 
@@ -20,7 +20,7 @@ EVENTS = {
 
 def start(name, *words, **environment):
     """Start the script of a backend as its manager does; what it leaves in the background holds its output open."""
-    (file,) = backend(name).render([Lasting(route(ROUTE), "worker-1")], Setting({"ens18": "ens18"}))
+    (file,) = backend(name).render([PersistedRoute(route(ROUTE), "worker-1")], RenderContext({"ens18": "ens18"}))
     process = subprocess.Popen(
         ["sh", "-c", file.text, "script", *words], env=environment | {"PATH": "/usr/bin:/bin"}, stdout=subprocess.PIPE
     )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.plan.claims import examine
-from podroutes.plan.fast_path import Known, Prompt
+from podroutes.plan.fast_path import ClaimIndex, FastPath
 from podroutes.plan.planning import plan_here
 from support.notation import SEED, address, cluster, link, node, route, shown
 
@@ -17,7 +17,7 @@ def kernel(*routes):
 
 def prompt(nodes, table):
     fib, claims, own = table.snapshot(), examine(nodes), nodes.nodes[0]
-    return Prompt(Known(nodes, claims), own, fib, plan_here(claims, own, fib))
+    return FastPath(ClaimIndex(nodes, claims), own, fib, plan_here(claims, own, fib))
 
 
 def joined(before, *nodes):

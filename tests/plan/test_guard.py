@@ -4,7 +4,7 @@ import pytest
 
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.address import parse_prefix
-from podroutes.model.persisted import Ledger
+from podroutes.model.persisted import OwnedRoutes
 from podroutes.plan.claims import examine
 from podroutes.plan.guard import WINDOW, Deleted, Run, digest
 from podroutes.plan.ownership import standing
@@ -31,7 +31,7 @@ def judge(before, after, *, former=None, **run):
     fib = kernel.snapshot()
     own = next((node for node in after.nodes if node.name == "worker-0"), before.nodes[0])
     planned = plan_here(examine(after), own, fib)
-    found = leaving(planned.plan, lambda: standing(*planned, fib, Ledger()), fib, Ledger())
+    found = leaving(planned.plan, lambda: standing(*planned, fib, OwnedRoutes()), fib, OwnedRoutes())
     known = {each: node.name for node in before.nodes for each in node.pod_cidrs} if former is None else former
     return Run(after, known, **{"earlier": (), "at": 1000.0, **run})(found)
 

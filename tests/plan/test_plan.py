@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.address import parse_prefix
 from podroutes.plan.claims import examine
-from podroutes.plan.planning import plan_away
+from podroutes.plan.planning import plan_remote
 from support.notation import SEED, address, cluster, link, planned, route, shown
 
 
@@ -130,7 +130,7 @@ def test_the_address_that_is_on_link_is_the_next_hop():
 
 def test_away_from_the_machine_both_families_are_planned():
     inventory = cluster("worker-0 192.168.8.20,fd00::20", "worker-1 192.168.8.21,fd00::21 10.200.1.0/24,fd00:1::/64")
-    plan = plan_away(examine(inventory), inventory.nodes[0], "ens18").plan
+    plan = plan_remote(examine(inventory), inventory.nodes[0], "ens18").plan
     assert changes(plan) == ["add 10.200.1.0/24 via 192.168.8.21 dev ens18", "add fd00:1::/64 via fd00::21 dev ens18"]
 
 

@@ -13,7 +13,7 @@ from podroutes.rtnl import constants as nl
 from podroutes.rtnl.decode import RouteDump, read_route
 from podroutes.rtnl.encode import encode, routes_request
 from podroutes.rtnl.message import HEADER, MessageDump, answer, attribute, message, messages
-from podroutes.rtnl.notification import notices
+from podroutes.rtnl.notification import notifications
 from support.notation import route
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -172,4 +172,4 @@ def test_garbage_is_refused_or_skipped_but_never_loops_or_invents(garbage):
 def test_announcements_that_make_no_sense_are_survived(garbage, kind):
     """The reader passes over them, or says that a structure is cut short: whoever listens then reads everything anew."""
     with suppress(struct.error):
-        list(notices(message(kind, 0, 1, garbage) + garbage, NAMES))
+        list(notifications(message(kind, 0, 1, garbage) + garbage, NAMES))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from podroutes.host import ProbeError, probe_rounds
-from podroutes.host.probe_rounds import Vantage, probe
+from podroutes.host.probe_rounds import ProbeSource, probe
 from podroutes.lab import syscalls
 from podroutes.model.address import parse_address
 from support.users import NOBODY, others
@@ -40,7 +40,7 @@ def probed_by_nobody(version, *, allowed):
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
         try:
-            vantage = Vantage("worker-0", [version])
+            vantage = ProbeSource("worker-0", [version])
             said = [each._asdict() for each in probe([vantage], TARGETS[version], lambda _done, _all: None)]
         except ProbeError as error:
             said = str(error)
@@ -76,7 +76,7 @@ def test_what_ignores_icmp_answers_to_udp_with_its_path_mtu(here):
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="what there was no time to ask is reported as lost")
 def test_what_was_not_asked_is_not_lost(here, monkeypatch):
     monkeypatch.setattr(probe_rounds, "LONGEST", 0.0)
-    vantage = Vantage("worker-0", [4])
+    vantage = ProbeSource("worker-0", [4])
     (result,) = probe([vantage], TARGETS[4], lambda _done, _all: None)
     vantage.close()
     assert (result.sent, result.mtu, result.error) == (0, None, "not asked")
@@ -86,7 +86,7 @@ def test_what_was_not_asked_is_not_lost(here, monkeypatch):
     strict=True, raises=AssertionError, reason="a size that there was no time to try is reported as the largest"
 )
 def test_a_size_that_was_not_measured_is_none(here, monkeypatch):
-    vantage = Vantage("worker-0", [4])
+    vantage = ProbeSource("worker-0", [4])
     sweeping = probe_rounds._Rounds([vantage], TARGETS[4], lambda _done, _all: None)
     ask = sweeping._ask
 

@@ -13,7 +13,7 @@ from podroutes.verify.neighbours import Neighbours
 from podroutes.verify.network import Network
 from podroutes.verify.pods import Pods, pods_of
 from podroutes.verify.proof import prove
-from podroutes.verify.table_diff import Likenesses, differences
+from podroutes.verify.table_diff import TableDiffs, differences
 from podroutes.verify.targets import parts, targets
 from podroutes.verify.walk import follow
 from support.notation import cluster, route
@@ -213,7 +213,7 @@ def test_every_machine_is_known_by_what_sets_it_apart_from_its_model():
                 taken = route(f"10.50.{random.randrange(256)}.0/24 via 192.168.8.2 dev ens18")
             if change != "drop":
                 one.insert(random.randrange(len(one)), taken)
-        known, machine = Likenesses(), paper(NODES, {})[0]
+        known, machine = TableDiffs(), paper(NODES, {})[0]
         hosts = [machine._replace(name=name, routes=tuple(routes)) for name, routes in (("a", every), ("b", one))]
         (_, _, _), (_, unseen, ids) = known.compare(hosts)
         whole = frozenset(map(id, one))

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from podroutes.model.address import parse_address
-from podroutes.model.forwarding_path import Flow, Journey
+from podroutes.model.forwarding_path import Flow, ForwardingPath
 from podroutes.verify.neighbours import Neighbours
 from podroutes.verify.network import Network
 from podroutes.verify.walk import follow
@@ -50,7 +50,7 @@ def shuffle(world: World, random: Random, version: int) -> str:
     return "\n".join(done)
 
 
-def journeys(network: Network, version: int) -> list[tuple[int, Flow, Journey]]:
+def journeys(network: Network, version: int) -> list[tuple[int, Flow, ForwardingPath]]:
     """Follow a packet from every pod to some addresses of every other node's pod CIDR."""
     found, neighbours = [], Neighbours(network)
     for source in range(NODES):
@@ -61,11 +61,11 @@ def journeys(network: Network, version: int) -> list[tuple[int, Flow, Journey]]:
     return found
 
 
-def agrees(journey: Journey, place: int, said: object, version: int) -> bool | None:
+def agrees(forwarding_path: ForwardingPath, place: int, said: object, version: int) -> bool | None:
     """Whether the kernel's answer at one hop is the model's; None where the model gives none."""
-    hop = journey.hops[place]
+    hop = forwarding_path.hops[place]
     decision = hop.decision
-    fates = {end.fate for end in journey.ends if end.hop == place}
+    fates = {end.fate for end in forwarding_path.ends if end.hop == place}
     if decision.kind == "unknown":
         return None
     if "reverse-path" in fates:
@@ -84,33 +84,33 @@ def agrees(journey: Journey, place: int, said: object, version: int) -> bool | N
     return kind == decision.kind and (kind != "unicast" or (via, said["dev"]) in ways)
 
 
-def held_against_the_kernel(world: World, found: list[tuple[int, Flow, Journey]], version: int) -> Counter[str]:
+def held_against_the_kernel(world: World, found: list[tuple[int, Flow, ForwardingPath]], version: int) -> Counter[str]:
     """Compare every decision with ``ip route get`` on its machine."""
-    questions: dict[str, dict[str, list[tuple[Journey, int]]]] = {}
-    for _, flow, journey in found:
-        for place, hop in enumerate(journey.hops):
+    questions: dict[str, dict[str, list[tuple[ForwardingPath, int]]]] = {}
+    for _, flow, forwarding_path in found:
+        for place, hop in enumerate(forwarding_path.hops):
             question = f"{flow.dst} from {flow.src} iif {hop.iif}"
-            questions.setdefault(hop.host, {}).setdefault(question, []).append((journey, place))
+            questions.setdefault(hop.host, {}).setdefault(question, []).append((forwarding_path, place))
     counts: Counter[str] = Counter()
     for name, asked in questions.items():
         with world.inside(name):
             answers = ask(list(asked), version)
         for (question, places), said in zip(asked.items(), answers, strict=True):
-            for journey, place in places:
-                verdict = agrees(journey, place, said, version)
+            for forwarding_path, place in places:
+                verdict = agrees(forwarding_path, place, said, version)
                 assert verdict is not False, (
-                    f"{name}: {question}: the kernel says {said}, the model {journey.hops[place]} {journey.ends}"
+                    f"{name}: {question}: the kernel says {said}, the model {forwarding_path.hops[place]} {forwarding_path.ends}"
                 )
                 counts["not modelled" if verdict is None else "decisions"] += 1
-                counts[journey.hops[place].decision.kind] += 1
+                counts[forwarding_path.hops[place].decision.kind] += 1
     return counts
 
 
-def places(flow: Flow, journey: Journey) -> set[str] | None:
+def places(flow: Flow, forwarding_path: ForwardingPath) -> set[str] | None:
     """Return every namespace that the packet may come out at, an empty name for nowhere; None where that is not known."""
     found = set()
-    for end in journey.ends:
-        host = journey.hops[end.hop].host
+    for end in forwarding_path.ends:
+        host = forwarding_path.hops[end.hop].host
         if end.fate == "unknown":
             return None
         if end.fate == "local":
@@ -127,23 +127,23 @@ def places(flow: Flow, journey: Journey) -> set[str] | None:
     return found
 
 
-def held_against_packets(world: World, found: list[tuple[int, Flow, Journey]], version: int) -> Counter[str]:
+def held_against_packets(world: World, found: list[tuple[int, Flow, ForwardingPath]], version: int) -> Counter[str]:
     """Compare every journey with a real packet."""
     broadcast = 0xFF if version == 4 else None
     flows = [
-        (source, flow, journey)
-        for source, flow, journey in found
+        (source, flow, forwarding_path)
+        for source, flow, forwarding_path in found
         if broadcast is None or flow.dst.value & 0xFF != broadcast
     ]
     came = world.arrivals(version, [Packet(f"p{source}", str(flow.dst)) for source, flow, _ in flows])
     counts: Counter[str] = Counter()
-    for (source, flow, journey), where in zip(flows, came, strict=True):
-        wanted = places(flow, journey)
+    for (source, flow, forwarding_path), where in zip(flows, came, strict=True):
+        wanted = places(flow, forwarding_path)
         if wanted is None:
             continue
         assert len(where) <= 1, f"p{source} to {flow.dst} came out at {where}"
         assert (where or {""}) <= wanted, (
-            f"p{source} to {flow.dst}: came out at {where or 'nowhere'}, the model says {wanted}: {journey}"
+            f"p{source} to {flow.dst}: came out at {where or 'nowhere'}, the model says {wanted}: {forwarding_path}"
         )
         counts["packets"] += 1
         counts["arrived" if where else "lost"] += 1

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from podroutes.model.address import parse_prefix
 from podroutes.model.problem import Problem
-from podroutes.model.status import BUCKETS, Contested, Held, Histogram, Released, Routes, SourceStatus, Status
+from podroutes.model.status import BUCKETS, DampedRoute, Held, Histogram, Released, Routes, SourceStatus, Status
 from podroutes.views import status as views
 from podroutes.views.style import Style
 
@@ -31,7 +31,7 @@ ILL = WELL._replace(
     routes=Routes(wanted=9, installed=8, held=5, contested=1, failed=1),
     problems=(Problem("error", "link-down", "ens18 is down", ("worker-1",)),) * 2,
     failures={"10.200.1.0/24": "No such device"},
-    contested=(Contested(parse_prefix("10.200.2.0/24"), 4, "bird", 2010.0),),
+    contested=(DampedRoute(parse_prefix("10.200.2.0/24"), 4, "bird", 2010.0),),
     hold=Held(1940.0, 5, ("worker-3", "worker-4"), "0123456789ab", 2030.0),
     released=Released(1900.0, 7, ("worker-5",), "watched"),
     releases={"watched": 7},

@@ -29,18 +29,18 @@ _MOST = 20  # Events an hour: a node with more problems than that has one
 _RETRY = 30.0  # seconds after which a condition that could not be set is tried again
 
 
-class Telling(NamedTuple):
+class EventOptions(NamedTuple):
     """What is told."""
 
     events: bool
     condition: bool
 
 
-class Teller:
+class EventRecorder:
     """Tells the cluster behind ACCESS how this agent is doing, in a thread of its own; its failures are logged and no more."""
 
     def __init__(
-        self, access: Access, telling: Telling, log: Logger, *, clock: Callable[[], float] = time.monotonic
+        self, access: Access, telling: EventOptions, log: Logger, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = Client(access)
         self._telling = telling

@@ -2,7 +2,7 @@
 
 import time
 
-from podroutes.agent.snapshot import View
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import Publish, Report
 from podroutes.inventory import Inventory
 from podroutes.kubernetes.access import Access
@@ -36,7 +36,7 @@ class KubernetesSource:
         return ""
 
     def _inventory(self, found: Inventory) -> None:
-        self._publish(View(found, time.monotonic(), self._listed, history=self._history))
+        self._publish(NodeSnapshot(found, time.monotonic(), self._listed, history=self._history))
 
     def _state(self, state: WatchState) -> None:
         self._listed, self._history = state.last_list, state.history

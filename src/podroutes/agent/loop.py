@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 from podroutes.agent.reconciler import Machine
 from podroutes.agent.schedule import CONFIRM, Schedule
-from podroutes.agent.sd_notify import Supervisor
-from podroutes.agent.snapshot import View
+from podroutes.agent.sd_notify import ServiceManager
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import Source
-from podroutes.agent.status_recorder import CALM, Record
+from podroutes.agent.status_recorder import CALM, StatusRecorder
 from podroutes.errors import AgentError, PodroutesError
 from podroutes.kernel.watch import KernelWatch, program_of
 from podroutes.model.status import SourceStatus
-from podroutes.plan.held_deletions import Hold
+from podroutes.plan.held_deletions import HeldDeletions
 
 _STUCK = 60.0  # seconds without a round of the loop after which it counts as dead
 _PATIENCE = 8.0  # seconds that a person who confirms waits for the loop at most
@@ -40,7 +40,7 @@ class Confirm(NamedTuple):
     """Somebody lets the held deletions go that ``digest`` names ("": whatever is held); ``answer`` takes a hold or why not."""
 
     digest: str
-    answer: "SimpleQueue[Hold | ValueError]"
+    answer: "SimpleQueue[HeldDeletions | ValueError]"
 
 
 class Parts(NamedTuple):
@@ -48,7 +48,7 @@ class Parts(NamedTuple):
 
     machine: Machine
     watch: KernelWatch
-    record: Record
+    record: StatusRecorder
 
 
 class Loop:
@@ -57,11 +57,11 @@ class Loop:
     def __init__(self, parts: Parts, resync: float) -> None:
         self._machine, self._watch, self._record = parts
         self._schedule = Schedule(resync, random.random)
-        self._inbox: SimpleQueue[View | SourceStatus | Kept | Confirm] = SimpleQueue()
+        self._inbox: SimpleQueue[NodeSnapshot | SourceStatus | Kept | Confirm] = SimpleQueue()
         self._bell, self._ear = socket.socketpair()
         for end in (self._bell, self._ear):
             end.setblocking(False)
-        self._view: View | None = None
+        self._view: NodeSnapshot | None = None
         self._fresh: float | None = None  # when the source told what no pass has seen yet
         self._asked = 0.0  # the end of the minute for which the source was asked again
         self._stopping = False
@@ -69,7 +69,7 @@ class Loop:
         self._failure: BaseException | None = None
         self._round = time.monotonic()
 
-    def publish(self, view: View) -> None:
+    def publish(self, view: NodeSnapshot) -> None:
         """Take what the source tells."""
         self._inbox.put(view)
         self._ring()
@@ -114,7 +114,7 @@ class Loop:
 
     def run(self, source: Source) -> None:
         """Go round until ``stop`` or a signal to end; SIGHUP has the source asked again."""
-        supervisor = Supervisor()
+        supervisor = ServiceManager()
         before = self._signals()
         try:
             with selectors.DefaultSelector() as selector:
@@ -129,7 +129,7 @@ class Loop:
         if self._failure:
             raise AgentError(f"the source failed: {type(self._failure).__name__}: {self._failure}") from self._failure
 
-    def _go_round(self, selector: selectors.BaseSelector, source: Source, supervisor: Supervisor) -> None:
+    def _go_round(self, selector: selectors.BaseSelector, source: Source, supervisor: ServiceManager) -> None:
         supervisor.tell("READY=1")  # not only when in sync: what waits for us may be what the API server waits for
         told = 0.0
         while not self._stopping:
@@ -152,7 +152,7 @@ class Loop:
             if due is not None and due <= time.monotonic() and self._view:
                 self._pass(self._view, source)
 
-    def _patience(self, now: float, supervisor: Supervisor) -> float:
+    def _patience(self, now: float, supervisor: ServiceManager) -> float:
         """Return how many seconds there is nothing to do."""
         due = self._schedule.due() if self._view else None
         waits = [_ROUND, *([supervisor.interval] if supervisor.interval else [])]
@@ -161,13 +161,15 @@ class Loop:
     def _hear(self) -> None:
         """Take in what the kernel announced; what was simply taken away is put back at once."""
         heard = self._watch.read(self._machine.devices)
-        if not (heard.touched or heard.surroundings or heard.overflow) or not self._machine.concerns(heard):
+        if not (heard.changed or heard.links_or_addresses or heard.overflow) or not self._machine.concerns(heard):
             return
         now = time.monotonic()
         healed = self._machine.heal(heard, now, program_of)
         self._record.heard(heard, healed)
-        whole = len(healed) == len(heard.lost) and not (heard.came or heard.surroundings or heard.overflow)
-        self._schedule.want("kernel", now + CONFIRM if whole else now)
+        machine_plan = len(healed) == len(heard.deleted) and not (
+            heard.added or heard.links_or_addresses or heard.overflow
+        )
+        self._schedule.want("kernel", now + CONFIRM if machine_plan else now)
 
     def _receive(self) -> None:
         """Take in what the source told; of several views the last one counts."""
@@ -175,7 +177,7 @@ class Loop:
         with suppress(Empty):
             while True:
                 told = self._inbox.get_nowait()
-                if isinstance(told, View):
+                if isinstance(told, NodeSnapshot):
                     newest = told
                 elif isinstance(told, Confirm):
                     told.answer.put(self._confirmed(told.digest))
@@ -185,7 +187,7 @@ class Loop:
                     self._record.source(told)
         if newest is None:
             return
-        same = self._view is not None and newest.inventory == self._view.inventory and not self._view.provisional
+        same = self._view is not None and newest.inventory == self._view.inventory and not self._view.from_cache
         self._view = newest
         now = time.monotonic()
         if same:
@@ -195,13 +197,13 @@ class Loop:
                 self._machine.guard.note(newest.evidence)
             return
         self._fresh = newest.at if self._fresh is None else self._fresh
-        added = () if newest.provisional else self._machine.welcome(newest.inventory.cluster)
+        added = () if newest.from_cache else self._machine.add_new_nodes(newest.inventory.cluster)
         if added:
-            self._record.welcomed(added, time.monotonic() - self._fresh)
+            self._record.nodes_added(added, time.monotonic() - self._fresh)
             self._fresh = None
         self._schedule.want("nodes", now + CONFIRM if added else now)
 
-    def _confirmed(self, digest: str) -> Hold | ValueError:
+    def _confirmed(self, digest: str) -> HeldDeletions | ValueError:
         """Let what is held go, where DIGEST names it, and have a pass that does so."""
         try:
             hold = self._machine.guard.confirm(digest)
@@ -210,7 +212,7 @@ class Loop:
         self._schedule.want("confirmed", time.monotonic())
         return hold
 
-    def _pass(self, view: View, source: Source) -> None:
+    def _pass(self, view: NodeSnapshot, source: Source) -> None:
         """Compare the whole, write the difference, and see to what has to follow."""
         began = time.monotonic()
         reason = self._schedule.begin(began)
@@ -225,7 +227,7 @@ class Loop:
         if found.postponed is not None:
             self._schedule.want("contested", found.postponed)
         self._hold(now, source)
-        fresh = now - self._fresh if self._fresh is not None and not view.provisional else None
+        fresh = now - self._fresh if self._fresh is not None and not view.from_cache else None
         self._fresh = None
         self._record.passed(reason, found, view, now - began, fresh)
         if self._record.first_pass:

@@ -4,26 +4,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from podroutes.agent.snapshot import View
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.errors import IdentityError, PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.kernel import Kernel
-from podroutes.kernel.watch import Heard
+from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies
 from podroutes.model.fib import Fib
-from podroutes.model.persisted import Ledger
+from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change, Plan, TakenOver
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.persist import apply_files
-from podroutes.persist.machine_plan import Whole, Wish, guarded, plan_whole
+from podroutes.persist.machine_plan import MachinePlan, PlanRequest, guarded, plan_machine
 from podroutes.plan.claims import Claims, examine
 from podroutes.plan.desired import Desired
-from podroutes.plan.fast_path import Known, Prompt
-from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.fast_path import ClaimIndex, FastPath
+from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.guard import Deleted, Verdict, no_guard
 from podroutes.plan.held_deletions import MassDeleteGuard
 from podroutes.plan.identity import named_node, this_node
@@ -41,7 +41,7 @@ _DAY = 86400.0  # seconds after which what stands is written down again, so that
 class Settings(NamedTuple):
     """What does not change while an agent runs."""
 
-    root: Root  # where files of ours are kept up to date, if there are any
+    root: HostFiles  # where files of ours are kept up to date, if there are any
     hostname: str
     node: str = ""  # --node
     command: Callable[[str], Sequence[str]] = lambda _: ()  # what a boot unit of ours runs on the node of that name
@@ -51,7 +51,7 @@ class Settings(NamedTuple):
     clock: Callable[[], float] = time.time  # seconds since the epoch
 
 
-class Pass(NamedTuple):
+class ReconcileResult(NamedTuple):
     """What one whole pass found and did. ``plan`` is all that separated machine and cluster when it began."""
 
     plan: Plan
@@ -69,21 +69,21 @@ class Pass(NamedTuple):
 class Machine:
     """The routes of this machine. Not thread-safe; the caller waits, retries and tells the time."""
 
-    def __init__(self, kernel: Kernel, settings: Settings, guard: MassDeleteGuard, rivalry: Rivalry) -> None:
+    def __init__(self, kernel: Kernel, settings: Settings, guard: MassDeleteGuard, damping: FlapDamping) -> None:
         self.guard = guard
-        self.rivalry = rivalry
+        self.damping = damping
         self._kernel = kernel
         self._settings = settings
-        self._prompt: Prompt | None = None  # what the last pass knew
+        self._prompt: FastPath | None = None  # what the last pass knew
         self._may_hurry = True
-        self._known: Known | None = None  # the verdict on the nodes of the last pass
+        self._known: ClaimIndex | None = None  # the verdict on the nodes of the last pass
         self.taken_over: tuple[TakenOver, ...] = ()  # routes of others that the last pass displaced
         self._held: tuple[Route, ...] = ()  # what the last pass held
         self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
         self._remembered = 0.0  # when that was written down
         self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
-    def reconcile(self, view: View, now: float) -> Pass:
+    def reconcile(self, view: NodeSnapshot, now: float) -> ReconcileResult:
         """Compare the whole of VIEW with the kernel and write the difference. Raises KernelError."""
         fib = self._kernel.snapshot()
         self.devices = {link.ifindex: link.name for link in fib.links}
@@ -91,17 +91,17 @@ class Machine:
         own, doubts = self._identify(cluster, fib)
         before = self._known.cluster if self._known else cluster
         known = self._examine(cluster)
-        wish = self._wish(view, own, before, now)
-        whole, more = self._plan(known.claims, own, fib, wish)
-        plan, wanted = whole.planned
+        request = self._wish(view, own, before, now)
+        machine_plan, more = self._plan(known.claims, own, fib, request)
+        plan, wanted = machine_plan.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
-        self._prompt = Prompt(known, own, fib, whole.planned, wish.context.dependencies)
-        self._may_hurry = whole.ledger.protocol == PROTOCOL  # else a file of ours tells which routes are ours
-        there = {route.dst for route in ours(fib, whole.ledger)} if plan.held else set()
+        self._prompt = FastPath(known, own, fib, machine_plan.planned, request.context.dependencies)
+        self._may_hurry = machine_plan.owned.protocol == PROTOCOL  # else a file of ours tells which routes are ours
+        there = {route.dst for route in ours(fib, machine_plan.owned)} if plan.held else set()
         installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)
         installed += sum(change.route.dst in there for change in plan.held)
         changes, postponed = self._admitted(plan, view, now)
-        if view.provisional:
+        if view.from_cache:
             plan = plan._replace(files=None)  # what is written down may know better
         else:
             self._held = tuple(change.route for change in plan.held)
@@ -110,32 +110,32 @@ class Machine:
         done = tuple(change for change in changes if str(change.route.dst) not in failures)
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
-        counted = tuple(each for each in self.guard.earlier if each.at == now and not view.provisional)
-        standing = None if view.provisional else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
-        return Pass(plan, done, failures, counted, postponed, count, installed + grown, standing)
+        counted = tuple(each for each in self.guard.earlier if each.at == now and not view.from_cache)
+        standing = None if view.from_cache else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
+        return ReconcileResult(plan, done, failures, counted, postponed, count, installed + grown, standing)
 
-    def heal(self, heard: Heard, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
+    def heal(self, heard: KernelEvents, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
         """Put back at once what others took, where that is as simple as that; return what was put back.
 
         WHO tells the program behind a netlink port. Everything else that was HEARD is a reason for a whole pass.
         """
-        for route, port in heard.lost:
+        for route, port in heard.deleted:
             if port:  # else the kernel itself: an address or a link went
-                self.rivalry.lost(route.dst, who(port), now)
-        if not (self._prompt and self._may_hurry) or heard.surroundings or heard.overflow:
+                self.damping.deleted(route.dst, who(port), now)
+        if not (self._prompt and self._may_hurry) or heard.links_or_addresses or heard.overflow:
             return ()
-        candidates = [self._prompt.healed(route) for route, _ in heard.lost if route.dst not in heard.came]
-        return self._add([each for each in candidates if each and self.rivalry.until(each.route.dst) <= now])
+        candidates = [self._prompt.healed(route) for route, _ in heard.deleted if route.dst not in heard.added]
+        return self._add([each for each in candidates if each and self.damping.until(each.route.dst) <= now])
 
-    def welcome(self, cluster: Cluster) -> tuple[Change, ...]:
+    def add_new_nodes(self, cluster: Cluster) -> tuple[Change, ...]:
         """Add at once the routes to nodes that are new in CLUSTER and concern no other; return what was added."""
         return self._add(list(self._prompt.arrived(cluster))) if self._prompt and self._may_hurry else ()
 
-    def concerns(self, heard: Heard) -> bool:
+    def concerns(self, heard: KernelEvents) -> bool:
         """Whether a whole pass may find something after what was HEARD."""
-        if heard.lost or heard.meddled or heard.surroundings or heard.overflow or self._prompt is None:
+        if heard.deleted or heard.foreign_changes or heard.links_or_addresses or heard.overflow or self._prompt is None:
             return True
-        return any(map(self._prompt.wants, heard.touched))
+        return any(map(self._prompt.wants, heard.changed))
 
     def _add(self, changes: list[Change]) -> tuple[Change, ...]:
         if not changes:
@@ -158,10 +158,10 @@ class Machine:
             problem = Problem("warning", "not-a-node", str(error), (name,))
             return Node(name, tuple(addresses)), (problem,) if self._settings.node else ()
 
-    def _examine(self, cluster: Cluster) -> Known:
+    def _examine(self, cluster: Cluster) -> ClaimIndex:
         """Return the verdict on CLUSTER, the one of before where the nodes are the same: the kernel changes more often."""
         if self._known is None or self._known.cluster != cluster:
-            self._known = Known(cluster, examine(cluster))
+            self._known = ClaimIndex(cluster, examine(cluster))
         return self._known
 
     def _remember(
@@ -186,7 +186,7 @@ class Machine:
         memory = self._memory
         return Context(lambda: sorted_by_age(memory, self._settings.clock()), self._settings.dependencies())
 
-    def _wish(self, view: View, own: Node, before: Cluster, now: float) -> Wish:
+    def _wish(self, view: NodeSnapshot, own: Node, before: Cluster, now: float) -> PlanRequest:
         """Return what is wanted of a plan for VIEW; BEFORE are the nodes of the plan before."""
         command, adopt = self._settings.command, self._settings.adopt
 
@@ -197,27 +197,29 @@ class Machine:
                 former |= {dst: node.name for node in before.nodes for dst in node.pod_cidrs}
             return self.guard.judge(found, view.evidence, former, now)
 
-        hold = no_guard if view.provisional else judge
-        held = () if view.provisional else self._held
-        return Wish(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context(own))
+        hold = no_guard if view.from_cache else judge
+        held = () if view.from_cache else self._held
+        return PlanRequest(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context(own))
 
-    def _plan(self, claims: Claims, own: Node, fib: Fib, wish: Wish) -> tuple[Whole, tuple[Problem, ...]]:
+    def _plan(
+        self, claims: Claims, own: Node, fib: Fib, request: PlanRequest
+    ) -> tuple[MachinePlan, tuple[Problem, ...]]:
         """Return the plan of kernel and files, of the kernel alone where files of ours cannot be read."""
         try:
-            return plan_whole(claims, own, fib, self._settings.root, wish), ()
+            return plan_machine(claims, own, fib, self._settings.root, request), ()
         except PersistError as error:
             problem = Problem("error", "not-persistent", str(error))
-            planned = plan_here(claims, own, fib, adopt=wish.adopt, context=wish.context)
-            return Whole(guarded(planned, fib, Ledger(), wish), Ledger()), (problem,)
+            planned = plan_here(claims, own, fib, adopt=request.adopt, context=request.context)
+            return MachinePlan(guarded(planned, fib, OwnedRoutes(), request), OwnedRoutes()), (problem,)
 
-    def _admitted(self, plan: Plan, view: View, now: float) -> tuple[list[Change], float | None]:
+    def _admitted(self, plan: Plan, view: NodeSnapshot, now: float) -> tuple[list[Change], float | None]:
         """Return which changes of PLAN go now, and when the earliest that waits may go."""
-        until = self.rivalry.until
+        until = self.damping.until
         waiting = [
             until(each.route.dst) for each in plan.changes if each.action == "add" and until(each.route.dst) > now
         ]
         changes = [each for each in plan.changes if each.action != "add" or until(each.route.dst) <= now]
-        if view.provisional:  # the kernel may know better
+        if view.from_cache:  # the kernel may know better
             changes = [each for each in changes if each.action == "add"]
         return changes, min(waiting, default=None)
 
@@ -240,10 +242,10 @@ class Machine:
 def _held_back(plan: Plan, fib: Fib, there: set[Prefix]) -> list[Change]:
     """Return what adds the routes again that are held and that a link has taken along, as far as it leads there again."""
     links = OnLink(fib)
-    lost = [change for change in plan.held if change.route.dst not in there and change.route.via]
+    deleted = [change for change in plan.held if change.route.dst not in there and change.route.via]
     return [
         Change("add", change.route, change.node)
-        for change in lost
+        for change in deleted
         if change.route.via and links.resolve(change.route.via) == (change.route.dev, "")
     ]
 

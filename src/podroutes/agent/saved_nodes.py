@@ -68,7 +68,7 @@ def _node(node: Node) -> dict[str, Any]:
     return shown | {key: value for key, value in more.items() if value}
 
 
-class Keeper:
+class StateWriter:
     """Writes the newest state, and what was deleted, in a thread of its own, as fsync(2) takes as long as the disk likes.
 
     REPORT is told why it could not be written, "" when it was; a failed write is tried again.

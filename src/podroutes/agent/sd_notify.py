@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 
 
-class Supervisor:
+class ServiceManager:
     """The service manager that started us, if there is one; without one all of this does nothing."""
 
     def __init__(self) -> None:

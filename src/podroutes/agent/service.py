@@ -13,9 +13,9 @@ from podroutes.agent.endpoint import Endpoint
 from podroutes.agent.log import Log
 from podroutes.agent.loop import Loop, Parts
 from podroutes.agent.reconciler import Machine
-from podroutes.agent.snapshot import View
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import Publish, Report, Source
-from podroutes.agent.status_recorder import Record
+from podroutes.agent.status_recorder import StatusRecorder
 from podroutes.errors import InventoryError, PersistError
 from podroutes.host import agent_lock
 from podroutes.kernel.watch import KernelWatch
@@ -25,7 +25,7 @@ from podroutes.persist import deletions
 _GOODBYE = 5.0  # seconds that a source may take to end
 
 
-class Wishes(NamedTuple):
+class AgentOptions(NamedTuple):
     """What the user wants of an agent beyond its machine."""
 
     source: Callable[[Publish, Report], Source]
@@ -35,10 +35,10 @@ class Wishes(NamedTuple):
     tell: Callable[[Status], None] = lambda _: None  # hears how it goes after each whole pass
 
 
-def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) -> None:
+def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: AgentOptions) -> None:
     """Keep the routes of MACHINE until a signal ends it. Raises AgentError, KernelError, InventoryError where it cannot begin."""
-    keeper = saved_nodes.Keeper(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
-    record = Record(log, machine, keeper, wishes.tell)
+    keeper = saved_nodes.StateWriter(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
+    record = StatusRecorder(log, machine, keeper, wishes.tell)
     loop = Loop(Parts(machine, watch, record), wishes.resync)
     source = wishes.source(loop.publish, loop.report)
 
@@ -59,7 +59,7 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: Wishes) 
 
 
 @contextmanager
-def _endpoint(listen: str, record: Record, loop: Loop, log: Log, source: Source) -> Iterator[None]:
+def _endpoint(listen: str, record: StatusRecorder, loop: Loop, log: Log, source: Source) -> Iterator[None]:
     if not listen:
         yield
         return
@@ -94,7 +94,7 @@ def _remember(directory: Path, loop: Loop, log: Log) -> None:
     if found:
         now = time.monotonic()
         log("info", "state remembered", nodes=len(found.cluster.nodes), path=directory / saved_nodes.NAME)
-        loop.publish(View(found, now, now, provisional=True))
+        loop.publish(NodeSnapshot(found, now, now, from_cache=True))
 
 
 def _recount(directory: Path, machine: Machine, log: Log) -> None:

@@ -6,10 +6,10 @@ from podroutes.inventory import Inventory
 from podroutes.plan.held_deletions import Evidence
 
 
-class View(NamedTuple):
+class NodeSnapshot(NamedTuple):
     """The whole cluster as a source has it now; times are seconds of the monotonic clock.
 
-    ``at`` is when the source told what is new in it, ``listed`` when it last told all its nodes. ``provisional`` is what was
+    ``at`` is when the source told what is new in it, ``listed`` when it last told all its nodes. ``from_cache`` is what was
     known before a restart: good enough to add routes by, not to change or delete any. ``history`` changes when the source turns
     out to have lost its memory; None is a source that could not tell.
     """
@@ -17,7 +17,7 @@ class View(NamedTuple):
     inventory: Inventory
     at: float
     listed: float
-    provisional: bool = False
+    from_cache: bool = False
     history: int | None = None
 
     @property

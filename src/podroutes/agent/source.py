@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from podroutes import inventory
-from podroutes.agent.snapshot import View
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.watched_file import WatchedFile
 from podroutes.errors import InventoryError
 from podroutes.inventory import Inventory
@@ -19,7 +19,7 @@ POLL = 1.0  # seconds between two looks at a file: no event tells of NFS, nor of
 SOON = 0.2  # seconds between two looks at a file that is being written
 LAST_RETRY = 30.0  # seconds between two tries to read a file that has not changed; they begin with POLL and double
 STUCK = 30.0  # seconds that a look may take before it is reported: the server of a network file system does not answer
-Publish = Callable[[View], None]
+Publish = Callable[[NodeSnapshot], None]
 Report = Callable[[SourceStatus], None]
 
 
@@ -118,5 +118,5 @@ class FileSource:
             lists=self._status.lists + 1,
             retries=self._status.retries,
         )
-        self._publish(View(found, now, now))
+        self._publish(NodeSnapshot(found, now, now))
         self._report(self._status)

@@ -7,18 +7,18 @@ from typing import Protocol
 
 from podroutes import __version__
 from podroutes.agent.log import Logger
-from podroutes.agent.reconciler import Machine, Pass
-from podroutes.agent.snapshot import View
-from podroutes.kernel.watch import Heard
+from podroutes.agent.reconciler import Machine, ReconcileResult
+from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
 from podroutes.model.plan import Change, Kept
 from podroutes.model.problem import Problem
 from podroutes.model.saved_route import SavedRoute
-from podroutes.model.status import Contested, Held, Released, Routes, SourceStatus, Status
+from podroutes.model.status import DampedRoute, Held, Released, Routes, SourceStatus, Status
 from podroutes.model.text import escaped, listing
 from podroutes.plan.guard import Deleted
-from podroutes.plan.held_deletions import Hold, Release
+from podroutes.plan.held_deletions import HeldDeletions, Release
 from podroutes.views import iproute
 
 _SHOWN = 8  # changes that are logged one by one; a first run makes thousands
@@ -43,7 +43,7 @@ class Memory(Protocol):
         """Remember the routes STANDING on this machine, node OWN."""
 
 
-class Record:
+class StatusRecorder:
     """The account of one agent. Written by the loop's thread alone; ``status`` is replaced whole, so any thread may read it.
 
     MEMORY is given what is to be remembered beyond a boot, TELL the status after each whole pass.
@@ -57,7 +57,7 @@ class Record:
         self._memory = memory
         self._tell = tell
         self._kept: Cluster | None = None
-        self._hold = Hold(0.0, {}, "", None)  # what was logged last
+        self._hold = HeldDeletions(0.0, {}, "", None)  # what was logged last
         self._hold_logged = 0.0
         self._release: Release | None = None
 
@@ -88,7 +88,7 @@ class Record:
             self._log("error" if error else "info", "state not kept" if error else "state kept", error=error)
         self.status = self.status._replace(state_error=error)
 
-    def heard(self, heard: Heard, healed: Sequence[Change]) -> None:
+    def heard(self, heard: KernelEvents, healed: Sequence[Change]) -> None:
         """Take note of what others did, and of what was put back at once."""
         status = self.status
         if heard.overflow:
@@ -96,7 +96,7 @@ class Record:
         self.status = status._replace(healed=status.healed + len(healed), overflows=status.overflows + heard.overflow)
         self._changed("healed", healed)
 
-    def welcomed(self, added: Sequence[Change], seconds: float) -> None:
+    def nodes_added(self, added: Sequence[Change], seconds: float) -> None:
         """Take note of routes to new nodes that were added at once, SECONDS after the source told of them."""
         self.status = self.status._replace(latency=self.status.latency.with_one(seconds))
         self._changed("changed", added)
@@ -107,7 +107,9 @@ class Record:
             self._log("error", "pass failed", reason=reason, error=error)
         self.status = self.status._replace(error=error, passes=_plus(self.status.passes, reason))
 
-    def passed(self, reason: str, found: Pass, view: View, seconds: float, fresh: float | None) -> None:
+    def passed(
+        self, reason: str, found: ReconcileResult, view: NodeSnapshot, seconds: float, fresh: float | None
+    ) -> None:
         """Take note of a whole pass that took SECONDS; FRESH is how long ago the source told what is new in it."""
         before, plan = self.status, found.plan
         self.first_pass = not before.last_pass
@@ -120,9 +122,10 @@ class Record:
                 self._log("error", "change failed", dst=what, error=why)
         hold = self._machine.guard.hold
         now, clock = time.time(), time.monotonic()
-        contests = self._machine.rivalry.contested(clock)
+        contests = self._machine.damping.contested(clock)
         contested = tuple(
-            Contested(dst, each.losses, each.rival, now + each.until - clock) for dst, each in sorted(contests.items())
+            DampedRoute(dst, each.losses, each.rival, now + each.until - clock)
+            for dst, each in sorted(contests.items())
         )
         for each in contested:
             if each.dst not in {known.dst for known in before.contested}:
@@ -148,7 +151,7 @@ class Record:
         )
         self._guarded(hold, now - clock, clock)
         cluster = view.inventory.cluster
-        if not view.provisional and not hold and cluster != self._kept:
+        if not view.from_cache and not hold and cluster != self._kept:
             self._kept = cluster
             self._memory.keep(cluster)
         if found.standing is not None:
@@ -163,7 +166,7 @@ class Record:
         hold = self._machine.guard.hold
         return (hold.digest if hold else "") == self._hold.digest
 
-    def _guarded(self, hold: Hold | None, since: float, clock: float) -> None:
+    def _guarded(self, hold: HeldDeletions | None, since: float, clock: float) -> None:
         """Tell what is held and what went all the same. SINCE turns the CLOCK of the guard into seconds since the epoch."""
         release = self._machine.guard.release
         if release and release is not self._release:
@@ -179,7 +182,7 @@ class Record:
         if hold is None:
             if self._hold.digest:
                 self._log("info", "hold ended", digest=self._hold.digest)
-            self._hold = Hold(0.0, {}, "", None)
+            self._hold = HeldDeletions(0.0, {}, "", None)
         elif not self.hold_is_told and (not self._hold.digest or clock - self._hold_logged >= CALM):
             self._hold, self._hold_logged = hold, clock
             self._log(
@@ -231,7 +234,7 @@ class Record:
 _TOLD_ELSEWHERE = {"mass-delete"}
 
 
-def _held(hold: Hold, since: float) -> Held:
+def _held(hold: HeldDeletions, since: float) -> Held:
     until = since + hold.until if hold.until is not None else 0.0
     return Held(since + hold.since, len(hold.nodes), _names(hold.nodes), hold.digest, until)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.host.reachability import MOST, answering
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
@@ -36,11 +36,11 @@ def activate(name: str, files: Sequence[FileChange], then: Then, kernel: Kernel,
     they were.
     """
     commands = backend(name).RELOAD
-    found = find(Root())
-    after = found.ledger("")
+    found = find(HostFiles())
+    after = found.owned("")
     vias = sorted({route.via for route in ours(kernel.snapshot(), after) if route.via})
     nodes = answering(vias[:: len(vias) // MOST + 1], _FIRST)
-    sysctls = switch(Root(), kept(found.files[""]))
+    sysctls = switch(HostFiles(), kept(found.files[""]))
     trouble = _reload(commands)
     if not trouble and (lost := nodes - answering(nodes, _PATIENCE)):
         trouble = f"{listing(sorted(map(str, lost)))} answered before and not any more"
@@ -48,17 +48,17 @@ def activate(name: str, files: Sequence[FileChange], then: Then, kernel: Kernel,
         trouble = f"{name} does not make the routes that its files say"
     if not trouble:
         return
-    apply_files.undo(Root(), files, then.found.files)
-    switch(Root(), sysctls)
+    apply_files.undo(HostFiles(), files, then.found.files)
+    switch(HostFiles(), sysctls)
     _reload(commands)
     answering(nodes, _PATIENCE)
-    kernel.apply(back(then.fib, then.found.ledger(""), kernel.snapshot(), after))
+    kernel.apply(back(then.fib, then.found.owned(""), kernel.snapshot(), after))
     raise PersistError(f"not activated, and everything put back as it was: {trouble}")
 
 
 def _reload(commands: tuple[tuple[str, ...], ...]) -> str:
     for words in commands:
-        done = Root().run(words)
+        done = HostFiles().run(words)
         if done is None or done[0]:
             return f"`{' '.join(words)}` failed: {done[1] if done else 'it is not installed'}"
     return ""

@@ -14,7 +14,7 @@ from podroutes.model.fib import Fib
 from podroutes.model.plan import Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.plan.claims import Claims, examine
-from podroutes.plan.guard import Hold
+from podroutes.plan.guard import HeldDeletions
 from podroutes.plan.identity import named_node, this_node
 from podroutes.plan.settle import Context
 from podroutes.views import documents
@@ -23,10 +23,10 @@ from podroutes.views.style import Style
 
 if TYPE_CHECKING:
     from podroutes.cli.memory import Memory
-    from podroutes.host.files import Root
+    from podroutes.host.files import HostFiles
     from podroutes.inventory import Inventory
     from podroutes.kernel import Kernel
-    from podroutes.persist.machine_plan import Whole
+    from podroutes.persist.machine_plan import MachinePlan
 
 LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
 ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
@@ -64,12 +64,12 @@ def kernel(command: str, instead: str) -> "Iterator[Kernel]":
         yield opened
 
 
-def root() -> "Root":
+def root() -> "HostFiles":
     """Return the files of this machine."""
-    from podroutes.host.files import Root  # noqa: PLC0415, the same
+    from podroutes.host.files import HostFiles  # noqa: PLC0415, the same
 
     machine = MACHINE.get()
-    return Root(machine.directory) if machine else Root()
+    return HostFiles(machine.directory) if machine else HostFiles()
 
 
 def read_source(arguments: argparse.Namespace) -> Source:
@@ -181,15 +181,15 @@ def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
     )
 
 
-def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Hold) -> "Whole":
+def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: HeldDeletions) -> "MachinePlan":
     """Return the plan of this machine, kernel and files, as the command line wants it; say what `auto` chose.
 
     HOLD tells which deletions are too many.
     """
-    from podroutes.persist.machine_plan import Wish, plan_whole  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.persist.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
 
     own = own_node(arguments, source.cluster, fib)
-    wish = Wish(
+    request = PlanRequest(
         lambda: command_at_boot(arguments, sys.executable, "-m", "podroutes", node=own.name),
         getattr(arguments, "persist", None) or "",
         getattr(arguments, "sysctl", False),
@@ -198,26 +198,26 @@ def plan_whole(arguments: argparse.Namespace, source: Source, fib: Fib, hold: Ho
         getattr(arguments, "edit_admin_config", False),
         context=source.memory.context(own) if source.memory else Context(),
     )
-    if wish.edit and not (wish.adopt and wish.backend):
+    if request.edit and not (request.adopt and request.backend):
         raise PersistError(
             "--edit-admin-config goes with --adopt --persist BACKEND: what is taken out there has to be kept elsewhere"
         )
-    whole = plan_whole(source.claims, own, fib, root(), wish)
-    if whole.why:
-        chosen = f" is {whole.backend}" if whole.backend else ""
-        print(f"podroutes: --persist {wish.backend}{chosen}: {whole.why}", file=sys.stderr)
-    return whole
+    machine_plan = plan_machine(source.claims, own, fib, root(), request)
+    if machine_plan.why:
+        chosen = f" is {machine_plan.backend}" if machine_plan.backend else ""
+        print(f"podroutes: --persist {request.backend}{chosen}: {machine_plan.why}", file=sys.stderr)
+    return machine_plan
 
 
-def say_offered(whole: "Whole") -> None:
+def say_offered(machine_plan: "MachinePlan") -> None:
     """Print to standard error the edit of the administrator's files that would move the routes in them over to podroutes."""
-    if whole.offered:
+    if machine_plan.offered:
         sys.stdout.flush()
         print(
             "podroutes: --adopt --edit-admin-config moves these routes over to a file of podroutes by this edit:",
             file=sys.stderr,
         )
-    for change in whole.offered:
+    for change in machine_plan.offered:
         for line in plan_view.edit(change, style(sys.stderr)):
             print(f"  {line}", file=sys.stderr)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from podroutes.cli.collection import Evidence
 from podroutes.doctor import examine
-from podroutes.doctor.context import Patient
+from podroutes.doctor.context import MachineContext
 from podroutes.host.arp import ask_all
 from podroutes.host.machine_facts import read_machine
 from podroutes.host.readable_files import Files
@@ -19,15 +19,15 @@ from podroutes.plan.identity import named_node, this_node
 _MOST = 8  # machines that are examined for one answer: a second each where a next hop is silent
 
 
-def examined(cluster: Cluster | None, name: str | None) -> Patient:
+def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
     """Read this machine, which is the node NAME of CLUSTER or else the one that it looks like, and ask its next hops."""
     facts = read_machine(Files())
-    patient = Patient(facts, cluster, _own(cluster, name, facts) if cluster else None)
+    context = MachineContext(facts, cluster, _own(cluster, name, facts) if cluster else None)
     try:
-        return patient._replace(answers=ask_all(list(patient.questions())))
+        return context._replace(answers=ask_all(list(context.questions())))
     except OSError as error:
         why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
-        return patient._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))
+        return context._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))
 
 
 def explain(found: Evidence, differences: Sequence[Disagreement]) -> list[Examined]:
@@ -46,8 +46,8 @@ def _examinations(found: Evidence, names: Iterable[str]) -> Iterator[Examined]:
             from podroutes.lab import inside  # noqa: PLC0415, we are inside one
 
             inside.step_into(name)
-        patient = examined(found.source.cluster, name)
-        yield Examined(name, examine(patient), patient.facts.unexamined)
+        context = examined(found.source.cluster, name)
+        yield Examined(name, examine(context), context.facts.unexamined)
 
 
 def _own(cluster: Cluster, name: str | None, facts: Facts) -> Node:

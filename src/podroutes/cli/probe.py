@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from podroutes.cli.collection import Evidence
 from podroutes.errors import PodroutesError
-from podroutes.host.probe_rounds import Progress, Vantage, probe
+from podroutes.host.probe_rounds import ProbeSource, Progress, probe
 from podroutes.model.address import Address, Prefix, parse_address
 from podroutes.model.probe import Disagreement, Probed
 from podroutes.model.proof import Cause, Proof
@@ -65,9 +65,9 @@ def _targets(found: Evidence, pod: str | None) -> list[tuple[str, Address]]:
     return [(next((claim.node.name for claim in claims if claim.dst.covers(address)), pod), address)]
 
 
-def _vantages(found: Evidence, versions: Sequence[int]) -> Iterator[Vantage]:
+def _vantages(found: Evidence, versions: Sequence[int]) -> Iterator[ProbeSource]:
     if found.own:
-        yield Vantage(found.own.name, versions)
+        yield ProbeSource(found.own.name, versions)
         return
     from podroutes.lab import inside  # noqa: PLC0415, we are inside one
 
@@ -79,7 +79,7 @@ def _vantages(found: Evidence, versions: Sequence[int]) -> Iterator[Vantage]:
     for node in nodes:
         if node.name in found.network.hosts:
             inside.join_network(node.name)
-            yield Vantage(node.name, versions)
+            yield ProbeSource(node.name, versions)
 
 
 def _progress() -> Progress:

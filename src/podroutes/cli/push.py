@@ -20,10 +20,10 @@ from podroutes.host.iproute_json import Reader
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.push import Pushed
 from podroutes.model.text import escaped, listing, printable
-from podroutes.push.planning import Job
-from podroutes.push.rollout import Fleet, Pace
+from podroutes.push.planning import PushRequest
+from podroutes.push.rollout import Rollout, RolloutPolicy
 from podroutes.push.session import Machine, Settings
-from podroutes.push.ssh import Access, Door
+from podroutes.push.ssh import Access, SshClient
 from podroutes.verify.network import Network
 from podroutes.views import push as views
 from podroutes.views.style import Style
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = verify.destination(arguments.html) if arguments.verb == "verify" and arguments.html else None
     source = common.read_source(arguments)
     nodes = _chosen(source.cluster, arguments.limit)
-    machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).whole())
+    machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).machine_plan())
     if arguments.verb != "verify" or fleet_status == _INTERRUPTED:
         return fleet_status
     hosts = [machine.seen.host for machine in machines if machine.seen]
@@ -67,20 +67,22 @@ class _Run:
         self._arguments = arguments
         self._verb: str = arguments.verb
         access = Access(arguments.user, arguments.port, arguments.ssh_config, arguments.sudo, arguments.timeout)
-        self._door = Door(access)
+        self._door = SshClient(access)
         removes = self._verb == "remove"
-        wish = () if removes or self._verb == "verify" else (arguments.persist or "", arguments.sysctl, arguments.adopt)
-        job = Job(source.cluster, source.claims, *wish)._replace(
+        request = (
+            () if removes or self._verb == "verify" else (arguments.persist or "", arguments.sysctl, arguments.adopt)
+        )
+        job = PushRequest(source.cluster, source.claims, *request)._replace(
             removes=removes, allowed=getattr(arguments, "allow_mass_delete", 0), at=time.time()
         )
         settings = Settings(self._door, job, Reader(), getattr(arguments, "confirm_timeout", 0))
         self._machines = [Machine(node, settings) for node in nodes]
-        pace = Pace(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))
+        pace = RolloutPolicy(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))
         self._progress = _Progress(common.style(sys.stderr))
-        self._fleet = Fleet(self._machines, pace, self._progress.done)
+        self._fleet = Rollout(self._machines, pace, self._progress.done)
         self._answer: asyncio.Future[str] | None = None  # to the question whether to go ahead
 
-    async def whole(self) -> tuple[Sequence[Machine], int]:
+    async def machine_plan(self) -> tuple[Sequence[Machine], int]:
         """Do all of it; return the machines and the exit status."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -215,9 +217,9 @@ class _Progress:
         self._style = style
         self._verb, self._whole, self._count, self._lines = "", 0, 0, False
 
-    def over(self, verb: str, whole: int, *, lines: bool = False) -> "_Progress":
+    def over(self, verb: str, machine_plan: int, *, lines: bool = False) -> "_Progress":
         """Begin a step that WHOLE machines go through."""
-        self._verb, self._whole, self._count, self._lines = verb, whole, 0, lines
+        self._verb, self._whole, self._count, self._lines = verb, machine_plan, 0, lines
         return self
 
     def __enter__(self) -> None:

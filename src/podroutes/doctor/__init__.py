@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from podroutes.doctor import cni, environment, filtering, forwarding, managers, neighbours, routes
-from podroutes.doctor.context import Patient
+from podroutes.doctor.context import MachineContext
 from podroutes.model.finding import Finding, Repair
 
 _GRAVITY = ("error", "warning", "info")
 
-FINDERS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+FINDERS: tuple[Callable[[MachineContext], Iterator[Finding]], ...] = (
     forwarding.ra_default_route,
     forwarding.ipv4_forwarding,
     forwarding.ipv6_forwarding,
@@ -35,9 +35,9 @@ FINDERS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
 )
 
 
-def examine(patient: Patient) -> tuple[Finding, ...]:
+def examine(context: MachineContext) -> tuple[Finding, ...]:
     """Return all that is wrong with PATIENT, the gravest first, else in the order of FINDERS."""
-    found = [finding for find in FINDERS for finding in find(patient)]
+    found = [finding for find in FINDERS for finding in find(context)]
     return tuple(sorted(found, key=lambda finding: _GRAVITY.index(finding.kind.severity)))
 
 

@@ -3,31 +3,31 @@
 import shlex
 from collections.abc import Iterator
 
-from podroutes.doctor.context import Patient
+from podroutes.doctor.context import MachineContext
 from podroutes.doctor.messages import few
 from podroutes.model.finding import Finding
 from podroutes.model.text import listing
 
 
-def masquerade(patient: Patient) -> Iterator[Finding]:
+def masquerade(context: MachineContext) -> Iterator[Finding]:
     """Find a plugin that masquerades what pods send."""
-    for each in patient.facts.networks:
+    for each in context.facts.networks:
         if each.masquerades:
             fix = rf"""sed -i 's/"ipMasq"\s*:\s*true/"ipMasq": false/' {shlex.quote(each.path)}"""
             cause = f"packets from pods here to pods of other nodes carry this node's address: {each.plugin} masquerades them"
             yield Finding("cni-masquerade", cause, (f'{each.path}: plugin {each.plugin}: "ipMasq": true',), (fix,))
 
 
-def subnet(patient: Patient) -> Iterator[Finding]:
+def subnet(context: MachineContext) -> Iterator[Finding]:
     """Find a plugin that gives out addresses which are not of this node's podCIDRs."""
-    if not (patient.own and patient.own.pod_cidrs):
+    if not (context.own and context.own.pod_cidrs):
         return
-    for each in patient.facts.networks:
-        wrong = [found for found in each.subnets if not any(cidr.covers(found) for cidr in patient.own.pod_cidrs)]
+    for each in context.facts.networks:
+        wrong = [found for found in each.subnets if not any(cidr.covers(found) for cidr in context.own.pod_cidrs)]
         if wrong:
-            right = listing([str(cidr) for cidr in patient.own.pod_cidrs])
+            right = listing([str(cidr) for cidr in context.own.pod_cidrs])
             cause = f"pods here get addresses of {listing([str(found) for found in wrong])}, but the podCIDR of this node is {right}"
-            by_version = {cidr.version: cidr for cidr in patient.own.pod_cidrs}
+            by_version = {cidr.version: cidr for cidr in context.own.pod_cidrs}
             fix = tuple(
                 f"sed -i 's|{found}|{by_version[found.version]}|g' {shlex.quote(each.path)}"
                 for found in wrong
@@ -38,21 +38,21 @@ def subnet(patient: Patient) -> Iterator[Finding]:
             )
 
 
-def bridge(patient: Patient) -> Iterator[Finding]:
+def bridge(context: MachineContext) -> Iterator[Finding]:
     """Find a bridge of the pods whose address is in none of this node's podCIDRs."""
-    if not (patient.own and patient.own.pod_cidrs):
+    if not (context.own and context.own.pod_cidrs):
         return
-    versions = {cidr.version for cidr in patient.own.pod_cidrs}
-    for name in patient.bridges:
-        found = [each for each in patient.facts.host.addresses if each.dev == name and each.address.version in versions]
+    versions = {cidr.version for cidr in context.own.pod_cidrs}
+    for name in context.bridges:
+        found = [each for each in context.facts.host.addresses if each.dev == name and each.address.version in versions]
         wrong = [
             each
             for each in found
-            if not any(cidr.covers(each.address) for cidr in patient.own.pod_cidrs)
+            if not any(cidr.covers(each.address) for cidr in context.own.pod_cidrs)
             and (each.address.version == 4 or each.address.value >> 118 != 0x3FA)  # fe80::/10 is on every link
         ]
         if wrong:
-            right = listing([str(cidr) for cidr in patient.own.pod_cidrs])
+            right = listing([str(cidr) for cidr in context.own.pod_cidrs])
             cause = (
                 f"{name} has {listing([str(each.address) for each in wrong])}, but the podCIDR of this node is {right}"
             )
@@ -60,11 +60,11 @@ def bridge(patient: Patient) -> Iterator[Finding]:
             yield Finding("pod-bridge-wrong-cidr", cause, few(evidence), (f"ip link delete {shlex.quote(name)}",))
 
 
-def mtu(patient: Patient) -> Iterator[Finding]:
+def mtu(context: MachineContext) -> Iterator[Finding]:
     """Find a bridge of the pods that has a larger MTU than the device towards the other nodes."""
-    devices = patient.facts.devices
-    uplinks = {dev for version in (4, 6) for dev in patient.uplinks(version)}
-    for name in patient.bridges:
+    devices = context.facts.devices
+    uplinks = {dev for version in (4, 6) for dev in context.uplinks(version)}
+    for name in context.bridges:
         for uplink in sorted(uplinks - {name}):
             wide, narrow = devices[name].mtu, devices[uplink].mtu
             if wide > narrow:

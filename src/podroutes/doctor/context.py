@@ -31,7 +31,7 @@ class Prefixes(Generic[T]):
         return False, None
 
 
-class Patient(NamedTuple):
+class MachineContext(NamedTuple):
     """One machine. Without an inventory ``cluster`` and ``own`` are None, and its own tables tell what little they can.
 
     ``answers`` has the hardware addresses that answered for each next hop that was asked for.
@@ -123,7 +123,7 @@ def sample(prefix: Prefix) -> Address:
     return Address(prefix.version, min(prefix.value + 2, prefix.last))
 
 
-def connected(patient: Patient) -> Prefixes[str]:
+def connected(context: MachineContext) -> Prefixes[str]:
     """Return the networks of the machine itself, to which no router leads, with their devices."""
-    routes = (route for route in patient.facts.host.routes if route.table != LOCAL and route.kind == "unicast")
+    routes = (route for route in context.facts.host.routes if route.table != LOCAL and route.kind == "unicast")
     return Prefixes((route.dst, route.dev) for route in routes if route.dev and not route.via)

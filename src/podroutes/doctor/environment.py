@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from podroutes.doctor.context import Patient
+from podroutes.doctor.context import MachineContext
 from podroutes.model.finding import Finding
 from podroutes.model.route import PROTOCOL
 from podroutes.model.text import listing
@@ -17,11 +17,11 @@ _CLOUD_FIXES = {
 }
 
 
-def internal_ip(patient: Patient) -> Iterator[Finding]:
+def internal_ip(context: MachineContext) -> Iterator[Finding]:
     """Find InternalIPs of this node that are not on this machine, or not there to stay."""
-    if not patient.own:
+    if not context.own:
         return
-    own, host = patient.own, patient.facts.host
+    own, host = context.own, context.facts.host
     missing = [each for each in own.internal_ips if not host.owns(each)]
     if missing:
         cause = f"{listing([str(each) for each in missing])} of {own.name} {'is no address' if len(missing) == 1 else 'are no addresses'} of this machine"
@@ -29,18 +29,18 @@ def internal_ip(patient: Patient) -> Iterator[Finding]:
             f"ip address: {each.address}/{each.length} dev {each.dev}" for each in host.addresses if each.dev != "lo"
         ]
         yield Finding("internal-ip-not-here", cause, tuple(found) or ("ip address: none",))
-    passing = [each for each in own.internal_ips if each in patient.facts.temporary]
+    passing = [each for each in own.internal_ips if each in context.facts.temporary]
     if passing:
         cause = f"{listing([str(each) for each in passing])} of {own.name} is going to be replaced by another address"
         yield Finding("internal-ip-temporary", cause, tuple(f"ip address: {each} temporary" for each in passing))
 
 
-def cloud(patient: Patient) -> Iterator[Finding]:
+def cloud(context: MachineContext) -> Iterator[Finding]:
     """Find that the machine runs in a cloud that drops packets of addresses that it does not know."""
-    found = patient.facts.cloud
-    if found and found.name in _CLOUD_FIXES and patient.forwards:
-        cidr = next(iter(patient.own_cidrs), "PODCIDR")
-        address = next(iter(patient.own.internal_ips), "NODE") if patient.own else "NODE"
+    found = context.facts.cloud
+    if found and found.name in _CLOUD_FIXES and context.forwards:
+        cidr = next(iter(context.own_cidrs), "PODCIDR")
+        address = next(iter(context.own.internal_ips), "NODE") if context.own else "NODE"
         cause = f"this machine runs in {found.name}, which drops packets of addresses that it does not know; from inside it cannot be seen"
         yield Finding(
             "cloud-source-check",
@@ -50,9 +50,9 @@ def cloud(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def protocol_name(patient: Patient) -> Iterator[Finding]:
+def protocol_name(context: MachineContext) -> Iterator[Finding]:
     """Find that there are routes of ours, and ip(8) shows their protocol as a number."""
-    if patient.ours and not patient.facts.protocol_named:
+    if context.ours and not context.facts.protocol_named:
         place = "/etc/iproute2/rt_protos.d"
         fix = (f"mkdir -p {place}", f"echo '{PROTOCOL} podroutes' > {place}/podroutes.conf")
         yield Finding(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from typing import NamedTuple
 
-from podroutes.doctor.context import Patient, sample
+from podroutes.doctor.context import MachineContext, sample
 from podroutes.model.address import Address, Prefix
 from podroutes.model.finding import Finding
 from podroutes.model.packet_filter import Chain, Condition, FilterRule
@@ -36,26 +36,26 @@ class Fate(NamedTuple):
 _Chains = Mapping[tuple[str, str, str], Chain]
 
 
-def forward_chains(patient: Patient) -> Iterator[Finding]:
+def forward_chains(context: MachineContext) -> Iterator[Finding]:
     """Find base chains of the hook forward that drop packets between the pods of this node and those of others."""
-    chains = {(each.tool, each.table, each.name): each for each in patient.facts.chains}
-    packets = list(_packets(patient))
+    chains = {(each.tool, each.table, each.name): each for each in context.facts.chains}
+    packets = list(_packets(context))
     for chain in chains.values():
         if chain.policy is None:
             continue
         for packet in packets:
             fate = _walk(chain, packet, chains, 0) if packet.src.version in chain.versions else None
             if fate and fate.verdict == "drop":
-                yield _finding(patient, chain, packet, fate)
+                yield _finding(context, chain, packet, fate)
                 break
 
 
-def _packets(patient: Patient) -> Iterator[Packet]:
+def _packets(context: MachineContext) -> Iterator[Packet]:
     """Yield a packet to and one from the pods here, for some of the other podCIDRs."""
-    bridge = next(iter(patient.bridges), "cni0")
-    for own in patient.own_cidrs:
-        uplink = next(iter(patient.uplinks(own.version)), "")
-        others = (cidr for cidr in patient.other_cidrs if cidr.version == own.version)
+    bridge = next(iter(context.bridges), "cni0")
+    for own in context.own_cidrs:
+        uplink = next(iter(context.uplinks(own.version)), "")
+        others = (cidr for cidr in context.other_cidrs if cidr.version == own.version)
         for other in islice(others, _OTHERS):
             yield Packet(sample(other), sample(own), uplink, bridge)
             yield Packet(sample(own), sample(other), bridge, uplink)
@@ -101,19 +101,19 @@ def _equals(field: str, value: object, packet: Packet) -> bool:
     return (field, value) in {("state", "new"), ("protocol", "tcp"), ("version", packet.src.version)}
 
 
-def _finding(patient: Patient, chain: Chain, packet: Packet, fate: Fate) -> Finding:
+def _finding(context: MachineContext, chain: Chain, packet: Packet, fate: Fate) -> Finding:
     why = f"rule: {fate.rule.text}" if fate.rule else f"policy {chain.policy}, and no rule accepts them"
     return Finding(
         "forward-chain-drops",
         f"{chain.place} drops packets from {packet.src} to {packet.dst}",
         (f"{chain.tool}: {chain.place}: {why}",),
-        tuple(_acceptances(patient, chain, packet.src.version)),
+        tuple(_acceptances(context, chain, packet.src.version)),
     )
 
 
-def _acceptances(patient: Patient, chain: Chain, version: int) -> Iterator[str]:
+def _acceptances(context: MachineContext, chain: Chain, version: int) -> Iterator[str]:
     """Yield the commands that let the pods of this node through: everything it forwards for pods is to or from these."""
-    own = [cidr for cidr in patient.own_cidrs if cidr.version == version]
+    own = [cidr for cidr in context.own_cidrs if cidr.version == version]
     for cidr, end in product(own, ("src", "dst")):
         if chain.tool == "nft":
             family = "ip6" if version == 6 else "ip"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from podroutes.doctor.context import Patient, sample
+from podroutes.doctor.context import MachineContext, sample
 from podroutes.doctor.messages import conf, counted, few, setting
 from podroutes.model.address import Prefix
 from podroutes.model.finding import Finding, Repair
@@ -13,14 +13,14 @@ _RA = 9  # RTPROT_RA, linux/rtnetlink.h
 _STRICT = 1  # rp_filter
 
 
-def ra_default_route(patient: Patient) -> Iterator[Finding]:
+def ra_default_route(context: MachineContext) -> Iterator[Finding]:
     """Find an IPv6 default route that came by a router advertisement, of which a router takes no more.
 
     The kernel asks accept_ra, where 2 means "although forwarding"; systemd-networkd reads advertisements itself, sets
     accept_ra to 0, and asks IPv6AcceptRA=. NetworkManager and dhcpcd take them in any case.
     """
-    host = patient.facts.host
-    if not (6 in patient.forwards or host.forwards(6, "all")):
+    host = context.facts.host
+    if not (6 in context.forwards or host.forwards(6, "all")):
         return
     ways = (
         hop.dev
@@ -30,7 +30,7 @@ def ra_default_route(patient: Patient) -> Iterator[Finding]:
     )
     for dev in dict.fromkeys(filter(None, ways)):
         accepts = host.sysctl(6, dev, "accept_ra")
-        networkd = patient.facts.managers.networkd.get(dev)
+        networkd = context.facts.managers.networkd.get(dev)
         cause = f"the IPv6 default route of {dev} came by a router advertisement, and {dev} takes none when it forwards"
         if accepts == 1:
             repair = Repair(conf(6, dev, "accept_ra"), 2)
@@ -51,23 +51,23 @@ def ra_default_route(patient: Patient) -> Iterator[Finding]:
             yield Finding("ra-default-route-at-risk", cause, (f"{networkd.file}: no IPv6AcceptRA=yes",), fix)
 
 
-def ipv4_forwarding(patient: Patient) -> Iterator[Finding]:
+def ipv4_forwarding(context: MachineContext) -> Iterator[Finding]:
     """Find IPv4 forwarding off, for the machine or for a device that pod traffic comes in by."""
-    host = patient.facts.host
-    if 4 not in patient.forwards:
+    host = context.facts.host
+    if 4 not in context.forwards:
         return
     if host.sysctls.get("net.ipv4.ip_forward") == 0:
         yield _off("ipv4-forwarding-off", "net/ipv4/ip_forward", "this machine does not forward IPv4 packets")
         return
-    for dev in dict.fromkeys((*patient.uplinks(4), *patient.bridges)):
+    for dev in dict.fromkeys((*context.uplinks(4), *context.bridges)):
         if host.forwards(4, dev) is False:
             cause = f"this machine forwards IPv4 packets, but not those that come in by {dev}"
             yield _off("ipv4-forwarding-off", conf(4, dev, "forwarding"), cause)
 
 
-def ipv6_forwarding(patient: Patient) -> Iterator[Finding]:
+def ipv6_forwarding(context: MachineContext) -> Iterator[Finding]:
     """Find IPv6 forwarding off; conf/all alone decides."""
-    if 6 in patient.forwards and patient.facts.host.forwards(6, "all") is False:
+    if 6 in context.forwards and context.facts.host.forwards(6, "all") is False:
         yield _off("ipv6-forwarding-off", conf(6, "all", "forwarding"), "this machine does not forward IPv6 packets")
 
 
@@ -76,14 +76,14 @@ def _off(code: str, sysctl: str, cause: str) -> Finding:
     return Finding(code, cause, (f"{repair.name} = 0",), (setting(repair),), (repair,))
 
 
-def reverse_path(patient: Patient) -> Iterator[Finding]:
+def reverse_path(context: MachineContext) -> Iterator[Finding]:
     """Find where the filter is strict, packets from pods come in, and the route back to those pods leaves by another device."""
-    host = patient.facts.host
-    if patient.own is None:
+    host = context.facts.host
+    if context.own is None:
         return  # where packets come in is not known
-    uplinks = [dev for each in patient.own.internal_ips if each.version == 4 and (dev := host.owns(each))]
-    arrivals = [(dev, list(patient.other_cidrs)) for dev in dict.fromkeys(uplinks)]
-    arrivals += [(bridge, list(patient.own_cidrs)) for bridge in patient.bridges]
+    uplinks = [dev for each in context.own.internal_ips if each.version == 4 and (dev := host.owns(each))]
+    arrivals = [(dev, list(context.other_cidrs)) for dev in dict.fromkeys(uplinks)]
+    arrivals += [(bridge, list(context.own_cidrs)) for bridge in context.bridges]
     strict = [(dev, cidrs) for dev, cidrs in arrivals if host.reverse_path(dev) == _STRICT]
     tables = Tables(host, 4) if strict else None
     for dev, cidrs in strict:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from podroutes.doctor.context import Patient
+from podroutes.doctor.context import MachineContext
 from podroutes.doctor.messages import counted, few
 from podroutes.model.finding import Finding
 from podroutes.model.text import listing
@@ -10,13 +10,13 @@ from podroutes.model.text import listing
 _PODS = 110  # a node runs at most so many unless told otherwise (kubelet --max-pods), each of them a neighbour
 
 
-def table_size(patient: Patient) -> Iterator[Finding]:
+def table_size(context: MachineContext) -> Iterator[Finding]:
     """Find that the neighbour table cannot hold an entry for each node and each pod."""
-    if patient.cluster is None:
+    if context.cluster is None:
         return
-    for version, (soonest, soft, hard) in sorted(patient.facts.thresholds.items()):
-        nodes = {via for node in patient.cluster.nodes for via in node.internal_ips if via.version == version}
-        needed = len(nodes) + (_PODS if version in patient.forwards else 0)
+    for version, (soonest, soft, hard) in sorted(context.facts.thresholds.items()):
+        nodes = {via for node in context.cluster.nodes for via in node.internal_ips if via.version == version}
+        needed = len(nodes) + (_PODS if version in context.forwards else 0)
         if needed > soft and nodes:
             key = f"net.ipv{version}.neigh.default.gc_thresh"
             what = "overflows" if needed > hard else "throws live entries away"
@@ -26,9 +26,9 @@ def table_size(patient: Patient) -> Iterator[Finding]:
             yield Finding("neighbour-table-small", cause, (evidence,), fix)
 
 
-def silent(patient: Patient) -> Iterator[Finding]:
+def silent(context: MachineContext) -> Iterator[Finding]:
     """Find next hops that were asked for by ARP or neighbour solicitation, and nobody answered."""
-    lost = [address for address, macs in sorted(patient.answers.items()) if not macs]
+    lost = [address for address, macs in sorted(context.answers.items()) if not macs]
     if lost:
         cause = f"{listing([str(address) for address in lost])} {'does' if len(lost) == 1 else 'do'} not answer"
         asked = few(
@@ -40,9 +40,9 @@ def silent(patient: Patient) -> Iterator[Finding]:
         yield Finding("next-hop-silent", cause, asked)
 
 
-def two_macs(patient: Patient) -> Iterator[Finding]:
+def two_macs(context: MachineContext) -> Iterator[Finding]:
     """Find next hops that were answered for by two hardware addresses."""
-    for address, macs in sorted(patient.answers.items()):
+    for address, macs in sorted(context.answers.items()):
         if len(macs) > 1:
             cause = f"{counted(len(macs), 'machine')} answer for the next hop {address}"
             yield Finding("next-hop-two-macs", cause, tuple(f"{address} is at {mac}" for mac in macs))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 from podroutes.errors import PersistError
 
 
-class Root:
+class HostFiles:
     """Everything below one directory, named by the absolute paths that the machine itself would use."""
 
     def __init__(self, directory: "str | Path" = "/") -> None:

@@ -49,7 +49,7 @@ class Answer(NamedTuple):
     error: str = ""
 
 
-class Mouth:
+class PingSocket:
     """A socket that asks, in the network namespace that it was made in. ``how`` is ``icmp`` or ``udp``."""
 
     def __init__(self, version: int, how: str) -> None:

@@ -4,7 +4,7 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 
-from podroutes.host.ping import Mouth
+from podroutes.host.ping import PingSocket
 from podroutes.model.address import Address
 from podroutes.model.probe import Probed
 
@@ -19,12 +19,12 @@ Progress = Callable[[int, int], None]
 Pair = tuple[str, Address]
 
 
-class Vantage:
+class ProbeSource:
     """The sockets of one machine; made in its network namespace."""
 
     def __init__(self, source: str, versions: Sequence[int]) -> None:
         self.source = source
-        self.mouths = {(version, how): Mouth(version, how) for version in versions for how in ("icmp", "udp")}
+        self.mouths = {(version, how): PingSocket(version, how) for version in versions for how in ("icmp", "udp")}
 
     def close(self) -> None:
         """Close the sockets."""
@@ -32,13 +32,15 @@ class Vantage:
             mouth.socket.close()
 
 
-def probe(vantages: Sequence[Vantage], targets: Sequence[tuple[str, Address]], progress: Progress) -> list[Probed]:
+def probe(vantages: Sequence[ProbeSource], targets: Sequence[tuple[str, Address]], progress: Progress) -> list[Probed]:
     """Ask every target of another node, (node, address), from every vantage; PROGRESS is told (done, all)."""
     return _Rounds(vantages, targets, progress).run()
 
 
 class _Rounds:
-    def __init__(self, vantages: Sequence[Vantage], targets: Sequence[tuple[str, Address]], progress: Progress) -> None:
+    def __init__(
+        self, vantages: Sequence[ProbeSource], targets: Sequence[tuple[str, Address]], progress: Progress
+    ) -> None:
         self.vantages = {vantage.source: vantage for vantage in vantages}
         self.nodes = {
             (vantage.source, target): node for vantage in vantages for node, target in targets if node != vantage.source
@@ -125,7 +127,7 @@ class _Rounds:
             self._listen(left, waiting, answered, counted=counted)
         return answered
 
-    def _mouth(self, pair: Pair) -> Mouth:
+    def _mouth(self, pair: Pair) -> PingSocket:
         return self.vantages[pair[0]].mouths[pair[1].version, self._how[pair]]
 
     def _pace(self, waiting: dict[int, tuple[Pair, float]], answered: set[Pair], *, counted: bool) -> float:

@@ -8,25 +8,25 @@ from podroutes.errors import KernelError
 from podroutes.kernel.listening import READ, listener, program_of
 from podroutes.model.address import Prefix
 from podroutes.model.route import Route
-from podroutes.rtnl.notification import GROUPS, notices
+from podroutes.rtnl.notification import GROUPS, notifications
 
-__all__ = ["Heard", "KernelWatch", "program_of"]
+__all__ = ["KernelEvents", "KernelWatch", "program_of"]
 
 _MOST = 512  # datagrams a call, so that a flood of other people's routes leaves time for our own work
 
 
-class Heard(NamedTuple):
+class KernelEvents(NamedTuple):
     """What was announced since the last look, our own changes left out.
 
-    ``lost`` are routes of ours that went, each with the netlink port of who took it (0: the kernel itself), ``came`` the
-    destinations in the main table to which somebody put or changed a route, ``touched`` these and those that lost one.
+    ``deleted`` are routes of ours that went, each with the netlink port of who took it (0: the kernel itself), ``added`` the
+    destinations in the main table to which somebody put or changed a route, ``changed`` these and those that lost one.
     """
 
-    lost: tuple[tuple[Route, int], ...] = ()
-    came: frozenset[Prefix] = frozenset()
-    touched: frozenset[Prefix] = frozenset()
-    meddled: bool = False  # somebody made a route with our protocol number
-    surroundings: bool = False  # links, addresses or nexthop objects: routes may have gone without a word
+    deleted: tuple[tuple[Route, int], ...] = ()
+    added: frozenset[Prefix] = frozenset()
+    changed: frozenset[Prefix] = frozenset()
+    foreign_changes: bool = False  # somebody made a route with our protocol number
+    links_or_addresses: bool = False  # links, addresses or nexthop objects: routes may have gone without a word
     overflow: bool = False  # announcements were lost (ENOBUFS): anything may have happened
     more: bool = False  # there is more to be read
 
@@ -54,17 +54,19 @@ class KernelWatch:
         """Return the descriptor to wait on."""
         return self._socket.fileno()
 
-    def read(self, names: dict[int, str]) -> Heard:
+    def read(self, names: dict[int, str]) -> KernelEvents:
         """Return what was announced, without waiting. NAMES tells the device of an interface index."""
-        lost: list[tuple[Route, int]] = []
-        came: set[Prefix] = set()
-        touched: set[Prefix] = set()
-        meddled = surroundings = overflow = False
+        deleted: list[tuple[Route, int]] = []
+        added: set[Prefix] = set()
+        changed: set[Prefix] = set()
+        foreign_changes = links_or_addresses = overflow = False
         for _ in range(_MOST):
             try:
-                found = list(notices(self._socket.recv(READ), names))
+                found = list(notifications(self._socket.recv(READ), names))
             except BlockingIOError:
-                return Heard(tuple(lost), frozenset(came), frozenset(touched), meddled, surroundings, overflow)
+                return KernelEvents(
+                    tuple(deleted), frozenset(added), frozenset(changed), foreign_changes, links_or_addresses, overflow
+                )
             except (OSError, struct.error) as error:
                 if isinstance(error, OSError) and error.errno != errno.ENOBUFS:
                     raise KernelError(f"cannot listen to the kernel: {error.strerror}") from error
@@ -72,12 +74,20 @@ class KernelWatch:
                 continue
             for notice in found:
                 if notice.dst is None:
-                    surroundings = True
+                    links_or_addresses = True
                 elif notice.port != self._own_port:
-                    touched.add(notice.dst)
+                    changed.add(notice.dst)
                     if not notice.gone:
-                        came.add(notice.dst)
-                        meddled |= notice.route is not None
+                        added.add(notice.dst)
+                        foreign_changes |= notice.route is not None
                     elif notice.route:
-                        lost.append((notice.route, notice.port))
-        return Heard(tuple(lost), frozenset(came), frozenset(touched), meddled, surroundings, overflow, more=True)
+                        deleted.append((notice.route, notice.port))
+        return KernelEvents(
+            tuple(deleted),
+            frozenset(added),
+            frozenset(changed),
+            foreign_changes,
+            links_or_addresses,
+            overflow,
+            more=True,
+        )

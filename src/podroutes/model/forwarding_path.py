@@ -92,7 +92,7 @@ class Join(NamedTuple):
     way: NextHop | None = None
 
 
-class Journey(NamedTuple):
+class ForwardingPath(NamedTuple):
     """Everything that can happen to a packet of one flow.
 
     ``sources``: the source prefixes that policy rules on the way look at, each with its machine.

@@ -10,14 +10,14 @@ FileAction = Literal["create", "replace", "delete", "edit"]
 Written = tuple[Prefix, Address, int]  # a route in a file: destination, next hop, metric as the kernel has it
 
 
-class Lasting(NamedTuple):
+class PersistedRoute(NamedTuple):
     """A route to write down, and the node that it serves (None: no node claims it)."""
 
     route: Route
     node: str | None = None
 
 
-class Setting(NamedTuple):
+class RenderContext(NamedTuple):
     """What a file depends on besides the routes: ``places`` names each device of theirs the way its manager does."""
 
     places: Mapping[str, str]
@@ -48,7 +48,7 @@ class FileChange(NamedTuple):
     was: File | None = None
 
 
-class Ledger(NamedTuple):
+class OwnedRoutes(NamedTuple):
     """What our own files say about whose a route is.
 
     ``protocol`` is what routes of ours should carry, ``written`` what comes back at the next boot, each with its device ("" where

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 from podroutes.model.address import Prefix
-from podroutes.model.forwarding_path import Flow, Journey
+from podroutes.model.forwarding_path import Flow, ForwardingPath
 from podroutes.model.route import Route
 
 Severity = Literal["unreachable", "cannot-tell", "warning"]
@@ -186,7 +186,7 @@ class Trace(NamedTuple):
 
     start: str
     flow: Flow
-    journey: Journey
+    forwarding_path: ForwardingPath
     cause: Cause | None
 
     @property

@@ -52,7 +52,7 @@ class Routes(NamedTuple):
     contested: int = 0  # wanted, and taken away by somebody else again and again
 
 
-class Contested(NamedTuple):
+class DampedRoute(NamedTuple):
     """A route that somebody else takes away again and again."""
 
     dst: Prefix
@@ -91,7 +91,7 @@ class Status(NamedTuple):
     routes: Routes = Routes()
     problems: tuple[Problem, ...] = ()
     failures: Mapping[str, str] = {}
-    contested: tuple[Contested, ...] = ()
+    contested: tuple[DampedRoute, ...] = ()
     hold: Held | None = None
     released: Released | None = None  # the last ones
     last_pass: float = 0.0

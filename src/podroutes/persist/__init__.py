@@ -1,7 +1,7 @@
 """The door to files that outlive a run, and to the network managers that read them.
 
 A backend is one module with what Backend asks for, of which ``render`` is pure. Around them: ``root`` is a machine's files,
-``detect`` finds the manager of an interface, ``ledger`` what our own files say, ``whole`` makes the one plan of kernel and files,
+``detect`` finds the manager of an interface, ``owned`` what our own files say, ``machine_plan`` makes the one plan of kernel and files,
 ``carry`` carries it out, ``files`` is the one place that writes.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.persisted import File, Lasting, Setting
+from podroutes.model.persisted import File, PersistedRoute, RenderContext
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
@@ -47,28 +47,28 @@ class Backend(Protocol):
         str, ...
     ]  # those of READS that hold passwords, too, of which only sections and routes are read from afar
 
-    def render(self, routes: Sequence[Lasting], setting: Setting, /) -> tuple[File, ...]:
+    def render(self, routes: Sequence[PersistedRoute], context: RenderContext, /) -> tuple[File, ...]:
         """Return the files that give a machine ROUTES at boot. Pure: the same text every time."""
 
     def away(self, dev: str, /) -> str:
         """Return what the manager of another machine presumably calls DEV."""
 
-    def place(self, root: Root, link: Link, links: Sequence[Link], /) -> str:
+    def place(self, root: HostFiles, link: Link, links: Sequence[Link], /) -> str:
         """Return what the manager calls LINK, one of LINKS.
 
         PersistError where it does not manage it, and where what is written for it would hold for another of LINKS as well.
         """
 
-    def running(self, root: Root, link: Link, /) -> str:
+    def running(self, root: HostFiles, link: Link, /) -> str:
         """Return what says that the manager runs and has LINK, "" where nothing does."""
 
-    def configured(self, root: Root, link: Link, /) -> str:
+    def configured(self, root: HostFiles, link: Link, /) -> str:
         """Return what says that the administrator has given LINK to the manager, running or not; "" where nothing does."""
 
     def configured_routes(self, reader: "Reader", /) -> Iterable[ConfiguredRoute]:
         """Return the routes of the main table that the administrator's files for the manager make, each with file and line."""
 
-    def check(self, root: Root, files: Sequence[File], /) -> str:
+    def check(self, root: HostFiles, files: Sequence[File], /) -> str:
         """Ask the manager's own tool, where it is installed, what it thinks of FILES: "" or its complaint."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import groupby
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.persisted import File, FileChange
 from podroutes.model.text import escaped
@@ -18,7 +18,7 @@ _HARMLESS = re.compile(r"\|\|\s*(true|:)\s*$")  # what people write behind a com
 _Lines = Collection[ConfiguredRoute]
 
 
-def edits(root: Root, lines: Iterable[ConfiguredRoute]) -> Iterator[FileChange]:
+def edits(root: HostFiles, lines: Iterable[ConfiguredRoute]) -> Iterator[FileChange]:
     """Yield the change of every file that has some of LINES. PersistError where a line is not one that can be taken out alone."""
     for path, group in groupby(sorted(lines, key=lambda line: (line.path, line.line)), lambda line: line.path):
         found = list(group)

@@ -6,7 +6,7 @@ from itertools import chain, groupby
 
 from podroutes.errors import PersistError
 from podroutes.host.atomic_write import leftovers, sweep, write_whole
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.persisted import File, FileChange
 from podroutes.persist import backend
 from podroutes.persist.admin_edit import backup
@@ -15,7 +15,7 @@ from podroutes.persist.owned import PLACES
 _OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories go with the last file in them
 
 
-def check(root: Root, changes: Iterable[FileChange]) -> None:
+def check(root: HostFiles, changes: Iterable[FileChange]) -> None:
     """Have every manager's own tool read what is to be written; PersistError where one does not like it, and nothing is written.
 
     A file of the administrator that is to be edited has to be right before the edit as well: what is wrong already is theirs to mend.
@@ -32,7 +32,7 @@ def check(root: Root, changes: Iterable[FileChange]) -> None:
             raise PersistError(f"{name} refuses the file that would be written, so nothing was: {complaint}")
 
 
-def before(root: Root, changes: Sequence[FileChange]) -> None:
+def before(root: HostFiles, changes: Sequence[FileChange]) -> None:
     """Write what has to stand while the kernel is changed; PersistError where it cannot be written, and nothing else is done."""
     clean(root)
     for change in changes:
@@ -40,7 +40,7 @@ def before(root: Root, changes: Sequence[FileChange]) -> None:
             raise PersistError(f"{change.file.path}: {failure}; nothing was changed")
 
 
-def after(root: Root, changes: Sequence[FileChange]) -> dict[int, str]:
+def after(root: HostFiles, changes: Sequence[FileChange]) -> dict[int, str]:
     """Bring every file to its end; return why, by position, for those that could not be."""
     failures = {}
     for position, change in enumerate(changes):
@@ -55,13 +55,13 @@ def after(root: Root, changes: Sequence[FileChange]) -> dict[int, str]:
     return failures
 
 
-def clean(root: Root) -> None:
+def clean(root: HostFiles) -> None:
     """Take away what runs that were killed have left in our places: temporary files, which no manager reads."""
     for pattern in chain.from_iterable(PLACES.values()):
         sweep(map(root.path, root.glob(leftovers(pattern))))
 
 
-def undo(root: Root, changes: Iterable[FileChange], files: Mapping[str, Mapping[str, File]]) -> None:
+def undo(root: HostFiles, changes: Iterable[FileChange], files: Mapping[str, Mapping[str, File]]) -> None:
     """Give every file of CHANGES the content that it has in FILES, which were there before; what was not there goes."""
     then = {path: file for group in files.values() for path, file in group.items()}
     for change in changes:
@@ -70,7 +70,7 @@ def undo(root: Root, changes: Iterable[FileChange], files: Mapping[str, Mapping[
             raise PersistError(f"{change.file.path} cannot be put back: {failure}")
 
 
-def _write(root: Root, file: File) -> str:
+def _write(root: HostFiles, file: File) -> str:
     path = root.path(file.path)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def _write(root: Root, file: File) -> str:
     return ""
 
 
-def _edit(root: Root, change: FileChange) -> str:
+def _edit(root: HostFiles, change: FileChange) -> str:
     """Write an edited file of the administrator, with a copy of what it was beside it; an older copy stays."""
     path = change.file.path
     if change.was is None or root.read(path) != change.was.text:
@@ -93,7 +93,7 @@ def _edit(root: Root, change: FileChange) -> str:
     return _write(root, change.file)
 
 
-def _delete(root: Root, file: File) -> str:
+def _delete(root: HostFiles, file: File) -> str:
     path = root.path(file.path)
     try:
         path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ Each backend says what its manager's files make (``configured_routes``); scripts
 from collections.abc import Iterable, Iterator
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.address import Prefix
 from podroutes.model.configured import ConfiguredRoute, ConfiguredRoutes
 from podroutes.persist import BACKENDS, backend
@@ -25,7 +25,7 @@ SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all k
 class Reader:
     """The files of one machine, read for what they say; a file that cannot be read is remembered and passed over."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: HostFiles) -> None:
         self.root = root
         self.unread: dict[str, str] = {}
 
@@ -45,7 +45,7 @@ class Reader:
         yield from dict.fromkeys(path for pattern in patterns for path in self.root.glob(pattern))
 
 
-def configured_routes(root: Root, wanted: Iterable[Prefix]) -> ConfiguredRoutes:
+def configured_routes(root: HostFiles, wanted: Iterable[Prefix]) -> ConfiguredRoutes:
     """Return the routes to destinations in WANTED that the configuration below ROOT makes, in a stable order."""
     reader, destinations = Reader(root), set(wanted)
     routes = [route for name in BACKENDS for route in backend(name).configured_routes(reader)]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.fib import Link
 from podroutes.model.text import listing, printable
 from podroutes.persist import BACKENDS, backend
 
 
-def detect(root: Root, links: Sequence[Link]) -> tuple[str, str]:
+def detect(root: HostFiles, links: Sequence[Link]) -> tuple[str, str]:
     """Return the backend for the devices LINKS, and in a few words how it was found.
 
     Raises PersistError where two managers claim a device, or two devices have different managers.
@@ -26,7 +26,7 @@ def detect(root: Root, links: Sequence[Link]) -> tuple[str, str]:
     return names.pop(), "; ".join(dict.fromkeys(why for _, why in found.values()))
 
 
-def _owner(root: Root, link: Link) -> tuple[str, str]:
+def _owner(root: HostFiles, link: Link) -> tuple[str, str]:
     """Return backend and evidence for one device."""
     claims = _claims(root, link)
     if len(claims) > 1:
@@ -44,7 +44,7 @@ def _owner(root: Root, link: Link) -> tuple[str, str]:
     raise PersistError(f"no network manager knows {printable(link.name)}; name one with --persist BACKEND")
 
 
-def _claims(root: Root, link: Link) -> dict[str, str]:
+def _claims(root: HostFiles, link: Link) -> dict[str, str]:
     """Return who manages LINK now, with the evidence; where nobody does, whose files are about it."""
     backends = {name: backend(name) for name in BACKENDS}
     running = {name: why for name, each in backends.items() if (why := each.running(root, link))}

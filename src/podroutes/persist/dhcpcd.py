@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.persisted import File, Lasting, Setting
+from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, safe
@@ -34,14 +34,14 @@ SECRETS: tuple[str, ...] = ()
 _CLASSLESS = re.compile(r"^\s*static\s+(?:classless_static_)?routes\s*=\s*(.*)$")
 
 
-def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
+def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
     """Return the script; it does its work where the interface has an address."""
     lines = [
         "(",
         "PATH=$PATH:/usr/sbin:/sbin",
         "exec >&2",
         '[ "$if_up" = true ] || exit 0',
-        *hook("$interface", routes, setting.places),
+        *hook("$interface", routes, context.places),
         "exit 0",
         ")",
     ]
@@ -53,14 +53,14 @@ def away(dev: str) -> str:
     return safe(dev)
 
 
-def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
+def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
     """Return the device's name, if dhcpcd has all interfaces of the machine."""
     if not running(root, link):
         raise PersistError(f"dhcpcd does not manage {safe(link.name)}: {_MASTER} is not there; try --persist auto")
     return safe(link.name)
 
 
-def running(root: Root, link: Link) -> str:
+def running(root: HostFiles, link: Link) -> str:
     """Return what says that dhcpcd runs for every interface, LINK included."""
     if root.read(_MASTER) is None or _denied(root.read(_CONFIG) or "", link.name):
         return ""
@@ -86,7 +86,7 @@ def _denied(text: str, dev: str) -> bool:
     )
 
 
-def configured(root: Root, link: Link) -> str:  # noqa: ARG001, dhcpcd takes every interface without being told
+def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, dhcpcd takes every interface without being told
     """Return nothing: its file need not name LINK."""
     return ""
 
@@ -110,6 +110,6 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
         yield from shell_routes(reader.read(path), path, "dhcpcd")
 
 
-def check(root: Root, files: Sequence[File]) -> str:
+def check(root: HostFiles, files: Sequence[File]) -> str:
     """Have the shell read the script."""
     return syntax(root, files)

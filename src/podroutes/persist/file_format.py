@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from podroutes.errors import PersistError
 from podroutes.model.address import parse_address, parse_prefix
-from podroutes.model.persisted import Lasting, Written
+from podroutes.model.persisted import PersistedRoute, Written
 from podroutes.model.route import PROTOCOL
 from podroutes.model.text import escaped, printable
 
@@ -29,14 +29,14 @@ def remark(node: str | None) -> str:
     return escaped(node).replace("\\", "?") if node else "undecided"
 
 
-def remark_by(lasting: Lasting) -> str:
+def remark_by(persisted_route: PersistedRoute) -> str:
     """Return node and device of a route as a comment, for the formats that do not name the device: it can be down when they are read."""
-    return f"{remark(lasting.node)} dev {lasting.route.dev}"
+    return f"{remark(persisted_route.node)} dev {persisted_route.route.dev}"
 
 
-def metric(lasting: Lasting) -> int:
+def metric(persisted_route: PersistedRoute) -> int:
     """Return the metric to write down, 0 for the one that goes without saying."""
-    route = lasting.route
+    route = persisted_route.route
     return 0 if route.metric == _DEFAULT[route.dst.version] else route.metric
 
 
@@ -47,11 +47,11 @@ def safe(dev: str) -> str:
     return dev
 
 
-def by_device(routes: Iterable[Lasting], devices: Iterable[str]) -> dict[str, list[Lasting]]:
+def by_device(routes: Iterable[PersistedRoute], devices: Iterable[str]) -> dict[str, list[PersistedRoute]]:
     """Sort ROUTES by their device; every one of DEVICES is there."""
-    found: dict[str, list[Lasting]] = {dev: [] for dev in sorted(devices)}
-    for lasting in routes:
-        found.setdefault(lasting.route.dev or "", []).append(lasting)
+    found: dict[str, list[PersistedRoute]] = {dev: [] for dev in sorted(devices)}
+    for persisted_route in routes:
+        found.setdefault(persisted_route.route.dev or "", []).append(persisted_route)
     return found
 
 
@@ -71,7 +71,7 @@ SCRIPT_ROUTE = re.compile(
 )
 
 
-def hook(device: str, routes: Sequence[Lasting], devices: Iterable[str]) -> Iterator[str]:
+def hook(device: str, routes: Sequence[PersistedRoute], devices: Iterable[str]) -> Iterator[str]:
     """Yield the lines of a shell script that adds the routes of the device named by the expansion DEVICE, and prints what fails.
 
     ip(8) adds and never replaces, so that a route somebody else made since stays; what is there already is no failure.
@@ -80,10 +80,10 @@ def hook(device: str, routes: Sequence[Lasting], devices: Iterable[str]) -> Iter
     for dev, rows in by_device(routes, devices).items():
         yield f"{safe(dev)})"
         yield "    ip -force -batch - <<'ROUTES' 2>&1 | grep -v -e 'File exists' -e '^Command failed'"
-        for lasting in rows:
-            route = lasting.route
-            weight = f" metric {metric(lasting)}" if metric(lasting) else ""
-            yield f"route add {route.dst} via {route.via} dev {dev} proto {PROTOCOL}{weight} # {remark(lasting.node)}"
+        for persisted_route in rows:
+            route = persisted_route.route
+            weight = f" metric {metric(persisted_route)}" if metric(persisted_route) else ""
+            yield f"route add {route.dst} via {route.via} dev {dev} proto {PROTOCOL}{weight} # {remark(persisted_route.node)}"
         yield "ROUTES"
         yield "    ;;"
     yield "esac"

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.persisted import File, Lasting, Setting
+from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, is_ours, safe
@@ -37,10 +37,10 @@ READS = (_STATE, _INTERFACES, _DEFAULT_SOURCE, "/run/network/interfaces.d/*", *_
 SECRETS: tuple[str, ...] = ()
 
 
-def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
+def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
     """Return the script; it runs once for each family of the interface, and IPv6 routes wait for the second time."""
     # An address may be that of an alias, ens18:1, whose hooks run after those of ens18.
-    lines = ["PATH=$PATH:/usr/sbin:/sbin", "exec >&2", *hook("${IFACE%%:*}", routes, setting.places), "exit 0"]
+    lines = ["PATH=$PATH:/usr/sbin:/sbin", "exec >&2", *hook("${IFACE%%:*}", routes, context.places), "exit 0"]
     return (File(PATH, "#!/bin/sh\n" + HEADER + "\n".join(lines) + "\n", 0o755),)
 
 
@@ -49,7 +49,7 @@ def away(dev: str) -> str:
     return safe(dev)
 
 
-def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
+def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
     """Return the device's name, if a stanza of ifupdown's files is about it and scripts are run for it."""
     if not has_stanza(root, link.name):
         raise PersistError(
@@ -62,7 +62,7 @@ def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001
     return safe(link.name)
 
 
-def has_stanza(root: Root, dev: str) -> bool:
+def has_stanza(root: HostFiles, dev: str) -> bool:
     """Whether ifupdown configures DEV, or an alias of it, in /etc/network/interfaces or a file that is sourced from there."""
     from podroutes.persist.configured import Reader  # noqa: PLC0415, which knows all managers
 
@@ -71,13 +71,13 @@ def has_stanza(root: Root, dev: str) -> bool:
     return any(stanza.search(reader.read(path)) for path in (*_interfaces(reader), *reader.glob(_DEFAULT_SOURCE)))
 
 
-def running(root: Root, link: Link) -> str:
+def running(root: HostFiles, link: Link) -> str:
     """Return where ifup(8) has noted that it brought LINK up; that of ifupdown2 keeps other notes."""
     names = (line.split("=")[0] for line in (root.read(_STATE) or "").splitlines())
     return f"{_STATE} has {link.name}" if link.name in names else ""
 
 
-def configured(root: Root, link: Link) -> str:
+def configured(root: HostFiles, link: Link) -> str:
     """Return which file has a stanza for LINK."""
     return f"{_INTERFACES} has a stanza for {link.name}" if has_stanza(root, link.name) else ""
 
@@ -111,18 +111,18 @@ def _interfaces(reader: "Reader") -> Iterator[str]:
         for line in reader.read(path).splitlines():
             word, _, rest = line.strip().partition(" ")
             for pattern in rest.split() if word in _SOURCES else ():
-                whole = pattern if pattern.startswith("/") else f"/etc/network/{pattern}"
-                waiting += sorted(reader.glob(f"{whole}/*" if word == "source-directory" else whole))
+                machine_plan = pattern if pattern.startswith("/") else f"/etc/network/{pattern}"
+                waiting += sorted(reader.glob(f"{machine_plan}/*" if word == "source-directory" else machine_plan))
 
 
-def check(root: Root, files: Sequence[File]) -> str:
+def check(root: HostFiles, files: Sequence[File]) -> str:
     """Have the shell read the script, and ifquery(8) the administrator's files where they are edited."""
     return syntax(root, files) or next(
         filter(None, (_queried(root, file) for file in files if not is_ours(file.text))), ""
     )
 
 
-def _queried(root: Root, file: File) -> str:
+def _queried(root: HostFiles, file: File) -> str:
     """Return what ifquery(8) of ifupdown says against FILE; that of ifupdown2 reads no file but the one in its place."""
     if root.path("/usr/share/ifupdown2").is_dir():
         return ""

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.cluster import Node
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Fib, Link
-from podroutes.model.persisted import File, FileChange, Lasting, Ledger, Setting, written
+from podroutes.model.persisted import File, FileChange, OwnedRoutes, PersistedRoute, RenderContext, written
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, NextHop, Route
 from podroutes.model.text import listing
@@ -17,7 +17,7 @@ from podroutes.persist.owned import Found, find
 from podroutes.persist.system_files import FORWARDING, forwarding, protocol_name
 from podroutes.plan.claims import Claims
 from podroutes.plan.configured import Overlap, not_taken_over, overlap, problems, without_configured
-from podroutes.plan.guard import Hold, no_guard
+from podroutes.plan.guard import HeldDeletions, no_guard
 from podroutes.plan.ownership import standing
 from podroutes.plan.planning import Planned, plan_here, withheld
 from podroutes.plan.settle import Context
@@ -26,14 +26,14 @@ from podroutes.plan.vanishing import leaving
 AUTO, NONE = "auto", "none"
 
 
-class Wish(NamedTuple):
+class PlanRequest(NamedTuple):
     """What the user asked for. ``backend`` is a name, AUTO, NONE (no file shall stay), or "" for what is there already."""
 
     command: Callable[[], Sequence[str]]  # what would apply the same inventory at boot
     backend: str = ""
     sysctl: bool = False  # turn on forwarding at boot, too
     adopt: bool = False  # take over identical routes of others
-    hold: Hold = no_guard  # which deletions are too many
+    hold: HeldDeletions = no_guard  # which deletions are too many
     edit: bool = False  # take the routes that ours replace out of the administrator's files
     held: Sequence[Route] = ()  # routes that were held before
     context: Context = Context()  # what stood before, and what must not be routed away
@@ -42,17 +42,17 @@ class Wish(NamedTuple):
 class _Here(NamedTuple):
     """What is on the machine already."""
 
-    root: Root
+    root: HostFiles
     links: tuple[Link, ...]
     found: Found
-    ledger: Ledger
+    owned: OwnedRoutes
 
 
-class Whole(NamedTuple):
+class MachinePlan(NamedTuple):
     """The plan of kernel and files, whose routes are ours, which backend keeps them ("" none) and how it was found, our files so far."""
 
     planned: Planned
-    ledger: Ledger
+    owned: OwnedRoutes
     backend: str = ""
     why: str = ""
     found: Found = Found({})
@@ -60,64 +60,66 @@ class Whole(NamedTuple):
     offered: tuple[FileChange, ...] = ()  # the edits of the administrator's files that would move routes over
 
 
-def plan_whole(claims: Claims, own: Node, fib: Fib, root: Root, wish: Wish) -> Whole:
+def plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: PlanRequest) -> MachinePlan:
     """Plan for the machine that FIB and ROOT are of.
 
     Raises PersistError where what was asked for cannot be: an unknown interface, two managers, a file of somebody else's in the
     way. Where only what is there already cannot be kept up, that is a problem of the plan, and the kernel's routes go ahead.
     """
     found = find(root)
-    if not (wish.backend or wish.sysctl or any(found.files.values())):
-        planned = guarded(plan_here(claims, own, fib, adopt=wish.adopt, context=wish.context), fib, Ledger(), wish)
-        return _kernel_alone(planned, root, adopt=wish.adopt)
+    if not (request.backend or request.sysctl or any(found.files.values())):
+        planned = guarded(
+            plan_here(claims, own, fib, adopt=request.adopt, context=request.context), fib, OwnedRoutes(), request
+        )
+        return _kernel_alone(planned, root, adopt=request.adopt)
 
-    def plan(name: str) -> tuple[Planned, Ledger]:
-        ledger = found.ledger(name)
-        return plan_here(claims, own, fib, adopt=wish.adopt, ledger=ledger, context=wish.context), ledger
+    def plan(name: str) -> tuple[Planned, OwnedRoutes]:
+        owned = found.owned(name)
+        return plan_here(claims, own, fib, adopt=request.adopt, owned=owned, context=request.context), owned
 
-    name, why = wish.backend, ""
+    name, why = request.backend, ""
     if name == AUTO:
-        first, ledger = plan("")
+        first, owned = plan("")
         name, why = _detected(
-            first, standing(*first, fib, ledger), _overlap(root, first, wish), _Here(root, fib.links, found, ledger)
+            first, standing(*first, fib, owned), _overlap(root, first, request), _Here(root, fib.links, found, owned)
         )
     if not name and len(found.backends) < 2:
         name = next(iter(found.backends), "")
-    planned, ledger = plan("" if name == NONE else name)
-    lines = _overlap(root, planned, wish)
+    planned, owned = plan("" if name == NONE else name)
+    lines = _overlap(root, planned, request)
     planned = planned._replace(plan=not_taken_over(planned.plan, lines))
     # Files that shall go altogether are not what the guard counts.
-    planned = guarded(planned, fib, ledger._replace(written={}) if name == NONE else ledger, wish)
-    routes = standing(*planned, fib, ledger)
-    asked = bool(name and name != NONE and wish.backend)
+    planned = guarded(planned, fib, owned._replace(written={}) if name == NONE else owned, request)
+    routes = standing(*planned, fib, owned)
+    asked = bool(name and name != NONE and request.backend)
     planned = _with(planned, problems=(*planned.plan.problems, *(problems(routes, lines) if asked else ())))
     try:
         kept = without_configured(routes, lines)
-        files = _files(name, kept, _Here(root, fib.links, found, ledger), wish)
-        moved = _edits(root, planned) if wish.edit else ()
+        files = _files(name, kept, _Here(root, fib.links, found, owned), request)
+        moved = _edits(root, planned) if request.edit else ()
     except PersistError as error:
-        if wish.backend:
+        if request.backend:
             raise
         problem = Problem("error", "not-persistent", str(error))
-        return Whole(_with(planned, problems=(*planned.plan.problems, problem)), ledger, name)
+        return MachinePlan(_with(planned, problems=(*planned.plan.problems, problem)), owned, name)
     offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
     chosen = "" if name == NONE else name
-    return Whole(_with(planned, files=(*files, *moved)), ledger, chosen, why, found, lines, offered)
+    return MachinePlan(_with(planned, files=(*files, *moved)), owned, chosen, why, found, lines, offered)
 
 
-def _overlap(root: Root, planned: Planned, wish: Wish) -> Overlap:
+def _overlap(root: HostFiles, planned: Planned, request: PlanRequest) -> Overlap:
     """Return what stays in the administrator's files: nothing where they shall be edited."""
-    return Overlap({}, {}) if wish.edit else configured_overlap(root, planned)
+    return Overlap({}, {}) if request.edit else configured_overlap(root, planned)
 
 
-def _edits(root: Root, planned: Planned) -> tuple[FileChange, ...]:
+def _edits(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
     """Return the edits that take every line for a wanted destination out; PersistError where one cannot be taken out alone."""
     from podroutes.persist.admin_edit import edits  # noqa: PLC0415, seldom asked for
 
     return tuple(edits(root, _lines(root, _wanted_routes(planned))))
 
 
-def _offered(root: Root, planned: Planned) -> tuple[FileChange, ...]:
+def _offered(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
     """Return the edits that would be made, where they can be."""
     try:
         return _edits(root, planned)
@@ -125,15 +127,15 @@ def _offered(root: Root, planned: Planned) -> tuple[FileChange, ...]:
         return ()
 
 
-def _kernel_alone(planned: Planned, root: Root, *, adopt: bool) -> Whole:
+def _kernel_alone(planned: Planned, root: HostFiles, *, adopt: bool) -> MachinePlan:
     """Return the plan of a machine without files of ours; the administrator's are read where somebody else's routes matter."""
     if not adopt and not any(each.code == "foreign-route" for each in planned.plan.problems):
-        return Whole(planned, Ledger())
+        return MachinePlan(planned, OwnedRoutes())
     lines = configured_overlap(root, planned)
-    return Whole(planned._replace(plan=not_taken_over(planned.plan, lines)), Ledger(), configured=lines)
+    return MachinePlan(planned._replace(plan=not_taken_over(planned.plan, lines)), OwnedRoutes(), configured=lines)
 
 
-def _detected(planned: Planned, routes: Sequence[Lasting], lines: Overlap, here: _Here) -> tuple[str, str]:
+def _detected(planned: Planned, routes: Sequence[PersistedRoute], lines: Overlap, here: _Here) -> tuple[str, str]:
     """Return the backend for what has to be kept, and how it was found; "" where the administrator's files keep everything.
 
     Raises PersistError where nothing of ours stands, with what to do about it.
@@ -154,7 +156,7 @@ def _detected(planned: Planned, routes: Sequence[Lasting], lines: Overlap, here:
     return detect(here.root, [link for link in here.links if link.name in devices])
 
 
-def configured_overlap(root: Root, planned: Planned) -> Overlap:
+def configured_overlap(root: HostFiles, planned: Planned) -> Overlap:
     """Return what the administrator's own files make of the routes that are wanted."""
     wanted = _wanted_routes(planned)
     return overlap(wanted, _lines(root, wanted))
@@ -169,52 +171,52 @@ def _wanted_routes(planned: Planned) -> list[Route]:
     return [*rows, *planned.desired.out_of_reach.values()]
 
 
-def _lines(root: Root, wanted: Iterable[Route]) -> tuple[ConfiguredRoute, ...]:
+def _lines(root: HostFiles, wanted: Iterable[Route]) -> tuple[ConfiguredRoute, ...]:
     from podroutes.persist.configured import configured_routes  # noqa: PLC0415, knows all managers
 
     return configured_routes(root, (route.dst for route in wanted)).routes
 
 
-def guarded(planned: Planned, fib: Fib, ledger: Ledger, wish: Wish) -> Planned:
+def guarded(planned: Planned, fib: Fib, owned: OwnedRoutes, request: PlanRequest) -> Planned:
     """Return PLANNED without the deletions that are held."""
-    found = leaving(planned.plan, lambda: standing(*planned, fib, ledger), fib, ledger, held=wish.held)
-    return withheld(planned, found, wish.hold(found))
+    found = leaving(planned.plan, lambda: standing(*planned, fib, owned), fib, owned, held=request.held)
+    return withheld(planned, found, request.hold(found))
 
 
 def _with(planned: Planned, **fields: object) -> Planned:
     return planned._replace(plan=planned.plan._replace(**fields))  # type: ignore[arg-type]
 
 
-def _files(name: str, routes: Sequence[Lasting], here: _Here, wish: Wish) -> tuple[FileChange, ...]:
+def _files(name: str, routes: Sequence[PersistedRoute], here: _Here, request: PlanRequest) -> tuple[FileChange, ...]:
     """Return what makes the files of ours those of backend NAME for ROUTES."""
     if not name and here.found.backends:
         raise PersistError(f"there are files of ours for {' and '.join(here.found.backends)}")
-    return tuple(_changes(here, () if name == NONE else _wanted(name, routes, here, wish)))
+    return tuple(_changes(here, () if name == NONE else _wanted(name, routes, here, request)))
 
 
-def _wanted(name: str, routes: Sequence[Lasting], here: _Here, wish: Wish) -> Iterator[FileChange]:
+def _wanted(name: str, routes: Sequence[PersistedRoute], here: _Here, request: PlanRequest) -> Iterator[FileChange]:
     """Yield the files that should be there, as if none of them was; without a backend only what goes with all."""
     if name:
         chosen, there = backend(name), here.found.files[name]
-        devices = {lasting.route.dev for lasting in routes}
+        devices = {persisted_route.route.dev for persisted_route in routes}
         places = {link.name: chosen.place(here.root, link, here.links) for link in here.links if link.name in devices}
-        setting = Setting(places, tuple(wish.command()), tuple(there))
-        files = chosen.render(routes, setting)
+        context = RenderContext(places, tuple(request.command()), tuple(there))
+        files = chosen.render(routes, context)
         first: Sequence[File | None] = [None] * len(files)
         if chosen.PROTOCOL != PROTOCOL and places:
-            first = chosen.render([*routes, *_leaving(routes, here.ledger, min(places))], setting)
+            first = chosen.render([*routes, *_leaving(routes, here.owned, min(places))], context)
         for file, bridge in zip(files, first, strict=True):
             yield FileChange("create", file, name, None if bridge == there.get(file.path) else bridge)
         yield FileChange("create", protocol_name(), "")
-    if wish.sysctl or FORWARDING in here.found.files[""]:
-        yield FileChange("create", forwarding({lasting.route.dst.version for lasting in routes}), "")
+    if request.sysctl or FORWARDING in here.found.files[""]:
+        yield FileChange("create", forwarding({persisted_route.route.dst.version for persisted_route in routes}), "")
 
 
-def _leaving(routes: Iterable[Lasting], ledger: Ledger, dev: str) -> list[Lasting]:
+def _leaving(routes: Iterable[PersistedRoute], owned: OwnedRoutes, dev: str) -> list[PersistedRoute]:
     """Return the routes that a file makes ours and that it shall no longer hold, as if they all left by DEV."""
-    staying = {written(lasting.route) for lasting in routes}
-    rows = sorted(ledger.static - staying)
-    return [Lasting(Route(dst, (NextHop(via, dev),), metric)) for dst, via, metric in rows]
+    staying = {written(persisted_route.route) for persisted_route in routes}
+    rows = sorted(owned.static - staying)
+    return [PersistedRoute(Route(dst, (NextHop(via, dev),), metric)) for dst, via, metric in rows]
 
 
 def _changes(here: _Here, wanted: Iterable[FileChange]) -> Iterator[FileChange]:

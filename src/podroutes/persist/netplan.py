@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.persisted import File, Lasting, Setting
+from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.persist import BACKENDS, networkd, networkmanager
 from podroutes.persist.file_format import HEADER, by_device, metric, remark_by, safe
 
@@ -34,11 +34,11 @@ SECRETS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
 _PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML takes for nothing but text
 
 
-def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
-    """Return the one file; ``setting.places`` are ``SECTION.ID``. 0600, as netplan wants it."""
-    rows = by_device(routes, setting.places)
+def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
+    """Return the one file; ``context.places`` are ``SECTION.ID``. 0600, as netplan wants it."""
+    rows = by_device(routes, context.places)
     sections: dict[str, list[str]] = {}
-    for dev, place in sorted(setting.places.items(), key=lambda item: item[1]):
+    for dev, place in sorted(context.places.items(), key=lambda item: item[1]):
         section, _, name = place.partition(".")
         sections.setdefault(section, []).extend(_interface(name, rows[dev]))
     lines = ["network:", "  version: 2"]
@@ -47,14 +47,14 @@ def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
     return (File(PATH, HEADER + "\n".join(lines) + "\n", 0o600),)
 
 
-def _interface(name: str, routes: Sequence[Lasting]) -> Iterator[str]:
+def _interface(name: str, routes: Sequence[PersistedRoute]) -> Iterator[str]:
     yield f"    {name}:" if _PLAIN.fullmatch(name) else f'    "{name}":'
     yield "      routes:" if routes else "      routes: []"
-    for lasting in routes:
-        yield f"      - to: {lasting.route.dst} # {remark_by(lasting)}"
-        yield f"        via: {lasting.route.via}"
-        if metric(lasting):
-            yield f"        metric: {metric(lasting)}"
+    for persisted_route in routes:
+        yield f"      - to: {persisted_route.route.dst} # {remark_by(persisted_route)}"
+        yield f"        via: {persisted_route.route.via}"
+        if metric(persisted_route):
+            yield f"        metric: {metric(persisted_route)}"
 
 
 def away(dev: str) -> str:
@@ -62,7 +62,7 @@ def away(dev: str) -> str:
     return f"ethernets.{safe(dev)}"
 
 
-def place(root: Root, link: Link, links: Sequence[Link]) -> str:
+def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
     """Return section and id of LINK in the administrator's files.
 
     PersistError where netplan leaves LINK to NetworkManager, which gives the routes a metric of its own choice, where the id is
@@ -85,12 +85,12 @@ def place(root: Root, link: Link, links: Sequence[Link]) -> str:
     return place
 
 
-def running(root: Root, link: Link) -> str:  # noqa: ARG001, netplan runs no daemon
+def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, netplan runs no daemon
     """Return nothing: netplan leaves LINK to another manager."""
     return ""
 
 
-def configured(root: Root, link: Link) -> str:
+def configured(root: HostFiles, link: Link) -> str:
     """Return what netplan's files call LINK."""
     if not any(root.glob("/etc/netplan/*.yaml")):
         return ""
@@ -111,7 +111,7 @@ def configured_routes(reader: "Reader") -> Iterable[ConfiguredRoute]:
     return netplan_routes(reader)
 
 
-def check(root: Root, files: Sequence[File]) -> str:
+def check(root: HostFiles, files: Sequence[File]) -> str:
     """Have ``netplan generate`` read the administrator's files and ours, in a directory of its own."""
     from podroutes.persist.netplan_ids import generate  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File
 from podroutes.model.text import listing, printable
@@ -20,7 +20,7 @@ _NETWORK_DISABLED = re.compile(r"^network:\s*(?:\{\s*|\n\s+)config:\s*['\"]?disa
 _SECTIONS = ("ethernets", "wifis", "bonds", "bridges", "vlans", "tunnels", "modems", "dummy-devices", "vrfs")
 
 
-def find(root: Root, link: Link, links: Sequence[Link]) -> str:
+def find(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
     """Return ``SECTION.ID`` of LINK; PersistError where no id or more than one is about it, or the id is about another of LINKS as well.
 
     An id that does not exist must never be written: netplan takes it for a new interface, without the addresses of the old.
@@ -49,7 +49,7 @@ def find(root: Root, link: Link, links: Sequence[Link]) -> str:
     return place
 
 
-def made_by_cloud_init(root: Root, place: str) -> str:
+def made_by_cloud_init(root: HostFiles, place: str) -> str:
     """Return the file in which cloud-init defines PLACE (``SECTION.ID``) and may rename it at a boot, "" where it does not."""
     section, _, id_ = place.partition(".")
     for pattern in _CLOUD_CONFIGS:
@@ -63,7 +63,7 @@ def made_by_cloud_init(root: Root, place: str) -> str:
     return ""
 
 
-def _merged(root: Root) -> dict[str, dict[str, dict[str, Any]]]:
+def _merged(root: HostFiles) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the interfaces by section and id, later files over earlier ones as netplan does it."""
     sections: dict[str, dict[str, dict[str, Any]]] = {}
     for name, text in _files(root):
@@ -75,7 +75,7 @@ def _merged(root: Root) -> dict[str, dict[str, dict[str, Any]]]:
     return sections
 
 
-def _files(root: Root) -> Iterator[tuple[str, str]]:
+def _files(root: HostFiles) -> Iterator[tuple[str, str]]:
     """Yield name and text of the administrator's files in the order in which netplan reads them."""
     paths = {PurePosixPath(name).name: name for directory in _DIRECTORIES for name in root.glob(f"{directory}/*.yaml")}
     for _, name in sorted(paths.items()):
@@ -95,7 +95,7 @@ def _network(name: str, text: str) -> dict[str, Any]:
     return network if isinstance(network, dict) else {}
 
 
-def _is_about(root: Root, dev: str, name: str, body: dict[str, Any]) -> bool:
+def _is_about(root: HostFiles, dev: str, name: str, body: dict[str, Any]) -> bool:
     if body.get("set-name") == dev:
         return True
     match = body.get("match")
@@ -115,7 +115,7 @@ def _is_about(root: Root, dev: str, name: str, body: dict[str, Any]) -> bool:
     )
 
 
-def generate(root: Root, files: Sequence[File], wanted: Iterable[str]) -> str:
+def generate(root: HostFiles, files: Sequence[File], wanted: Iterable[str]) -> str:
     """Have netplan read the administrator's files and FILES, which lead to WANTED, in a directory of its own; "" or what is wrong."""
     from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes
 

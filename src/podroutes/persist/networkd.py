@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root, keyfile
+from podroutes.host.files import HostFiles, keyfile
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.persisted import File, Lasting, Setting
+from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.model.text import listing, printable
 from podroutes.persist import BACKENDS
@@ -39,22 +39,22 @@ SECRETS: tuple[str, ...] = ()
 _MAIN = {"main", "254"}
 
 
-def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
+def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
     """Return a drop-in for the .network file of each device; 0644, as networkd does not run as root."""
-    rows = by_device(routes, setting.places)
+    rows = by_device(routes, context.places)
     if not rows:
-        return tuple(File(path, HEADER) for path in setting.there)
+        return tuple(File(path, HEADER) for path in context.there)
     return tuple(
         File(PATTERN.replace("*.network", base), HEADER + "".join(map(_section, rows[dev])))
-        for dev, base in sorted(setting.places.items())
+        for dev, base in sorted(context.places.items())
     )
 
 
-def _section(lasting: Lasting) -> str:
-    route = lasting.route
-    weight = f"Metric={metric(lasting)}\n" if metric(lasting) else ""
+def _section(persisted_route: PersistedRoute) -> str:
+    route = persisted_route.route
+    weight = f"Metric={metric(persisted_route)}\n" if metric(persisted_route) else ""
     way = f"Destination={route.dst}\nGateway={route.via}\nProtocol={PROTOCOL}\n{weight}"
-    return f"\n[Route]\n# {remark_by(lasting)}\n{way}"
+    return f"\n[Route]\n# {remark_by(persisted_route)}\n{way}"
 
 
 def away(dev: str) -> str:
@@ -62,7 +62,7 @@ def away(dev: str) -> str:
     return f"{safe(dev)}.network"
 
 
-def place(root: Root, link: Link, links: Sequence[Link]) -> str:
+def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
     """Return the base name of the .network file that networkd says it uses for LINK, and for no other of LINKS.
 
     A drop-in holds for every device that the file matches: routes would come up on all of them, and networkd makes them onlink.
@@ -81,7 +81,7 @@ def place(root: Root, link: Link, links: Sequence[Link]) -> str:
     return PurePosixPath(file).name
 
 
-def network_file(root: Root, link: Link) -> str:
+def network_file(root: HostFiles, link: Link) -> str:
     """Return the .network file that networkd uses for LINK, "" where it leaves it alone."""
     state = keyfile(root.read(state_file(link)) or "")
     return state.get("NETWORK_FILE", "") if state.get("ADMIN_STATE") != "unmanaged" else ""
@@ -92,14 +92,14 @@ def state_file(link: Link) -> str:
     return f"/run/systemd/netif/links/{link.ifindex}"
 
 
-def running(root: Root, link: Link) -> str:
+def running(root: HostFiles, link: Link) -> str:
     """Return where networkd says which file it uses for LINK."""
     file = network_file(root, link)
     made = ", made by netplan, beside which a drop-in can say our protocol" if "/10-netplan-" in file else ""
     return f"{state_file(link)} names {file}{made}" if file else ""
 
 
-def configured(root: Root, link: Link) -> str:  # noqa: ARG001, networkd alone knows which of all the files it takes
+def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, networkd alone knows which of all the files it takes
     """Return nothing: whose file is about LINK is known while networkd runs."""
     return ""
 
@@ -144,7 +144,7 @@ def _routes(sections: Iterable[dict[str, tuple[int, str]]], path: str) -> Iterat
             )
 
 
-def check(root: Root, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it
+def check(root: HostFiles, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it
     """Read the files back: every section of them is one complete route."""
     for file in filter(lambda each: is_ours(each.text), files):
         if len(ROUTE.findall(file.text)) != file.text.count("[Route]"):

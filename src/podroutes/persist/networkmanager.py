@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root, keyfile
+from podroutes.host.files import HostFiles, keyfile
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.persisted import File, Lasting, Setting
+from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, safe
@@ -47,13 +47,13 @@ _TRIES = """\
 } &"""
 
 
-def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:
+def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
     """Return the script; 0755, as the dispatcher refuses what others may write."""
     lines = [
         "PATH=$PATH:/usr/sbin:/sbin",
         f'case "$2" in {_EVENTS}) ;; *) exit 0 ;; esac',
         "routes() {",
-        *hook("$1", routes, setting.places),
+        *hook("$1", routes, context.places),
         "}",
         _TRIES,
         "exit 0",
@@ -66,20 +66,20 @@ def away(dev: str) -> str:
     return safe(dev)
 
 
-def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
+def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
     """Return the device's name, if NetworkManager manages it."""
     if not running(root, link):
         raise PersistError(f"NetworkManager does not manage {safe(link.name)}; see `nmcli device`, or --persist auto")
     return safe(link.name)
 
 
-def running(root: Root, link: Link) -> str:
+def running(root: HostFiles, link: Link) -> str:
     """Return where NetworkManager says that it manages LINK."""
     path = f"/run/NetworkManager/devices/{link.ifindex}"  # what it knows of LINK, for all to read
     return f"{path} says managed" if keyfile(root.read(path) or "").get("managed") == "true" else ""
 
 
-def configured(root: Root, link: Link) -> str:  # noqa: ARG001, a profile need not name a device
+def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, a profile need not name a device
     """Return nothing: which profile LINK gets is known while NetworkManager runs."""
     return ""
 
@@ -139,6 +139,6 @@ def _red_hat_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
                 yield ConfiguredRoute(path, number, dst, via, dev, manager="networkmanager")
 
 
-def check(root: Root, files: Sequence[File]) -> str:
+def check(root: HostFiles, files: Sequence[File]) -> str:
     """Have the shell read the script."""
     return syntax(root, files)

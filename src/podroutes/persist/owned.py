@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from podroutes.host.files import Root
-from podroutes.model.persisted import File, Ledger, Written
+from podroutes.host.files import HostFiles
+from podroutes.model.persisted import File, OwnedRoutes, Written
 from podroutes.model.route import PROTOCOL
 from podroutes.persist import BACKENDS, backend
 from podroutes.persist.file_format import is_ours, recorded
@@ -24,7 +24,7 @@ class Found(NamedTuple):
         """The backends that have files here."""
         return tuple(name for name in BACKENDS if self.files.get(name))
 
-    def ledger(self, chosen: str | None) -> Ledger:
+    def owned(self, chosen: str | None) -> OwnedRoutes:
         """Return whose routes are ours, when they shall be kept by backend CHOSEN."""
         routes: dict[Written, str] = {}
         static: set[Written] = set()
@@ -39,15 +39,15 @@ class Found(NamedTuple):
             if kept.PROTOCOL != PROTOCOL:
                 static.update(rows)
         protocol = backend(chosen).PROTOCOL if chosen else PROTOCOL
-        return Ledger(protocol, None if boundless else routes, frozenset(static))
+        return OwnedRoutes(protocol, None if boundless else routes, frozenset(static))
 
 
-def find(root: Root) -> Found:
+def find(root: HostFiles) -> Found:
     """Return the files of ours below ROOT; PersistError when a file in one of our places cannot be read."""
     return Found({name: _ours(root, patterns) for name, patterns in PLACES.items()})
 
 
-def _ours(root: Root, patterns: tuple[str, ...]) -> dict[str, File]:
+def _ours(root: HostFiles, patterns: tuple[str, ...]) -> dict[str, File]:
     names = (name for pattern in patterns for name in root.glob(pattern))
     texts = ((name, root.read(name)) for name in names)
     return {name: File(name, text, root.mode(name)) for name, text in texts if text is not None and is_ours(text)}

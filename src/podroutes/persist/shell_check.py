@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.persisted import File
 from podroutes.persist.file_format import is_ours
 
 
-def syntax(root: Root, files: Sequence[File]) -> str:
+def syntax(root: HostFiles, files: Sequence[File]) -> str:
     """Have sh(1) read those of FILES that are scripts of ours, without carrying them out; return "" or its complaint."""
     for file in filter(lambda each: is_ours(each.text), files):
         done = root.run(("sh", "-n"), file.text)

@@ -52,8 +52,8 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
         start = start or number
         parts.append(line.removesuffix("\\"))
         if not line.endswith("\\"):
-            whole = " ".join(parts)
-            yield start, whole
+            machine_plan = " ".join(parts)
+            yield start, machine_plan
             start, parts = 0, []
     if parts:
         yield start, " ".join(parts)
@@ -134,8 +134,8 @@ def _masked(address: Address, mask: Address) -> Prefix | None:
     """Return the network of ADDRESS and a netmask, None where the mask has a hole or host bits are set."""
     length = mask.value.bit_count()
     prefix = network(address, length)
-    whole = (1 << 32) - (1 << (32 - length))
-    return prefix if mask.value == whole and prefix.value == address.value else None
+    machine_plan = (1 << 32) - (1 << (32 - length))
+    return prefix if mask.value == machine_plan and prefix.value == address.value else None
 
 
 def gateway(text: str | None) -> Address | None:

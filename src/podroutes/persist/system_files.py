@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from podroutes.errors import PersistError
-from podroutes.host.files import Root, keyfile
+from podroutes.host.files import HostFiles, keyfile
 from podroutes.model.persisted import File
 from podroutes.model.route import PROTOCOL
 from podroutes.persist.file_format import HEADER
@@ -28,7 +28,7 @@ def kept(files: Mapping[str, File]) -> dict[str, str]:
     return keyfile(files[FORWARDING].text) if FORWARDING in files else {}
 
 
-def switch(root: Root, sysctls: Mapping[str, str]) -> dict[str, str]:
+def switch(root: HostFiles, sysctls: Mapping[str, str]) -> dict[str, str]:
     """Give SYSCTLS their values now, and return those that they had; PersistError where the kernel does not let us."""
     had = {}
     for key, value in sysctls.items():

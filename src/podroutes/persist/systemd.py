@@ -7,10 +7,10 @@ what `systemctl enable` would do with a symbolic link.
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.persisted import File, Lasting, Setting
+from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.persist import BACKENDS
 from podroutes.persist.file_format import HEADER, safe
@@ -43,9 +43,9 @@ ExecStart={command}
 """
 
 
-def render(routes: Sequence[Lasting], setting: Setting) -> tuple[File, ...]:  # noqa: ARG001, they follow from the inventory
-    """Return the unit that runs ``setting.command``, and what starts it at boot."""
-    command = " ".join(map(_quoted, setting.command))
+def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:  # noqa: ARG001, they follow from the inventory
+    """Return the unit that runs ``context.command``, and what starts it at boot."""
+    command = " ".join(map(_quoted, context.command))
     return (
         File(UNIT, HEADER + _UNIT.format(command=command)),
         File(WANTS, HEADER + "\n[Unit]\nWants=podroutes.service\n"),
@@ -64,12 +64,12 @@ def away(dev: str) -> str:
     return safe(dev)
 
 
-def place(root: Root, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, the unit asks for no device
+def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, the unit asks for no device
     """Return the device's name: the unit does for every one."""
     return safe(link.name)
 
 
-def running(root: Root, link: Link) -> str:  # noqa: ARG001, a unit has no device
+def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, a unit has no device
     """Return nothing: where nobody has LINK, ``detect`` falls back on this backend."""
     return ""
 
@@ -89,7 +89,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
                 yield from (each._replace(line=number) for each in shell_routes(words, path, "systemd"))
 
 
-def check(root: Root, files: Sequence[File]) -> str:
+def check(root: HostFiles, files: Sequence[File]) -> str:
     """Have ``systemd-analyze verify`` read the unit, in a directory of its own."""
     from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes
 

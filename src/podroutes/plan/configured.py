@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from podroutes.model.address import Prefix
 from podroutes.model.configured import ConfiguredRoute
-from podroutes.model.persisted import Lasting
+from podroutes.model.persisted import PersistedRoute
 from podroutes.model.plan import Change, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route
@@ -39,7 +39,7 @@ def _is_same(line: ConfiguredRoute, route: Route) -> bool:
     return line.kind == route.kind and line.via == route.via and (line.dev is None or line.dev == route.dev)
 
 
-def without_configured(routes: Sequence[Lasting], lines: Overlap) -> list[Lasting]:
+def without_configured(routes: Sequence[PersistedRoute], lines: Overlap) -> list[PersistedRoute]:
     """Return those of ROUTES that a file of ours has to keep: no line of the administrator's leads there."""
     return [each for each in routes if each.route.dst not in lines.same and each.route.dst not in lines.other]
 
@@ -65,7 +65,7 @@ def _explained(problem: Problem, lines: Overlap) -> Problem:
     return problem
 
 
-def problems(routes: Sequence[Lasting], lines: Overlap) -> list[Problem]:
+def problems(routes: Sequence[PersistedRoute], lines: Overlap) -> list[Problem]:
     """Return what to say about those of ROUTES that a file of the administrator makes as well, and that shall be kept."""
     found = []
     for route, node in routes:

@@ -22,7 +22,7 @@ from podroutes.plan.onlink import OnLink
 from podroutes.plan.planning import Planned
 
 
-class Known:
+class ClaimIndex:
     """What the verdict on a cluster makes easy to look up, made once and kept while the nodes are the same."""
 
     def __init__(self, cluster: Cluster, claims: Claims) -> None:
@@ -70,10 +70,12 @@ def _by_destination(claim: Claim) -> tuple[Prefix, str]:
     return claim.dst, claim.node.name
 
 
-class Prompt:
+class FastPath:
     """The knowledge of one whole plan of machine OWN, to act on until the next one."""
 
-    def __init__(self, known: Known, own: Node, fib: Fib, planned: Planned, dependencies: Dependencies = ()) -> None:
+    def __init__(
+        self, known: ClaimIndex, own: Node, fib: Fib, planned: Planned, dependencies: Dependencies = ()
+    ) -> None:
         wanted = planned.desired
         self._known = known
         self._kept = [each.route.dst for each in planned.plan.kept]

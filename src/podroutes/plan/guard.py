@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     problem: Problem | None = None  # where something is held: how much, whose, and what to do
 
 
-Hold = Callable[[Leaving], Verdict]
+HeldDeletions = Callable[[Leaving], Verdict]
 
 
 def no_guard(_: Leaving) -> Verdict:

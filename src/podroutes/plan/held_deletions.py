@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
     history: int | None = None
 
 
-class Hold(NamedTuple):
+class HeldDeletions(NamedTuple):
     """Deletions that wait ``since`` a time: prefixes, each with the node that it served; ``digest`` names the set.
 
     ``until`` is when the first of them go by themselves, if nothing changes; None: never.
@@ -67,7 +67,7 @@ class MassDeleteGuard:
     """The guard of one agent. ALLOWED prefixes may go within ten minutes whatever the share; EARLIER are those that went before."""
 
     def __init__(self, *, allowed: int = 0, earlier: tuple[Deleted, ...] = ()) -> None:
-        self.hold: Hold | None = None
+        self.hold: HeldDeletions | None = None
         self.holds = 0  # how often a hold began
         self.release: Release | None = None  # the last one
         self.earlier = earlier
@@ -102,7 +102,7 @@ class MassDeleteGuard:
             return Verdict(passed=passed)
         self.holds += self.hold is None
         since = self.hold.since if self.hold else now
-        self.hold = Hold(since, rest, digest(rest), self._until(rest, evidence))
+        self.hold = HeldDeletions(since, rest, digest(rest), self._until(rest, evidence))
         return Verdict(rest, passed, held_problem(rest, standing, self.earlier, evidence.cluster.source, ADVICE))
 
     def _beyond(self, gone: Mapping[Prefix, str], standing: int, cluster: Cluster) -> bool:
@@ -115,7 +115,7 @@ class MassDeleteGuard:
         """Take note that the source said the same once more, and nothing was compared with it."""
         self._before = evidence
 
-    def confirm(self, name: str) -> Hold:
+    def confirm(self, name: str) -> HeldDeletions:
         """Let the held deletions go at the next judgement. NAME is their digest, "" whatever it is; ValueError says why not."""
         hold = self.hold
         if hold is None:

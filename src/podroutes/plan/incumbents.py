@@ -12,7 +12,7 @@ from podroutes.model.address import Address, Prefix
 from podroutes.model.claims import Claim, Disputes
 from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib
-from podroutes.model.persisted import Ledger
+from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.saved_route import Saved, SavedRoute
 from podroutes.plan.decision import Standing
 
@@ -20,11 +20,11 @@ from podroutes.plan.decision import Standing
 class Incumbents:
     """The routes of ours on one machine: TABLE has our number on every one of them, LEDGER tells those of our files."""
 
-    def __init__(self, disputes: Disputes, table: Fib, saved: Callable[[], Saved], ledger: Ledger) -> None:
+    def __init__(self, disputes: Disputes, table: Fib, saved: Callable[[], Saved], owned: OwnedRoutes) -> None:
         self._disputes = disputes
         self._table = table
         self._load = saved
-        self._ledger = ledger
+        self._ledger = owned
         self.expired: list[SavedRoute] = []  # that would have counted, were they not too old
 
     def standing(self, claim: Claim) -> Standing | None:

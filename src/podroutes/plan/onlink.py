@@ -18,7 +18,7 @@ class Resolver(Protocol):
         """Return the one device that leads to all of VIAS, of one IP version, without a problem; None: ask for each."""
 
 
-class Away:
+class AssumedOnLink:
     """Stands in for a machine that we are not on: every next hop is taken to be reachable through one device."""
 
     def __init__(self, interface: str | None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from podroutes.model.address import LINK_LOCAL, Prefix
 from podroutes.model.fib import Fib, PlainRoutes
-from podroutes.model.persisted import Lasting, Ledger, written
+from podroutes.model.persisted import OwnedRoutes, PersistedRoute, written
 from podroutes.model.plan import Change, Plan
 from podroutes.model.route import PLAIN, PROTOCOL, NextHop, Route
 from podroutes.plan.desired import Desired
@@ -18,23 +18,23 @@ from podroutes.plan.difference import Difference, in_order
 _STATIC = 4  # RTPROT_STATIC, linux/rtnetlink.h
 
 
-def ours(fib: Fib, ledger: Ledger) -> Iterator[Route]:
+def ours(fib: Fib, owned: OwnedRoutes) -> Iterator[Route]:
     """Yield every route of ours in the main table as the kernel has it, in no particular order."""
     yield from fib.ours()
-    yield from _by_file(fib, ledger)
+    yield from _by_file(fib, owned)
 
 
-def _by_file(fib: Fib, ledger: Ledger) -> list[Route]:
+def _by_file(fib: Fib, owned: OwnedRoutes) -> list[Route]:
     """Return the static routes that are ours because a file of ours says so."""
-    if not ledger.static:
+    if not owned.static:
         return []
-    rows = (route for route in fib.others if route.protocol == _STATIC and written(route) in ledger.static)
+    rows = (route for route in fib.others if route.protocol == _STATIC and written(route) in owned.static)
     return [route for route in rows if route._replace(protocol=PROTOCOL)[3:] == PLAIN and route.dev]
 
 
-def claimed(fib: Fib, ledger: Ledger) -> Fib:
+def claimed(fib: Fib, owned: OwnedRoutes) -> Fib:
     """Return FIB with our number on every route of ours; the same object where all have it."""
-    static = _by_file(fib, ledger)
+    static = _by_file(fib, owned)
     if not static:
         return fib
     gone = set(static)
@@ -56,13 +56,13 @@ def _merged(columns: PlainRoutes, static: list[Route]) -> PlainRoutes:
     return PlainRoutes(columns.version, *map(list, zip(*rows, strict=True)))
 
 
-def restored(found: Difference, fib: Fib, ledger: Ledger, desired: Desired) -> Difference:
+def restored(found: Difference, fib: Fib, owned: OwnedRoutes, desired: Desired) -> Difference:
     """Return FOUND, a difference against ``claimed``, with the numbers that routes have, and those that they shall have.
 
     What stands as it should but under another number is replaced by the same with the right one.
     """
-    static = {written(route) for route in _by_file(fib, ledger)}
-    if not static and ledger.protocol == PROTOCOL:
+    static = {written(route) for route in _by_file(fib, owned)}
+    if not static and owned.protocol == PROTOCOL:
         return found
 
     def real(route: Route) -> Route:
@@ -72,16 +72,16 @@ def restored(found: Difference, fib: Fib, ledger: Ledger, desired: Desired) -> D
         Change(change.action, real(change.route))
         if change.action == "delete"
         else change._replace(
-            route=change.route._replace(protocol=ledger.protocol), was=real(change.was) if change.was else None
+            route=change.route._replace(protocol=owned.protocol), was=real(change.was) if change.was else None
         )
         for change in found.changes
     ]
     leaving = {change.was or change.route for change in changes if change.action != "add"}
     names = node_names(desired)
     renumbered = [
-        Change("replace", route._replace(protocol=ledger.protocol), names.get(route.dst), route)
-        for route in ours(fib, ledger)
-        if route.protocol != ledger.protocol and route not in leaving
+        Change("replace", route._replace(protocol=owned.protocol), names.get(route.dst), route)
+        for route in ours(fib, owned)
+        if route.protocol != owned.protocol and route not in leaving
     ]
     return found._replace(
         changes=tuple(sorted([*changes, *renumbered], key=in_order)), unchanged=found.unchanged - len(renumbered)
@@ -94,24 +94,24 @@ def node_names(desired: Desired) -> dict[Prefix, str]:
     return names | {problem.dst: problem.nodes[0] for problem in desired.problems if problem.dst}
 
 
-def standing(plan: Plan, desired: Desired, fib: Fib, ledger: Ledger) -> list[Lasting]:
+def standing(plan: Plan, desired: Desired, fib: Fib, owned: OwnedRoutes) -> list[PersistedRoute]:
     """Return the routes of ours that stand once PLAN is carried out, and those that wait for a link: what is to be written down."""
     names = node_names(desired)
     leaving = {change.was or change.route for change in plan.changes if change.action != "add"}
     there = {
-        route: names.get(route.dst) or _incumbent(desired, route) for route in ours(fib, ledger) if route not in leaving
+        route: names.get(route.dst) or _incumbent(desired, route) for route in ours(fib, owned) if route not in leaving
     }
     there |= {change.route: change.node for change in plan.changes if change.action != "delete"}
     present = {route.dst for route in there}
     there |= {change.route: change.node for change in plan.held if change.route.dst not in present}  # in a file alone
-    routes = [Lasting(route, node) for route, node in there.items() if route.via and route.dev]
+    routes = [PersistedRoute(route, node) for route, node in there.items() if route.via and route.dev]
     if desired.incumbents:
         present = {route.dst for route in there}
-        routes += [each for dst, each in _waiting(desired, fib, ledger).items() if dst not in present]
-    return sorted(routes, key=lambda lasting: (lasting.route.dst, lasting.route.metric))
+        routes += [each for dst, each in _waiting(desired, fib, owned).items() if dst not in present]
+    return sorted(routes, key=lambda persisted_route: (persisted_route.route.dst, persisted_route.route.metric))
 
 
-def _waiting(desired: Desired, fib: Fib, ledger: Ledger) -> dict[Prefix, Lasting]:
+def _waiting(desired: Desired, fib: Fib, owned: OwnedRoutes) -> dict[Prefix, PersistedRoute]:
     """Return the routes that a link has taken along which is down or has lost its addresses: they are wanted back when it is up.
 
     What is written down stays so. A link that has addresses, if of other networks, is not going to bring them back.
@@ -119,21 +119,21 @@ def _waiting(desired: Desired, fib: Fib, ledger: Ledger) -> dict[Prefix, Lasting
     names = node_names(desired)
     down = {problem.dst for problem in desired.problems if problem.code == "link-down"}
     waiting = {
-        dst: Lasting(route._replace(protocol=ledger.protocol), names.get(dst))
+        dst: PersistedRoute(route._replace(protocol=owned.protocol), names.get(dst))
         for dst, route in desired.out_of_reach.items()
         if dst in down and route.via and route.dev
     }
     up = {link.name for link in fib.links if link.up and link.carrier}
     ready = {(each.dev, each.address.version) for each in fib.addresses if not LINK_LOCAL.covers(each.address)}
     links = {link.name for link in fib.links}
-    for (dst, via, metric), dev in (ledger.written or {}).items():
+    for (dst, via, metric), dev in (owned.written or {}).items():
         node = desired.incumbents.get(dst, {}).get(via)
         if node and dev in links and not (dev in up and (dev, via.version) in ready):
-            waiting[dst] = Lasting(Route(dst, (NextHop(via, dev),), metric, ledger.protocol), node)
+            waiting[dst] = PersistedRoute(Route(dst, (NextHop(via, dev),), metric, owned.protocol), node)
     return waiting
 
 
-def back(then: Fib, before: Ledger, now: Fib, after: Ledger) -> tuple[Change, ...]:
+def back(then: Fib, before: OwnedRoutes, now: Fib, after: OwnedRoutes) -> tuple[Change, ...]:
     """Return what gives a machine the routes of ours again that it had THEN, when BEFORE told which these are."""
     old, new = ({_place(route): route for route in ours(*each)} for each in ((then, before), (now, after)))
     changes = [
@@ -153,6 +153,6 @@ def _incumbent(desired: Desired, route: Route) -> str | None:
     return desired.incumbents.get(route.dst, {}).get(route.via) if route.via else None
 
 
-def lasts(route: Route, ledger: Ledger) -> bool:
+def lasts(route: Route, owned: OwnedRoutes) -> bool:
     """Whether a file of ours brings ROUTE back after a boot."""
-    return ledger.written is None or written(route) in ledger.written
+    return owned.written is None or written(route) in owned.written

@@ -7,20 +7,20 @@ from podroutes.model.address import Prefix
 from podroutes.model.claims import Loss
 from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib, empty_fib
-from podroutes.model.persisted import Ledger
+from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change, Kept, Plan
 from podroutes.model.route import Route
 from podroutes.plan.claims import Claims
 from podroutes.plan.desired import Desired, desired
 from podroutes.plan.difference import Difference, difference, in_order
 from podroutes.plan.guard import Verdict
-from podroutes.plan.onlink import Away, OnLink, Resolver
+from podroutes.plan.onlink import AssumedOnLink, OnLink, Resolver
 from podroutes.plan.ownership import claimed, ours, restored
 from podroutes.plan.settle import Context, settle
 from podroutes.plan.vanishing import Leaving
 
 _NO_CONTEXT = Context()
-_BY_NUMBER = Ledger()  # without files of ours, the protocol number alone tells whose a route is
+_BY_NUMBER = OwnedRoutes()  # without files of ours, the protocol number alone tells whose a route is
 
 
 class Planned(NamedTuple):
@@ -36,20 +36,20 @@ def plan_here(  # noqa: PLR0913, each is of another kind
     fib: Fib,
     *,
     adopt: bool = False,
-    ledger: Ledger = _BY_NUMBER,
+    owned: OwnedRoutes = _BY_NUMBER,
     context: Context = _NO_CONTEXT,
 ) -> Planned:
     """Plan for the machine that FIB is a snapshot of. Pure: the same arguments give the same plan, everywhere."""
-    table = claimed(fib, ledger)
-    here, kept = settle(claims, own, table, ledger, context)
+    table = claimed(fib, owned)
+    here, kept = settle(claims, own, table, owned, context)
     wanted = desired(here, own, OnLink(fib))
     found = difference(wanted, table, adopt=adopt)
     if claims.nothing:
         found = _without_deletions(found)
-    planned = _planned(here, own, wanted, restored(found, fib, ledger, wanted))
+    planned = _planned(here, own, wanted, restored(found, fib, owned, wanted))
     if not kept:
         return planned
-    return planned._replace(plan=planned.plan._replace(kept=tuple(_kept(planned, kept, ours(fib, ledger)))))
+    return planned._replace(plan=planned.plan._replace(kept=tuple(_kept(planned, kept, ours(fib, owned)))))
 
 
 def _without_deletions(found: Difference) -> Difference:
@@ -95,9 +95,9 @@ def _of(change: Change, owner: str) -> Change:
     return change._replace(node=None if owner == str(change.route.via) else owner)
 
 
-def plan_away(claims: Claims, own: Node, interface: str | None = None) -> Planned:
+def plan_remote(claims: Claims, own: Node, interface: str | None = None) -> Planned:
     """Plan for a machine that we are not on, as if it had no routes yet; INTERFACE overrides the inventory's."""
-    return plan_empty(claims, own, Away(interface or own.interface))
+    return plan_empty(claims, own, AssumedOnLink(interface or own.interface))
 
 
 def plan_empty(claims: Claims, own: Node, links: Resolver) -> Planned:

@@ -4,34 +4,34 @@ from collections.abc import Container, Iterator
 
 from podroutes.model.address import Prefix
 from podroutes.model.fib import Fib
-from podroutes.model.persisted import Ledger
+from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.route_state import Entry
 from podroutes.plan.ownership import lasts, node_names, ours
 from podroutes.plan.planning import Planned
 
 
-def survey(planned: Planned, fib: Fib, ledger: Ledger, configured: Container[Prefix] = ()) -> list[Entry]:
+def survey(planned: Planned, fib: Fib, owned: OwnedRoutes, configured: Container[Prefix] = ()) -> list[Entry]:
     """Return an entry for every route of ours in FIB and every wanted one, in order of destination.
 
     CONFIGURED has the destinations to which the administrator's own files make the wanted route at the next boot.
     """
-    entries = sorted(_entries(planned, fib, ledger), key=lambda entry: (entry.route.dst, entry.route.metric))
+    entries = sorted(_entries(planned, fib, owned), key=lambda entry: (entry.route.dst, entry.route.metric))
     kept = {(each.route.dst, each.route.via): each.reason for each in planned.plan.kept}
     return [
         entry._replace(
-            lasts=entry.route.dst in configured or (entry.state != "foreign" and lasts(entry.route, ledger)),
+            lasts=entry.route.dst in configured or (entry.state != "foreign" and lasts(entry.route, owned)),
             kept=kept.get((entry.route.dst, entry.route.via), ""),
         )
         for entry in entries
     ]
 
 
-def _entries(planned: Planned, fib: Fib, ledger: Ledger) -> Iterator[Entry]:
+def _entries(planned: Planned, fib: Fib, owned: OwnedRoutes) -> Iterator[Entry]:
     plan, desired = planned
     nodes = node_names(desired)
     leaving = {change.route for change in plan.changes if change.action == "delete"}
     leaving |= {change.was for change in plan.changes if change.was}
-    here = tuple(ours(fib, ledger))
+    here = tuple(ours(fib, owned))
     for route in here:
         incumbent = desired.incumbents.get(route.dst, {})
         node = nodes.get(route.dst) or (incumbent.get(route.via) if route.via else None)

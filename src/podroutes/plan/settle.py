@@ -12,7 +12,7 @@ from podroutes.model.claims import Claim, Claims, Disputes, Loss
 from podroutes.model.cluster import Node
 from podroutes.model.dependencies import Dependencies
 from podroutes.model.fib import Fib
-from podroutes.model.persisted import Ledger
+from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.problem import Problem
 from podroutes.model.saved_route import Saved
 from podroutes.model.text import escaped, printable
@@ -40,11 +40,11 @@ class Settled(NamedTuple):
     kept: Mapping[tuple[Prefix, str], Loss] = {}
 
 
-def settle(claims: Claims, own: Node, table: Fib, ledger: Ledger, context: Context) -> Settled:
+def settle(claims: Claims, own: Node, table: Fib, owned: OwnedRoutes, context: Context) -> Settled:
     """Decide on CLAIMS for machine OWN; TABLE has our number on every route of ours, LEDGER tells those of our files."""
     needs = Needs(table, own, claims.cluster, context.dependencies)
     disputes = claims.disputes or Disputes(claims.cluster, (), claims.honoured, (), {}, {}, (), claims.problems)
-    here = _Here(disputes, own, needs, Incumbents(disputes, table, context.saved, ledger))
+    here = _Here(disputes, own, needs, Incumbents(disputes, table, context.saved, owned))
     refused = here.refused()
     if not refused and claims.disputes is None:
         return Settled(claims)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
-from podroutes.model.persisted import Lasting, Ledger
+from podroutes.model.persisted import OwnedRoutes, PersistedRoute
 from podroutes.model.plan import Plan
 from podroutes.model.route import NextHop, Route
 from podroutes.plan.claims import outside_limits
@@ -31,29 +31,34 @@ class Leaving(NamedTuple):
 
 
 def leaving(
-    plan: Plan, stay: Callable[[], Iterable[Lasting]], fib: Fib, ledger: Ledger, *, held: Iterable[Route] = ()
+    plan: Plan,
+    stay: Callable[[], Iterable[PersistedRoute]],
+    fib: Fib,
+    owned: OwnedRoutes,
+    *,
+    held: Iterable[Route] = (),
 ) -> Leaving:
     """Return what PLAN, made from FIB and LEDGER, leaves without a route of ours; STAY tells what is there after it.
 
     HELD are routes that were held before: they count as there although a link may have taken them along.
     """
     deleted = [change.route for change in plan.changes if change.action == "delete" and change.route.next_hops]
-    if not ledger.written and not held:
-        return _of_kernel(plan, deleted, fib, ledger) if deleted else Leaving()
-    there = {route.dst: route for route in ours(fib, ledger) if route.next_hops}
+    if not owned.written and not held:
+        return _of_kernel(plan, deleted, fib, owned) if deleted else Leaving()
+    there = {route.dst: route for route in ours(fib, owned) if route.next_hops}
     links = {link.name for link in fib.links}
-    for (dst, via, metric), dev in (ledger.written or {}).items():
+    for (dst, via, metric), dev in (owned.written or {}).items():
         if dev in links:  # what leaves by a device that is gone cannot be written down again
-            there.setdefault(dst, Route(dst, (NextHop(via, dev),), metric, ledger.protocol))
+            there.setdefault(dst, Route(dst, (NextHop(via, dev),), metric, owned.protocol))
     for route in held:
         there.setdefault(route.dst, route)
-    staying = {lasting.route.dst for lasting in stay()}
+    staying = {persisted_route.route.dst for persisted_route in stay()}
     return Leaving(tuple(route for dst, route in there.items() if dst not in staying), frozenset(there))
 
 
-def _of_kernel(plan: Plan, deleted: list[Route], fib: Fib, ledger: Ledger) -> Leaving:
+def _of_kernel(plan: Plan, deleted: list[Route], fib: Fib, owned: OwnedRoutes) -> Leaving:
     """Return what the plan leaves without a route where the kernel alone has any: by columns, as one node often goes of thousands."""
-    others = [route.dst for route in ours(fib._replace(plain={}), ledger) if route.next_hops]
+    others = [route.dst for route in ours(fib._replace(plain={}), owned) if route.next_hops]
     rows: list[tuple[int, int, int]] = [*others]
     for version, each in fib.plain.items():
         rows += zip([version] * len(each.dst), each.dst, each.length, strict=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from podroutes.errors import PersistError, PushError
 from podroutes.host.dependencies import read_dependencies
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.host.scratch import scratch
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster, Node
@@ -16,7 +16,7 @@ from podroutes.model.plan import Change, Plan
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.persist import apply_files, deletions, saved_routes
 from podroutes.persist.configured import configured_routes
-from podroutes.persist.machine_plan import Wish, plan_whole
+from podroutes.persist.machine_plan import PlanRequest, plan_machine
 from podroutes.persist.owned import find
 from podroutes.plan.claims import Claims
 from podroutes.plan.configured import left_behind
@@ -31,7 +31,7 @@ _ADVICE = "correct {source}, or let them go: podroutes push apply --allow-mass-d
 _AGENTLESS = "systemd starts podroutes at boot, which push does not install; name a network manager, or --persist none"
 
 
-class Job(NamedTuple):
+class PushRequest(NamedTuple):
     """What is wanted of every machine. ``backend`` is a name, "auto", "none", or "" for what is there already."""
 
     cluster: Cluster
@@ -45,7 +45,7 @@ class Job(NamedTuple):
     at: float = 0.0  # now, seconds since the epoch
 
     @property
-    def wish(self) -> str:
+    def request(self) -> str:
         """Which files of the machines matter, as scripts.READ takes it."""
         return "files" if self.backend or self.sysctl or self.adopt or self.removes else "routes"
 
@@ -57,13 +57,13 @@ class Made(NamedTuple):
     memory: FileChange | None = None
 
 
-def plan(job: Job, node: Node, seen: Seen) -> Made:
+def plan(job: PushRequest, node: Node, seen: Seen) -> Made:
     """Return what JOB comes to on NODE. Raises PersistError or IdentityError where that cannot be told."""
     snapshot = fib(seen.host)
     with scratch() as directory:
         for remote in seen.files:
             _put(directory, remote)
-        root = Root(directory)
+        root = HostFiles(directory)
         if job.removes:
             made = Made(_removal(node, seen, snapshot, root))
         else:
@@ -72,7 +72,7 @@ def plan(job: Job, node: Node, seen: Seen) -> Made:
     return made
 
 
-def _context(job: Job, node: Node, root: Root, session: str) -> Context:
+def _context(job: PushRequest, node: Node, root: HostFiles, session: str) -> Context:
     """Return what the machine had before, and whom it must go on to reach; SESSION is its SSH_CONNECTION, "" where sudo took it."""
     routes: tuple[SavedRoute, ...] = ()
     with suppress(PersistError):  # as above
@@ -81,7 +81,7 @@ def _context(job: Job, node: Node, root: Root, session: str) -> Context:
     return Context(lambda: sorted_by_age(routes, job.at), dependencies)
 
 
-def _whole(job: Job, node: Node, snapshot: Fib, root: Root, context: Context) -> Made:
+def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context: Context) -> Made:
     if job.backend == "systemd":
         raise PersistError(_AGENTLESS)
     earlier: tuple[Deleted, ...] = ()
@@ -95,21 +95,21 @@ def _whole(job: Job, node: Node, snapshot: Fib, root: Root, context: Context) ->
         passed.update(verdict.passed)
         return verdict
 
-    wish = Wish(tuple, job.backend, job.sysctl, job.adopt, hold, context=context)
-    whole = plan_whole(job.claims, named_node(job.cluster, node.name), snapshot, root, wish)
-    if whole.backend == "systemd":
+    request = PlanRequest(tuple, job.backend, job.sysctl, job.adopt, hold, context=context)
+    machine_plan = plan_machine(job.claims, named_node(job.cluster, node.name), snapshot, root, request)
+    if machine_plan.backend == "systemd":
         raise PersistError(_AGENTLESS)
     if not passed:
-        return Made(whole.planned.plan)
+        return Made(machine_plan.planned.plan)
     gone = (*earlier, *(Deleted(dst, name, job.at) for dst, name in passed.items()))
     path = f"{deletions.DIRECTORY}/{deletions.NAME}"
-    return Made(whole.planned.plan, FileChange("create", File(path, deletions.text(gone, job.at)), ""))
+    return Made(machine_plan.planned.plan, FileChange("create", File(path, deletions.text(gone, job.at)), ""))
 
 
-def _removal(node: Node, seen: Seen, snapshot: Fib, root: Root) -> Plan:
+def _removal(node: Node, seen: Seen, snapshot: Fib, root: HostFiles) -> Plan:
     found = find(root)
     files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
-    routes = {route for route in seen.host.routes if route.ours} | set(ours(snapshot, found.ledger("")))
+    routes = {route for route in seen.host.routes if route.ours} | set(ours(snapshot, found.owned("")))
     changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
     lines = configured_routes(root, (route.dst for route in routes)).routes
     return Plan(node.name, changes, 0, tuple(left_behind(changes, lines)), tuple(files) or None)

@@ -16,7 +16,7 @@ _DEVICE = re.compile(r"[!$%&()*+,.0-9;<=>?@A-Z\[\]^_`a-z{|}~-]{1,15}")
 _PATH = re.compile(r"(?:/[A-Za-z0-9@_+][A-Za-z0-9@._+-]*)+")  # what the scripts take for one word
 
 
-class Order(NamedTuple):
+class RemoteCommand(NamedTuple):
     """What carries a plan out and what takes it back: line i of ``apply`` is undone by line i of ``undo``, counted from its end."""
 
     apply: tuple[str, ...]
@@ -24,7 +24,7 @@ class Order(NamedTuple):
     files: tuple[FileChange, ...]
 
 
-def order(plan: Plan, *more: FileChange) -> Order:
+def order(plan: Plan, *more: FileChange) -> RemoteCommand:
     """Return what PLAN comes to, with MORE files; PushError where a name in it could be misread."""
     for change in plan.changes:
         for route in filter(None, (change.route, change.was)):
@@ -42,7 +42,7 @@ def order(plan: Plan, *more: FileChange) -> Order:
             raise PushError(f"{printable(each.file.path)}: such a name cannot be handed to a shell script; rename it")
     verbs = {"add": "add", "replace": "change", "delete": "del"}
     apply = tuple(batch(verbs[change.action], change.route) for change in plan.changes)
-    return Order(apply, tuple(map(_undo, reversed(plan.changes))), (*(plan.files or ()), *more))
+    return RemoteCommand(apply, tuple(map(_undo, reversed(plan.changes))), (*(plan.files or ()), *more))
 
 
 def _undo(change: Change) -> str:
@@ -51,12 +51,12 @@ def _undo(change: Change) -> str:
     return batch("del" if change.action == "add" else "add", change.route)
 
 
-def frames(order: Order, token: str, seconds: int) -> bytes:
+def frames(order: RemoteCommand, token: str, seconds: int) -> bytes:
     """Return the standard input of scripts.COMMIT: TOKEN names this attempt, which is taken back after SECONDS."""
     return b"".join([f"{token} {seconds}\n".encode(), *_frames(order), b"end 0 0 -\n"])
 
 
-def _frames(order: Order) -> Iterator[bytes]:
+def _frames(order: RemoteCommand) -> Iterator[bytes]:
     early = [change.file.path for change in order.files if change.first]
     for name, text in (
         ("keeper", KEEPER),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from podroutes.push.session import Machine
 
 
-class Pace(NamedTuple):
+class RolloutPolicy(NamedTuple):
     """``parallel`` machines at a time; the first ``canary`` one after the other; none more once ``failures`` have failed."""
 
     parallel: int
@@ -15,10 +15,10 @@ class Pace(NamedTuple):
     failures: int
 
 
-class Fleet:
+class Rollout:
     """Machines, in the order of the inventory. DONE is called with each as it is through with a step."""
 
-    def __init__(self, machines: Sequence[Machine], pace: Pace, done: Callable[[Machine], None]) -> None:
+    def __init__(self, machines: Sequence[Machine], pace: RolloutPolicy, done: Callable[[Machine], None]) -> None:
         self.machines = machines
         self.interrupted = 0
         self._pace = pace

@@ -15,9 +15,9 @@ from podroutes.model.push import Pushed, State
 from podroutes.model.text import escaped, listing
 from podroutes.plan.refusals import refusals
 from podroutes.push import responses, scripts
-from podroutes.push.planning import Job, plan
+from podroutes.push.planning import PushRequest, plan
 from podroutes.push.remote_command import frames, order
-from podroutes.push.ssh import Answer, Door, Line
+from podroutes.push.ssh import Answer, SshClient, SshSession
 
 if TYPE_CHECKING:
     from podroutes.model.persisted import FileChange
@@ -33,8 +33,8 @@ T = TypeVar("T")
 class Settings(NamedTuple):
     """What all machines of a push have in common."""
 
-    door: Door
-    job: Job
+    door: SshClient
+    job: PushRequest
     reader: Reader
     confirm: int  # seconds after which a machine that was not confirmed goes back by itself
 
@@ -46,7 +46,7 @@ class Machine:
         self.node = node
         self.seen: responses.Seen | None = None
         self._door, self._job, self._reader, self._confirm = settings
-        self._line: Line | None = None
+        self._line: SshSession | None = None
         self._connections = 0
         self._plan: Plan | None = None
         self._memory: FileChange | None = None
@@ -129,7 +129,7 @@ class Machine:
         finally:
             await self.close()
 
-    async def _connected(self) -> Line:
+    async def _connected(self) -> SshSession:
         if self._line is None or self._line.closed:
             self._line = await self._door.connect(self.node)
             self._connections += 1
@@ -139,7 +139,7 @@ class Machine:
         """Read tables and files; a dump that was interrupted is none."""
         for _ in range(_TRIES):
             line = await self._connected()
-            answer = await line.run(scripts.READ, f"{self._job.wish}\n".encode())
+            answer = await line.run(scripts.READ, f"{self._job.request}\n".encode())
             if b"interrupted" not in answer.err:
                 return responses.seen(self.node.name, answer.out, answer.err, self._reader)
         raise PushError("its routes change all the time, so that they cannot be read; try again later")

@@ -50,7 +50,7 @@ class Answer(NamedTuple):
     err: bytes
 
 
-class Door:
+class SshClient:
     """Opens connections; jump hosts are connected to once for all machines behind them."""
 
     def __init__(self, access: Access) -> None:
@@ -73,10 +73,10 @@ class Door:
         given = [Path(access.config)] if access.config else [Path("~/.ssh/config").expanduser()]
         self._config = [path for path in given if path.exists() or access.config]
 
-    async def connect(self, node: Node) -> "Line":
+    async def connect(self, node: Node) -> "SshSession":
         """Connect to NODE; PushError tells why that cannot be."""
         try:
-            return Line(self._ssh, await self._explained(self._connect(node)), self._access)
+            return SshSession(self._ssh, await self._explained(self._connect(node)), self._access)
         except PushError as error:
             missing = self._missing.get(node.name)
             if not missing:
@@ -207,7 +207,7 @@ class Door:
             raise PushError(f"cannot connect: {_said(error)}") from None
 
 
-class Line:
+class SshSession:
     """A connection to one machine."""
 
     def __init__(self, ssh: Any, connection: "asyncssh.SSHClientConnection", access: Access) -> None:

@@ -30,7 +30,7 @@ _SURROUNDINGS = {
 _ROUTES = {nl.RTM_NEWROUTE: False, nl.RTM_DELROUTE: True}
 
 
-class Notice(NamedTuple):
+class Notification(NamedTuple):
     """One message to all listeners. ``port`` is the netlink port of whoever asked for the change, 0 for the kernel itself.
 
     ``dst`` is there for a route of the main table, ``route`` as well where the route is of our protocol.
@@ -43,18 +43,18 @@ class Notice(NamedTuple):
     route: Route | None = None
 
 
-def notices(datagram: bytes, names: dict[int, str]) -> Iterator[Notice]:
+def notifications(datagram: bytes, names: dict[int, str]) -> Iterator[Notification]:
     """Yield what DATAGRAM tells that podroutes has a use for. NAMES tells the device of an interface index."""
     for said in messages(datagram):
         port = HEADER.unpack_from(datagram, said.start - HEADER.size)[4]
         if said.type in _SURROUNDINGS:
-            yield Notice("surroundings", _SURROUNDINGS[said.type], port)
+            yield Notification("surroundings", _SURROUNDINGS[said.type], port)
         elif said.type in _ROUTES and said.end - said.start >= RTMSG.size:
             found = _destination(datagram, said)
             if found:
                 dst, ours = found
                 route = read_route(datagram, said, names) if ours else None
-                yield Notice("route", _ROUTES[said.type], port, dst, route)
+                yield Notification("route", _ROUTES[said.type], port, dst, route)
 
 
 def _destination(datagram: bytes, said: Message) -> tuple[Prefix, bool] | None:

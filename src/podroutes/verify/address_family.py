@@ -11,7 +11,7 @@ from podroutes.plan.sequence import Traits
 from podroutes.verify.lookup import Tables
 from podroutes.verify.neighbours import Neighbours
 from podroutes.verify.pods import Pods, ends, pods_of
-from podroutes.verify.reach import Catalogue, Reach
+from podroutes.verify.reach import Reach, ReachIndex
 from podroutes.verify.targets import parts
 
 Parts = list[tuple[Prefix, Address]]
@@ -33,7 +33,7 @@ class Places:
         taking_part = [name for name in self.network.nodes if self._takes_part(name)]
         self.sources = [name for name in taking_part if name in self.network.hosts]
         self.unseen = [name for name in taking_part if name not in self.network.hosts]
-        self.catalogue = Catalogue(neighbours, found, version)
+        self.catalogue = ReachIndex(neighbours, found, version)
         self.pods = [Pods(reserved=ends(target.prefix)) for target in found]
         for name in self.sources:
             routes = self.catalogue.own_routes(self.network.hosts[name]) if self.own[name] else ()

@@ -5,7 +5,7 @@ the packet later. Unreachable is only what arrives on no way that the packet may
 """
 
 from podroutes.model.address import BITS, Prefix
-from podroutes.model.forwarding_path import End, Hop, Journey
+from podroutes.model.forwarding_path import End, ForwardingPath, Hop
 from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.proof import Cause, Severity, Target
 from podroutes.model.text import listing, printable
@@ -23,18 +23,18 @@ class Judge:
         self.neighbours = neighbours
         self.network = neighbours.network
 
-    def judge(self, journey: Journey, target: Target, pods: Pods, part: Prefix) -> Cause | None:
+    def judge(self, forwarding_path: ForwardingPath, target: Target, pods: Pods, part: Prefix) -> Cause | None:
         """Return why not every branch of JOURNEY, a packet to PART of TARGET, delivers it; None where each does."""
-        judged = [self._judge(journey, end, target, pods) for end in journey.ends]
+        judged = [self._judge(forwarding_path, end, target, pods) for end in forwarding_path.ends]
         found = [cause for cause in judged if cause]
         certain = [cause for cause in found if cause.severity == "unreachable"]
-        worst = next(iter(certain or found), None) or self._detour(journey, target)
+        worst = next(iter(certain or found), None) or self._detour(forwarding_path, target)
         if worst and worst.severity == "unreachable" and len(certain) < len(judged):
             worst = worst._replace(severity="cannot-tell")  # some other branch may deliver it
         return worst and worst._replace(part=part if part != target.prefix else None)
 
-    def _judge(self, journey: Journey, end: End, target: Target, pods: Pods) -> Cause | None:
-        path = journey.path(end)
+    def _judge(self, forwarding_path: ForwardingPath, end: End, target: Target, pods: Pods) -> Cause | None:
+        path = forwarding_path.path(end)
         last = path[-1]
         if last.host == target.owner and end.fate in ("local", "on-link"):
             return self._at_owner(last, end, target, pods)
@@ -46,11 +46,11 @@ class Judge:
                 return found
         return _by_fate(last, end)
 
-    def _detour(self, journey: Journey, target: Target) -> Cause | None:
+    def _detour(self, forwarding_path: ForwardingPath, target: Target) -> Cause | None:
         """Return a warning where a packet that arrives was sent to a node that does not own the target, and passed on by it."""
-        for hop in journey.hops:
+        for hop in forwarding_path.hops:
             if hop.before >= 0 and hop.host in self.network.nodes and hop.host != target.owner:
-                sender = journey.hops[hop.before]
+                sender = forwarding_path.hops[hop.before]
                 return Cause("warning", "detour", sender.host, sender.decision.route, hop.host)
         return None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix
-from podroutes.model.forwarding_path import Flow, Journey
+from podroutes.model.forwarding_path import Flow, ForwardingPath
 from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
 from podroutes.model.proof import Cause
 from podroutes.verify.address_family import Places
@@ -52,28 +52,28 @@ class Fates:
         personal = False
         for part, dst in places.parts(place):
             look = places.look if src is None else places.network.look
-            journey = follow(places.neighbours, look, start, Flow(dst, src, iif))
+            forwarding_path = follow(places.neighbours, look, start, Flow(dst, src, iif))
             self.followed += 1
-            personal |= any(self._tells_apart(host, prefix, source) for host, prefix in journey.sources)
+            personal |= any(self._tells_apart(host, prefix, source) for host, prefix in forwarding_path.sources)
             arrivals.update(
-                (Arrival(hop.host, hop.iif), None) for hop in journey.hops if hop.before >= 0 or hop.iif != iif
+                (Arrival(hop.host, hop.iif), None) for hop in forwarding_path.hops if hop.before >= 0 or hop.iif != iif
             )
-            cause = self.judge.judge(journey, target, pods, part)
+            cause = self.judge.judge(forwarding_path, target, pods, part)
             if cause and not any(explains(other, cause) for other in causes):
                 causes[cause] = None
-            if src is None and self._holds_for_all(journey, place):
+            if src is None and self._holds_for_all(forwarding_path, place):
                 break
         against = [found for arrival in arrivals if (found := self.objections(arrival))] if src is None else []
         shown = tuple(cause._replace(node="" if cause.node == source else cause.node) for cause in causes)
         return Fate(shown, tuple(arrivals), _joined(against), personal)
 
-    def _holds_for_all(self, journey: Journey, place: int) -> bool:
+    def _holds_for_all(self, forwarding_path: ForwardingPath, place: int) -> bool:
         """Whether packets to all other parts of a target fare as those of JOURNEY.
 
         They do where nobody but the owner tells them apart, and it delivers all that come in by that device.
         """
         owner = self.places.targets[place].owner
-        arrivals = ((place, Arrival(hop.host, hop.iif)) for hop in journey.hops if hop.host == owner)
+        arrivals = ((place, Arrival(hop.host, hop.iif)) for hop in forwarding_path.hops if hop.host == owner)
         return place not in self.places.catalogue.divided and self.delivering.issuperset(arrivals)
 
     def _tells_apart(self, host: str, prefix: Prefix, source: str) -> bool:

@@ -13,7 +13,7 @@ from podroutes.model.route import MAIN, Route
 from podroutes.plan.sequence import Traits, sequence
 from podroutes.verify.neighbours import Neighbours
 from podroutes.verify.network import Arrival
-from podroutes.verify.table_diff import Likeness
+from podroutes.verify.table_diff import TableDiff
 from podroutes.verify.targets import Spans
 
 _NOWHERE = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN: linux/rtnetlink.h
@@ -60,7 +60,7 @@ class _Model(NamedTuple):
     met: frozenset[int]  # routes that touch several targets
 
 
-class Catalogue:
+class ReachIndex:
     """All routes of all machines, each judged once: whether it matters, and whether it leads straight to a target's owner."""
 
     def __init__(self, neighbours: Neighbours, found: Sequence[Target], version: int) -> None:
@@ -147,7 +147,7 @@ class Catalogue:
         routes = self._in_order(host, ids & self._wide | ids & mine)
         return _Model(Reach(host, missing, own, main, direct, routes, key), ways, ids, mine, blocked, ids & self._wide)
 
-    def _like(self, host: Host, model: _Model, likeness: Likeness) -> Reach | None:
+    def _like(self, host: Host, model: _Model, likeness: TableDiff) -> Reach | None:
         """Work out a machine from its model, None where more than straight routes and its own ones are different."""
         own = frozenset(self._own.get(host.name, ()))
         mine = frozenset[int]().union(*(self._single[place] for place in own))

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Iterator
 
 from podroutes.model.host import Host
 from podroutes.model.route import Route
-from podroutes.verify.table_diff import Likenesses
+from podroutes.verify.table_diff import TableDiffs
 
 
 class Shared:
     """Every route of some machines. Routes are known by their id(), as in Likenesses."""
 
     def __init__(self, hosts: Iterable[Host]) -> None:
-        self.likenesses = Likenesses()
+        self.likenesses = TableDiffs()
         # every machine with those of its routes that no machine before it had
         self.first: list[tuple[Host, tuple[Route, ...]]] = [
             (host, tuple(unseen)) for host, unseen, _ in self.likenesses.compare(hosts)

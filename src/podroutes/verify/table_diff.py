@@ -15,7 +15,7 @@ _FEW = 64  # differing routes, of which every node has some ten of its own
 _MODELS = 32  # machines that others are compared with; each keeps the ids of all its routes in memory
 
 
-class Likeness(NamedTuple):
+class TableDiff(NamedTuple):
     """A machine's routes as those of another, its model: without ``gone`` and with ``new``."""
 
     model: str
@@ -23,12 +23,12 @@ class Likeness(NamedTuple):
     new: frozenset[int]
 
 
-class Likenesses:
+class TableDiffs:
     """Finds a model for every machine; a machine that has none becomes one."""
 
     def __init__(self) -> None:
         self.ids: dict[str, frozenset[int]] = {}  # of the models
-        self.found: dict[str, Likeness] = {}  # of the others
+        self.found: dict[str, TableDiff] = {}  # of the others
         self._models: list[Host] = []
         self._known: set[int] = set()
 
@@ -51,11 +51,11 @@ class Likenesses:
             self._known |= unseen
             yield host, compress(routes, map(unseen.__contains__, map(id, routes) if unseen else ())), ids
 
-    def _like(self, host: Host) -> tuple[Likeness, tuple[Route, ...]] | None:
+    def _like(self, host: Host) -> tuple[TableDiff, tuple[Route, ...]] | None:
         for model in self._models:
             if (found := differences(model.routes, host.routes)) is not None:
                 gone, new = (frozenset(map(id, routes)) for routes in found)
-                return Likeness(model.name, gone - new, new - self.ids[model.name]), found[1]
+                return TableDiff(model.name, gone - new, new - self.ids[model.name]), found[1]
         return None
 
 

@@ -22,12 +22,12 @@ def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
     start, iif = _start(nodes, claims, source, _named(nodes, src, version))
     flow = Flow(destination, source, iif)
     neighbours = Neighbours(nodes)
-    journey = follow(neighbours, nodes.look, start, flow)
+    forwarding_path = follow(neighbours, nodes.look, start, flow)
     whole = _whole(nodes, claims, destination, target)
-    cause = Judge(neighbours).judge(journey, whole, _pods(nodes, whole), whole.prefix)
-    if cause and not whole.owner and all(end.fate in ("left", "on-link") for end in journey.ends):
+    cause = Judge(neighbours).judge(forwarding_path, whole, _pods(nodes, whole), whole.prefix)
+    if cause and not whole.owner and all(end.fate in ("left", "on-link") for end in forwarding_path.ends):
         cause = None  # an address of nobody here: all that can be asked is that it leaves
-    return Trace(start, flow, journey, cause)
+    return Trace(start, flow, forwarding_path, cause)
 
 
 def _whole(nodes: Network, claims: Claims, destination: Address, name: str | None) -> Target:

@@ -1,7 +1,7 @@
 """One packet's way through the machines, along every branch of ECMP, to whatever ends it."""
 
 from podroutes.model.address import Prefix
-from podroutes.model.forwarding_path import Decision, End, Fate, Flow, Hop, Join, Journey
+from podroutes.model.forwarding_path import Decision, End, Fate, Flow, ForwardingPath, Hop, Join
 from podroutes.model.host import LOOPBACK
 from podroutes.model.route import NextHop
 from podroutes.verify.lookup import Tables
@@ -12,11 +12,16 @@ from podroutes.verify.sources import source_verdict
 _TTL = 64  # net.ipv4.ip_default_ttl
 
 
-def follow(neighbours: Neighbours, look: Look, start: str, flow: Flow) -> Journey:
+def follow(neighbours: Neighbours, look: Look, start: str, flow: Flow) -> ForwardingPath:
     """Follow a packet of FLOW from the machine START, where it comes in by ``flow.iif``."""
-    journey = _Follower(neighbours, look, flow)
-    journey.visit(Arrival(start, flow.iif), -1, 1, None)
-    return Journey(tuple(journey.hops), tuple(journey.ends), frozenset(journey.sources), tuple(journey.joins))
+    forwarding_path = _Follower(neighbours, look, flow)
+    forwarding_path.visit(Arrival(start, flow.iif), -1, 1, None)
+    return ForwardingPath(
+        tuple(forwarding_path.hops),
+        tuple(forwarding_path.ends),
+        frozenset(forwarding_path.sources),
+        tuple(forwarding_path.joins),
+    )
 
 
 class _Follower:

@@ -37,16 +37,16 @@ _SAID = {"unreachable": "not delivered", "cannot-tell": "cannot tell"}
 def text(trace: Trace, style: Style) -> Iterator[str]:
     """Yield ``1 worker-0  10.200.1.5: rule 32766 lookup main, 10.200.1.0/24 via …`` for each hop, then what becomes of it."""
     depths: list[int] = []
-    wide = max(len(escaped(hop.host)) for hop in trace.journey.hops)
-    for place, hop in enumerate(trace.journey.hops):
+    wide = max(len(escaped(hop.host)) for hop in trace.forwarding_path.hops)
+    for place, hop in enumerate(trace.forwarding_path.hops):
         depths.append(depths[hop.before] + 1 if hop.before >= 0 else 1)
         yield f"{depths[place]} {style('bold', escaped(hop.host).ljust(wide))}  {trace.flow.dst}: {decided(hop)}"
-        for end in trace.journey.ends:
+        for end in trace.forwarding_path.ends:
             if end.hop == place:
                 yield f"{'':{wide + 4}}{_end(end)}"
-        for join in trace.journey.joins:
+        for join in trace.forwarding_path.joins:
             if join.hop == place:
-                yield f"{'':{wide + 4}}hands it to {escaped(trace.journey.hops[join.into].host)}, where it goes on as above"
+                yield f"{'':{wide + 4}}hands it to {escaped(trace.forwarding_path.hops[join.into].host)}, where it goes on as above"
     if trace.cause is None:
         yield style("green", "delivered")
     else:
@@ -98,9 +98,9 @@ def document(trace: Trace) -> dict[str, Any]:
 
     A branch that comes to a hop where another one has been ends there, with the fate ``joins``.
     """
-    ends = [{"hop": end.hop, "fate": end.fate, "detail": end.detail or None} for end in trace.journey.ends]
-    hops = trace.journey.hops
-    joins = [{"hop": join.hop, "fate": "joins", "detail": hops[join.into].host} for join in trace.journey.joins]
+    ends = [{"hop": end.hop, "fate": end.fate, "detail": end.detail or None} for end in trace.forwarding_path.ends]
+    hops = trace.forwarding_path.hops
+    joins = [{"hop": join.hop, "fate": "joins", "detail": hops[join.into].host} for join in trace.forwarding_path.joins]
     return {
         "src": str(trace.flow.src),
         "dst": str(trace.flow.dst),
@@ -115,7 +115,7 @@ def document(trace: Trace) -> dict[str, Any]:
                 "kind": hop.decision.kind,
                 "before": hop.before if hop.before >= 0 else None,
             }
-            for hop in trace.journey.hops
+            for hop in trace.forwarding_path.hops
         ],
         "ends": [*ends, *joins],
         "cause": trace.cause

@@ -10,21 +10,21 @@ from pathlib import Path
 
 from podroutes.agent.log import Log, standard_error
 from podroutes.agent.reconciler import Machine, Settings
-from podroutes.agent.service import Wishes, keep_routes
-from podroutes.agent.snapshot import View
+from podroutes.agent.service import AgentOptions, keep_routes
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import FileSource, Publish, Report, Source
 from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.cli.privilege import require_net_admin
 from podroutes.errors import AgentError, InventoryError, PersistError, require_linux
 from podroutes.host.dependencies import read_dependencies
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.listening import parse_listen
 from podroutes.model.saved_route import SavedRoute
 from podroutes.persist import saved_routes
-from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard
 
 _DESCRIPTION = """\
@@ -103,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
         KernelWatch(kernel.port) as watch,
     ):
         guard = MassDeleteGuard(allowed=arguments.allow_mass_delete)
-        machine = Machine(kernel, _settings(arguments, log), guard, Rivalry())
+        machine = Machine(kernel, _settings(arguments, log), guard, FlapDamping())
         keep_routes(machine, watch, log, _wishes(arguments, log))
     return 0
 
@@ -125,13 +125,13 @@ def _settings(arguments: argparse.Namespace, log: Log) -> Settings:
 
         access = connect(arguments.kubeconfig, arguments.context)
         server = access.proxy or access.server
-    settings = Settings(Root(), os.uname().nodename, arguments.node or "", command, arguments.adopt, stood)
+    settings = Settings(HostFiles(), os.uname().nodename, arguments.node or "", command, arguments.adopt, stood)
     return settings._replace(dependencies=lambda: read_dependencies(server))
 
 
-def _wishes(arguments: argparse.Namespace, log: Log) -> Wishes:
+def _wishes(arguments: argparse.Namespace, log: Log) -> AgentOptions:
     listen = "" if arguments.listen == "none" else arguments.listen
-    wishes = Wishes(_file(arguments), Path(arguments.state_dir), listen, arguments.resync)
+    wishes = AgentOptions(_file(arguments), Path(arguments.state_dir), listen, arguments.resync)
     telling = arguments.events or arguments.set_condition
     if not arguments.kubernetes:
         if telling:
@@ -139,7 +139,7 @@ def _wishes(arguments: argparse.Namespace, log: Log) -> Wishes:
         if arguments.inventory == "-":
             raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
         return wishes
-    from podroutes.agent.event_recorder import Teller, Telling  # noqa: PLC0415
+    from podroutes.agent.event_recorder import EventOptions, EventRecorder  # noqa: PLC0415
     from podroutes.agent.kubernetes_source import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
     from podroutes.kubernetes import connect  # noqa: PLC0415
 
@@ -149,7 +149,9 @@ def _wishes(arguments: argparse.Namespace, log: Log) -> Wishes:
     )
     if not telling:
         return wishes
-    return wishes._replace(tell=Teller(access, Telling(arguments.events, arguments.set_condition), log).tell)
+    return wishes._replace(
+        tell=EventRecorder(access, EventOptions(arguments.events, arguments.set_condition), log).tell
+    )
 
 
 def _file(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
@@ -159,7 +161,7 @@ def _file(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
 def _within_limits(publish: Publish, arguments: argparse.Namespace) -> Publish:
     """Return what publishes a view with the limits that the command line sets."""
 
-    def limited(view: View) -> None:
+    def limited(view: NodeSnapshot) -> None:
         inventory = view.inventory
         cluster = common.limited(inventory.cluster, arguments)
         publish(view._replace(inventory=inventory._replace(cluster=cluster)))

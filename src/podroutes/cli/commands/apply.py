@@ -51,31 +51,31 @@ def run(arguments: argparse.Namespace) -> int:
     guarding = Guarding(arguments, source)
     with common.kernel("apply", _INSTEAD) as kernel:
         fib = kernel.snapshot()
-        whole = common.plan_whole(arguments, source, fib, guarding.hold)
-        if guarding.agreed(whole.planned.plan):
-            whole = common.plan_whole(arguments, source, fib, guarding.hold)
-        if arguments.activate and not whole.backend:
+        machine_plan = common.plan_machine(arguments, source, fib, guarding.hold)
+        if guarding.agreed(machine_plan.planned.plan):
+            machine_plan = common.plan_machine(arguments, source, fib, guarding.hold)
+        if arguments.activate and not machine_plan.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
-        if whole.why:  # what was chosen once is chosen
-            arguments.persist = whole.backend
+        if machine_plan.why:  # what was chosen once is chosen
+            arguments.persist = machine_plan.backend
 
-        planned = [whole.planned]  # the last one counts
+        planned = [machine_plan.planned]  # the last one counts
 
         def again() -> Plan:
-            planned.append(common.plan_whole(arguments, source, kernel.snapshot(), guarding.hold).planned)
+            planned.append(common.plan_machine(arguments, source, kernel.snapshot(), guarding.hold).planned)
             return planned[-1].plan
 
-        done = carry_out(whole.planned.plan, kernel, arguments.output, again)
+        done = carry_out(machine_plan.planned.plan, kernel, arguments.output, again)
         guarding.remember(done)
         if source.memory:
             source.memory.remember(planned[-1], done, source.cluster)
         if arguments.output == "text":
-            common.say_offered(whole)
+            common.say_offered(machine_plan)
         if arguments.activate and done.complete:
             from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
 
             arguments.persist = None
-            activate(whole.backend, done.files, Then(fib, whole.found), kernel, again)
+            activate(machine_plan.backend, done.files, Then(fib, machine_plan.found), kernel, again)
         else:
             say_later(done)
         return 0 if done.complete else 1

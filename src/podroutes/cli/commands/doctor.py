@@ -36,20 +36,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine this machine; 0 healthy, 2 something would stop pod traffic."""
     require_linux("`podroutes doctor`", "run it on the node; `podroutes push verify` reads the nodes' tables over SSH")
     cluster = common.read_source(arguments).cluster if common.names_source(arguments) else None
-    patient = examined(cluster, arguments.node)
-    findings = examine(patient)
+    context = examined(cluster, arguments.node)
+    findings = examine(context)
     done = None
     if arguments.fix:
         done = [Repaired(each.code, repair, carry_out(Files(), repair)) for each, repair in repairs(findings)]
         if done:
-            patient = examined(cluster, arguments.node)
-            findings = examine(patient)
-    name = patient.own.name if patient.own else None
+            context = examined(cluster, arguments.node)
+            findings = examine(context)
+    name = context.own.name if context.own else None
     if arguments.output != "text":
-        common.say_document(doctor_view.document(findings, patient.facts.unexamined, name, done), arguments.output)
+        common.say_document(doctor_view.document(findings, context.facts.unexamined, name, done), arguments.output)
     else:
         style = common.style(sys.stdout)
         common.say(doctor_view.repaired(done or (), style))
         common.say(doctor_view.text(findings, style))
-        common.say(doctor_view.verdict(findings, patient.facts.unexamined, name or os.uname().nodename, style))
+        common.say(doctor_view.verdict(findings, context.facts.unexamined, name or os.uname().nodename, style))
     return 2 if doctor_view.grave(findings) else 0

@@ -9,7 +9,7 @@ from podroutes.cli.mass_delete import Guarding
 from podroutes.cli.parser import Parser
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
-from podroutes.plan.planning import plan_away
+from podroutes.plan.planning import plan_remote
 from podroutes.plan.route_states import survey
 from podroutes.views import documents, json_values
 from podroutes.views import plan as plan_view
@@ -41,22 +41,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node, or of all; 0 in sync, 2 changes pending or routes kept, 1 problems that no change solves."""
     source = common.read_source(arguments)
     if arguments.all:
-        plans = (plan_away(source.claims, node, arguments.interface).plan for node in source.cluster.nodes)
+        plans = (plan_remote(source.claims, node, arguments.interface).plan for node in source.cluster.nodes)
         return _all(plans, arguments.output)
     with common.kernel("plan", _INSTEAD) as kernel:
         fib = kernel.snapshot()
-    whole = common.plan_whole(arguments, source, fib, Guarding(arguments, source).hold)
-    plan = whole.planned.plan
+    machine_plan = common.plan_machine(arguments, source, fib, Guarding(arguments, source).hold)
+    plan = machine_plan.planned.plan
     if arguments.output != "text":
         common.say_document(json_values.plan(plan), arguments.output)
     else:
         if arguments.verbose:
-            entries = survey(whole.planned, fib, whole.ledger, ())
+            entries = survey(machine_plan.planned, fib, machine_plan.owned, ())
             common.say(plan_view.survey([each for each in entries if each.state == "ok"], common.style(sys.stdout)))
         if not arguments.quiet:
             common.say_plan(plan)
         common.say_problems(plan.problems)
-        common.say_offered(whole)
+        common.say_offered(machine_plan)
     return status(plan)
 
 

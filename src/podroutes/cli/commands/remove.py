@@ -57,10 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _plan(kernel: Kernel) -> Plan:
     """Return what takes back everything: routes of our number in every table, those of our files, and these."""
     found = find(common.root())
-    ledger = found.ledger("")
+    owned = found.owned("")
     routes = set(kernel.ours())
-    if ledger.static:
-        routes.update(ours(kernel.snapshot(), ledger))
+    if owned.static:
+        routes.update(ours(kernel.snapshot(), owned))
     changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
     files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
     lines = configured_routes(common.root(), (route.dst for route in routes)).routes

@@ -17,7 +17,7 @@ from podroutes.model.text import escaped, printable
 from podroutes.plan.claims import Claims
 from podroutes.plan.identity import this_node
 from podroutes.plan.onlink import OnLink
-from podroutes.plan.planning import plan_away, plan_empty
+from podroutes.plan.planning import plan_empty, plan_remote
 from podroutes.views import iproute
 
 _DESCRIPTION = """\
@@ -84,7 +84,7 @@ class _Here(NamedTuple):
         """Return the plan of NODE without routes: with the devices of this machine where it is this one."""
         if self.fib and node == self.node and not (interface or node.interface):
             return plan_empty(claims, node, OnLink(self.fib)).plan
-        return plan_away(claims, node, interface).plan
+        return plan_remote(claims, node, interface).plan
 
 
 def _chosen(arguments: argparse.Namespace, cluster: Cluster, here: _Here) -> Node:
@@ -94,12 +94,12 @@ def _chosen(arguments: argparse.Namespace, cluster: Cluster, here: _Here) -> Nod
 def _files(plan: Plan, arguments: argparse.Namespace, *, away: bool) -> tuple[File, ...]:
     if arguments.format == "ip":
         return (File("", iproute.script(plan)),)
-    from podroutes.persist.remote import files_away  # noqa: PLC0415, commands for a shell do without
+    from podroutes.persist.remote import remote_files  # noqa: PLC0415, commands for a shell do without
 
     if away:
-        return files_away(arguments.format, plan, common.command_elsewhere(arguments, plan.node))
+        return remote_files(arguments.format, plan, common.command_elsewhere(arguments, plan.node))
     command = common.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=plan.node)
-    return files_away(arguments.format, plan, command)
+    return remote_files(arguments.format, plan, command)
 
 
 def _print(files: tuple[File, ...], node: str) -> None:

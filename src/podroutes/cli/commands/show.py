@@ -65,8 +65,8 @@ def _show(arguments: argparse.Namespace, source: common.Source, fib: Fib, shown:
     """Print the survey of FIB without the lines and problems that were SHOWN before, which are replaced by those of now."""
     from podroutes.persist.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
-    planned, ledger, *_ = common.plan_whole(arguments, source, fib, no_guard)
-    entries = survey(planned, fib, ledger, configured_overlap(common.root(), planned).same)
+    planned, owned, *_ = common.plan_machine(arguments, source, fib, no_guard)
+    entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same)
     if any(
         each.code == "not-persistent" for each in planned.plan.problems
     ):  # the file is there, and is not to be relied on

@@ -13,16 +13,16 @@ from podroutes import cli
 from podroutes.agent.log import Level, text_line
 from podroutes.agent.reconciler import Machine as Agent
 from podroutes.agent.reconciler import Settings
-from podroutes.agent.snapshot import View
-from podroutes.agent.status_recorder import Record
+from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.agent.status_recorder import StatusRecorder
 from podroutes.cli import common
 from podroutes.cli.collection import Evidence
 from podroutes.cli.commands import verify
 from podroutes.cli.simulation.machines import Machine
 from podroutes.errors import LabError
-from podroutes.host.files import Root
+from podroutes.host.files import HostFiles
 from podroutes.inventory import load
-from podroutes.kernel.watch import Heard
+from podroutes.kernel.watch import KernelEvents
 from podroutes.lab import matrix
 from podroutes.lab.pinging import Pair, Pinged
 from podroutes.lab.story import TABLE, Stage
@@ -30,7 +30,7 @@ from podroutes.lab.topology import pod_address
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.plan.claims import examine
-from podroutes.plan.flap_damping import Rivalry
+from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard
 from podroutes.verify.network import Network
 from podroutes.verify.trace import trace
@@ -47,7 +47,7 @@ class SimulatedStage(Stage):
         super().__init__(directory, style, LABEL)
         self._cluster = cluster
         self._machines = machines
-        self._agents: dict[str, tuple[Agent, Record, list[str]]] = {}
+        self._agents: dict[str, tuple[Agent, StatusRecorder, list[str]]] = {}
 
     def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:
         """Run a command in this process; return its exit status and what it printed."""
@@ -102,12 +102,12 @@ class SimulatedStage(Stage):
         """Follow a packet between every two pods, and its answer."""
         found = self._evidence()
 
-        def lost(source: Address, target: Address) -> str:
+        def deleted(source: Address, target: Address) -> str:
             cause = trace(found.network, found.source.claims, str(source), str(target)).cause
             return f"{cause.code} on {cause.node}" if cause else ""
 
         pairs = {
-            Pair(node.name, other.name, target): lost(source, target) or lost(target, source)
+            Pair(node.name, other.name, target): deleted(source, target) or deleted(target, source)
             for node in self._cluster.nodes
             for other in self._cluster.nodes
             if other != node
@@ -127,10 +127,10 @@ class SimulatedStage(Stage):
         def log(level: Level, event: str, **fields: Any) -> None:
             lines.append(text_line(level, event, fields))
 
-        agent = Agent(self._machines[on].kernel, Settings(Root(own), on, on), MassDeleteGuard(), Rivalry())
-        record = Record(log, agent, _Forgetful(), lambda _: None)
+        agent = Agent(self._machines[on].kernel, Settings(HostFiles(own), on, on), MassDeleteGuard(), FlapDamping())
+        record = StatusRecorder(log, agent, _Forgetful(), lambda _: None)
         now = time.monotonic()
-        agent.reconcile(View(load(str(self.inventory)), now, now), now)
+        agent.reconcile(NodeSnapshot(load(str(self.inventory)), now, now), now)
         self._agents[on] = agent, record, lines
         yield
         del self._agents[on]
@@ -141,7 +141,7 @@ class SimulatedStage(Stage):
         route = self._machines[on].route(dst)
         began = time.monotonic()
         self._machines[on].ip(("route", "delete", str(dst)))
-        heard = Heard(((route, _SOMEBODY),), touched=frozenset({dst}))
+        heard = KernelEvents(((route, _SOMEBODY),), changed=frozenset({dst}))
         healed = agent.heal(heard, began, lambda _: "")
         seconds = time.monotonic() - began
         self._machines[on].route(dst)  # raises where it is not back
