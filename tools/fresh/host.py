@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-_MIRROR = "http://deb.debian.org/debian"  # what Debian's own installer writes
 _ACQUIRE = re.compile(r"Acquire::(?:https?::(?!User-Agent)|Check-|ForceIPv|Retries)")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 _BUNDLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -58,7 +57,10 @@ def _output(*words: str) -> str:
 def _mirror() -> str:
     labelled = ("--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian")
     found = _output("apt-get", "indextargets", *labelled).split()
-    return found[0].rstrip("/") if found else _MIRROR
+    mirror = found[0] if found else os.environ.get("FRESH_MIRROR", "")
+    if not mirror:
+        raise SystemExit("fresh: this machine's apt names no Debian mirror: set FRESH_MIRROR to the URL of one")
+    return mirror.rstrip("/")
 
 
 def _apt() -> str:

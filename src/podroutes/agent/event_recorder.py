@@ -50,7 +50,7 @@ class EventRecorder:
         self._condition: tuple[bool, str] | None = None
         self._newest: Status | None = None
         self._there = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="event recorder", daemon=True)
         self._thread.start()
 
     def tell(self, status: Status) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 FIRST_RETRY, LAST_RETRY = 0.2, 30.0  # seconds after a pass that could not do everything, doubled each time
 CONFIRM = 0.05  # seconds after which a whole pass looks at what was done at once; a burst of events shares it
-PATIENT = 9  # passes that find nothing to do make the next one wait up to so many times as long as they took: pods come and go
+IDLE_FACTOR = 9  # passes that find nothing to do make the next one wait up to so many times as long as they took: pods come and go
 JITTER = 0.1  # of the interval of resyncs, so that a cluster's agents do not look all at once
 
 
@@ -40,7 +40,7 @@ class Schedule:
 
         IDLE is whether it had nothing to do: of a flood of events that are none of our business few passes come.
         """
-        self._idle = min(self._idle + 1, PATIENT) if idle else 0
+        self._idle = min(self._idle + 1, IDLE_FACTOR) if idle else 0
         self._free = now + (now - self._began) * max(1, self._idle)
         self.want("resync", now + self._resync * (1 + JITTER * (2 * self._random() - 1)))
         if ok:

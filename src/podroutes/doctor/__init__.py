@@ -36,7 +36,7 @@ FINDERS: tuple[Callable[[MachineContext], Iterator[Finding]], ...] = (
 
 
 def examine(context: MachineContext) -> tuple[Finding, ...]:
-    """Return all that is wrong with PATIENT, the gravest first, else in the order of FINDERS."""
+    """Return all that is wrong with CONTEXT, the gravest first, else in the order of FINDERS."""
     found = [finding for find in FINDERS for finding in find(context)]
     return tuple(sorted(found, key=lambda finding: _GRAVITY.index(finding.kind.severity)))
 

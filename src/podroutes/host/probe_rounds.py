@@ -24,12 +24,14 @@ class ProbeSource:
 
     def __init__(self, source: str, versions: Sequence[int]) -> None:
         self.source = source
-        self.mouths = {(version, how): PingSocket(version, how) for version in versions for how in ("icmp", "udp")}
+        self.ping_sockets = {
+            (version, how): PingSocket(version, how) for version in versions for how in ("icmp", "udp")
+        }
 
     def close(self) -> None:
         """Close the sockets."""
-        for mouth in self.mouths.values():
-            mouth.socket.close()
+        for ping_socket in self.ping_sockets.values():
+            ping_socket.socket.close()
 
 
 def probe(vantages: Sequence[ProbeSource], targets: Sequence[tuple[str, Address]], progress: Progress) -> list[Probed]:
@@ -55,8 +57,8 @@ class _Rounds:
         self._how = dict.fromkeys(self.nodes, "icmp")
         self._selector = selectors.DefaultSelector()
         for vantage in vantages:
-            for mouth in vantage.mouths.values():
-                self._selector.register(mouth.socket, selectors.EVENT_READ, (vantage.source, mouth))
+            for ping_socket in vantage.ping_sockets.values():
+                self._selector.register(ping_socket.socket, selectors.EVENT_READ, (vantage.source, ping_socket))
 
     def run(self) -> list[Probed]:
         try:
@@ -93,7 +95,7 @@ class _Rounds:
 
     def _sweep(self, pairs: Sequence[Pair]) -> dict[Pair, int]:
         """Return the largest packet that each pair answers: first that of the device, else by halving what is left."""
-        high = {pair: self._mouth(pair).largest(pair[1]) for pair in pairs}
+        high = {pair: self._ping_socket(pair).largest(pair[1]) for pair in pairs}
         low = {pair: min(SMALLEST[pair[1].version], high[pair]) for pair in pairs}
         tried = dict(high)
         while tried and time.monotonic() < self.deadline:
@@ -117,7 +119,7 @@ class _Rounds:
             self._number += 1
             self._sent[pair] += counted
             waiting[self._number] = pair, time.monotonic()
-            why = self._mouth(pair).ask(pair[1], self._number, size)
+            why = self._ping_socket(pair).ask(pair[1], self._number, size)
             if why:
                 del waiting[self._number]
                 self._errors[pair] = why
@@ -127,8 +129,8 @@ class _Rounds:
             self._listen(left, waiting, answered, counted=counted)
         return answered
 
-    def _mouth(self, pair: Pair) -> PingSocket:
-        return self.vantages[pair[0]].mouths[pair[1].version, self._how[pair]]
+    def _ping_socket(self, pair: Pair) -> PingSocket:
+        return self.vantages[pair[0]].ping_sockets[pair[1].version, self._how[pair]]
 
     def _pace(self, waiting: dict[int, tuple[Pair, float]], answered: set[Pair], *, counted: bool) -> float:
         """Wait until the next packet may go, listening; return the time."""
@@ -143,8 +145,8 @@ class _Rounds:
         self, wait: float, waiting: dict[int, tuple[Pair, float]], answered: set[Pair], *, counted: bool
     ) -> None:
         for key, _ in self._selector.select(wait):
-            source, mouth = key.data
-            for answer in mouth.heard():
+            source, ping_socket = key.data
+            for answer in ping_socket.heard():
                 pair, since = waiting.get(answer.number, ((source, answer.target), 0.0))
                 if answer.number not in waiting or pair[0] != source:
                     continue

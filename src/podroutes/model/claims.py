@@ -56,4 +56,4 @@ class Claims(NamedTuple):
     disputes: Disputes | None = None
     cluster: Cluster = Cluster(())
     noted: tuple[Problem, ...] = ()  # of ``problems`` those that reading the inventory found
-    nothing: bool = False  # no node has a podCIDR, so there is nothing to route: more likely a mistake than a wish
+    nothing: bool = False  # no node has a podCIDR, so there is nothing to route: more likely a mistake than intended

@@ -30,7 +30,7 @@ _SECRET = [place for name in BACKENDS for place in backend(name).SECRETS]
 READ = (
     _HEAD
     + r"""
-read -r wish
+read -r scope
 ask() {
     say "$1"
     shift
@@ -81,10 +81,10 @@ ours() {
     done
     return 1
 }
-if [ "$wish" = files ]; then
+if [ "$scope" = files ]; then
 """
     + f"    file {' '.join(BACKENDS['systemd'])}\n"
-    + f'fi\nif [ "$wish" = files ] || ours {" ".join(_KEPT)}; then\n'
+    + f'fi\nif [ "$scope" = files ] || ours {" ".join(_KEPT)}; then\n'
     + f"    file {' '.join(_ADMINISTRATORS)}\n"
     + f"    masked {' '.join(_SECRET)}\n"
     + r"""
