@@ -451,20 +451,20 @@ def test_what_cannot_be_is_one_line(options, complaint, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_before_the_loop_ends_it_in_good_order(start, nodes, number):
-    claim = service.presence.claim
+    claim = service.agent_lock.claim
 
     def interrupted():
-        service.presence.claim = lambda: os.kill(os.getpid(), number) or claim()
+        service.agent_lock.claim = lambda: os.kill(os.getpid(), number) or claim()
 
     nodes(OWN, ONE)
     assert start(prepare=interrupted).ended() == 0
 
 
 def test_a_request_to_look_again_before_the_loop_ends_nothing(start, nodes):
-    claim = service.presence.claim
+    claim = service.agent_lock.claim
 
     def hurried():
-        service.presence.claim = lambda: os.kill(os.getpid(), signal.SIGHUP) or claim()
+        service.agent_lock.claim = lambda: os.kill(os.getpid(), signal.SIGHUP) or claim()
 
     nodes(OWN, ONE)
     start(prepare=hurried).ready()
