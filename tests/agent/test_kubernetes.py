@@ -42,7 +42,7 @@ reflector._FIRST, reflector._LONGEST, reflector._LONGEST_SMALL = 0.001, 0.02, 0.
 reflector._SPREAD_SMALL = reflector._SPREAD_LARGE = 0.02
 reflector.Reflector._fail.__defaults__ = (0.0, 0.02)
 if "hasty" in sys.argv[1]:
-    from podroutes.plan import hold
+    from podroutes.plan import held_deletions as hold
     hold.AGAIN = 0.2
 if "mute" in sys.argv[1]:
     client.SILENCE, reflector._MUTE = 0.5, 0.4
