@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html.browser import PROGRAM, Browser
+from page.browser import PROGRAM, Browser
 from pathlib import Path
 
 from support import debian, unpacked

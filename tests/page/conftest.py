@@ -2,7 +2,7 @@
 
 import shutil
 from contextlib import ExitStack
-from html.browser import PROGRAM
+from page.browser import PROGRAM
 from html.starting import started
 
 import pytest

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
-from html.reports import claimed, made, no_route, nodes, report
+from page.reports import claimed, made, no_route, nodes, report
 from random import Random
 
 import pytest

@@ -1,7 +1,7 @@
 """The page as a person sees it: in Chromium, with and without a script, by day and by night, on a desk and in a hand."""
 
-from html.reports import claimed, made, no_route, nodes, report
-from html.test_page import HOSTILE, scattered
+from page.reports import claimed, made, no_route, nodes, report
+from page.test_page import HOSTILE, scattered
 
 import pytest
 
