@@ -3,7 +3,7 @@
 import shutil
 from contextlib import ExitStack
 from page.browser import PROGRAM
-from html.starting import started
+from page.starting import started
 
 import pytest
 
