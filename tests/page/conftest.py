@@ -2,11 +2,11 @@
 
 import shutil
 from contextlib import ExitStack
-from page.browser import PROGRAM
-from page.starting import started
 
 import pytest
 
+from page.browser import PROGRAM
+from page.starting import started
 from podroutes.views.html import page
 from support import debian
 from support.namespaces import SHUT_OUT

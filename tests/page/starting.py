@@ -3,9 +3,9 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from page.browser import PROGRAM, Browser
 from pathlib import Path
 
+from page.browser import PROGRAM, Browser
 from support import debian, unpacked
 
 

@@ -1,10 +1,9 @@
 """The page as a person sees it: in Chromium, with and without a script, by day and by night, on a desk and in a hand."""
 
-from page.reports import claimed, made, no_route, nodes, report
-from page.test_page import HOSTILE, scattered
-
 import pytest
 
+from page.reports import claimed, made, no_route, nodes, report
+from page.test_page import HOSTILE, scattered
 from podroutes.model.proof import Cause
 from podroutes.views.html import page
 

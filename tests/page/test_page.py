@@ -5,13 +5,13 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
-from page.reports import claimed, made, no_route, nodes, report
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from page.reports import claimed, made, no_route, nodes, report
 from podroutes.model.address import parse_address
 from podroutes.model.probe import Disagreement, Probed
 from podroutes.model.proof import Cause

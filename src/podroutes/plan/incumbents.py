@@ -18,7 +18,7 @@ from podroutes.plan.decision import Standing
 
 
 class Incumbents:
-    """The routes of ours on one machine: TABLE has our number on every one of them, LEDGER tells those of our files."""
+    """The routes of ours on one machine: TABLE has our number on every one of them, OWNED tells those of our files."""
 
     def __init__(self, disputes: Disputes, table: Fib, saved: Callable[[], Saved], owned: OwnedRoutes) -> None:
         self._disputes = disputes

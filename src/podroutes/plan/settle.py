@@ -41,7 +41,7 @@ class Settled(NamedTuple):
 
 
 def settle(claims: Claims, own: Node, table: Fib, owned: OwnedRoutes, context: Context) -> Settled:
-    """Decide on CLAIMS for machine OWN; TABLE has our number on every route of ours, LEDGER tells those of our files."""
+    """Decide on CLAIMS for machine OWN; TABLE has our number on every route of ours, OWNED tells those of our files."""
     needs = Needs(table, own, claims.cluster, context.dependencies)
     disputes = claims.disputes or Disputes(claims.cluster, (), claims.honoured, (), {}, {}, (), claims.problems)
     here = _Here(disputes, own, needs, Incumbents(disputes, table, context.saved, owned))

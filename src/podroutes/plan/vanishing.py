@@ -38,7 +38,7 @@ def leaving(
     *,
     held: Iterable[Route] = (),
 ) -> Leaving:
-    """Return what PLAN, made from FIB and LEDGER, leaves without a route of ours; STAY tells what is there after it.
+    """Return what PLAN, made from FIB and OWNED, leaves without a route of ours; STAY tells what is there after it.
 
     HELD are routes that were held before: they count as there although a link may have taken them along.
     """
