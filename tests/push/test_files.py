@@ -160,20 +160,3 @@ def test_the_administrators_own_line_is_named_and_not_doubled(site, machine):
     assert "10.200.2.0/24" in machine("cat", HOOK)
     (problem,) = [each for each in done.nodes["worker-0"]["problems"] if each["code"] == "also-configured"]
     assert "/etc/network/interfaces:3 makes 10.200.1.0/24" in problem["message"]
-
-
-def test_what_apply_saved_on_the_machine_decides_a_conflict_there(site, machine):
-    apply = f"{site.executable} -m podroutes apply -i {site.inventory} --node worker-0"
-    site.on("worker-0", *apply.split())
-    site.on("worker-0", "ip", "route", "flush", "proto", "107")  # as a boot does
-    text = site.inventory.read_text()
-    try:
-        site.inventory.write_text(text + "  - {name: rival, internalIP: 192.168.8.29, podCIDR: 10.200.1.0/24}\n")
-        planned = site.push("plan", *FIRST)
-    finally:
-        site.inventory.write_text(text)
-    added = {each["dst"]: each["via"] for each in planned.nodes["worker-0"]["changes"]}
-    assert added["10.200.1.0/24"] == "192.168.8.21", (
-        planned.nodes["worker-0"],
-        site.on("worker-0", "sh", "-c", "cat /var/lib/podroutes/routes.json; ls -la /var/lib/podroutes"),
-    )

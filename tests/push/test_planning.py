@@ -1,0 +1,55 @@
+"""The plan of another machine knows what that machine remembers and what it depends on, as podroutes there would."""
+
+from podroutes.model.address import parse_address, parse_prefix
+from podroutes.model.saved_route import SavedRoute
+from podroutes.persist import saved_routes
+from podroutes.plan.claims import examine
+from podroutes.push.planning import PushRequest, plan
+from podroutes.push.responses import Remote, Seen
+from support.notation import cluster
+from verify.paper import paper
+
+NOW = 1_790_000_000.0
+WORKERS = ("worker-0 192.168.8.20 10.200.0.0/24", "worker-1 192.168.8.21 10.200.1.0/24")
+RIVAL = "rival 192.168.8.29 10.200.1.0/24"
+STATE = "/var/lib/podroutes/routes.json"
+
+
+def planned(nodes, *files: Remote, session: str = ""):
+    """Return the additions on worker-0, which has lost its routes, and the codes of the problems."""
+    host = paper(nodes, {"worker_0": [f"-{node.pod_cidrs[0]}" for node in nodes.nodes[1:]]})[0]
+    request = PushRequest(nodes, examine(nodes), at=NOW)
+    made = plan(request, nodes.nodes[0], Seen(0, host, files, session)).plan
+    return [f"{change.route.dst} via {change.route.via}" for change in made.changes], [
+        each.code for each in made.problems
+    ]
+
+
+def saved(tmp_path) -> Remote:
+    """Return the file in which worker-0 remembers that 10.200.1.0/24 was worker-1's."""
+    route = SavedRoute(parse_prefix("10.200.1.0/24"), parse_address("192.168.8.21"), "ens18", "worker-1", seen=NOW)
+    saved_routes.save(tmp_path, "worker-0", [route], NOW)
+    return Remote(STATE, 0o644, (tmp_path / saved_routes.NAME).read_bytes())
+
+
+def test_of_two_claims_in_a_file_neither_is_routed_where_nothing_was_in_place():
+    added, codes = planned(cluster(*WORKERS, RIVAL))
+    assert (added, "duplicate-pod-cidr" in codes) == ([], True)
+
+
+def test_what_was_saved_on_the_machine_decides_there(tmp_path):
+    added, _ = planned(cluster(*WORKERS, RIVAL), saved(tmp_path))
+    assert added == ["10.200.1.0/24 via 192.168.8.21"]
+
+
+def test_the_address_that_the_machine_is_reached_from_is_not_routed_away():
+    nodes = cluster(WORKERS[0], "worker-1 192.168.8.21 203.0.113.0/24")
+    assert planned(nodes)[0] == ["203.0.113.0/24 via 192.168.8.21"]
+    added, codes = planned(nodes, session="203.0.113.7 50022 192.168.8.20 22")
+    assert (added, "pod-cidr-covers-dependency" in codes) == ([], True)
+
+
+def test_a_name_server_of_the_machine_is_not_routed_away():
+    nodes = cluster(WORKERS[0], "worker-1 192.168.8.21 203.0.113.0/24")
+    added, codes = planned(nodes, Remote("/etc/resolv.conf", 0o644, b"nameserver 203.0.113.53\n"))
+    assert (added, "pod-cidr-covers-dependency" in codes) == ([], True)
