@@ -18,7 +18,8 @@ from podroutes.model.proof import Finding, Proof
 from podroutes.plan.claims import examine
 from podroutes.verify.network import Network
 from podroutes.verify.proof import prove
-from verify.spaces import FORWARDING, Packet, Spaces
+from support.waiting import until
+from verify.spaces import FORWARDING, Packet, Spaces, ip_objects
 
 LANS = {8: "br0", 9: "br1"}
 ROUTER = "r0"
@@ -74,6 +75,10 @@ class Field(Spaces):
             for path, value in FORWARDING.items():
                 self.sysctl(name, path, value)
         self._wire()
+        if version == 6:  # a packet is forwarded only out of a device that has a link-local address
+            for name in self.machines:
+                with self.inside(name):
+                    until(_have_link_local, "devices have link-local addresses")
         self.listen([*self.machines, *names])
 
     @property
@@ -223,6 +228,15 @@ class Field(Spaces):
         if name != ROUTER and self.shape.router:
             lines.append(f"route add default via {lan(mine[0], 1, self.version)}")
         return lines
+
+
+def _have_link_local() -> bool:
+    """Return whether every device here that has a global IPv6 address has a link-local one that is not tentative."""
+    scopes = [
+        {address["scope"] for address in link["addr_info"] if not address.get("tentative")}
+        for link in ip_objects("-6", "addr")
+    ]
+    return all("link" in scope for scope in scopes if "global" in scope)
 
 
 def verdict(findings: Iterable[Finding], source: str, target: Prefix) -> list[Finding]:

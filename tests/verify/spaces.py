@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from podroutes.lab import syscalls
 from support.waiting import until
@@ -77,7 +77,10 @@ class Spaces:
             Path(f"/proc/sys/net/{path}").write_text(str(value), encoding="ascii")
 
     def settle(self) -> None:
-        """Wait until every device that has a carrier sends, and every bridge port forwards: a worker of the kernel sees to it."""
+        """Wait until every device with a carrier sends, every bridge port forwards and every IPv6 address can be used.
+
+        Workers of the kernel see to all three.
+        """
         for name in self._spaces:
             with self.inside(name):
                 until(_settled, "devices settle")
@@ -145,16 +148,25 @@ class Spaces:
 
 
 def _settled() -> bool:
-    """Whether linkwatch_do_dev() has been everywhere."""
-    done = subprocess.run("ip -j -d link".split(), check=True, capture_output=True)
-    working = [link for link in json.loads(done.stdout) if link and {"UP", "LOWER_UP"} <= set(link["flags"])]
+    """Return whether linkwatch_do_dev() and addrconf_dad_work() are done in this namespace."""
+    working = [link for link in ip_objects("-d", "link") if {"UP", "LOWER_UP"} <= set(link["flags"])]
     names = {link["ifname"] for link in working}
     states = {
         link["linkinfo"]["info_slave_data"]["state"]
         for link in working
         if link.get("master") in names and link.get("linkinfo", {}).get("info_slave_kind") == "bridge"
     }
-    return states <= {"forwarding"} and all(link["qdisc"] != "noop" for link in working)
+    addresses = [
+        address for link in ip_objects("-6", "addr") for address in link["addr_info"] if link["ifname"] in names
+    ]
+    usable = not any(address.get("tentative") for address in addresses)
+    return usable and states <= {"forwarding"} and all(link["qdisc"] != "noop" for link in working)
+
+
+def ip_objects(*words: str) -> list[dict[str, Any]]:
+    """Return the objects that ip(8) prints here."""
+    done = subprocess.run(["ip", "-j", *words], check=True, capture_output=True)
+    return [entry for entry in json.loads(done.stdout) if entry]
 
 
 def _checked(message: bytes) -> bytes:
