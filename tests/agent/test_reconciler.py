@@ -15,7 +15,7 @@ from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import parse_prefix
 from podroutes.model.cluster import Cluster
 from podroutes.persist import apply_files
-from podroutes.persist.machine_plan import PlanRequest, plan_machine
+from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.plan.claims import examine
 from podroutes.plan.flap_damping import PATIENCE, FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard

@@ -9,7 +9,7 @@ from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change
 from podroutes.persist import apply_files
 from podroutes.persist.configured import configured_routes
-from podroutes.persist.machine_plan import configured_overlap
+from podroutes.apply.machine_plan import configured_overlap
 from podroutes.persist.owned import find
 from podroutes.plan.configured import left_behind
 from podroutes.plan.route_states import survey

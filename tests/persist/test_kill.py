@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from persist.test_machine_plan import ALONE, MOVED, SEED, Worker
+from persist.test_undisturbed import ALONE, MOVED, SEED, Worker
 from podroutes.cli import apply, common
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Change
@@ -89,14 +89,14 @@ def test_old_or_new_and_then_right(request, tmp_path, monkeypatch, backend, move
         worker.run(*before)
         return worker
 
-    machine_plan = booted("whole")
-    old = machine_plan.texts()
+    undisturbed = booted("whole")
+    old = undisturbed.texts()
     on_the_way = {
-        change.file.path: change.first.text for change in machine_plan.plan(*after).planned.plan.files if change.first
+        change.file.path: change.first.text for change in undisturbed.plan(*after).planned.plan.files if change.first
     }
-    machine_plan.run(*after)
-    new, table = machine_plan.texts(), sorted(machine_plan.live())
-    machine_plan.end()
+    undisturbed.run(*after)
+    new, table = undisturbed.texts(), sorted(undisturbed.live())
+    undisturbed.end()
 
     step = 0
     while (worker := booted(str(step))).killed(step, *after):

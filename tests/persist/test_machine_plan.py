@@ -13,7 +13,7 @@ from podroutes.host.files import HostFiles
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.plan import Outcome
 from podroutes.persist import BACKENDS, apply_files
-from podroutes.persist.machine_plan import PlanRequest, plan_machine
+from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.persist.owned import find
 from podroutes.plan.claims import examine
 from podroutes.plan.ownership import back, ours

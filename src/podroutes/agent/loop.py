@@ -166,10 +166,10 @@ class Loop:
         now = time.monotonic()
         healed = self._machine.heal(heard, now, program_of)
         self._record.heard(heard, healed)
-        machine_plan = len(healed) == len(heard.deleted) and not (
+        all_healed = len(healed) == len(heard.deleted) and not (
             heard.added or heard.links_or_addresses or heard.overflow
         )
-        self._schedule.want("kernel", now + CONFIRM if machine_plan else now)
+        self._schedule.want("kernel", now + CONFIRM if all_healed else now)
 
     def _receive(self) -> None:
         """Take in what the source told; of several views the last one counts."""

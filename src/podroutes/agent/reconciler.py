@@ -19,7 +19,7 @@ from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.persist import apply_files
-from podroutes.persist.machine_plan import MachinePlan, PlanRequest, guarded, plan_machine
+from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, plan_machine
 from podroutes.plan.claims import Claims, examine
 from podroutes.plan.desired import Desired
 from podroutes.plan.fast_path import ClaimIndex, FastPath

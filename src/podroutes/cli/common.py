@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from podroutes.host.files import HostFiles
     from podroutes.inventory import Inventory
     from podroutes.kernel import Kernel
-    from podroutes.persist.machine_plan import MachinePlan
+    from podroutes.apply.machine_plan import MachinePlan
 
 LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
 ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
@@ -186,7 +186,7 @@ def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: 
 
     HOLD tells which deletions are too many.
     """
-    from podroutes.persist.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.apply.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
 
     own = own_node(arguments, source.cluster, fib)
     request = PlanRequest(

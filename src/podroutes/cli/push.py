@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = verify.destination(arguments.html) if arguments.verb == "verify" and arguments.html else None
     source = common.read_source(arguments)
     nodes = _chosen(source.cluster, arguments.limit)
-    machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).machine_plan())
+    machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).run())
     if arguments.verb != "verify" or fleet_status == _INTERRUPTED:
         return fleet_status
     hosts = [machine.seen.host for machine in machines if machine.seen]
@@ -82,7 +82,7 @@ class _Run:
         self._fleet = Rollout(self._machines, pace, self._progress.done)
         self._answer: asyncio.Future[str] | None = None  # to the question whether to go ahead
 
-    async def machine_plan(self) -> tuple[Sequence[Machine], int]:
+    async def run(self) -> tuple[Sequence[Machine], int]:
         """Do all of it; return the machines and the exit status."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -217,9 +217,9 @@ class _Progress:
         self._style = style
         self._verb, self._whole, self._count, self._lines = "", 0, 0, False
 
-    def over(self, verb: str, machine_plan: int, *, lines: bool = False) -> "_Progress":
-        """Begin a step that WHOLE machines go through."""
-        self._verb, self._whole, self._count, self._lines = verb, machine_plan, 0, lines
+    def over(self, verb: str, count: int, *, lines: bool = False) -> "_Progress":
+        """Begin a step that COUNT machines go through."""
+        self._verb, self._whole, self._count, self._lines = verb, count, 0, lines
         return self
 
     def __enter__(self) -> None:

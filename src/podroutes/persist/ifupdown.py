@@ -111,8 +111,8 @@ def _interfaces(reader: "Reader") -> Iterator[str]:
         for line in reader.read(path).splitlines():
             word, _, rest = line.strip().partition(" ")
             for pattern in rest.split() if word in _SOURCES else ():
-                machine_plan = pattern if pattern.startswith("/") else f"/etc/network/{pattern}"
-                waiting += sorted(reader.glob(f"{machine_plan}/*" if word == "source-directory" else machine_plan))
+                absolute = pattern if pattern.startswith("/") else f"/etc/network/{pattern}"
+                waiting += sorted(reader.glob(f"{absolute}/*" if word == "source-directory" else absolute))
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:

@@ -52,8 +52,7 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
         start = start or number
         parts.append(line.removesuffix("\\"))
         if not line.endswith("\\"):
-            machine_plan = " ".join(parts)
-            yield start, machine_plan
+            yield start, " ".join(parts)
             start, parts = 0, []
     if parts:
         yield start, " ".join(parts)
@@ -134,8 +133,8 @@ def _masked(address: Address, mask: Address) -> Prefix | None:
     """Return the network of ADDRESS and a netmask, None where the mask has a hole or host bits are set."""
     length = mask.value.bit_count()
     prefix = network(address, length)
-    machine_plan = (1 << 32) - (1 << (32 - length))
-    return prefix if mask.value == machine_plan and prefix.value == address.value else None
+    host_mask = (1 << 32) - (1 << (32 - length))
+    return prefix if mask.value == host_mask and prefix.value == address.value else None
 
 
 def gateway(text: str | None) -> Address | None:

@@ -63,7 +63,7 @@ def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel)
 
 def _show(arguments: argparse.Namespace, source: common.Source, fib: Fib, shown: set[str]) -> int:
     """Print the survey of FIB without the lines and problems that were SHOWN before, which are replaced by those of now."""
-    from podroutes.persist.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.apply.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
     planned, owned, *_ = common.plan_machine(arguments, source, fib, no_guard)
     entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same)
