@@ -7,6 +7,7 @@ import pytest
 
 from podroutes.agent.reconciler import Machine, Settings
 from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.errors import IdentityError
 from podroutes.host.files import HostFiles
 from podroutes.inventory import Inventory
@@ -15,7 +16,6 @@ from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import parse_prefix
 from podroutes.model.cluster import Cluster
 from podroutes.persist import apply_files
-from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.plan.claims import examine
 from podroutes.plan.flap_damping import PATIENCE, FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard

@@ -4,12 +4,12 @@ import pytest
 
 from persist.test_configured import SEED as TYPED
 from persist.test_machine_plan import Worker, self_routes
+from podroutes.apply.machine_plan import configured_overlap
 from podroutes.errors import PersistError
 from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change
 from podroutes.persist import apply_files
 from podroutes.persist.configured import configured_routes
-from podroutes.apply.machine_plan import configured_overlap
 from podroutes.persist.owned import find
 from podroutes.plan.configured import left_behind
 from podroutes.plan.route_states import survey

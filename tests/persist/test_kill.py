@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from persist.test_undisturbed import ALONE, MOVED, SEED, Worker
+from persist.test_machine_plan import ALONE, MOVED, SEED, Worker
 from podroutes.cli import apply, common
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.plan import Change

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.cli.apply import say_later
 from podroutes.errors import PersistError
 from podroutes.host.atomic_write import write_whole
@@ -13,7 +14,6 @@ from podroutes.host.files import HostFiles
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.plan import Outcome
 from podroutes.persist import BACKENDS, apply_files
-from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.persist.owned import find
 from podroutes.plan.claims import examine
 from podroutes.plan.ownership import back, ours

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, plan_machine
 from podroutes.errors import IdentityError, PersistError
 from podroutes.host.files import HostFiles
 from podroutes.kernel import Kernel
@@ -19,7 +20,6 @@ from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.persist import apply_files
-from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, plan_machine
 from podroutes.plan.claims import Claims, examine
 from podroutes.plan.desired import Desired
 from podroutes.plan.fast_path import ClaimIndex, FastPath

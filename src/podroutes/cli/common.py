@@ -22,11 +22,11 @@ from podroutes.views import plan as plan_view
 from podroutes.views.style import Style
 
 if TYPE_CHECKING:
+    from podroutes.apply.machine_plan import MachinePlan
     from podroutes.cli.memory import Memory
     from podroutes.host.files import HostFiles
     from podroutes.inventory import Inventory
     from podroutes.kernel import Kernel
-    from podroutes.apply.machine_plan import MachinePlan
 
 LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
 ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot

@@ -1,7 +1,7 @@
 """The door to files that outlive a run, and to the network managers that read them.
 
-A backend is one module with what Backend asks for, of which ``render`` is pure. Around them: ``detect`` finds the manager of an interface, ``owned`` what our own files say, ``apply_files`` checks
-and writes them.
+A backend is one module with what Backend asks for, of which ``render`` is pure. Around them: ``detect`` finds the manager of an
+interface, ``owned`` reads what our own files say, ``apply_files`` checks and writes them.
 """
 
 import re

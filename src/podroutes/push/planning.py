@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.errors import PersistError, PushError
 from podroutes.host.dependencies import read_dependencies
 from podroutes.host.files import HostFiles
@@ -16,7 +17,6 @@ from podroutes.model.plan import Change, Plan
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.persist import apply_files, deletions, saved_routes
 from podroutes.persist.configured import configured_routes
-from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.persist.owned import find
 from podroutes.plan.claims import Claims
 from podroutes.plan.configured import left_behind
