@@ -1,13 +1,13 @@
-"""The inventory door: which nodes there are, read from a file in one of four formats that its content tells apart.
+"""Reads an inventory of nodes from a file. The format is recognised from the content.
 
-A reader for each format yields raw nodes, strings with their place; one parser makes them Node values (``nodes``).
+A reader for each format yields raw nodes: strings with their line numbers. One parser (``nodes``) turns them into Node values.
 
 - ``own``: podroutes' own YAML or JSON;
 - ``machines``: machines.txt of Kubernetes The Hard Way;
 - ``kubectl_json``, ``kubectl_yaml``: what ``kubectl get nodes -o json`` or ``-o yaml`` prints;
 - ``ansible``: an Ansible inventory, INI or YAML, whose hosts have ``pod_cidr``.
 
-What other programs write for other uses is recognised by its beginning, and answered with what to do (``foreign``).
+Files of other programs that are no inventory are recognised by their beginning; the error says what to do (``foreign``).
 """
 
 import re
@@ -21,7 +21,9 @@ from podroutes.model.problem import Problem
 
 __all__ = ["Inventory", "load"]
 
-_NOISE = re.compile(rb"(?:\s++|#[^\n]*+|---(?=\s|$)|%[A-Z][^\n]*+)*+")  # what may come before the first word that tells
+_NOISE = re.compile(
+    rb"(?:\s++|#[^\n]*+|---(?=\s|$)|%[A-Z][^\n]*+)*+"
+)  # what may come before the first word of the content
 _JSON = re.compile(rb'\{\s*+(?:"(\w*+)|\}|$)|\[')  # else a brace begins a YAML flow mapping
 _YAML = re.compile(
     rb"""["']?([^\s:"']++)["']?\s*+:(?=\s|$)|[-?](?=\s)|[{"'!&*|>]"""
@@ -30,7 +32,7 @@ _MACHINE = re.compile(rb"[0-9A-Fa-f]*+[.:]|$")  # an address, or comments beyond
 _KUBERNETES = frozenset({b"apiVersion", b"items", b"kind", b"metadata", b"spec", b"status"})  # no key of ours
 
 
-# What may begin another program's file; a closer look is taken where one of these does.
+# The beginnings of other programs' files; only these are examined further.
 _FOREIGN = re.compile(rb'NAME[ \t]|\{\s*+"[\w-]++"\s*+:\s*+\{|[A-Za-z_"][\w "-]*+[=,;]')
 _ANSIBLE = re.compile(
     rb"\[[A-Za-z_]|(?!(?:nodes|cluster|apiVersion|kind|items):)[\w-]++[ \t]*+:[ \t]*+\r?\n|[\w.-]++[ \t][^\n=]*+="
@@ -38,7 +40,7 @@ _ANSIBLE = re.compile(
 
 
 class Inventory(NamedTuple):
-    """What one source says: the nodes and limits it holds, and the values of it that had to be left out."""
+    """The content of one source: its nodes and limits, and a Problem for each value that was left out."""
 
     cluster: Cluster
     problems: tuple[Problem, ...]
@@ -47,9 +49,9 @@ class Inventory(NamedTuple):
 def load(path: str, stream: BinaryIO | None = None) -> Inventory:
     """Read the inventory at PATH (``-``: standard input), or from STREAM, which PATH then only names.
 
-    Nodes and their values keep the order of the source. A value that is wrong is left out and told as a Problem
-    (``invalid-pod-cidr``, ``invalid-internal-ip``, ``unknown-key``); whether nodes agree with each other is not looked
-    at. Raises InventoryError when the source cannot be read, is in no known format, is broken, or holds no nodes.
+    Nodes and their values keep the order of the source. A wrong value is left out and reported as a Problem
+        (``invalid-pod-cidr``, ``invalid-internal-ip``, ``unknown-key``); conflicts between nodes are not
+        checked here. Raises InventoryError when the source cannot be read, is in no known format, is broken, or holds no nodes.
     """
     with opened(path, stream) as source:
         try:
@@ -111,7 +113,7 @@ def _unknown(source: Source, start: int) -> InventoryError:
 
 
 def _read_others(source: Source, start: int) -> RawInventory | None:
-    """Read Ansible's INI or YAML; None where it is neither. InventoryError for what another program wrote for another use."""
+    """Read Ansible's INI or YAML; None where it is neither. Raises InventoryError for a file of another program."""
     if _FOREIGN.match(source.head, start):
         from podroutes.inventory import foreign  # noqa: PLC0415 - only for a mistake
 

@@ -22,9 +22,9 @@ _ADDRESSES = (
     "ip",
     "ip6",
     "ansible_host",
-)  # kubespray's ip is the one that other nodes use; ansible_host may be a way in
+)  # kubespray's ip is the address that other nodes use; ansible_host may be a bastion's
 _PODS = {"podcidr", "podcidrs", "podsubnet"}  # without "_" and in lower case
-_SUSPECT = re.compile(r"pods?(?:c[idr]{2,4}|net|network|range|subnet)s?")  # what pod_cidr may have been meant by
+_SUSPECT = re.compile(r"pods?(?:c[idr]{2,4}|net|network|range|subnet)s?")  # likely misspellings of pod_cidr
 
 
 class _Host(NamedTuple):
@@ -33,7 +33,7 @@ class _Host(NamedTuple):
 
 
 def read_ini(source: Source) -> RawInventory:
-    """Return the hosts of an INI inventory; InventoryError for a line that is none of its."""
+    """Return the hosts of an INI inventory. Raises InventoryError for a line that is not Ansible's INI."""
     hosts: dict[str, _Host] = {}
     kind = ""
     for number, text in enumerate(source.text().split("\n"), 1):
@@ -58,11 +58,11 @@ def read_ini(source: Source) -> RawInventory:
 
 
 def read_yaml(source: Source, events: Iterator[Event]) -> RawInventory:
-    """Return the hosts of a YAML inventory, with those of all groups below."""
+    """Return the hosts of a YAML inventory, with the hosts of all nested groups."""
     hosts: dict[str, _Host] = {}
     first = next(events, None)
     top = compose(events, first, source) if first else None
-    for _ in events:  # a second document is found only by reading on
+    for _ in events:  # the parser reports a second document only when it is read on
         pass
     _group(source, top, hosts)
     return _inventory(source, hosts, "pod_cidr: 10.200.0.0/24")
@@ -87,7 +87,7 @@ def _strings(value: Value) -> list[Located]:
 
 
 def _add(hosts: dict[str, _Host], name: str, line: int, variables: Variables[str, list[Located]]) -> None:
-    """Note a host, which may stand in several groups and have variables in each."""
+    """Add a host. It may be in several groups and have variables in each."""
     hosts.setdefault(name, _Host(line, {})).variables.update(variables)
 
 
@@ -120,5 +120,5 @@ def _node(source: Source, name: str, host: _Host) -> RawNode:
 
 
 def _split(values: list[Located]) -> list[Located]:
-    """Return VALUES, each of which may be several with commas between them."""
+    """Return VALUES with each comma-separated list split."""
     return [(text, line) for each, line in values for text in each.replace(",", " ").split()]

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from podroutes.inventory.source import Source
 from podroutes.model.text import printable
 
-# "{" and "[" open a mapping or a list and "}" and "]" close it; anything else is a scalar and says of which type.
+# "{" and "[" open a mapping or a list, "}" and "]" close it. Any other kind is the type of a scalar.
 Kind = Literal["{", "}", "[", "]", "string", "number", "boolean", "null"]
-Event = tuple[Kind, str, int]  # the kind, a scalar's text as it is written, the line counted from 1
+Event = tuple[Kind, str, int]  # the kind, a scalar's text as written, the line number from 1
 _DEEPEST = 32  # levels; a Node has 7, and the reader below is recursive
 
 
@@ -28,7 +28,7 @@ class List(NamedTuple):
 
 
 class Mapping(NamedTuple):
-    """A mapping: the lines of its keys and their values, both by key, and the line it starts in."""
+    """A mapping: the line of each key, the value of each key, and the line it starts in."""
 
     lines: dict[str, int]
     values: dict[str, "Value"]
@@ -41,8 +41,8 @@ Value: TypeAlias = Scalar | List | Mapping
 def entries(events: Iterator[Event], source: Source) -> Iterator[tuple[str, int, Event]]:
     """Yield key, line and first event of the value for each entry of the mapping that has just been opened.
 
-    The caller takes the rest of the value from EVENTS before it asks for the next entry. A key that comes twice is an
-    InventoryError: which of the two was meant, nobody knows.
+    The caller takes the rest of the value from EVENTS before it asks for the next entry. Raises InventoryError
+    for a duplicate key, since either value may be the intended one.
     """
     seen: dict[str, int] = {}
     for kind, key, line in events:
@@ -59,7 +59,7 @@ def entries(events: Iterator[Event], source: Source) -> Iterator[tuple[str, int,
 
 
 def items(events: Iterator[Event]) -> Iterator[Event]:
-    """Yield the first event of each item of the list that has just been opened; the caller takes the rest of it."""
+    """Yield the first event of each item of the list that has just been opened. The caller takes the rest of the item."""
     for event in events:
         if event[0] == "]":
             return
@@ -67,7 +67,7 @@ def items(events: Iterator[Event]) -> Iterator[Event]:
 
 
 def opened_mapping(events: Iterator[Event], source: Source, key: str) -> int:
-    """Take the start of the document, which must be a mapping with KEY, from EVENTS, and return its line."""
+    """Read the start of the document from EVENTS and return its line. Raises InventoryError unless it is a mapping with KEY."""
     first = next(events, None)
     if first is None:
         raise source.error(f"holds no nodes; wanted a mapping with the key {key}")
@@ -79,7 +79,7 @@ def opened_mapping(events: Iterator[Event], source: Source, key: str) -> int:
 
 
 def compose(events: Iterator[Event], first: Event, source: Source, depth: int = 0) -> Value:
-    """Return the value whose first event is FIRST, taking the rest of it from EVENTS."""
+    """Return the value whose first event is FIRST; the rest of it is read from EVENTS."""
     kind, text, line = first
     if depth > _DEEPEST:
         raise source.error("is nested too deeply to be an inventory", line)
@@ -95,7 +95,7 @@ def compose(events: Iterator[Event], first: Event, source: Source, depth: int = 
 
 
 def describe(value: Value) -> str:
-    """Return in a few words what VALUE is, for the message that something else was wanted."""
+    """Describe VALUE in a few words, for an error that says what was expected."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, List):
@@ -104,7 +104,7 @@ def describe(value: Value) -> str:
 
 
 def string(value: Value | None, source: Source, what: str) -> str | None:
-    """Return the text of VALUE, None where there is none; InventoryError, naming it WHAT, when it is no string."""
+    """Return the text of VALUE, or None for null. Raises InventoryError, which calls the value WHAT, if it is not a string."""
     if value is None:
         return None
     if isinstance(value, Scalar):
@@ -119,12 +119,12 @@ def string(value: Value | None, source: Source, what: str) -> str | None:
 
 
 def text(value: Value | None) -> str:
-    """Return a scalar as it is written, "" for anything else: a uid of digits alone is one, too."""
+    """Return a scalar as written, "" for anything else. A uid may consist of digits only."""
     return value.text if isinstance(value, Scalar) and value.kind != "null" else ""
 
 
 def strings(value: Value | None, source: Source, what: str) -> list[tuple[str, int | None]]:
-    """Return the strings of VALUE, which is one or a list of them, each with its line."""
+    """Return the strings of VALUE, a string or a list of strings, each with its line."""
     if value is None:
         return []
     values = value.values if isinstance(value, List) else [value]

@@ -1,4 +1,4 @@
-"""Files that people take for an inventory: each recognised by how it begins, and answered with what to do."""
+"""Recognises files of other programs that people pass as an inventory, and says what to do instead."""
 
 import re
 
@@ -33,20 +33,20 @@ _PLACEHOLDER = re.compile(
 
 
 def refuse_kind(source: Source, start: int) -> None:
-    """Raise InventoryError where what stands at START of the head of SOURCE is another program's format."""
+    """Raise InventoryError if the text at START of the head of SOURCE is in another program's format."""
     for pattern, what in _KINDS:
         if pattern.match(source.head, start):
             raise source.error(what)
 
 
 def refuse_hosts(source: Source) -> None:
-    """Raise InventoryError where SOURCE is /etc/hosts, which looks like machines.txt."""
+    """Raise InventoryError if SOURCE is /etc/hosts, which looks like machines.txt."""
     if _HOSTS.search(source.head):
         raise source.error(f"is /etc/hosts, which has no podCIDRs; {_MACHINES}")
 
 
 def placeholder(source: Source, line: str, number: int) -> InventoryError | None:
-    """Return the error that LINE, of that NUMBER, begins with what stands for an IP address; None where it does not."""
+    """Return an error if LINE, whose number is NUMBER, begins with a placeholder for an IP address; otherwise None."""
     found = _PLACEHOLDER.match(line)
     return (
         source.error(f"{printable(found[0])} is a placeholder; write the machine's IP address", number)
@@ -56,5 +56,5 @@ def placeholder(source: Source, line: str, number: int) -> InventoryError | None
 
 
 def kubeconfig(source: Source) -> InventoryError:
-    """Return the error that SOURCE is a kubeconfig."""
+    """Return the error for a SOURCE that is a kubeconfig."""
     return source.error(f"is a kubeconfig; the nodes of its cluster: --kubernetes --kubeconfig {escaped(source.name)}")

@@ -1,4 +1,4 @@
-"""JSON as events, and what is wrong with text that is not JSON."""
+"""Reads JSON as events, and explains syntax errors."""
 
 import re
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from podroutes.inventory.source import Source
 
 _TOKEN = re.compile(r'\n|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|[^\s,:{}\[\]"]++')
 _WORDS: dict[str, Kind] = {"true": "boolean", "false": "boolean", "null": "null"}
-_BYTE = re.compile(r" \(byte (\d+)\)$")  # where msgspec's messages say the error is
+_BYTE = re.compile(r" \(byte (\d+)\)$")  # the position in msgspec's messages
 
 
 def json_events(source: Source) -> Iterator[Event]:
-    """Yield the events of a JSON document; InventoryError when it is not JSON."""
+    """Yield the events of a JSON document. Raises InventoryError if it is not valid JSON."""
     text = source.text()
     data = text.encode()
     try:
-        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax and builds nothing
+        msgspec.json.decode(data, type=msgspec.Raw)  # checks the syntax without building objects
     except (msgspec.DecodeError, RecursionError) as error:
         raise syntax_error(source, error, data) from None
-    # The syntax is known to be right from here on, so commas and colons tell nothing that the brackets do not.
+    # The syntax is valid from here on, so commas and colons carry no information.
     line = 1
     for match in _TOKEN.finditer(text):
         word = match[0]
@@ -38,7 +38,7 @@ def json_events(source: Source) -> Iterator[Event]:
 
 
 def syntax_error(source: Source, error: Exception, data: bytes | bytearray, lines: int = 0) -> InventoryError:
-    """Return what to raise for msgspec's ERROR about DATA, in front of which LINES lines of the source were read."""
+    """Return the InventoryError for msgspec's ERROR about DATA. LINES lines of the source precede DATA."""
     if isinstance(error, RecursionError):
         return source.error("is nested too deeply to be an inventory")
     if isinstance(error, UnicodeDecodeError):  # its position is relative to one string

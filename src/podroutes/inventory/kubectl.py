@@ -1,4 +1,4 @@
-"""What the readers of ``kubectl get nodes -o json`` and ``-o yaml`` share.
+"""Code shared by the readers of ``kubectl get nodes -o json`` and ``-o yaml``.
 
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1/
 """
@@ -9,11 +9,11 @@ from podroutes.inventory.nodes import Located
 from podroutes.inventory.source import Source
 from podroutes.model.text import printable
 
-_LISTS = ("List", "NodeList")  # kubectl prints the first, the API server answers the second
+_LISTS = ("List", "NodeList")  # kubectl prints List, the API server sends NodeList
 
 
 def check_list(source: Source, kind: str | None, *, items: bool) -> None:
-    """Raise InventoryError when a document of KIND, with or without the key ``items``, is no list of Nodes."""
+    """Raise InventoryError if a document of KIND, with or without the key ``items``, is not a list of Nodes."""
     if kind == "Config":
         from podroutes.inventory.foreign import kubeconfig  # noqa: PLC0415 - only for a mistake
 
@@ -25,8 +25,8 @@ def check_list(source: Source, kind: str | None, *, items: bool) -> None:
 
 
 def node_name(source: Source, place: str, kind: str | None, name: str | None, line: int | None = None) -> str:
-    """Return the name of the object at PLACE; InventoryError when it has none, or is of another KIND than Node."""
-    if kind and kind != "Node":  # the items of a NodeList do not say what they are
+    """Return the name of the object at PLACE. Raises InventoryError if it has no name or its KIND is not Node."""
+    if kind and kind != "Node":  # the items of a NodeList have no kind
         raise source.error(f"{place} is a {printable(kind)}, wanted only Nodes; see kubectl get nodes", line)
     if not name:
         raise source.error(f"{place} has no metadata.name", line)
@@ -36,12 +36,14 @@ def node_name(source: Source, place: str, kind: str | None, name: str | None, li
 def internal_ips_and_hostnames(
     addresses: Iterable[tuple[str | None, str | None, int | None]],
 ) -> tuple[list[Located], tuple[str, ...]]:
-    """Return the addresses and names in ``status.addresses``, given as type, address and line of each."""
+    """Return the InternalIPs and Hostnames of ``status.addresses``, given as (type, address, line)."""
     internal_ips: list[Located] = []
     hostnames: list[str] = []
     for kind, address, line in addresses:
         if kind == "InternalIP":
-            internal_ips.append((address or "", line))  # an empty one cannot be read, which is not the same as none
+            internal_ips.append(
+                (address or "", line)
+            )  # an empty string is an unreadable address, which is not the same as no address
         elif address and kind == "Hostname":
             hostnames.append(address)
     return internal_ips, tuple(hostnames)

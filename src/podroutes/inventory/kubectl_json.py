@@ -1,7 +1,7 @@
-"""Reader of ``kubectl get nodes -o json``: 14 KB a Node, of which some 200 bytes matter.
+"""Reader of ``kubectl get nodes -o json``. A Node is 14 KB, of which routes need about 200 bytes.
 
-msgspec decodes the fields named here and skips the others without building anything. kubectl's indentation says where
-an item ends, so the items are decoded a megabyte at a time and 70 MB of Nodes never are in memory at once.
+msgspec decodes the fields named here and skips the others without building anything. kubectl's indentation shows
+where an item ends, so the items are decoded a megabyte at a time, and 70 MB of Nodes are never in memory at once.
 """
 
 import re
@@ -17,7 +17,7 @@ from podroutes.inventory.source import CHUNK, Source
 
 
 class Metadata(msgspec.Struct, rename={"creation_timestamp": "creationTimestamp"}):
-    """``metadata`` of a Node, or of a list, which has no name."""
+    """``metadata`` of a Node, or of a list, where the name is absent."""
 
     name: str | None = None
     uid: str | None = None
@@ -45,7 +45,7 @@ class Status(msgspec.Struct):
 
 
 class KubernetesNode(msgspec.Struct):
-    """As much of a Node as routes need."""
+    """The fields of a Node that routes need."""
 
     kind: str | None = None
     metadata: Metadata | None = None
@@ -54,17 +54,17 @@ class KubernetesNode(msgspec.Struct):
 
 
 class Document(KubernetesNode):
-    """What a file can hold: a Node, or a list of them."""
+    """The content of a file: a Node, or a list of Nodes."""
 
     items: list[KubernetesNode] | None = None
 
 
 _ITEMS = msgspec.json.Decoder(list[KubernetesNode])
 _DOCUMENT = msgspec.json.Decoder(Document)
-# How kubectl begins a list; the group is what stands in front of each item's braces.
+# The first lines of a list by kubectl; the group is the indentation of each item's braces.
 _LAYOUT = re.compile(rb'\{\s+"apiVersion": "v1",\s+"items": \[(\r?\n +)\{')
 
-# msgspec's words for a value of the wrong type: "Expected `str | null`, got `int` - at `$.items[3].metadata.name`".
+# msgspec's message for a value of the wrong type: "Expected `str | null`, got `int` - at `$.items[3].metadata.name`".
 _TYPE_ERROR = re.compile(r"Expected `(\w+).*`, got `(\w+)`(?: - at `\$(?:(?:\.items)?\[(\d+)\])?(.*)`)?", re.DOTALL)
 _WORDS = {
     "str": "a string",
@@ -77,7 +77,7 @@ _WORDS = {
 
 
 def read(source: Source) -> RawInventory:
-    """Return the Nodes, lazily; InventoryError when their JSON is broken or holds something that is no Node."""
+    """Yield the Nodes. Raises InventoryError if the JSON is malformed or an item is not a Node."""
     return RawInventory(_nodes(source), format="kubernetes")
 
 
@@ -90,15 +90,15 @@ def _nodes(source: Source) -> Iterator[RawNode]:
 
 
 def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
-    """Yield the items in batches, cutting between items where kubectl's layout shows them.
+    """Yield the items in batches, cut between items where kubectl's layout shows the boundary.
 
-    A cut is right whatever the layout: when ``[{A}]`` is JSON and what follows behind ``[{`` is too, the list that was
-    cut holds the items of both. When it is not, the cut was inside something, and a later one is tried.
+    A cut is safe whatever the layout. If ``[{A}]`` is valid JSON and ``[{`` with the rest is too, the list consists of
+        the items of both. If not, the cut was inside an item, and a later one is tried.
     """
     layout = _LAYOUT.match(source.head)
     opening, separator = (b'{"items":[{', layout[1] + b"}," + layout[1] + b"{") if layout else (b"", b"")
     buffer, wanted = bytearray(), CHUNK
-    count = lines = 0  # items yielded and lines passed, for the place of an error
+    count = lines = 0  # items and lines so far, for error messages
     for chunk in source.chunks():
         if layout and chunk is source.head:
             chunk, lines = chunk[layout.end() :], layout[0].count(b"\n")  # noqa: PLW2901
@@ -106,7 +106,7 @@ def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
         if not layout or len(buffer) < wanted:
             continue
         cut = buffer.rfind(separator)
-        batch = b"[{" + buffer[:cut] + b"}]" if cut >= 0 else b""  # nothing: no JSON
+        batch = b"[{" + buffer[:cut] + b"}]" if cut >= 0 else b""  # an empty file is not JSON
         try:
             nodes = _ITEMS.decode(batch)
         except (msgspec.ValidationError, UnicodeDecodeError) as error:
@@ -138,7 +138,7 @@ def _raw(source: Source, node: KubernetesNode, place: str) -> RawNode:
 
 
 def raw_node(name: str, node: KubernetesNode) -> RawNode:
-    """Return what routes need of NODE, which is called NAME."""
+    """Return the raw node for NODE, whose name is NAME."""
     metadata, spec, status = node.metadata or Metadata(), node.spec or Spec(), node.status or Status()
     cidrs = once((text, None) for text in (spec.pod_cidr, *(spec.pod_cidrs or ())) if text)
     ips, hostnames = internal_ips_and_hostnames((one.type, one.address, None) for one in status.addresses or ())
@@ -146,7 +146,7 @@ def raw_node(name: str, node: KubernetesNode) -> RawNode:
 
 
 def _explain(source: Source, error: Exception, data: bytes | bytearray, lines: int, count: int) -> InventoryError:
-    """Return the error for DATA, in front of which COUNT items and LINES lines were read."""
+    """Return the error for DATA. COUNT items and LINES lines precede it."""
     found = _TYPE_ERROR.fullmatch(str(error))
     if not found:
         return syntax_error(source, error, data, lines)

@@ -1,7 +1,7 @@
-"""Reader of ``kubectl get nodes -o yaml``, without parsing the images, conditions and labels: 13 of its 14 KB a Node.
+"""Reader of ``kubectl get nodes -o yaml`` that skips images, conditions and labels: 13 of the 14 KB of a Node.
 
-A YAML parser takes 20 seconds for 5,000 Nodes. Where the text is laid out as kubectl lays it out, everything that
-cannot matter is blanked by its indentation first, its line breaks kept, so that lines stay what they were.
+A YAML parser takes 20 seconds for 5,000 Nodes. Where the text has kubectl's layout, subtrees that routes do not need are
+blanked first, by their indentation. Line breaks stay, so line numbers remain correct.
 """
 
 import re
@@ -26,24 +26,24 @@ from podroutes.inventory.nodes import RawInventory, RawNode, once
 from podroutes.inventory.source import Source
 from podroutes.inventory.yamltext import yaml_events
 
-# How kubectl begins a list and a single Node, and where the keys inside metadata, spec and status stand in each.
+# The first line of a list and of a single Node by kubectl, and the indentation of the keys in metadata, spec and status.
 _LAYOUTS = (
     (re.compile(rb"apiVersion: v1\nitems:\n- "), b"    "),
     (re.compile(rb"apiVersion: v1\nkind: Node\n"), b"  "),
 )
-# A key at that depth that no route needs, with its subtree: all lines that are indented deeper, have a list's dash at
+# A key at that depth that routes do not need, with its subtree: all lines that are indented deeper, have a list's dash at
 # the same depth, or are blank.
 _USELESS = (
     rb"^%b(?!(?:name|uid|creationTimestamp|podCIDRs?|addresses):)[A-Za-z]++:.*\n(?:(?:%b(?: |-(?: |$))| *$).*\n)*+"
 )
-# What may be left for the pruning to be trusted: lines that are complete in themselves, so that none of them can be the
-# inside of a block scalar or of quotes: "key:", "key: word", "- key: word", "- word".
+# Pruning is trusted only if all remaining lines are complete in themselves, so that none can be inside a
+# block scalar or quotes: "key:", "key: word", "- key: word", "- word".
 _WORD = rb"""(?:[A-Za-z0-9_./][A-Za-z0-9_./:-]*+|"[^"\\\n]*+"|'[^'\n]*+'|\{\}|\[\])"""
 _PLAIN_LINES = re.compile(rb"(?:\n++| *+(?:(?:- )?[A-Za-z0-9]++:(?: %b)?|- %b)\n)*+" % (_WORD, _WORD))
 
 
 def read(source: Source) -> RawInventory:
-    """Return the Nodes; InventoryError when their YAML is broken or holds something that is no Node."""
+    """Return the Nodes. Raises InventoryError if the YAML is malformed or an item is not a Node."""
     events = yaml_events(source, source.decode(b"".join(_pruned(source))))
     line = opened_mapping(events, source, "items")
     nodes: list[RawNode] = []
@@ -56,7 +56,7 @@ def read(source: Source) -> RawInventory:
                 nodes.append(_raw(source, compose(events, item, source), f"items[{len(nodes)}]"))
         else:
             fields[key] = compose(events, event, source)
-    for _ in events:  # a second document is found only by reading on
+    for _ in events:  # the parser reports a second document only when it is read on
         pass
     kind = string(fields.get("kind"), source, "kind")
     if kind == "Node":
@@ -98,7 +98,7 @@ def _mapping(source: Source, value: Value | None, place: str) -> dict[str, Value
 
 
 def _pruned(source: Source) -> Iterator[bytes]:
-    """Yield the source's bytes with the subtrees that cannot matter blanked, as long as its layout can be trusted."""
+    """Yield the source's bytes. Unneeded subtrees are blanked as long as the layout is kubectl's."""
     indent = next((indent for layout, indent in _LAYOUTS if layout.match(source.head)), None)
     if indent is None:
         yield from source.chunks()
@@ -120,6 +120,6 @@ def _pruned(source: Source) -> Iterator[bytes]:
 
 
 def _blanked(block: bytes, useless: re.Pattern[bytes]) -> bytes | None:
-    """Return BLOCK without what is USELESS; None when the rest of it is not as kubectl writes it."""
+    """Return BLOCK without the subtrees that match USELESS; None if the rest does not have kubectl's layout."""
     blanked = useless.sub(lambda match: b"\n" * match[0].count(b"\n"), block)
     return blanked if _PLAIN_LINES.fullmatch(blanked) else None

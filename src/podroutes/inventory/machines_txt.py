@@ -13,9 +13,9 @@ _WANTED = "wanted IPV4 FQDN HOST [POD_SUBNET]"
 
 
 def read(source: Source) -> RawInventory:
-    """Return the machines, lazily; a line of another shape raises InventoryError when it is reached.
+    """Yield the machines. Raises InventoryError at a line of another shape.
 
-    The first and the fourth column may be lists with commas (dual stack); a machine without the fourth has no pods.
+    The first and fourth columns may be comma-separated lists (dual stack). A machine without a fourth column has no pods.
     """
     return RawInventory(_nodes(source), format="machines")
 

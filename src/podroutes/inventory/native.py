@@ -30,7 +30,7 @@ from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
 _TOP = ("cluster", "nodes")
-_LIMITS = {  # the field of Cluster that each key sets
+_LIMITS = {  # the field of Cluster for each key
     "podCIDR": "pod_cidrs",
     "podCIDRs": "pod_cidrs",
     "nodeCIDR": "node_cidrs",
@@ -43,7 +43,7 @@ _NODE = ("name", "internalIP", "internalIPs", "podCIDR", "podCIDRs", "interface"
 
 
 def read(source: Source, events: Iterator[Event]) -> RawInventory:
-    """Return the inventory that EVENTS tell; InventoryError where a value is of the wrong type, or no nodes are there."""
+    """Return the inventory in EVENTS. Raises InventoryError if a value has the wrong type or there are no nodes."""
     nodes: list[RawNode] = []
     limits: dict[str, list[Located]] = {}
     problems: list[Problem] = []
@@ -61,10 +61,10 @@ def read(source: Source, events: Iterator[Event]) -> RawInventory:
             limits = _limits(value, source, problems)
         else:
             problem = _unknown(source, "", key, line, _TOP)
-            if "meant" in problem.message and not isinstance(value, Scalar):  # half of the nodes may stand there
+            if "meant" in problem.message and not isinstance(value, Scalar):  # a duplicate may hold half of the nodes
                 raise InventoryError(problem.message)
             problems.append(problem)
-    for _ in events:  # a second document is found only by reading on
+    for _ in events:  # the parser reports a second document only when it is read on
         pass
     return RawInventory(nodes, limits, problems)
 
@@ -92,7 +92,7 @@ def _node(value: Value, source: Source, problems: list[Problem]) -> RawNode:
 
 
 class _Entry:
-    """One node as it is written; what cannot be read of it is told to PROBLEMS and stays in ``unread``."""
+    """One node as written. Values that cannot be read are reported in PROBLEMS and their fields are in ``unread``."""
 
     def __init__(self, name: str, value: Mapping, source: Source, problems: list[Problem]) -> None:
         self.who = f"node {printable(name)}: "
@@ -100,7 +100,7 @@ class _Entry:
         self._name, self._value, self._source, self._problems = name, value, source, problems
 
     def values(self, field: str) -> list[Located]:
-        """Return the values of the singular and the plural key of FIELD, those that stand in both once."""
+        """Return the values of the singular and the plural key of FIELD, without duplicates."""
         return once(chain.from_iterable(self._of(field, key) for key in _FIELDS[field]))
 
     def _of(self, field: str, key: str) -> Iterator[Located]:
@@ -110,7 +110,7 @@ class _Entry:
         for one in value.values if isinstance(value, List) else [value]:
             if isinstance(one, Scalar) and one.kind == "string":
                 yield one.text, one.line
-            elif isinstance(one, Scalar) and one.kind == "null":  # a template without a value, more often than not
+            elif isinstance(one, Scalar) and one.kind == "null":  # usually a template without a value
                 yield "", one.line
             else:
                 hint = f"; put it in quotes: {printable(one.text)}" if isinstance(one, Scalar) else ""
@@ -120,7 +120,7 @@ class _Entry:
                 self.unread.append(Unread(field, what, CODES[field]))
 
     def misspelt(self) -> Iterator[Unread]:
-        """Yield the fields that stand behind keys which are not known; every such key is a problem."""
+        """Yield the fields that unknown keys probably mean; each unknown key is a problem."""
         found = self._value.values
         given = [field for field, keys in _FIELDS.items() if any(key in found for key in keys)]
         for key, line in self._value.lines.items():
@@ -144,7 +144,9 @@ def _limits(value: Value, source: Source, problems: list[Problem]) -> dict[str, 
     for key, line in value.lines.items():
         if key not in _LIMITS:
             problem = _unknown(source, "cluster: ", key, line, _LIMITS)
-            if "meant" in problem.message or look(value.values[key]):  # a limit is never silently absent
+            if "meant" in problem.message or look(
+                value.values[key]
+            ):  # an ignored limit would let a node claim too much
                 raise InventoryError(problem.message)
             problems.append(problem)
     limits: dict[str, list[Located]] = {}

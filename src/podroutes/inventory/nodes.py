@@ -1,7 +1,7 @@
-"""The one parser behind every format: raw nodes, strings with their place, become Node values and Problems.
+"""The parser behind every format: turns raw nodes (strings with line numbers) into Node values and Problems.
 
-Addresses are parsed here and nowhere else. A value that no route can use is left out of its Node, told as a Problem, and marks
-the field as unread: one bad line never stops the routes of the other nodes, nor takes away those of its own.
+Addresses are parsed here and nowhere else. A value that no route can use is left out of its Node, reported as a Problem, and
+marks the field as unread. So one bad line neither stops the routes of other nodes nor deletes those of its own node.
 """
 
 import re
@@ -15,11 +15,11 @@ from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
 _Value = TypeVar("_Value", Address, Prefix)
-Located = tuple[str, int | None]  # a value as it is written, and its line
+Located = tuple[str, int | None]  # a value as written, and its line
 
 
 class RawNode(NamedTuple):
-    """One machine as its source writes it. ``line`` is None where the format's reader keeps no lines."""
+    """One machine as written in its source. ``line`` is None if the format's reader keeps no line numbers."""
 
     name: str
     internal_ips: Sequence[Located] = ()
@@ -27,13 +27,13 @@ class RawNode(NamedTuple):
     interface: str | None = None
     hostnames: tuple[str, ...] = ()
     line: int | None = None
-    unread: tuple[Unread, ...] = ()  # what the reader itself could not make out
-    created: str = ""  # metadata.creationTimestamp as it is written
+    unread: tuple[Unread, ...] = ()  # fields that the reader itself could not read
+    created: str = ""  # metadata.creationTimestamp as written
     uid: str = ""
 
 
 class RawInventory(NamedTuple):
-    """What a reader yields: the nodes (perhaps lazily), ``cluster.*CIDRs`` by field of Cluster, and what it noticed."""
+    """The output of a reader: the nodes (perhaps lazily), ``cluster.*CIDRs`` by field of Cluster, and problems."""
 
     nodes: Iterable[RawNode]
     limits: dict[str, list[Located]] = {}  # noqa: RUF012 - never written to
@@ -42,9 +42,9 @@ class RawInventory(NamedTuple):
 
 
 CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}
-_LONGEST_NAME = 253  # characters of a Node's name: RFC 1123, as the API server demands
+_LONGEST_NAME = 253  # characters of a Node's name: RFC 1123, enforced by the API server
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")  # metav1.Time, always in UTC
-# What neither a next hop nor a pod may be, and what to call it. Anything else the kernel routes.
+# Ranges that neither a next hop nor a pod may be in, and their names. The kernel routes everything else.
 _SPECIAL = (
     *(
         (parse_prefix(text), words)
@@ -62,12 +62,12 @@ _SPECIAL = (
     ),
     (Prefix(6, 0xFFFF << 32, 96), "the IPv4-mapped range"),  # RFC 4291 section 2.5.5.2; parse_prefix refuses it
 )
-# First octets that _SPECIAL has a say in: looking here first spares nearly every address the search.
+# First octets of the ranges in _SPECIAL: most addresses need no further search.
 _SUSPECT = {4: frozenset({0, 127, 169, 255, *range(224, 240)}), 6: frozenset({0x00, 0xFE, 0xFF})}
 
 
 def once(values: Iterable[Located]) -> list[Located]:
-    """Return VALUES without repetition: the API server writes the first of podCIDRs as podCIDR too."""
+    """Return VALUES without duplicates: the API server repeats the first of podCIDRs as podCIDR."""
     found: dict[str, int | None] = {}
     for text, line in values:
         found.setdefault(text, line)
@@ -75,7 +75,7 @@ def once(values: Iterable[Located]) -> list[Located]:
 
 
 def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Problem]) -> tuple[Node, ...]:
-    """Return a Node for each of RAW_NODES, in their order; what is wrong with their values is added to PROBLEMS."""
+    """Return a Node for each of RAW_NODES, in order. Wrong values are added to PROBLEMS."""
     nodes = []
     for raw in raw_nodes:
         name, ips, cidrs, interface, hostnames, line, unread, created, uid = raw
@@ -112,7 +112,7 @@ def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Proble
 
 
 def parse_limits(values: Iterable[Located], source: str) -> tuple[Prefix, ...]:
-    """Read networks of ``cluster:``; InventoryError, because a limit that cannot be read must not be silently absent."""
+    """Return the networks of a limit in ``cluster:``. Raises InventoryError for a wrong value: a limit must not be ignored."""
     prefixes = []
     for text, line in values:
         try:
@@ -123,7 +123,7 @@ def parse_limits(values: Iterable[Located], source: str) -> tuple[Prefix, ...]:
 
 
 def parse_internal_ip(text: str) -> Address:
-    """Read an address that a next hop can have; ``ValueError`` says in a few words why it cannot."""
+    """Parse an address that a next hop can have. Raises ``ValueError`` with a short reason."""
     address = parse_address(text)
     version, value = address
     if value >> (BITS[version] - 8) in _SUSPECT[version]:
@@ -132,7 +132,7 @@ def parse_internal_ip(text: str) -> Address:
 
 
 def parse_pod_cidr(text: str) -> Prefix:
-    """Read a network that pods can have, /32 and /128 included; ``ValueError`` says in a few words why it cannot."""
+    """Parse a network that pods can have, including /32 and /128. Raises ``ValueError`` with a short reason."""
     prefix = parse_prefix(text)
     version, value, length = prefix
     if length < 8 or value >> (BITS[version] - 8) in _SUSPECT[version]:

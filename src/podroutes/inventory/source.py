@@ -11,17 +11,15 @@ from podroutes.errors import InventoryError
 from podroutes.model.text import escaped
 
 LIMIT = 4 << 30  # bytes; 100,000 Nodes as kubectl prints them are 2.4 GB, so more than this is the wrong file
-WHOLE = (
-    64 << 20
-)  # bytes that are read into one string: the other formats need 100 to 300 a node, and several times as much memory
-CHUNK = 1 << 20  # bytes a read: large enough that reads cost nothing, small enough not to show in the peak
-FIFO_PATIENCE = 2.0  # seconds; whoever makes the inventory on the fly has opened its end by then
+WHOLE = 64 << 20  # bytes of a format that is read as one string: 100 to 300 a node, and several times as much memory
+CHUNK = 1 << 20  # bytes a read: large enough for few calls, small beside the peak memory
+FIFO_PATIENCE = 2.0  # seconds; a program that generates the inventory has opened the FIFO by then
 _BOM = b"\xef\xbb\xbf"
 STDIN = "standard input"
 
 
 class Source:
-    """A named stream of text that is still bytes. ``head`` is its beginning, enough to recognise the format by."""
+    """A named stream of undecoded text. ``head`` is its beginning, long enough to recognise the format."""
 
     def __init__(self, name: str, stream: BinaryIO) -> None:
         self.name = escaped(name)
@@ -31,11 +29,11 @@ class Source:
             raise self.error("is empty; wanted nodes (YAML, JSON or machines.txt)")
 
     def error(self, what: str, line: int | None = None) -> InventoryError:
-        """Return the error that says WHAT is wrong with this source, at LINE where it is known."""
+        """Return an InventoryError that says WHAT is wrong with this source, at LINE if it is known."""
         return InventoryError(f"{self.name}:{line}: {what}" if line else f"{self.name}: {what}")
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield everything once, ``head`` first; raise InventoryError when it is not text or does not end."""
+        """Yield the content once, ``head`` first. Raises InventoryError if it is not text or is too large."""
         size, chunk = 0, self.head
         while chunk:
             size += len(chunk)
@@ -45,8 +43,8 @@ class Source:
             chunk = self._read()
 
     def text(self) -> str:
-        """Return everything as one string; raise InventoryError when it is not UTF-8."""
-        data = bytearray()  # grows in place, where joining chunks would hold everything twice
+        """Return the content as one string. Raises InventoryError if it is not UTF-8."""
+        data = bytearray()  # grows in place; joining chunks would need the memory twice
         for chunk in self.chunks():
             data += chunk
             if len(data) > WHOLE:
@@ -54,7 +52,7 @@ class Source:
         return self.decode(data)
 
     def decode(self, data: bytes | bytearray, lines: int = 0) -> str:
-        """Return DATA, in front of which LINES lines were read, as a string."""
+        """Return DATA as a string. LINES lines precede it."""
         try:
             return data.decode()
         except UnicodeDecodeError as error:
@@ -79,7 +77,7 @@ def _too_large(limit: int) -> str:
 
 @contextmanager
 def opened(path: str, stream: BinaryIO | None = None) -> Iterator[Source]:
-    """Open PATH (``-``: standard input), or take STREAM in its place; raise InventoryError when that is impossible."""
+    """Open PATH (``-``: standard input), or use STREAM in its place. Raises InventoryError if PATH cannot be opened."""
     if stream is not None or path == "-":
         if stream is None and sys.stdin is None:  # the caller closed file descriptor 0
             raise InventoryError(f"{STDIN}: is closed; give a path with --inventory")
@@ -103,16 +101,16 @@ def opened(path: str, stream: BinaryIO | None = None) -> Iterator[Source]:
 
 
 def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would be waited for
+    return os.open(path, flags | os.O_NONBLOCK)  # opening a FIFO would block
 
 
 def _wait_for_writer(descriptor: int, path: str) -> None:
-    """Return once a FIFO has something to read, or somebody who may write; InventoryError where nobody comes."""
+    """Wait until a FIFO has data or a writer. Raises InventoryError if no writer appears."""
     import select  # noqa: PLC0415 - few inventories are a FIFO
 
     if select.select([descriptor], [], [], FIFO_PATIENCE)[0]:
         return
-    with suppress(BlockingIOError):  # somebody has it open for writing
+    with suppress(BlockingIOError):  # a writer has it open
         os.read(descriptor, 1)
         what = "is a FIFO that nobody writes to; give the path of the inventory"
         raise InventoryError(f"{escaped(path)}: {what}, or - for {STDIN}")

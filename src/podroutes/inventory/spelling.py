@@ -1,6 +1,6 @@
-"""Keys of a node that are misspelt: which known key was meant, told by the key's letters and by the look of its value.
+"""Guesses which key was meant by an unknown key of a node, from its spelling and from the form of its value.
 
-A field behind a misspelt key is not absent, it cannot be read; and what cannot be read is no reason to delete a route.
+The field of a misspelt key is not absent but unread, and an unread field is no reason to delete a route.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from podroutes.inventory.events import List, Mapping, Scalar, Value
 
 _SEPARATORS = re.compile(r"[^a-z0-9]")
-# What other tools call the two fields, and near words that mean something else: without separators, case and a plural's s.
+# Names of the two fields in other tools, and similar names of other fields: without separators, case and plural s.
 _OF_PODS = "cidr cidrblock podaddresse podnet podnetwork podrange podiprange podsubnet pod range subnet network net"
 _OF_NODES = (
     "ip ipv4 ipv6 ipaddr ipaddres ipaddresse addr addres addresse address internaladdr internaladdres internaladdress intip "
@@ -18,16 +18,16 @@ _OF_NODES = (
 _OF_NEITHER = "externalip externaladdres externaladdress publicip publicaddres publicaddress nodecidr servicecidr clustercidr hostname podip"
 _ALIASES = {"podCIDR": frozenset(_OF_PODS.split()), "internalIP": frozenset(_OF_NODES.split())}
 _OTHERS = frozenset(_OF_NEITHER.split())
-_LIKENESS = 0.75  # of difflib: podcird, podcdir, internlip and pod_cidr_v4 are near, nodecidr is not
+_LIKENESS = 0.75  # difflib's ratio: podcird, podcdir, internlip and pod_cidr_v4 are similar enough, nodecidr is not
 _NETWORK = re.compile(r"[0-9a-fA-F:.]{2,45}/[0-9]+")
 _ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 
 
 def field_meant(key: str, value: Value, given: Iterable[str]) -> str | None:
-    """Return podCIDR or internalIP where KEY, which is unknown, and its VALUE look like that field; None where they do not.
+    """Return podCIDR or internalIP if the unknown KEY and its VALUE look like that field, else None.
 
-    GIVEN are the fields that the node has under their right names: beside these only a key whose letters are nearly the same
-    still counts, and only with a value that looks right.
+    GIVEN are the fields that the node has under their correct names. For these only a key with nearly the same letters
+    counts, and only with a value of the right form.
     """
     word = _SEPARATORS.sub("", key[:64].lower())
     word = word.removesuffix("s") or word
@@ -51,7 +51,7 @@ def _near(word: str, known: str) -> bool:
 
 
 def look(value: Value) -> str | None:
-    """Return the field whose values look like VALUE."""
+    """Return the field that VALUE has the form of."""
     if isinstance(value, List):
         return next(filter(None, map(look, value.values)), None)
     if isinstance(value, Mapping):

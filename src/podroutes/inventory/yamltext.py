@@ -1,4 +1,4 @@
-"""YAML as events: what PyYAML's parser says, without the objects it would construct."""
+"""Reads YAML as events of PyYAML's parser, without constructing objects."""
 
 import re
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ _NUMBER = re.compile(
 
 
 def yaml_events(source: Source, text: str) -> Iterator[Event]:
-    """Yield the events of the one document of the YAML TEXT that is not empty.
+    """Yield the events of the only non-empty document of the YAML TEXT.
 
-    InventoryError when it is not YAML, has a second document, or uses aliases or tags: an alias can stand for a billion
-    values, a tag for any Python object, and an inventory needs neither.
+    Raises InventoryError if it is not valid YAML, has a second document, or uses aliases or tags. An alias can expand to a billion
+        values and a tag to any Python object; an inventory needs neither.
     """
     import yaml  # noqa: PLC0415 - 30 ms that machines.txt and JSON need not pay
 
@@ -33,9 +33,9 @@ def yaml_events(source: Source, text: str) -> Iterator[Event]:
         yaml.SequenceStartEvent: "[",
         yaml.SequenceEndEvent: "]",
         yaml.ScalarEvent: "string",
-        yaml.AliasEvent: "null",  # refused below
+        yaml.AliasEvent: "null",  # rejected below
     }
-    documents, begun = 0, False  # how many are not empty, and whether the one at hand is
+    documents, begun = 0, False  # the number of non-empty documents, and whether the current one is empty
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)  # libyaml where PyYAML was built with it
         while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
@@ -67,7 +67,7 @@ def yaml_events(source: Source, text: str) -> Iterator[Event]:
 
 
 def _tab(text: str, mark: Any) -> str:
-    """Return what to say where a tab stands at MARK, "" where none does."""
+    """Return the error text for a tab at MARK, "" if there is none."""
     lines = text.split("\n")
     found = mark and mark.line < len(lines) and lines[mark.line][: mark.column + 1].endswith("\t")
     return "a tab character; indent with spaces" if found else ""

@@ -1,9 +1,9 @@
-"""The Kubernetes door: the nodes of a cluster, once or again whenever they change.
+"""Access to the Kubernetes API: lists and watches the Nodes of a cluster, and reports Events and conditions.
 
-- ``kubeconfig``, ``settings``, ``proxy``: which cluster, and as whom; ``credentials``, ``plugin``: the identity of now;
-- ``client``, ``tls``: asking, on urllib3; ``decode``, ``lines``: understanding the answers;
-- ``reflector``, ``table``: list and watch without I/O; ``watch``: the same with a server around it;
-- ``listing``: all nodes once; ``reporting``: Events and conditions, what an agent tells the cluster.
+- ``kubeconfig``, ``settings``, ``proxy``: the cluster and user to use; ``credentials``, ``plugin``: current credentials;
+- ``client``, ``tls``: requests, by urllib3; ``decode``, ``lines``: decoding of responses;
+- ``reflector``, ``table``: the list-and-watch protocol without I/O; ``watch``: the same with a server;
+- ``listing``: all Nodes once; ``reporting``: the Events and conditions that an agent writes.
 """
 
 from podroutes.kubernetes.access import Access

@@ -1,41 +1,41 @@
-"""How a cluster is reached, as values: what a kubeconfig or a pod's service account comes to."""
+"""Values that describe how to reach a cluster, from a kubeconfig or a pod's service account."""
 
 from typing import NamedTuple, Protocol
 
 
 class Identity(NamedTuple):
-    """Who asks. ``certificate`` and ``key`` are PEM."""
+    """The identity of the client. ``certificate`` and ``key`` are PEM."""
 
-    authorization: str = ""  # the header's value
+    authorization: str = ""  # the value of the Authorization header
     certificate: bytes = b""
     key: bytes = b""
 
 
 class Credentials(Protocol):
-    """Where an identity comes from, again and again: files rotate, and what plugins say expires."""
+    """A source of identities. It is asked repeatedly, since files rotate and tokens of plugins expire."""
 
     def identity(self) -> Identity:
-        """Return who asks now. Raises KubernetesError."""
+        """Return the current identity. Raises KubernetesError."""
 
     def refused(self) -> bool:
-        """Take in that the server answered 401; return whether asking once more with a fresh identity may help."""
+        """Handle a 401 response; return whether a retry with a new identity may succeed."""
 
 
 class Authority(Protocol):
-    """Where the certificates come from that vouch for the server."""
+    """The certificate authority of the server."""
 
     def read(self) -> bytes:
-        """Return them as PEM, b"" for those of the system. Raises KubernetesError."""
+        """Return its certificates as PEM, or b"" for the system's. Raises KubernetesError."""
 
 
 class Access(NamedTuple):
-    """One cluster. ``name`` is what to call it in messages."""
+    """How to reach one cluster. ``name`` is used in messages."""
 
     name: str
-    server: str  # a URL without a slash at its end
+    server: str  # a URL without a trailing slash
     credentials: Credentials
     authority: Authority
     verify: bool = True  # the server's certificate
-    server_name: str = ""  # what its certificate has to say, "" for the host of the URL
+    server_name: str = ""  # the name expected in its certificate, "" for the host of the URL
     proxy: str = ""  # a URL
     headers: tuple[tuple[str, str], ...] = ()  # impersonation

@@ -1,6 +1,6 @@
-"""A small door to the Kubernetes API: urllib3 does HTTP, TLS, proxies and streams; here is what it has to be told.
+"""A small client of the Kubernetes API. urllib3 does HTTP, TLS, proxies and streams.
 
-urllib3 is loaded when the first client is made: commands that read a file do not pay for it.
+urllib3 is imported when the first client is made, so that commands that read a file start faster.
 """
 
 import socket
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 NODES = "/api/v1/nodes"
-CONNECT = 10.0  # seconds to a TCP connection and TLS: the other side of the world needs one
-ANSWER = 60.0  # seconds between two pieces of an answer: the API server itself gives up after as long
-SILENCE = 90.0  # seconds without a line on a watch: the server sends a bookmark about every 60
-_DEAD = 30  # seconds after which a connection whose other end acknowledges nothing is given up
-_REREAD = 60.0  # seconds that an identity is used before it is asked for again; client-go's for tokens in files
-_BLOCK = 1 << 18  # bytes a read at most
-PAGE = 64 << 20  # bytes of a page of 500 Nodes at most: ten times what they usually are
-LIST = 1 << 30  # bytes of a list in one piece at most: 5,000 Nodes are 70 MB
-_DEEPEST = 10  # exceptions within one another
-_REFUSAL = 1 << 16  # bytes of a refusal that are read: a Status is some hundred
-_COMPLETE = 300.0  # seconds for the whole of an answer that is not a stream: a page takes less than one
+CONNECT = 10.0  # seconds for TCP and TLS; a server on another continent needs one
+ANSWER = 60.0  # seconds between two reads of a response; the API server's own request timeout
+SILENCE = 90.0  # seconds without a line on a watch; the server sends a bookmark about every 60
+_DEAD = 30  # seconds without an acknowledgement after which TCP closes the connection
+_REREAD = 60.0  # seconds until an identity is read again; client-go's value for token files
+_BLOCK = 1 << 18  # maximum bytes of a read
+PAGE = 64 << 20  # maximum bytes of a page of 500 Nodes: ten times the usual size
+LIST = 1 << 30  # maximum bytes of an unpaged list; 5,000 Nodes are 70 MB
+_DEEPEST = 10  # nested exceptions
+_REFUSAL = 1 << 16  # maximum bytes read of an error response; a Status has some hundred
+_COMPLETE = 300.0  # seconds for a complete response that is not a stream; a page takes less than one
 
-# What notices a server that vanished without a word within half a minute, tcp(7); each where the system has it.
+# TCP options that detect a vanished server within half a minute, tcp(7); each is set where the system has it.
 _SOCKET_OPTIONS = tuple(
     (level, getattr(socket, name), value)
     for level, name, value in (
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
         (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 15),
-        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 15),  # what macOS calls TCP_KEEPIDLE
+        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 15),  # macOS's name for TCP_KEEPIDLE
         (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
         (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
         (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD * 1000),  # Linux
@@ -50,7 +50,7 @@ _SOCKET_OPTIONS = tuple(
 )
 
 
-# By name: http.client and urllib3 have classes of the same name that mean the same.
+# By class name: http.client and urllib3 have equivalent classes of the same name.
 _PLAIN = {
     "IncompleteRead": "the connection was cut in the middle of the answer",
     "InvalidChunkLength": "the connection was cut in the middle of the answer",
@@ -64,7 +64,7 @@ _PLAIN = {
 
 
 class RefusedError(KubernetesError):
-    """The server answered, and the answer is no."""
+    """The server answered with an error."""
 
     def __init__(self, access: Access, refused: Refusal) -> None:
         self.refusal = refused
@@ -73,62 +73,62 @@ class RefusedError(KubernetesError):
 
 
 class UnreachableError(KubernetesError):
-    """There was no answer, or not all of one."""
+    """There was no response, or an incomplete one."""
 
 
 class CertificateError(UnreachableError):
-    """The server's certificate does not verify: the authority may have been renewed, else only people can help."""
+    """The server's certificate does not verify. Either the authority was renewed, or a person has to correct the configuration."""
 
 
 class Request(NamedTuple):
-    """What to ask. A BODY is JSON; of which kind, KIND says."""
+    """A request. BODY is JSON of the media type KIND."""
 
     path: str
     query: Mapping[str, str] = {}
     method: str = "GET"
     body: bytes | None = None
     kind: str = "application/json"
-    most: int = 16 << 20  # bytes of the answer; etcd does not store objects of more than 1.5 MiB
+    most: int = 16 << 20  # maximum bytes of the response; etcd stores no object of more than 1.5 MiB
 
 
 class Stream:
-    """An answer that comes in pieces. ``interrupt`` may be called from any thread."""
+    """A streamed response. ``interrupt`` may be called from any thread."""
 
     def __init__(self, access: Access, response: "urllib3.BaseHTTPResponse") -> None:
         self._access = access
         self._response = response
-        self._socket = socket.socket(fileno=socket.dup(response.fileno()))  # outlives the one of urllib3
+        self._socket = socket.socket(fileno=socket.dup(response.fileno()))  # stays valid after urllib3 drops its socket
         self.bytes = 0
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the answer as it comes, at least a byte at a time. Raises UnreachableError when it is cut short."""
+        """Yield the response as it arrives, at least a byte at a time. Raises UnreachableError if the connection breaks."""
         while block := _guarded(self._access, lambda: self._response.read1(_BLOCK, decode_content=False)):
             self.bytes += len(block)
             yield block
 
     def interrupt(self) -> None:
         """End ``blocks``, which then raises UnreachableError."""
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError):  # already closed
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Close the connection."""
         self._response.close()
         self._socket.close()
 
 
 class Client:
-    """Asks one cluster. Not thread-safe, but for ``Stream.interrupt``."""
+    """Sends requests to one cluster. Not thread-safe, except ``Stream.interrupt``."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._identity = Identity()
-        self._known = float("-inf")  # when the identity was asked for last
-        self._material: tuple[bytes, bytes, bytes] | None = None  # what the pool was made with
+        self._known = float("-inf")  # when the identity was last read
+        self._material: tuple[bytes, bytes, bytes] | None = None  # what the pool was created with
         self._pool: urllib3.PoolManager | None = None
 
     def ask(self, request: Request) -> bytes:
-        """Return the whole answer. Raises RefusedError, UnreachableError, and KubernetesError where there is no identity."""
+        """Return the complete response. Raises RefusedError, UnreachableError, or KubernetesError if there is no identity."""
         response = self._send(request, ANSWER)
         body = self._body(response, request.most)
         if len(body) > request.most:
@@ -136,7 +136,7 @@ class Client:
         return body
 
     def _body(self, response: "urllib3.BaseHTTPResponse", most: int) -> bytes:
-        """Return the answer, of one larger than MOST bytes a beginning that is larger. Raises UnreachableError."""
+        """Return the response; reading stops after MOST bytes. Raises UnreachableError."""
         body, end = bytearray(), time.monotonic() + _COMPLETE
         whole = False
         try:
@@ -155,7 +155,7 @@ class Client:
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Stream]:
-        """Hand out the answer to REQUEST as it comes. Raises as ``ask`` does."""
+        """Return the response to REQUEST as a stream. Raises the errors of ``ask``."""
         response = self._send(request, SILENCE)
         stream = Stream(self._access, response)
         try:
@@ -208,11 +208,11 @@ class Client:
         try:
             return _guarded(self._access, send)
         except CertificateError:
-            self._known = float("-inf")  # the authority's file may be another by now
+            self._known = float("-inf")  # the authority's file may have been replaced
             raise
 
     def _ready(self) -> "urllib3.PoolManager":
-        """Return connections that are made with the identity of now: certificates and authorities rotate, too."""
+        """Return a connection pool for the current identity: certificates and authorities rotate, too."""
         now = time.monotonic()
         if self._pool is None or now - self._known > _REREAD:
             identity = self._access.credentials.identity()
@@ -236,7 +236,9 @@ def _pool(access: Access, authority: bytes, certificate: bytes, key: bytes) -> "
             options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
         if not access.verify:
             options["assert_hostname"] = False
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the kubeconfig says so itself
+            urllib3.disable_warnings(
+                urllib3.exceptions.InsecureRequestWarning
+            )  # insecure-skip-tls-verify in the kubeconfig
     if not access.proxy:
         return urllib3.PoolManager(**options)
     url = urllib3.util.parse_url(access.proxy)
@@ -245,21 +247,21 @@ def _pool(access: Access, authority: bytes, certificate: bytes, key: bytes) -> "
 
 
 def _guarded(access: Access, call: Callable[[], _Answer]) -> _Answer:
-    """Return what CALL returns; whatever goes wrong in urllib3 and below becomes UnreachableError."""
+    """Return the result of CALL. Errors of urllib3 and of the system become UnreachableError."""
     import ssl  # noqa: PLC0415, urllib3 has loaded it
 
     from urllib3.exceptions import HTTPError  # noqa: PLC0415, see above
 
     try:
         return call()
-    except (HTTPError, OSError, ValueError) as error:  # ValueError: a file that is read after an interrupt closed it
+    except (HTTPError, OSError, ValueError) as error:  # ValueError: a read from a file that an interrupt has closed
         cause = _cause(error)
         kind = CertificateError if isinstance(cause, ssl.SSLCertVerificationError) else UnreachableError
         raise kind(f"{access.name}: {_why(cause)}") from None
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the last cause of ERROR: urllib3 wraps it several times."""
+    """Return the innermost cause of ERROR: urllib3 wraps it several times."""
     for _ in range(_DEEPEST):
         inner = [getattr(error, "reason", None), error.__cause__, *error.args]
         cause = next((each for each in inner if isinstance(each, BaseException)), None)
@@ -270,7 +272,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _why(error: BaseException) -> str:
-    """Return what ERROR says in the words of the system or, where urllib3 has its own, in plain ones."""
+    """Return the reason of ERROR: the system's text or, for urllib3's own errors, a plain sentence."""
     name = type(error).__name__
     if name in _PLAIN:
         return _PLAIN[name]

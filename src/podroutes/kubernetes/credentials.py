@@ -1,4 +1,4 @@
-"""Identities and authorities that stand in a kubeconfig, or in files that rotate."""
+"""Identities and authorities that are in a kubeconfig or in files that rotate."""
 
 import binascii
 from base64 import b64decode, b64encode
@@ -11,24 +11,24 @@ from podroutes.model.text import escaped
 
 
 class Material(NamedTuple):
-    """Something in PEM form: as base64 DATA in the kubeconfig, which counts first, else in the file at PATH."""
+    """PEM material: base64 DATA in the kubeconfig, which has precedence, or the file at PATH."""
 
-    place: str  # what to call it in messages
+    place: str  # its name in messages
     data: str = ""
     path: str = ""
 
     def read(self) -> bytes:
-        """Return it, b"" where there is none. Raises KubernetesError."""
+        """Return the PEM bytes, b"" if there are none. Raises KubernetesError."""
         if not self.data:
             return read_file(self.place, self.path) if self.path else b""
         try:
-            return b64decode("".join(self.data.split()), validate=True)  # some tools wrap it into lines
+            return b64decode("".join(self.data.split()), validate=True)  # some tools wrap base64 into lines
         except (binascii.Error, ValueError):
             raise KubernetesError(f"{self.place}-data is not base64") from None
 
 
 class Files:
-    """Who a kubeconfig's user is, when no plugin says it. Files are read again each time."""
+    """Credentials of a kubeconfig's user that has no plugin. Files are read again on each call."""
 
     def __init__(self, place: str, user: User) -> None:
         self._place = place
@@ -39,7 +39,7 @@ class Files:
         self._key = Material(f"{place}: client-key", user.client_key_data, user.client_key)
 
     def identity(self) -> Identity:
-        """Return who asks now. Raises KubernetesError."""
+        """Return the current identity. Raises KubernetesError."""
         certificate, key = self._certificate.read(), self._key.read()
         if bool(certificate) != bool(key):
             there, missing = ("client-certificate", "client-key")[:: 1 if certificate else -1]
@@ -47,7 +47,7 @@ class Files:
         return Identity(self._authorization(), certificate, key)
 
     def refused(self) -> bool:
-        """Whether a file may hold something else by now."""
+        """Return whether there is a file, which may have changed since."""
         return bool(self._user.token_file)
 
     def _authorization(self) -> str:
@@ -60,7 +60,7 @@ class Files:
         return ""
 
     def _token(self) -> str:
-        """Return the token of the file, which counts first, or the one in the kubeconfig."""
+        """Return the token of the file, which has precedence, or the one in the kubeconfig."""
         user, place = self._user, f"{self._place}: tokenFile"
         if not user.token_file:
             return fit_for_a_header(f"{self._place}: token", user.token)
@@ -73,7 +73,7 @@ class Files:
 
 
 def read_file(place: str, path: str) -> bytes:
-    """Return the content of the file at PATH, which PLACE names. Raises KubernetesError."""
+    """Return the content of the file at PATH, which messages call PLACE. Raises KubernetesError."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123, pathlib costs 5 ms to import
             return file.read()
@@ -83,7 +83,7 @@ def read_file(place: str, path: str) -> bytes:
 
 
 def fit_for_a_header(place: str, token: str) -> str:
-    """Return TOKEN without the white space around it. KubernetesError where it is none."""
+    """Return TOKEN without surrounding white space. Raises KubernetesError if it is not a token."""
     token = token.strip()
     if not token:
         raise KubernetesError(f"{place}: is empty; wanted a bearer token")

@@ -1,6 +1,6 @@
-"""What the API server says about Nodes, decoded: pages of a list, events of a watch, and the Status of a refusal.
+"""Decodes responses of the API server about Nodes: pages of a list, events of a watch, and the Status of an error.
 
-Of the 14 KB of a Node some 300 bytes are decoded; msgspec skips the rest without building anything.
+Of the 14 KB of a Node about 300 bytes are decoded; msgspec skips the rest without creating objects.
 https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
 
@@ -39,7 +39,7 @@ class _ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "
 
 class _List(msgspec.Struct):
     metadata: _ListMeta
-    items: list[_Node] | None  # the key has to be there: what is no list is not "no nodes"
+    items: list[_Node] | None  # required: a response that is not a list must not look like an empty list
 
 
 class _Cause(msgspec.Struct, gc=False):
@@ -65,17 +65,17 @@ class _ErrorEvent(msgspec.Struct):
 
 
 class Refusal(NamedTuple):
-    """Why the server did not do what it was asked: HTTP status, and the Status object of the API where there is one."""
+    """An error response: the HTTP status, and the fields of the API's Status object if there is one."""
 
     status: int
-    reason: str = ""  # a word for programs: Expired, TooManyRequests
+    reason: str = ""  # Status.reason, for example Expired or TooManyRequests
     message: str = ""
-    retry_after: float = 0.0  # seconds; 0 where the server does not say
-    too_new: bool = False  # the resourceVersion that was asked for lies in the server's future
+    retry_after: float = 0.0  # seconds; 0 if the server gives none
+    too_new: bool = False  # the requested resourceVersion is newer than the server's
 
 
 class Change(NamedTuple):
-    """One event of a watch about one Node."""
+    """A watch event about one Node."""
 
     deleted: bool
     uid: str
@@ -84,14 +84,14 @@ class Change(NamedTuple):
 
 
 class Bookmark(NamedTuple):
-    """How far a watch has come; ``initial`` is the one behind the last event of a streaming list."""
+    """A bookmark of a watch. ``initial`` marks the end of a streaming list."""
 
     resource_version: str
     initial: bool
 
 
 class Page(NamedTuple):
-    """A part of a list: its Nodes with their uids, and the token for the next part, "" in the last one."""
+    """A page of a list: its Nodes with their uids, and the continue token, "" on the last page."""
 
     nodes: list[tuple[str, RawNode]]
     resource_version: str
@@ -102,13 +102,13 @@ _EVENT = msgspec.json.Decoder(_Event)
 _ERROR = msgspec.json.Decoder(_ErrorEvent)
 _LIST = msgspec.json.Decoder(_List)
 _STATUS = msgspec.json.Decoder(_Status)
-_LONGEST_WAIT = 3600  # seconds; whoever asks for more means something else
-_LONGEST_MESSAGE = 500  # characters; a Status has a sentence
+_LONGEST_WAIT = 3600  # seconds; a larger value is a mistake
+_LONGEST_MESSAGE = 500  # characters; a Status message is a sentence
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def event(line: bytes) -> Change | Bookmark | Refusal:
-    """Return what one line of a watch says. ValueError where it is not an event, or one that does not say enough."""
+    """Decode one line of a watch. Raises ValueError if it is not an event or lacks a required field."""
     try:
         found = _EVENT.decode(line)
     except msgspec.ValidationError:
@@ -127,7 +127,7 @@ def event(line: bytes) -> Change | Bookmark | Refusal:
 
 
 def page(body: bytes) -> Page:
-    """Return what the answer to a list says. ValueError where it is no list of Nodes, or not all of one."""
+    """Decode the response to a list request. Raises ValueError if it is not a complete list of Nodes."""
     try:
         found = _LIST.decode(body)
     except _BROKEN as error:
@@ -143,13 +143,15 @@ def page(body: bytes) -> Page:
 
 
 def refusal(status: int, body: bytes, retry_after: str = "") -> Refusal:
-    """Return what an answer of STATUS with BODY and this Retry-After header says; anything may stand in BODY."""
+    """Decode an error response with STATUS, BODY and Retry-After header. BODY may be anything."""
     try:
         found = _STATUS.decode(body)
-    except _BROKEN:  # a proxy in between
+    except _BROKEN:  # from a proxy in between
         found = _Status(message=body[:200].decode(errors="replace").strip())
     refused = _refusal(found, status)
-    digits = retry_after if retry_after.isascii() and retry_after.isdigit() else "0"  # the API sends no dates
+    digits = (
+        retry_after if retry_after.isascii() and retry_after.isdigit() else "0"
+    )  # the API sends seconds, never dates
     seconds = float(min(int(digits[:9]), _LONGEST_WAIT))
     return refused._replace(status=status, retry_after=max(seconds, refused.retry_after))
 

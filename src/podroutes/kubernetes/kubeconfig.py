@@ -1,4 +1,4 @@
-"""Kubeconfig files as values: read, merged and resolved as kubectl does it. Nothing here but ``read`` touches the world.
+"""Reads, merges and resolves kubeconfig files as kubectl does. Only ``read`` does I/O.
 
 https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
 https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
@@ -13,19 +13,19 @@ import msgspec
 from podroutes.errors import KubernetesError
 from podroutes.model.text import escaped, listing, printable
 
-_LARGEST = 4 << 20  # bytes; a cluster with its user is 6 KB
+_LARGEST = 4 << 20  # bytes; a cluster and its user take 6 KB
 _MOST = 200_000  # values in a file
 
 
 class Extension(msgspec.Struct):
-    """What other programs keep in a kubeconfig."""
+    """An extension, in which other programs keep data."""
 
     name: str = ""
     extension: Any = None
 
 
 class Cluster(msgspec.Struct, rename="kebab"):
-    """Where a cluster is, and who vouches for it."""
+    """A cluster entry: server and certificate authority."""
 
     server: str = ""
     certificate_authority: str = ""
@@ -37,14 +37,14 @@ class Cluster(msgspec.Struct, rename="kebab"):
 
 
 class Variable(msgspec.Struct):
-    """A variable in the environment of a plugin."""
+    """An environment variable of an exec plugin."""
 
     name: str
     value: str = ""
 
 
 class Plugin(msgspec.Struct, rename="camel"):
-    """A program that says who asks."""
+    """An exec credential plugin."""
 
     command: str = ""
     api_version: str = ""
@@ -56,7 +56,7 @@ class Plugin(msgspec.Struct, rename="camel"):
 
 
 class User(msgspec.Struct, rename="kebab"):
-    """Who asks."""
+    """A user entry."""
 
     client_certificate: str = ""
     client_certificate_data: str = ""
@@ -75,7 +75,7 @@ class User(msgspec.Struct, rename="kebab"):
 
 
 class Context(msgspec.Struct):
-    """Which user asks which cluster."""
+    """A context: a cluster and a user."""
 
     cluster: str = ""
     user: str = ""
@@ -104,9 +104,9 @@ class _File(msgspec.Struct, rename="kebab"):
 
 
 class Config(NamedTuple):
-    """One or several files as one; every path in it is absolute or relative to the working directory."""
+    """The merged content of one or more files. Paths are absolute or relative to the working directory."""
 
-    origin: str  # what to call it in messages
+    origin: str  # its name in messages
     clusters: dict[str, Cluster]
     users: dict[str, User]
     contexts: dict[str, Context]
@@ -114,7 +114,7 @@ class Config(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """One context of a Config. ``place`` is what to call it in messages."""
+    """One context of a Config. ``place`` is its name in messages."""
 
     place: str
     cluster: Cluster
@@ -122,7 +122,7 @@ class Choice(NamedTuple):
 
 
 def read(paths: Sequence[str], *, missing_ok: bool) -> Config:
-    """Read and merge the files at PATHS, without those that do not exist where MISSING_OK. Raises KubernetesError."""
+    """Read and merge the files at PATHS. With MISSING_OK, files that do not exist are skipped. Raises KubernetesError."""
     found = []
     for path in paths:
         try:
@@ -144,7 +144,7 @@ def read(paths: Sequence[str], *, missing_ok: bool) -> Config:
 
 
 def parse(text: bytes, path: str) -> Config:
-    """Return what TEXT, the content of the file at PATH, says. Raises KubernetesError."""
+    """Parse TEXT, the content of the file at PATH. Raises KubernetesError."""
     import yaml  # noqa: PLC0415, a pod has a service account and no kubeconfig
 
     origin = f"kubeconfig {escaped(path)}"
@@ -172,7 +172,7 @@ def parse(text: bytes, path: str) -> Config:
 
 
 def merge(configs: Sequence[Config]) -> Config:
-    """Return CONFIGS as one: of each name and value the first that says it counts, whole."""
+    """Merge CONFIGS. The first file that sets a name or value wins, as a whole."""
     return Config(
         " and ".join([config.origin for config in configs]) or "kubeconfig",
         _first(item for config in configs for item in config.clusters.items()),
@@ -183,7 +183,7 @@ def merge(configs: Sequence[Config]) -> Config:
 
 
 def choose(config: Config, context: str | None) -> Choice:
-    """Return the cluster and user of CONTEXT, or of the current one. Raises KubernetesError."""
+    """Return the cluster and user of CONTEXT, or of the current context. Raises KubernetesError."""
     name = context or config.current
     known = listing([printable(each) for each in config.contexts]) or "none"
     if not name:
@@ -209,7 +209,7 @@ def _cluster(cluster: Cluster, base: str) -> Cluster:
 
 def _user(user: User, base: str) -> User:
     plugin = user.exec
-    if plugin and "/" in plugin.command:  # else it is looked for on PATH
+    if plugin and "/" in plugin.command:  # otherwise it is searched on PATH
         plugin = msgspec.structs.replace(plugin, command=_beside(base, plugin.command))
     return msgspec.structs.replace(
         user,
@@ -232,9 +232,9 @@ def _first(items: Any) -> dict[str, Any]:
 
 
 def _pruned(value: Any, left: list[int]) -> Any:
-    """Return VALUE without keys that have no value: `users: null` is how kubectl writes an empty one.
+    """Return VALUE without keys that are null: kubectl writes an empty list as `users: null`.
 
-    LEFT is how many values there may still be: an alias can stand for a billion. Raises OverflowError where there are more.
+    LEFT is the remaining limit of values: an alias can expand to a billion. Raises OverflowError if there are more.
     """
     left[0] -= 1
     if left[0] < 0:

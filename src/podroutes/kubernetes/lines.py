@@ -1,16 +1,16 @@
-"""Lines out of blocks of bytes, each byte copied once or twice whatever the size of lines and blocks."""
+"""Splits blocks of bytes into lines. Each byte is copied at most twice, whatever the size of lines and blocks."""
 
 from collections.abc import Iterable, Iterator
 
-LONGEST = 16 << 20  # bytes; etcd does not store objects of more than 1.5 MiB
+LONGEST = 16 << 20  # bytes; etcd stores no object of more than 1.5 MiB
 
 
 def lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines that each block of BLOCKS completes, maybe none, without their ends; what follows the last end is dropped.
+    """Yield, for each block of BLOCKS, the list of lines that it completes, without line ends. An incomplete last line is dropped.
 
-    ValueError where there is no end of a line for very long: that is no watch.
+    Raises ValueError for a line that is too long for a watch.
     """
-    begun: list[bytes] = []  # pieces of a line whose end has not come; joined once, where += would copy it every time
+    begun: list[bytes] = []  # pieces of the incomplete line; joined once, since += would copy them each time
     size = 0
     for block in blocks:
         *whole, rest = block.split(b"\n")

@@ -1,4 +1,4 @@
-"""All nodes of a cluster, once: for commands that look, act and end."""
+"""Lists all nodes of a cluster once, for commands that do not watch."""
 
 import random
 import time
@@ -19,9 +19,9 @@ from podroutes.kubernetes.client import (
 )
 from podroutes.kubernetes.reflector import Reflector
 
-_TRIES = 5  # failures in a row; with what the server asks for in between some ten seconds
+_TRIES = 5  # consecutive failures; with the server's own delays about ten seconds
 _TRANSIENT = frozenset({408, 410, 429, 500, 502, 503, 504})
-_PATIENCE = 10.0  # seconds: who types a command waits no longer for the next try
+_PATIENCE = 10.0  # seconds; the longest pause before a retry that a person waits for
 
 
 def load(
@@ -31,10 +31,10 @@ def load(
     sleep: Callable[[float], None] = time.sleep,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Inventory:
-    """Return all nodes of the cluster, page by page, trying again where that can help.
+    """Return all nodes of the cluster, read page by page, with retries.
 
-    Raises KubernetesError: that the cluster cannot be asked never looks like a cluster without nodes, and one that has none
-    is an error, too. CHANCE returns numbers in [0, 1), SLEEP waits seconds, TELL hears of each failure that another try follows.
+    Raises KubernetesError if the cluster cannot be reached, so that this never looks like an empty cluster, and also if it has
+        no nodes. CHANCE returns numbers in [0, 1), SLEEP waits seconds, TELL is called before each retry.
     """
     client = Client(access)
     reflector = Reflector(access.name, chance, time.monotonic, streaming=False)

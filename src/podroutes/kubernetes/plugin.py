@@ -1,4 +1,4 @@
-"""Programs that say who asks, as kubectl runs them: cached until they expire, run again when the server refuses.
+"""Runs exec credential plugins as kubectl does. Credentials are cached until they expire or the server rejects them.
 
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 """
@@ -21,10 +21,10 @@ from podroutes.kubernetes.kubeconfig import Plugin
 from podroutes.model.text import escaped, printable
 
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
-_MOST = 1 << 20  # bytes of what it prints: tokens and certificates are some thousand
-_BLOCK = 1 << 16  # bytes a read, and of its complaints that are kept
-_LONGEST = 500  # characters of a complaint that are told
-_LIMIT = 60.0  # seconds that a plugin may take where nobody is there to answer its questions
+_MOST = 1 << 20  # maximum bytes of output; tokens and certificates have some thousand
+_BLOCK = 1 << 16  # bytes of a read, and of standard error that are kept
+_LONGEST = 500  # characters of standard error in a message
+_LIMIT = 60.0  # seconds for a plugin that cannot ask a person
 
 
 class _CredentialStatus(msgspec.Struct, rename="camel"):
@@ -41,7 +41,7 @@ class _ExecCredential(msgspec.Struct, rename="camel"):
 
 
 class PluginCredentials:
-    """Who PLUGIN says that asks. CLUSTER is what it is told of the cluster, None for nothing; CLOCK is the time of day."""
+    """The credentials from PLUGIN. CLUSTER is passed to it, None for nothing; CLOCK returns seconds since the epoch."""
 
     def __init__(
         self, place: str, plugin: Plugin, cluster: dict[str, Any] | None, clock: Callable[[], float] = time.time
@@ -55,13 +55,13 @@ class PluginCredentials:
         self._check()
 
     def identity(self) -> Identity:
-        """Return who asks now; runs the plugin where that is not known. Raises KubernetesError."""
+        """Return the current identity; run the plugin if there is none. Raises KubernetesError."""
         if self._known is None or self._clock() >= self._expires:
             self._known = self._understood(self._run())
         return self._known
 
     def refused(self) -> bool:
-        """Forget what the plugin said: another answer may do."""
+        """Forget the rejected identity; a new one may be accepted."""
         self._known = None
         return True
 
@@ -112,7 +112,7 @@ class PluginCredentials:
         return said
 
     def _hear(self, process: "subprocess.Popen[bytes]", end: float | None) -> tuple[bytes, bytes]:
-        """Return what PROCESS printed, and the end of what it complained of; KubernetesError where it is endless or END passes."""
+        """Return the output of PROCESS and the end of its standard error. Raises KubernetesError if it prints too much or END passes."""
         said, complaint = bytearray(), b""
         with selectors.DefaultSelector() as selector:
             for stream in (process.stdout, process.stderr):

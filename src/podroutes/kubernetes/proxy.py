@@ -1,4 +1,4 @@
-"""Which proxy the environment names for a server, by the rules of Go's net/http, which kubectl follows.
+"""Chooses the proxy for a server from the environment, by the rules of Go's net/http, as kubectl does.
 
 https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
 """
@@ -13,7 +13,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def proxy_for(server: str, environment: Mapping[str, str]) -> str:
-    """Return the URL of the proxy for the URL SERVER, "" for none."""
+    """Return the URL of the proxy for the URL SERVER, "" if there is none."""
     url = urlsplit(server)
     name = f"{url.scheme}_proxy"
     proxy = environment.get(name.upper()) or environment.get(name, "")
@@ -31,7 +31,7 @@ def _direct(host: str, port: int, environment: Mapping[str, str]) -> bool:
 
 
 def _means(word: str, host: str, port: int, address: IPv4Address | IPv6Address | None) -> bool:
-    """Whether WORD of NO_PROXY means HOST: *, a network, a name and all below it, .NAME for these alone; with a port or not."""
+    """Return whether WORD of NO_PROXY matches HOST. WORD is *, a network, NAME (with its subdomains) or .NAME (subdomains only), with or without a port."""
     network = _read(ip_network, word.strip("[]"))
     if network:
         return bool(address) and address in network

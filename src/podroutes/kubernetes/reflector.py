@@ -1,14 +1,14 @@
-"""A list that stays true: the protocol of list and watch as a machine without I/O.
+"""The list-and-watch protocol of a reflector, as a state machine without I/O.
 
-Lines, pages, refusals and cuts go in; what to ask next, when, and the nodes come out::
+Input: lines, pages, errors and broken connections. Output: the next request, when to send it, and the nodes::
 
     stream-list --bookmark "initial-events-end"--> watching --cut--> watch from the last resourceVersion
-        |  400, 422, or no streaming list                   --410, too new, told to--> list anew, keeping the nodes
+        |  400, 422, or no streaming list                   --410, too new, relist()--> list again, keeping the nodes
         v
     page, page, ... --------------------------> watch from the list's resourceVersion
 
-A list counts when its end was seen and not before; until then the nodes of before remain. One whose resourceVersion is lower than
-what was told before, or in which a Node has another uid or none is left, is of a server that was restored or wiped: ``history``.
+A list is used once it is complete; until then the previous nodes remain. If its resourceVersion is lower than one received
+before, or a Node has another uid, or no Node is left, the server was restored or wiped: ``history`` counts this.
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
 
@@ -18,65 +18,66 @@ from typing import NamedTuple
 from podroutes.kubernetes import decode
 from podroutes.kubernetes.table import Table
 
-PAGE = 500  # Nodes a page: 7 MB at 14 KB each; kubectl asks for as many
-LIFE = 300  # seconds after which a watch is to end, plus as much again by chance; client-go does the same
-_SOUND = 30.0  # seconds that a connection has to live to count as sound again
-_FIRST = 0.5  # seconds, doubled with every failure in a row
-_LONGEST = 30.0  # seconds; both much as in client-go's reflector
-_LARGE = 5000  # Nodes of the largest cluster that Kubernetes is made for: 70 MB a list, for every agent
-_LONGEST_SMALL = (
-    3.0  # seconds that a small cluster's agents wait for a server that cannot be reached; a large one's _LONGEST
-)
-_SPREAD_SMALL, _SPREAD_LARGE = 2.0, 60.0  # seconds over which the agents of a small and of a large cluster list anew
-_LONGEST_WISH = 300.0  # seconds of a Retry-After that are honoured: it might be a mistake
-_MUTE = 85.0  # seconds of a watch without a single line, although a bookmark comes about every 60: nobody is behind it
-_MOST = 200_000  # Nodes; Kubernetes is made for 5,000, and whatever tells of more has no end
-_STUBBORN = 3  # failures in a row without any progress after which the way of asking is changed
+PAGE = 500  # Nodes of a page: 7 MB at 14 KB each; kubectl's page size
+LIFE = 300  # timeoutSeconds of a watch, plus up to as much at random, as in client-go
+_SOUND = 30.0  # seconds after which a connection counts as healthy
+_FIRST = 0.5  # seconds, doubled with each consecutive failure
+_LONGEST = 30.0  # seconds; both similar to client-go's reflector
+_LARGE = 5000  # Nodes of the largest supported cluster: 70 MB a list, for every agent
+_LONGEST_SMALL = 3.0  # longest pause in seconds of a small cluster's agents; _LONGEST in a large one
+_SPREAD_SMALL, _SPREAD_LARGE = (
+    2.0,
+    60.0,
+)  # seconds over which the agents of a small and of a large cluster spread their lists
+_LONGEST_WISH = 300.0  # longest Retry-After in seconds that is honoured
+_MUTE = 85.0  # seconds without a line after which a watch is dead; a bookmark comes about every 60
+_MOST = 200_000  # Nodes; Kubernetes supports 5,000; a longer list is taken for endless
+_STUBBORN = 3  # consecutive failures without progress after which the kind of request changes
 
 
 class Request(NamedTuple):
-    """What to ask the server for next: query parameters, and whether the answer is a stream of lines or one page."""
+    """The next request: its query parameters, and whether the response is a stream of lines or a page."""
 
     query: dict[str, str]
     stream: bool
 
 
 class Counts(NamedTuple):
-    """What happened since the start."""
+    """Counters since the start."""
 
     changes: int = 0  # events that changed a node
-    heartbeats: int = 0  # events that changed nothing that matters here
+    heartbeats: int = 0  # events that changed no field that is used here
     lists: int = 0
     retries: int = 0
 
 
 class Reflector:
-    """The machine. Not thread-safe. CHANCE returns a number in [0, 1), CLOCK seconds; STREAMING is to try a streaming list."""
+    """The state machine. Not thread-safe. CHANCE returns a number in [0, 1), CLOCK seconds; STREAMING enables streaming lists."""
 
     def __init__(
         self, source: str, chance: Callable[[], float], clock: Callable[[], float], *, streaming: bool = True
     ) -> None:
         self.counts = Counts()
-        self.synced = False  # a list has been seen to its end
-        self.resource_version = ""  # how far the nodes of the table have come; "" is to list
-        self.history = 0  # how often a list did not continue what was told before
-        self.error = ""  # why the last request failed; "" while it goes well
-        self.delay = 0.0  # seconds to wait before the next request
+        self.synced = False  # a list was completed
+        self.resource_version = ""  # the resourceVersion of the table; "" means list
+        self.history = 0  # how often a list did not continue the previous history
+        self.error = ""  # why the last request failed; "" if it did not
+        self.delay = 0.0  # seconds until the next request
         self.table = Table(source)
         self._chance, self._clock = chance, clock
-        self._coming: Table | None = None  # what a list has told so far
-        self._more = ""  # the token for its next page
-        self._newest = ""  # the highest resourceVersion that was told
-        self._set_back = False  # the server said that what we know lies in its future
-        self._streaming = streaming  # the server can stream lists
-        self._paged = True  # else a list is asked for in one piece
+        self._coming: Table | None = None  # the Nodes of an incomplete list
+        self._more = ""  # its continue token
+        self._newest = ""  # the highest resourceVersion received
+        self._set_back = False  # the server says that our resourceVersion is newer than its own
+        self._streaming = streaming  # the server supports streaming lists
+        self._paged = True  # otherwise the list is requested unpaged
         self._began = 0.0
-        self._mute = True  # the request of now has not been answered by a line yet
-        self._failures = 0  # in a row
-        self._fruitless = 0  # requests of one kind in a row that led nowhere
+        self._mute = True  # the current request has had no line yet
+        self._failures = 0  # consecutive
+        self._fruitless = 0  # consecutive requests of one kind without progress
 
     def request(self) -> Request:
-        """Return what to ask now."""
+        """Return the next request."""
         self._began, self._mute = self._clock(), True
         life = str(int(LIFE * (1 + self._chance())))
         if self.resource_version:
@@ -92,15 +93,15 @@ class Reflector:
 
     @property
     def listing(self) -> bool:
-        """Whether a list has begun and its end was not seen."""
+        """Whether a list is incomplete."""
         return self._coming is not None
 
     def opened(self) -> None:
-        """Take in that the server has begun to answer with a stream."""
+        """Handle the start of a streamed response."""
         self.error = ""
 
     def page(self, body: bytes) -> bool:
-        """Take a page in; return whether the nodes are news."""
+        """Handle a page; return whether the nodes changed."""
         coming = self._coming
         if coming is None:
             raise RuntimeError("a page that nobody asked for")
@@ -121,7 +122,7 @@ class Reflector:
         return False if page.more else self._listed(coming, page.resource_version)
 
     def line(self, line: bytes) -> bool | None:
-        """Take a line of a stream in; return whether the nodes are news, None where the stream is of no more use."""
+        """Handle a line of a stream; return whether the nodes changed, None if the stream must be closed."""
         try:
             event = decode.event(line)
         except ValueError as error:
@@ -132,7 +133,7 @@ class Reflector:
             self.refused(event)
             return None
         if isinstance(event, decode.Change):
-            table = self.table if self._coming is None else self._coming  # an empty one is false
+            table = self.table if self._coming is None else self._coming  # an empty table is falsy
             news = table.take(event)
             if len(table) > _MOST:
                 self._restart()
@@ -149,43 +150,43 @@ class Reflector:
             self._newest = event.resource_version
         elif event.initial:
             news = self._listed(self._coming, event.resource_version)
-        else:  # a server that streams lists sends no other bookmark before the end of one
+        else:  # a server that supports streaming lists sends only this bookmark during one
             self._page_instead()
             return None
         self._well()
         return news
 
     def refused(self, refusal: decode.Refusal) -> None:
-        """Take in that the server refused the request, or ended the stream so."""
+        """Handle an error response, or an error event of a stream."""
         status, reason, message, retry_after, too_new = refusal
         what = f"{status} {reason}: {message}" if reason else f"{status} {message}".rstrip()
         if self._coming is not None and self._streaming and status in (400, 422):
             self._page_instead()
             return
         if status == 410 or reason in ("Expired", "Gone"):
-            if self._more:  # a list that took too long for the server to remember its beginning
+            if self._more:  # the continue token expired
                 self._fruitless += 1
                 self._paged = self._fruitless < 2
             self._restart()
-            # The server is well and only has no past any more, after a restart for instance: every agent hears that at once.
+            # The server is healthy but has lost its history, for example after a restart: all agents get this at once.
             self.counts = self.counts._replace(retries=self.counts.retries + 1)
             self.error = what
             spread = self._by_size(_SPREAD_SMALL, _SPREAD_LARGE)
             self.delay = min(retry_after, _LONGEST_WISH) + spread * self._chance()
             return
-        if too_new:  # the server was set back, to a backup for instance: what we know is no longer its past
+        if too_new:  # the server was restored from a backup: our resourceVersion is not in its history
             self._set_back = True
             self._restart()
         self._fail(what, min(retry_after, _LONGEST_WISH))
 
     def cut(self, why: str) -> None:
-        """Take in that the connection could not be made, fell silent or ended; "" where the stream ended as it should."""
+        """Handle a connection that failed, timed out or ended; REASON is "" if the stream ended normally."""
         if why and self._coming is not None and self._streaming and len(self._coming):
             self._fruitless += 1
-            if self._fruitless >= _STUBBORN:  # something in between cannot do long streams
+            if self._fruitless >= _STUBBORN:  # a proxy in between cuts long streams
                 self._page_instead()
                 return
-        # A server that was set back tells nothing to who watches from what is now its future, not even an error.
+        # A restored server sends nothing on a watch from a newer resourceVersion, not even an error.
         silent = self._mute and self._clock() - self._began > _MUTE
         if silent or (self._coming is not None and not self._more):
             self._restart()
@@ -195,7 +196,7 @@ class Reflector:
         )
 
     def relist(self) -> None:
-        """Have everything listed again at the next request."""
+        """List everything again with the next request."""
         self._restart()
         self.delay, self._failures = 0.0, 0
 
@@ -209,10 +210,10 @@ class Reflector:
         self._newest = resource_version
         self.counts = self.counts._replace(lists=self.counts.lists + 1)
         self._well()
-        return True  # even when nothing changed: somebody may wait to hear the same twice
+        return True  # even if nothing changed: the mass-delete guard waits for a second equal list
 
     def _continues(self, coming: Table, resource_version: str) -> bool:
-        """Whether the list COMING is of the server that told what we know."""
+        """Return whether the list COMING continues the known history."""
         return not (self._set_back or _lower(resource_version, self._newest)) and coming.follows(self.table)
 
     def _page_instead(self) -> None:
@@ -225,7 +226,7 @@ class Reflector:
         self._coming, self._more, self.resource_version = None, "", ""
 
     def _stumble(self, why: str) -> None:
-        """Go back to the last resourceVersion; when that leads to the same place again and again, list anew."""
+        """Watch again from the last resourceVersion; after repeated failures, list again."""
         self._fruitless += 1
         if self._fruitless >= _STUBBORN or self._coming is not None:
             self._restart()
@@ -233,14 +234,14 @@ class Reflector:
 
     def _well(self) -> None:
         self.error, self._fruitless, self.delay = "", 0, 0.0
-        self._failures = min(self._failures, 1)  # not 0: who is cut off after each line has to wait, too
+        self._failures = min(self._failures, 1)  # not 0: a connection that breaks after each line needs a pause, too
 
     def _by_size(self, small: float, large: float) -> float:
-        """Return a value between SMALL, for up to some ten Nodes, and LARGE, for a large cluster's."""
+        """Interpolate between SMALL, for a cluster of about ten Nodes, and LARGE, for the largest."""
         return small + (large - small) * min(1.0, len(self.table) / _LARGE)
 
     def _fail(self, why: str, least: float = 0.0, longest: float = _LONGEST) -> None:
-        """Note a failure and how long to wait: nothing after a sound connection, else longer and longer, by chance."""
+        """Record a failure and set the pause: none after a healthy connection, otherwise exponential backoff with jitter."""
         self.counts = self.counts._replace(retries=self.counts.retries + bool(why))
         self.error = why
         if self._clock() - self._began > _SOUND and not least:
@@ -251,8 +252,11 @@ class Reflector:
 
 
 def _lower(version: str, before: str) -> bool:
-    """Whether VERSION is older than BEFORE: they are numbers of one count wherever etcd is behind the server."""
+    """Return whether VERSION is older than BEFORE. With etcd resourceVersions are increasing numbers."""
     if not (version.isascii() and version.isdecimal() and before.isascii() and before.isdecimal()):
         return False
-    old, new = version.lstrip("0"), before.lstrip("0")  # compared as text: whatever a server says, it has no length
+    old, new = (
+        version.lstrip("0"),
+        before.lstrip("0"),
+    )  # compared as text: a hostile server may send a number of any length
     return (len(old), old) < (len(new), new)

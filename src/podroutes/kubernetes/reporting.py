@@ -1,4 +1,4 @@
-"""What an agent tells the cluster: Events about its node, and the condition NetworkUnavailable where it is asked to."""
+"""Writes Events about a node and, if enabled, its condition NetworkUnavailable."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,15 +11,15 @@ from podroutes.errors import KubernetesError
 from podroutes.kubernetes.client import NODES, Client, RefusedError, Request
 from podroutes.model.text import printable
 
-NAMESPACE = "default"  # where Events about things without a namespace belong
+NAMESPACE = "default"  # the namespace of Events about cluster-scoped objects
 _CONDITION = "NetworkUnavailable"
-_OURS = "Podroutes"  # how our reasons begin; any other is somebody else's
-_TRIES = 3  # how often a node that changes under our hands is read again
-_LONGEST = 1024  # characters of an Event's message that the API takes
+_OURS = "Podroutes"  # the prefix of our reasons; others belong to other programs
+_TRIES = 3  # retries after a write conflict
+_LONGEST = 1024  # maximum characters of an Event's message
 
 
 class Note(NamedTuple):
-    """Something worth an Event. ``reason`` is one CamelCase word, ``node`` the node that it is about."""
+    """The content of an Event. ``reason`` is one CamelCase word, ``node`` the Node that it is about."""
 
     kind: Literal["Normal", "Warning"]
     reason: str
@@ -48,7 +48,7 @@ class _Node(msgspec.Struct):
 
 
 def post_event(client: Client, note: Note, instance: str, now: Callable[[], datetime] | None = None) -> None:
-    """Create an Event for NOTE, told by the agent on the machine INSTANCE. Raises KubernetesError.
+    """Create an Event for NOTE, reported by the agent on the machine INSTANCE. Raises KubernetesError.
 
     `kubectl describe node` shows it. https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
     """
@@ -57,7 +57,7 @@ def post_event(client: Client, note: Note, instance: str, now: Callable[[], date
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"generateName": f"{note.node}.", "namespace": NAMESPACE},
-        # The kubelet writes the name as uid, too, and that is what kubectl looks for.
+        # The kubelet also writes the name as the uid; kubectl searches for it.
         "involvedObject": {"apiVersion": "v1", "kind": "Node", "name": note.node, "uid": note.node},
         "type": note.kind,
         "reason": note.reason,
@@ -75,11 +75,11 @@ def post_event(client: Client, note: Note, instance: str, now: Callable[[], date
 def patch_condition(
     client: Client, node: str, *, available: bool, message: str, now: Callable[[], datetime] | None = None
 ) -> bool:
-    """Set NetworkUnavailable of NODE to the contrary of AVAILABLE; return whether it says so now.
+    """Set the condition NetworkUnavailable of NODE to the opposite of AVAILABLE; return whether it has that value now.
 
-    False where the condition is somebody else's: it is left alone. Written only when it changes, and only if the node
-    has not changed since it was read. Raises KubernetesError.
-    https://kubernetes.io/docs/reference/node/node-status/#condition
+    Returns False if another program owns the condition, which is then not changed. Written only when it changes, and only
+        if the Node has not changed since it was read. Raises KubernetesError.
+        https://kubernetes.io/docs/reference/node/node-status/#condition
     """
     wanted = _Condition(
         _CONDITION, "False" if available else "True", f"{_OURS}{'InSync' if available else 'OutOfSync'}", message

@@ -1,4 +1,4 @@
-"""Which cluster is asked, and as whom: from a kubeconfig, or from what Kubernetes puts into a pod."""
+"""Chooses the cluster and the user: from a kubeconfig, or from the service account of a pod."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from podroutes.kubernetes.proxy import proxy_for
 from podroutes.model.text import printable
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-_PLUGIN_CONFIG = "client.authentication.k8s.io/exec"  # the extension of a cluster that is for its users' plugins
+_PLUGIN_CONFIG = "client.authentication.k8s.io/exec"  # the cluster extension that is passed to exec plugins
 
 
 def connect(
@@ -24,8 +24,8 @@ def connect(
 ) -> Access:
     """Return how to reach the cluster of CONTEXT in the file KUBECONFIG.
 
-    Without a file those that the environment names in KUBECONFIG count, then ~/.kube/config, then the pod's service account;
-    without a context the current one. Nothing is sent. Raises KubernetesError.
+    Without a file: the files in the environment variable KUBECONFIG, then ~/.kube/config, then the pod's service account.
+    Without a context: the current one. Nothing is sent. Raises KubernetesError.
     """
     paths = [path for path in environment.get("KUBECONFIG", "").split(":") if path]
     if kubeconfig:
@@ -43,7 +43,7 @@ def connect(
 
 
 def in_pod(environment: Mapping[str, str], directory: str = SERVICE_ACCOUNT) -> Access:
-    """Return how a pod reaches its own cluster. KubernetesError where this is no pod.
+    """Return how a pod reaches its own cluster. Raises KubernetesError outside of a pod.
 
     https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
     """
@@ -78,7 +78,7 @@ def reach(choice: Choice, environment: Mapping[str, str]) -> Access:
 
 
 def impersonation(place: str, user: User) -> tuple[tuple[str, str], ...]:
-    """Return the headers with which USER asks as somebody else.
+    """Return the impersonation headers of USER.
 
     https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/
     """
@@ -111,7 +111,7 @@ def _credentials(choice: Choice) -> Credentials:
 
 
 def _described(place: str, cluster: Cluster) -> dict[str, Any]:
-    """Return what a plugin is told of CLUSTER, as client.authentication.k8s.io/v1 Cluster."""
+    """Return the client.authentication.k8s.io/v1 Cluster that is passed to a plugin."""
     from base64 import b64encode  # noqa: PLC0415, few plugins ask
 
     authority = Material(
@@ -129,12 +129,12 @@ def _described(place: str, cluster: Cluster) -> dict[str, Any]:
 
 
 def _server(place: str, server: str) -> str:
-    """Return the URL as it is used. KubernetesError where it is none."""
+    """Return the normalized URL. Raises KubernetesError if it is not a URL."""
     try:
         url = urlsplit(server if "://" in server else f"https://{server}")
         if url.scheme in ("http", "https") and url.hostname and url.port != 0 and not (url.query or url.username):
             return url.geturl().rstrip("/")
-    except ValueError:  # a port that is none, a bracket that is not closed
+    except ValueError:  # an invalid port, or a bracket that is not closed
         pass
     raise KubernetesError(f"{place}: server is {printable(server)}, wanted a URL: https://HOST:PORT")
 

@@ -1,4 +1,4 @@
-"""The nodes of a watch, by name: each is parsed when it changes, and never because another one does."""
+"""The nodes of a watch, by name. A node is parsed only when it changes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,57 +12,57 @@ from podroutes.model.problem import Problem
 
 class _Entry(NamedTuple):
     uid: str
-    raw: RawNode  # what a later event is compared with
+    raw: RawNode  # compared with later events
     node: Node
     problems: tuple[Problem, ...]
 
 
 class Table:
-    """Nodes of SOURCE by name. Of EARLIER the entries that are still the same are taken over."""
+    """Nodes of SOURCE by name. Unchanged entries of EARLIER are reused."""
 
     def __init__(self, source: str, earlier: Mapping[str, _Entry] | None = None) -> None:
         self._source = source
         self._earlier = earlier or {}
         self._entries: dict[str, _Entry] = {}
-        self._doubtful: set[str] = set()  # names of those with problems: usually nobody
+        self._doubtful: set[str] = set()  # names of nodes with problems: usually none
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def empty(self) -> "Table":
-        """Return an empty table for a new list."""
+        """Return an empty table for a new list, which reuses this one's entries."""
         return Table(self._source, self._entries)
 
     def complete(self) -> None:
-        """Forget the table of before."""
+        """Drop the reference to the earlier table."""
         self._earlier = {}
 
     def follows(self, earlier: "Table") -> bool:
-        """Whether this can be what EARLIER became: of the Nodes that are in both, at least one, all have kept their uids."""
+        """Return whether this can be a later state of EARLIER: at least one Node is in both, and all such Nodes have kept their uids."""
         both = self._entries.keys() & earlier._entries.keys()  # noqa: SLF001, one of us
         kept = all(self._entries[name].uid == earlier._entries[name].uid for name in both)  # noqa: SLF001, one of us
         return kept and bool(both or not earlier._entries)  # noqa: SLF001, one of us
 
     def inventory(self) -> Inventory:
-        """Return all that is in the table."""
+        """Return the content of the table."""
         nodes = tuple([entry.node for entry in self._entries.values()])
         problems = [problem for name in sorted(self._doubtful) for problem in self._entries[name].problems]
         return Inventory(Cluster(nodes, source=self._source, format="kubernetes"), tuple(problems))
 
     def take(self, change: Change) -> bool:
-        """Take an event in; return whether it changed anything that matters."""
+        """Handle an event; return whether it changed a used field."""
         name = change.node.name
         if not change.deleted:
             return self.put(change.uid, change.node)
         entry = self._entries.get(name)
-        if entry is None or entry.uid != change.uid:  # an earlier Node of this name is gone, its successor is not
+        if entry is None or entry.uid != change.uid:  # the deleted Node is an earlier one of the same name
             return False
         del self._entries[name]
         self._doubtful.discard(name)
         return True
 
     def put(self, uid: str, raw: RawNode) -> bool:
-        """Add or replace a node; return whether that changed anything that matters."""
+        """Add or replace a node; return whether that changed a used field."""
         before = self._entries.get(raw.name)
         same = before or self._earlier.get(raw.name)
         if same and same.raw == raw:

@@ -1,4 +1,4 @@
-"""TLS as a kubeconfig wants it: authorities and client certificates from memory; on Linux never through a file on disk."""
+"""TLS contexts for a kubeconfig: authorities and client certificates from memory; on Linux without a file on disk."""
 
 import os
 import ssl
@@ -11,15 +11,17 @@ from podroutes.kubernetes.access import Access
 
 
 def context(access: Access, authority: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:
-    """Return a context with AUTHORITY (b"": those of the system) and a client's CERTIFICATE and KEY, all PEM.
+    """Return a context with AUTHORITY (b"": the system's) and a client's CERTIFICATE and KEY, all PEM.
 
-    Raises KubernetesError where they are not what they should be.
+    Raises KubernetesError if one of them is invalid.
     """
     try:
         made = ssl.create_default_context(cadata=authority.decode("latin-1") or None)
     except (ssl.SSLError, ValueError):
         raise KubernetesError(f"{access.name}: the certificate authority is not a certificate in PEM form") from None
-    made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the authorities of the hard way and of old kubeadm lack an extension
+    made.verify_flags &= (
+        ~ssl.VERIFY_X509_STRICT
+    )  # authorities of Kubernetes The Hard Way and of old kubeadm lack an extension
     made.set_alpn_protocols(["http/1.1"])
     if not access.verify:
         made.check_hostname = False
@@ -30,7 +32,7 @@ def context(access: Access, authority: bytes, certificate: bytes, key: bytes) ->
 
 
 def _present(made: ssl.SSLContext, access: Access, pem: bytes) -> None:
-    """Have MADE present the certificate and key of PEM."""
+    """Load the client certificate and key of PEM into MADE."""
     try:
         with _file(pem) as path:
             made.load_cert_chain(path, password=_no_password)
@@ -43,9 +45,9 @@ def _present(made: ssl.SSLContext, access: Access, pem: bytes) -> None:
 
 @contextmanager
 def _file(content: bytes) -> Iterator[str]:
-    """Yield the path of a file with CONTENT: OpenSSL reads a key from a file only. On Linux the file is in memory.
+    """Yield the path of a file with CONTENT, since OpenSSL reads keys only from files. On Linux the file is in memory.
 
-    Elsewhere it is a temporary file that only this user can read, mkstemp(3), and is deleted as soon as it was read.
+    Elsewhere it is a temporary file that only this user can read, mkstemp(3); it is deleted after the read.
     """
     if sys.platform == "linux":
         file = os.memfd_create("podroutes")

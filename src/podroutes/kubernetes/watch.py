@@ -1,4 +1,4 @@
-"""The nodes of a cluster, told again whenever they change: the reflector with a server, a clock and a thread around it."""
+"""Publishes the nodes of a cluster whenever they change: runs the reflector with a server, a clock and a thread."""
 
 import random
 import threading
@@ -14,32 +14,32 @@ from podroutes.kubernetes.lines import lines
 from podroutes.kubernetes.reflector import Counts, Reflector
 from podroutes.model.text import escaped
 
-_COMPLETE = 600.0  # seconds for a streaming list: 5,000 Nodes take one, over a slow line a minute
-_NEWS = 5.0  # seconds between two reports of nothing but counters: a cluster's heartbeats come many times a second
+_COMPLETE = 600.0  # seconds for a streaming list; 5,000 Nodes take one, over a slow line a minute
+_NEWS = 5.0  # seconds between two reports of counters alone: heartbeats come many times a second
 
 
 class WatchState(NamedTuple):
-    """How a watch is doing. Times are seconds of the monotonic clock, 0 for never."""
+    """The state of a watch. Times are seconds of the monotonic clock, 0 for never."""
 
     server: str
-    connected: bool = False  # the last request was answered, and its answer has not been cut
-    synced: bool = False  # all nodes have been told at least once
+    connected: bool = False  # the last request was answered, and the connection has not broken
+    synced: bool = False  # a complete list was published
     error: str = ""  # why the last request failed
     nodes: int = 0
     resource_version: str = ""
     counts: Counts = Counts()
     bytes: int = 0
-    last_event: float = 0.0  # when the server said anything last, a bookmark for instance
-    last_list: float = 0.0  # when it last told all its nodes
-    history: int = 0  # how often the server turned out not to continue what it had told before
+    last_event: float = 0.0  # when the server last sent anything, for example a bookmark
+    last_list: float = 0.0  # when a list was last completed
+    history: int = 0  # how often the server did not continue its history
 
 
 class NodeWatch:
-    """Publishes the whole of what a cluster says about its nodes, in the thread that calls ``run``.
+    """Publishes all nodes of a cluster, in the thread that calls ``run``.
 
-    PUBLISH is called with each change, with each end of a list even when that changed nothing, and never with half a list;
-    REPORT with how it goes, in front of what is published. Events that arrive together are published together. ``again``
-    and ``stop`` may be called from any thread. CHANCE returns numbers in [0, 1), CLOCK monotonic seconds.
+    PUBLISH is called after each change and after each complete list, even if it changed nothing; never with an incomplete list.
+        REPORT is called with the state before that. Events that arrive together are published together. ``again`` and ``stop``
+        may be called from any thread. CHANCE returns numbers in [0, 1), CLOCK monotonic seconds.
     """
 
     def __init__(
@@ -60,13 +60,15 @@ class NodeWatch:
         self._told = self._state
         self._told_at = 0.0
         self._stream: Stream | None = None
-        self._lock = threading.Lock()  # of the three below and of the stream, which another thread may interrupt
+        self._lock = (
+            threading.Lock()
+        )  # protects the three fields below and the stream, which another thread may interrupt
         self._wake = threading.Event()
         self._stopped = False
         self._anew = False
 
     def run(self) -> None:
-        """Watch until ``stop``. Whatever the server does is reported and tried again; nothing is raised."""
+        """Watch until ``stop``. Errors of the server are reported and retried; nothing is raised."""
         while not self._stopped:
             if self._wait(self._reflector.delay):
                 self._reflector.relist()
@@ -75,21 +77,21 @@ class NodeWatch:
                 self._ask()
             except RefusedError as error:
                 self._reflector.refused(error.refusal)
-                if self._reflector.error:  # else it was asked for something that not every server has
+                if self._reflector.error:  # otherwise the server may lack a feature that was requested
                     self._say(connected=False, error=str(error))
             except KubernetesError as error:
-                if self._wake.is_set():  # cut by ourselves
+                if self._wake.is_set():  # interrupted by this process
                     continue
                 self._reflector.cut(str(error))
                 self._say(connected=False, error=str(error))
         self._client.close()
 
     def again(self) -> None:
-        """Have all nodes listed and published once more."""
+        """List and publish all nodes again."""
         self._nudge(stop=False)
 
     def stop(self) -> None:
-        """End ``run``, whatever it is reading."""
+        """End ``run``, even while it reads."""
         self._nudge(stop=True)
 
     def _nudge(self, *, stop: bool) -> None:
@@ -101,7 +103,7 @@ class NodeWatch:
                 self._stream.interrupt()
 
     def _wait(self, seconds: float) -> bool:
-        """Wait SECONDS, or until somebody wants something; return whether that is to list anew."""
+        """Wait SECONDS, or until ``again`` or ``stop`` is called; return whether to list again."""
         self._wake.wait(seconds) if seconds > 0 else None
         with self._lock:
             self._wake.clear()
@@ -120,7 +122,7 @@ class NodeWatch:
             try:
                 with self._lock:
                     self._stream = stream
-                    if self._wake.is_set():  # said before there was anything to interrupt
+                    if self._wake.is_set():  # requested before there was a stream to interrupt
                         return
                 self._reflector.opened()
                 self._say(connected=True, error="")
@@ -130,7 +132,7 @@ class NodeWatch:
                     self._stream = None
 
     def _read(self, stream: Stream) -> None:
-        """Take in what STREAM says until it ends or is of no more use."""
+        """Handle the lines of STREAM until it ends or must be closed."""
         before = 0
         take = self._reflector.line
         began = heard = self._clock()
@@ -155,14 +157,14 @@ class NodeWatch:
         self._heard(0, news=False)
 
     def _progress(self, silence: float, took: float) -> None:
-        """Raise ValueError where bytes come and lead nowhere: SILENCE seconds without a line, TOOK since the request."""
+        """Raise ValueError if bytes arrive without progress: SILENCE seconds without a line, TOOK seconds since the request."""
         if silence > SILENCE:
             raise ValueError(f"no complete line for {silence:.0f} s")
         if self._reflector.listing and took > _COMPLETE:
             raise ValueError(f"the list is not complete after {took:.0f} s")
 
     def _heard(self, size: int, *, news: bool) -> None:
-        """Publish what is new, and report."""
+        """Publish changes and report the state."""
         reflector, now = self._reflector, self._clock()
         listed = reflector.counts.lists != self._state.counts.lists
         self._state = self._state._replace(
@@ -182,7 +184,7 @@ class NodeWatch:
             self._publish(reflector.table.inventory())
 
     def _say(self, *, connected: bool, error: str) -> None:
-        """Report what happened to a request as a whole."""
+        """Report the result of a request."""
         self._state = self._state._replace(connected=connected, error=error, counts=self._reflector.counts)
         self._tell(self._clock(), due=False)
 
