@@ -1,7 +1,7 @@
-"""The door to the kernel's routing tables: read a snapshot, carry out changes.
+"""Access to the kernel's routing tables: reads snapshots and carries out changes.
 
-Two kernels stand behind it: the real one (``netlink``), and one in memory with the kernel's answers (``memory``), held to
-the same behaviour by the same tests.
+There are two implementations: the real kernel (``netlink``), and one in memory that gives the same answers (``memory``).
+The same contract tests run against both.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from podroutes.model.route import Route
 
 
 class Kernel(Protocol):
-    """What podroutes asks of a kernel. All methods raise ``KernelError`` when the conversation as a whole fails."""
+    """The interface of a kernel. All methods raise ``KernelError`` if the request as a whole fails."""
 
     def snapshot(self) -> Fib:
-        """Read links, addresses and the main table's routes, one dump each (routes: one an IP version)."""
+        """Read links, addresses and the routes of the main table, with one dump each (routes: one per IP version)."""
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""
 
     def apply(self, changes: Sequence[Change]) -> dict[int, Refusal]:
-        """Carry out CHANGES in order; return why, by position, for those that were refused. One failure stops no other.
+        """Carry out CHANGES in order; return the refusals by position. A refusal does not stop the other changes.
 
-        An ``add`` of what exists is refused with EEXIST, a ``replace`` of what is gone with ENOENT, a ``delete`` with ESRCH. So is
-        a ``replace`` with EEXIST where another route stands by now than the one that the change says it was.
+        An ``add`` of an existing route is refused with EEXIST, a ``replace`` of a missing one with ENOENT, a ``delete`` with
+                ESRCH. A ``replace`` is refused with EEXIST if the present route is not the one that the change names.
         """
 
     def taken_over(self) -> tuple[TakenOver, ...]:

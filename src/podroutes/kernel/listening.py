@@ -1,4 +1,4 @@
-"""A socket that hears what the kernel announces, and who it was."""
+"""A socket that receives the kernel's notifications, and the program behind a netlink port."""
 
 import socket
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from podroutes.rtnl import constants as nl
 
-RECEIVE_BUFFER = 4 << 20  # asked for; more than net.core.rmem_max needs CAP_NET_ADMIN
+RECEIVE_BUFFER = 4 << 20  # requested bytes; more than net.core.rmem_max needs CAP_NET_ADMIN
 READ = 1 << 16
 
 
 def listener(groups: Iterable[int]) -> socket.socket:
-    """Return a socket that hears what is announced to GROUPS from now on, and never waits. Raises ``OSError``."""
+    """Return a non-blocking socket that receives the notifications to GROUPS from now on. Raises ``OSError``."""
     flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     hearing = socket.socket(socket.AF_NETLINK, flags, socket.NETLINK_ROUTE)
     try:
@@ -28,7 +28,7 @@ def listener(groups: Iterable[int]) -> socket.socket:
 
 
 def program_of(port: int) -> str:
-    """Return the program behind a netlink port, which usually is its process id; "" where that cannot be told."""
+    """Return the program behind a netlink port, which is usually its process id; "" if unknown."""
     with suppress(OSError):
         return Path(f"/proc/{port}/comm").read_text(errors="replace").strip() if 0 < port < 1 << 22 else ""
     return ""

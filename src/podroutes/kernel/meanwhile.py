@@ -1,4 +1,4 @@
-"""Listens from a look at the table to the write that follows it: what others did to the same destinations in between."""
+"""Records what other programs do to the same destinations between a snapshot and the write that follows it."""
 
 import errno
 from collections import defaultdict
@@ -11,7 +11,7 @@ from podroutes.rtnl.meanwhile import Event, Key, events
 
 
 class Meanwhile:
-    """Everything that happens to routes from now on. Raises ``OSError`` where that cannot be had."""
+    """Records all route changes from now on. Raises ``OSError`` if the socket cannot be opened."""
 
     def __init__(self) -> None:
         self._events: defaultdict[Key, list[Event]] = defaultdict(list)
@@ -28,7 +28,7 @@ class Meanwhile:
         self._socket.close()
 
     def read(self, keys: Collection[Key]) -> bool:
-        """Take in what was announced about KEYS, without waiting; whether nothing was lost (ENOBUFS)."""
+        """Read the pending notifications about KEYS without blocking; return whether none was lost (ENOBUFS)."""
         whole = True
         while True:
             try:
@@ -36,7 +36,7 @@ class Meanwhile:
             except BlockingIOError:
                 return whole
             except OSError as error:
-                if error.errno != errno.ENOBUFS:  # nothing will be heard any more
+                if error.errno != errno.ENOBUFS:  # the socket is closed
                     return False
                 whole = False
                 continue
@@ -44,5 +44,5 @@ class Meanwhile:
                 self._events[key].append(event)
 
     def of(self, key: Key) -> list[Event]:
-        """Return what happened to one of the keys that were read for, in order."""
+        """Return the events of one of the keys that were read, in order."""
         return self._events[key]

@@ -1,8 +1,8 @@
-"""A kernel in memory: the same door, the same answers, no privileges.
+"""A kernel in memory: the same interface and the same answers, without privileges.
 
-It knows what the plan depends on: that routes are told apart by destination, TOS and metric, that ``replace`` ignores whose
-the route is, that a next hop must be on-link, and what goes when a link goes down. The tests that hold the real kernel to the
-contract hold this one to it too.
+It models what the plan depends on: a route's key is its destination, TOS and metric, ``replace`` ignores the protocol of
+the route, a next hop must be on-link, and some routes go when a link goes down. The contract tests of the real kernel also
+run against it.
 """
 
 import errno
@@ -14,12 +14,12 @@ from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, SCOPE_LINK, NextHop, Route
 
 _KERNEL = 2  # RTPROT_KERNEL
-_METRIC = {4: 0, 6: 1024}  # what the kernel makes of metric 0; IP6_RT_PRIO_USER
+_METRIC = {4: 0, 6: 1024}  # the metric that the kernel uses for 0; IP6_RT_PRIO_USER
 _CONNECTED_METRIC = {4: 0, 6: 256}  # IP6_RT_PRIO_ADDRCONF
 
 
 class MemoryKernel:
-    """A main table with links and addresses; give it the links and addresses, and it connects their prefixes itself."""
+    """A main table with links and addresses. Connected routes are made from the given addresses."""
 
     def __init__(
         self, links: Iterable[Link] = (), addresses: Iterable[IfAddress] = (), routes: Iterable[Route] = ()
@@ -30,7 +30,7 @@ class MemoryKernel:
         self.routes += routes
 
     def snapshot(self) -> Fib:
-        """Read links, addresses and routes, sorted as a dump is."""
+        """Read links, addresses and routes, sorted like a dump."""
         plain = {version: PlainRoutes.empty(version) for version in (4, 6)}
         others = []
         for route in sorted(
@@ -54,16 +54,16 @@ class MemoryKernel:
         return tuple(route for route in self.routes if route.protocol == PROTOCOL)
 
     def apply(self, changes: Sequence[Change]) -> dict[int, Refusal]:
-        """Carry out CHANGES in order; return why, by position, for those that were refused."""
+        """Carry out CHANGES in order; return the refusals by position."""
         refused = ((position, self._carry_out(change)) for position, change in enumerate(changes))
         return {position: why for position, why in refused if why}
 
     def taken_over(self) -> tuple[TakenOver, ...]:
-        """Return nothing: nobody comes between a look and a write here."""
+        """Return nothing: no other program writes to this kernel."""
         return ()
 
     def set_link(self, name: str, *, up: bool = True, carrier: bool = True) -> None:
-        """Change a link's state. Down takes its routes along, without a word; a lost carrier only flags them."""
+        """Change a link's state. Setting it down deletes its routes without a notification; a lost carrier only flags them."""
         self.links[name] = self.links[name]._replace(up=up, carrier=up and carrier)
         if not up:
             self.routes = [route for route in self.routes if all(hop.dev != name for hop in route.next_hops)]
@@ -96,7 +96,7 @@ class MemoryKernel:
         there = self.routes[twins[0]]
         if change.was and _identity(there) not in (_identity(change.was), _identity(route)):
             return Refusal(errno.EEXIST, "another route stands there by now")
-        self.routes[twins[0]] = route  # whoever made it
+        self.routes[twins[0]] = route  # whatever its protocol
         return None
 
     def _delete(self, route: Route) -> Refusal | None:

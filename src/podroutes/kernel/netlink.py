@@ -1,4 +1,4 @@
-"""The Linux kernel of the network namespace that we are in, over rtnetlink."""
+"""The Linux kernel of the current network namespace, over rtnetlink."""
 
 import errno
 import os
@@ -22,14 +22,14 @@ from podroutes.rtnl.decode import RouteDump
 from podroutes.rtnl.encode import encode, routes_request
 from podroutes.rtnl.message import MessageDump, answer, messages
 
-BATCH = 128  # an answer takes 832 bytes of receive buffer, of which the default 212,992 hold 256; larger gains nothing
-_READ = 1 << 16  # a dump comes in pieces of at most 32 KiB (netlink_recvmsg())
-_DUMP_TRIES = 8  # a table that changes under every one of them is not going to hold still
+BATCH = 128  # an error takes 832 bytes of receive buffer; the default of 212,992 holds 256; larger batches gain nothing
+_READ = 1 << 16  # bytes; a dump comes in datagrams of at most 32 KiB (netlink_recvmsg())
+_DUMP_TRIES = 8  # a table that changes during each of them will not become stable
 _Dump = TypeVar("_Dump", MessageDump, RouteDump)
 
 
 class NetlinkKernel:
-    """One rtnetlink socket; use it as a context manager. Counts what it says, for those who want to know what a run costs."""
+    """One rtnetlink socket, used as a context manager. It counts messages and system calls, for benchmarks."""
 
     def __init__(self) -> None:
         self.dumps = 0
@@ -46,7 +46,7 @@ class NetlinkKernel:
         with suppress(OSError):  # SO_RCVBUFFORCE
             self._socket.setsockopt(socket.SOL_SOCKET, 33, RECEIVE_BUFFER)
         for option in (nl.NETLINK_CAP_ACK, nl.NETLINK_EXT_ACK, nl.NETLINK_GET_STRICT_CHK):
-            with suppress(OSError):  # a kernel before 4.20: more is said than asked for, and left out when reading
+            with suppress(OSError):  # Linux before 4.20 does not filter dumps; unwanted routes are skipped when reading
                 self._socket.setsockopt(nl.SOL_NETLINK, option, 1)
         self._socket.bind((0, 0))
 
@@ -58,7 +58,7 @@ class NetlinkKernel:
 
     @property
     def port(self) -> int:
-        """The netlink port by which the kernel tells our changes from those of others."""
+        """The netlink port that marks our own changes in notifications."""
         port: int = self._socket.getsockname()[0]
         return port
 
@@ -68,7 +68,7 @@ class NetlinkKernel:
         self._listen(None)
 
     def snapshot(self) -> Fib:
-        """Read links, addresses and the main table, one dump each (routes: one an IP version)."""
+        """Read links, addresses and the main table, with one dump each (routes: one per IP version)."""
         with suppress(OSError):
             self._listen(Meanwhile())
         found = self._links()
@@ -91,7 +91,7 @@ class NetlinkKernel:
         return (*chain.from_iterable(plain), *others)
 
     def apply(self, changes: Sequence[Change]) -> dict[int, Refusal]:
-        """Carry out CHANGES in order; return why, by position, for those that were refused."""
+        """Carry out CHANGES in order; return the refusals by position."""
         if changes and not self._indexes:
             self._links()
         meanwhile, self._meanwhile = self._meanwhile, None
@@ -109,7 +109,7 @@ class NetlinkKernel:
         return found
 
     def _apply(self, changes: Sequence[Change], after: Callable[[], object] = lambda: None) -> dict[int, Refusal]:
-        """Carry out CHANGES in order, and do AFTER each batch."""
+        """Carry out CHANGES in order, and call AFTER after each batch."""
         refused: dict[int, Refusal] = {}
         for first in range(0, len(changes), BATCH):
             batch = changes[first : first + BATCH]
@@ -118,7 +118,7 @@ class NetlinkKernel:
         return refused
 
     def _apply_carefully(self, changes: Sequence[Change], meanwhile: Meanwhile) -> dict[int, Refusal]:
-        """Carry out CHANGES, some of them replaces, made from a table that was read when MEANWHILE began."""
+        """Carry out CHANGES that include replaces and were computed from the snapshot at which MEANWHILE began."""
         replacing = Replacing(changes, meanwhile, self.port, {index: name for name, index in self._indexes.items()})
         refused = replacing.late()
         rest = kept(len(changes), refused)
@@ -128,7 +128,7 @@ class NetlinkKernel:
         return refused
 
     def _ask(self, build: Callable[[int], bytes]) -> Refusal | None:
-        """Send the request that BUILD makes of its sequence number; return why it was refused."""
+        """Send the request that BUILD makes for a sequence number; return its refusal, if any."""
         seq = self._next(1)
         self._send(build(seq))
         for datagram in self._answers():
@@ -139,7 +139,7 @@ class NetlinkKernel:
         return Refusal(errno.ENOBUFS, "the kernel's answer was lost")
 
     def _listen(self, meanwhile: Meanwhile | None) -> None:
-        """Listen from now on, or no more."""
+        """Start to record, or stop."""
         before, self._meanwhile = self._meanwhile, meanwhile
         if before:
             before.close()
@@ -157,7 +157,7 @@ class NetlinkKernel:
         return {version: self._dump(RouteDump(version, names), request(version)) for version in (4, 6)}
 
     def _dump(self, dump: _Dump, request: Callable[[int], bytes]) -> _Dump:
-        """Ask until the answer is whole: what changes meanwhile may be missing from it (NLM_F_DUMP_INTR)."""
+        """Repeat the dump until it is consistent: changes during a dump may be missing from it (NLM_F_DUMP_INTR)."""
         for _ in range(_DUMP_TRIES):
             fresh = dump.fresh()
             self._send(request(self._next(1)))
@@ -168,7 +168,7 @@ class NetlinkKernel:
             except (OSError, struct.error) as error:
                 self._drain()
                 raise KernelError(f"cannot read the kernel's tables: {error}") from error
-            if end.errno == errno.ENOENT:  # no such table yet: nothing was ever routed here
+            if end.errno == errno.ENOENT:  # the table does not exist yet: no route was ever added
                 return fresh
             if end.errno:
                 raise KernelError(f"the kernel refuses to list its tables: {end.text or os.strerror(end.errno)}")
@@ -177,7 +177,7 @@ class NetlinkKernel:
         raise KernelError(f"the kernel's tables changed during each of {_DUMP_TRIES} attempts to read them; try again")
 
     def _batch(self, batch: Sequence[Change]) -> dict[int, Refusal]:
-        """Carry out at most BATCH changes; those over a device that is gone never leave this process."""
+        """Carry out at most BATCH changes; those over a missing device are refused without a request."""
         devices = {hop.dev for change in batch for hop in change.route.next_hops}
         if devices <= self._indexes.keys() | {None}:
             return self._converse(batch)
@@ -191,7 +191,7 @@ class NetlinkKernel:
         return gone | {here[offset]: why for offset, why in refused.items()}
 
     def _converse(self, batch: Sequence[Change]) -> dict[int, Refusal]:
-        """Send one batch and read answers up to its fence."""
+        """Send one batch and read the answers up to its last message."""
         seq = self._next(len(batch))
         last = seq + len(batch) - 1
         self._send(encode(batch, self._indexes, seq))
@@ -216,9 +216,9 @@ class NetlinkKernel:
         return self._judge(batch) | refused
 
     def _answers(self) -> Iterator[bytes]:
-        """Yield what the kernel answers; it ends only where the kernel had no room for all of it (ENOBUFS).
+        """Yield the kernel's answers. Ends early only if some were lost for lack of buffer space (ENOBUFS).
 
-        Requests are carried out while they are sent, so that what is not queued then will not come any more.
+        The kernel carries out requests during send(2), so that no further answers arrive later.
         """
         flags = 0
         while True:
@@ -232,13 +232,13 @@ class NetlinkKernel:
                 flags = socket.MSG_DONTWAIT
 
     def _drain(self) -> None:
-        """Throw away what is left of a conversation that is given up, lest it be taken for the answer to the next one."""
+        """Discard the pending answers of an aborted request, so that they are not taken for answers to the next one."""
         with suppress(OSError):  # there is no more
             while self._socket.recv(_READ, socket.MSG_DONTWAIT):
                 pass
 
     def _judge(self, batch: Sequence[Change]) -> dict[int, Refusal]:
-        """Tell from the tables what became of a batch whose answers the kernel had no room for (ENOBUFS)."""
+        """Determine the results of a batch from the tables, after its answers were lost (ENOBUFS)."""
         fib = self.snapshot()
         there = {_identity(route) for route in (*fib.ours(), *fib.others, *self.ours())}
         return {
@@ -261,7 +261,7 @@ class NetlinkKernel:
 
 
 def _identity(route: Route) -> tuple[object, ...]:
-    """Return what the kernel tells routes apart by; flags come and go with the carrier."""
+    """Return the route without its flags, which change with the carrier."""
     return (
         route.table,
         route.dst,

@@ -1,8 +1,7 @@
-"""Replaces routes without taking over somebody else's: the kernel's replace does not ask whose a route is.
+"""Replaces routes without displacing another program's: the kernel's replace ignores the protocol of the present route.
 
-What others did to a destination since the table was read is known from the announcements. A replace that comes too late for them is
-not sent. Where somebody is faster yet, between that look and the write, the announcements tell which route was displaced, and it is
-put back.
+The notifications show what others did to a destination since the snapshot. A replace that these make wrong is not sent. If
+another program writes between this check and the replace, the notifications show which route was displaced, and it is restored.
 """
 
 import errno
@@ -15,12 +14,12 @@ from podroutes.model.route import Route
 from podroutes.rtnl.meanwhile import Event, Key, key, outcome, replacement
 from podroutes.views.iproute import line
 
-_TRIES = 3  # whoever replaces the route again and again while we put it back is not to be outrun
-Send = Callable[[Callable[[int], bytes]], Refusal | None]  # a request made of its sequence number
+_TRIES = 3  # a program that replaces the route more often than this during the restoration wins
+Send = Callable[[Callable[[int], bytes]], Refusal | None]  # makes the request for a sequence number
 
 
 class Replacing:
-    """The replaces among CHANGES, made from a table that was read when MEANWHILE began. PORT is ours, NAMES those of devices."""
+    """The replaces among CHANGES, computed from the snapshot at which MEANWHILE began. PORT is our netlink port, NAMES are device names."""
 
     def __init__(self, changes: Sequence[Change], meanwhile: Meanwhile, port: int, names: dict[int, str]) -> None:
         self.taken_over: list[TakenOver] = []
@@ -35,7 +34,7 @@ class Replacing:
         }
 
     def late(self) -> dict[int, Refusal]:
-        """Return the replaces that must not be sent any more, by position, and why."""
+        """Return the refusals of the replaces that must not be sent any more, by position."""
         if not self._meanwhile.read(self._keys):
             lost = Refusal(errno.ESTALE, "others changed so many routes meanwhile that it has to be looked at anew")
             return dict.fromkeys(self._keys.values(), lost)
@@ -47,18 +46,18 @@ class Replacing:
         return late
 
     def listen(self) -> None:
-        """Take in what was announced so far, before there is more of it than the socket can hold."""
+        """Read the pending notifications, before the socket's buffer is full."""
         self._meanwhile.read(self._keys)
 
     def settle(self, send: Send) -> dict[int, Refusal]:
-        """Put back what was displaced after all, by SEND; return the replaces that are none therefore."""
+        """Restore displaced routes by SEND; return the refusals of the replaces that this undoes."""
         undone = {}
         self._meanwhile.read(self._keys)
         for found, position in self._keys.items():
             for _ in range(_TRIES):
                 displaced, standing = outcome(self._meanwhile.of(found), self._port)
                 displaced = self._foreign(displaced, position)
-                if displaced is None or standing is not None:  # they have put another one there since
+                if displaced is None or standing is not None:  # they have added another one since
                     break
                 route = displaced.route(self._names)
                 failure = self._put_back(displaced, send)
@@ -72,14 +71,14 @@ class Replacing:
         return undone
 
     def _put_back(self, event: Event, send: Send) -> str:
-        """Return why EVENT's route could not be put back, "" when it was."""
-        if len(event.route(self._names).next_hops) > 1:  # of an IPv6 route with siblings one may have been ours
+        """Restore the route of EVENT; return why that failed, "" if it did not."""
+        if len(event.route(self._names).next_hops) > 1:  # one of several IPv6 siblings may have been ours
             return "it has several next hops"
         refused = send(lambda seq: replacement(event, seq))
         return refused.text if refused else ""
 
     def _foreign(self, event: Event | None, position: int) -> Event | None:
-        """Return EVENT unless its route is what we replace, or what we put there."""
+        """Return EVENT unless its route is the one that we replace or the one that we wrote."""
         if event is None:
             return None
         change, route = self._changes[position], event.route(self._names)
@@ -90,17 +89,17 @@ class Replacing:
 
 
 def _alike(one: Route, other: Route) -> bool:
-    """Whether two routes to the same destination are one; flags come and go with the carrier."""
+    """Return whether two routes to the same destination are equal apart from flags, which change with the carrier."""
     ways = [[(hop.via, hop.dev) for hop in each.next_hops] for each in (one, other)]
     return (one.protocol, one.kind, ways[0]) == (other.protocol, other.kind, ways[1])
 
 
 def positions(refused: Mapping[int, Refusal], kept: Sequence[int]) -> dict[int, Refusal]:
-    """Return REFUSED, whose positions count among KEPT, by the positions of all."""
+    """Return REFUSED, whose keys are indexes into KEPT, with KEPT's values as keys."""
     return {kept[position]: why for position, why in refused.items()}
 
 
 def kept(count: int, without: Iterable[int]) -> list[int]:
-    """Return the positions of COUNT changes but those WITHOUT."""
+    """Return the positions of COUNT changes, except those in WITHOUT."""
     out = set(without)
     return [position for position in range(count) if position not in out]

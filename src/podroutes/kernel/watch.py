@@ -1,4 +1,4 @@
-"""What others do to this machine's routes, links and addresses, as the kernel announces it: hints, for the scan is the truth."""
+"""Notifications about changes that others make to routes, links and addresses. They are hints; only a snapshot is authoritative."""
 
 import errno
 import struct
@@ -12,29 +12,29 @@ from podroutes.rtnl.notification import GROUPS, notifications
 
 __all__ = ["KernelEvents", "KernelWatch", "program_of"]
 
-_MOST = 512  # datagrams a call, so that a flood of other people's routes leaves time for our own work
+_MOST = 512  # datagrams a call, so that many foreign routes leave time for our own work
 
 
 class KernelEvents(NamedTuple):
-    """What was announced since the last look, our own changes left out.
+    """The notifications since the last read, without our own changes.
 
-    ``deleted`` are routes of ours that went, each with the netlink port of who took it (0: the kernel itself), ``added`` the
-    destinations in the main table to which somebody put or changed a route, ``changed`` these and those that lost one.
+    ``deleted`` are routes of ours that were deleted, each with the netlink port that did it (0: the kernel). ``added`` are
+        the destinations in the main table whose route another program added or changed, ``changed`` these and the deleted ones.
     """
 
     deleted: tuple[tuple[Route, int], ...] = ()
     added: frozenset[Prefix] = frozenset()
     changed: frozenset[Prefix] = frozenset()
-    foreign_changes: bool = False  # somebody made a route with our protocol number
-    links_or_addresses: bool = False  # links, addresses or nexthop objects: routes may have gone without a word
-    overflow: bool = False  # announcements were lost (ENOBUFS): anything may have happened
-    more: bool = False  # there is more to be read
+    foreign_changes: bool = False  # another program added a route with our protocol number
+    links_or_addresses: bool = False  # links, addresses or nexthop objects: routes may have gone without a notification
+    overflow: bool = False  # notifications were lost (ENOBUFS)
+    more: bool = False  # more notifications are pending
 
 
 class KernelWatch:
-    """A subscription to the kernel's announcements; ``fileno`` is readable when there are any.
+    """A subscription to the kernel's notifications; ``fileno`` is readable when some are pending.
 
-    OWN_PORT is the netlink port whose changes are our own (``NetlinkKernel.port``). Raises KernelError where it cannot be had.
+    OWN_PORT is the netlink port of our own changes (``NetlinkKernel.port``). Raises KernelError if the socket cannot be opened.
     """
 
     def __init__(self, own_port: int) -> None:
@@ -51,11 +51,11 @@ class KernelWatch:
         self._socket.close()
 
     def fileno(self) -> int:
-        """Return the descriptor to wait on."""
+        """Return the file descriptor to poll."""
         return self._socket.fileno()
 
     def read(self, names: dict[int, str]) -> KernelEvents:
-        """Return what was announced, without waiting. NAMES tells the device of an interface index."""
+        """Return the pending notifications without blocking. NAMES maps interface indexes to device names."""
         deleted: list[tuple[Route, int]] = []
         added: set[Prefix] = set()
         changed: set[Prefix] = set()

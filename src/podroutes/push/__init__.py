@@ -1,1 +1,1 @@
-"""Push: plan, apply, verify and remove on every machine of an inventory, over SSH."""
+"""Plans, applies, verifies and removes routes on all machines of an inventory, over SSH."""

@@ -1,4 +1,4 @@
-"""What a machine answers, as values. Pure: bytes of any machine, friend or foe, in; values or a PushError out."""
+"""Parses what a machine answers. Pure: takes bytes, which may be hostile, and returns values or raises PushError."""
 
 import errno
 import re
@@ -15,7 +15,7 @@ from podroutes.model.plan import Refusal
 from podroutes.model.route import MAIN
 from podroutes.model.text import escaped, printable
 
-# Where files may be that scripts.READ sends; they are written below a directory of ours, so no part of a name may begin with a dot.
+# Paths that scripts.READ may send. They are written below a directory of ours, so no component may begin with a dot.
 _PLACES = (
     "/etc/",
     "/lib/netplan/",
@@ -34,7 +34,7 @@ _DECIDING = (
     "/etc/systemd/network/",
     "/etc/network/if-up.d/podroutes",
 )
-# What ip(8) prints on Linux, whose words strerror(3) of another system does not have: the refusals that `advice` knows.
+# Linux's texts of the errors that `advice` knows; strerror(3) of another system has other texts.
 _ERRNOS = {
     "File exists": errno.EEXIST,
     "No such file or directory": errno.ENOENT,
@@ -49,11 +49,11 @@ _ERRNOS = {
     "Operation not permitted": errno.EPERM,
     "Invalid argument": errno.EINVAL,
 }
-_FAILED = re.compile(r"^Command failed .*:(\d+)$")  # ip(8) with -force -batch, after what was wrong
+_FAILED = re.compile(r"^Command failed .*:(\d+)$")  # ip(8) with -force -batch, after the error
 
 
 class Remote(NamedTuple):
-    """A file of a machine, or a directory that is there."""
+    """A file or a directory of a machine."""
 
     path: str
     mode: int
@@ -62,23 +62,23 @@ class Remote(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A machine as it was read."""
+    """The state of a machine as it was read."""
 
     uid: int
     host: Host
     files: tuple[Remote, ...]
-    session: str = ""  # SSH_CONNECTION there: whom it must go on to reach
+    session: str = ""  # SSH_CONNECTION there: the peer that must stay reachable
 
 
 def sections(data: bytes) -> Iterator[tuple[list[str], bytes]]:
-    """Yield the words of each section's line, and what follows it."""
+    """Yield the words of each section's heading, and its body."""
     for part in data.split(b"\n@ ")[1:]:
         head, _, body = part.partition(b"\n")
         yield head.decode(errors="replace").split(), body
 
 
 def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
-    """Return the machine NAME from what scripts.READ printed; PushError tells what is missing or wrong."""
+    """Return the state of the machine NAME from the output of scripts.READ. Raises PushError if a part is missing or wrong."""
     found: dict[str, bytes] = {}
     files = []
     last = ""
@@ -99,7 +99,7 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
         host = reader.host(name, Texts(**texts), _sysctls(found.get("sysctl", b"")), COMMANDS.__getitem__)
     except TablesError as error:
         raise PushError(str(error)) from None
-    if host.unread:  # what a plan would be made of
+    if host.unread:  # the plan needs it
         raise PushError(host.unread[0])
     return Seen(
         int(uid) if uid.isdigit() and len(uid) < 11 else -1, host, tuple(files), first_line(found.get("session", b""))
@@ -107,7 +107,7 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
 
 
 def _matters(words: list[str]) -> bool:
-    """Whether a file that cannot be read decides what there is to do; profiles and scripts only tell what else there is."""
+    """Return whether a file that cannot be read is needed for the plan; other programs' profiles and scripts are not."""
     return words[-1:] != [] and words[-1].startswith(_DECIDING)
 
 
@@ -123,7 +123,7 @@ def _remote(kind: str, words: list[str], body: bytes) -> Remote:
 
 
 def _sysctls(body: bytes) -> dict[str, int]:
-    """Return what grep(1) printed of /proc/sys/net: ``PATH:VALUE`` a line."""
+    """Parse the output of grep(1) on /proc/sys/net: lines of ``PATH:VALUE``."""
     found = {}
     for line in body.decode(errors="replace").splitlines():
         path, _, value = line.rpartition(":")
@@ -133,7 +133,7 @@ def _sysctls(body: bytes) -> dict[str, int]:
 
 
 def fib(host: Host) -> Fib:
-    """Return what the kernel door's snapshot of HOST would be."""
+    """Return the FIB of HOST, in the form of a kernel snapshot."""
     plain = {version: PlainRoutes.empty(version) for version in (4, 6)}
     others = []
     for route in host.routes:
@@ -152,7 +152,7 @@ def fib(host: Host) -> Fib:
 
 
 def refusals(errors: bytes) -> dict[int, Refusal]:
-    """Return by position, counted from 0, why ip(8) failed with lines of a batch."""
+    """Return why lines of a batch failed in ip(8), by line number from 0."""
     found, said = {}, ""
     for line in errors.decode(errors="replace").splitlines():
         failed = _FAILED.match(line)
@@ -167,12 +167,12 @@ def refusals(errors: bytes) -> dict[int, Refusal]:
 
 
 def verdict(data: bytes) -> Mapping[str, str]:
-    """Return what COMMIT and DECIDE say, by its first word; of what is said twice the last."""
+    """Return the lines that COMMIT and DECIDE print, by first word; the last of equal ones counts."""
     return {words[0]: escaped(" ".join(words[1:])) for words, _ in sections(data) if words}
 
 
 def first_line(data: bytes) -> str:
-    """Return the first line that is not empty, "" where there is none."""
+    """Return the first non-empty line, "" if there is none."""
     return next((line.strip() for line in data.decode(errors="replace").splitlines() if line.strip()), "")
 
 

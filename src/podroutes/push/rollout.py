@@ -1,4 +1,4 @@
-"""Many machines: how many at a time, who goes first, and when to stop."""
+"""A rollout over many machines: parallelism, canaries, and when to stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,7 +8,7 @@ from podroutes.push.session import Machine
 
 
 class RolloutPolicy(NamedTuple):
-    """``parallel`` machines at a time; the first ``canary`` one after the other; none more once ``failures`` have failed."""
+    """``parallel`` machines at a time; the first ``canary`` one by one; no more once ``failures`` have failed."""
 
     parallel: int
     canary: int
@@ -16,7 +16,7 @@ class RolloutPolicy(NamedTuple):
 
 
 class Rollout:
-    """Machines, in the order of the inventory. DONE is called with each as it is through with a step."""
+    """A rollout over machines in the order of the inventory. DONE is called with each machine that finishes a step."""
 
     def __init__(self, machines: Sequence[Machine], pace: RolloutPolicy, done: Callable[[Machine], None]) -> None:
         self.machines = machines
@@ -27,7 +27,7 @@ class Rollout:
         self._changing = False
 
     def interrupt(self) -> None:
-        """Stop: what is only read at once; what is being changed is finished, unless this is the second time."""
+        """Stop. Reading stops at once; changes in progress are finished, unless this is the second call."""
         self.interrupted += 1
         if not self._changing or self.interrupted > 1:
             for task in self._tasks:
@@ -38,7 +38,7 @@ class Rollout:
         await self._each(self.machines, Machine.survey)
 
     async def look(self) -> None:
-        """Read every machine, and hang up."""
+        """Read every machine, then disconnect."""
 
         async def look(machine: Machine) -> None:
             await machine.look()
@@ -47,7 +47,7 @@ class Rollout:
         await self._each(self.machines, look)
 
     async def carry_out(self) -> None:
-        """Carry out every plan: the canaries first, then the others."""
+        """Carry out all plans: the canaries first, then the others."""
         self._changing = True
         pending = [each for each in self.machines if each.pushed.pending]
         canaries = pending[: self._pace.canary]
@@ -60,7 +60,7 @@ class Rollout:
         await self._each(pending[len(canaries) :], Machine.carry_out)
 
     async def close(self) -> None:
-        """Hang up everywhere."""
+        """Disconnect from all machines."""
         await asyncio.gather(*(machine.close() for machine in self.machines))
 
     async def _each(self, machines: Sequence[Machine], step: Callable[[Machine], Awaitable[None]]) -> None:

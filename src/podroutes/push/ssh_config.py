@@ -1,4 +1,4 @@
-"""What ssh_config(5) says that asyncssh does not take as ssh(1) does."""
+"""Options of ssh_config(5) that asyncssh treats differently from ssh(1)."""
 
 import getpass
 from itertools import compress
@@ -10,17 +10,17 @@ _KNOWN_TO_ALL = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")  # the
 
 
 class Configured(NamedTuple):
-    """What is configured for one host."""
+    """The configuration of one host."""
 
-    keys: tuple[str, ...] | None  # the IdentityFiles that are there, None where none was named
-    missing: tuple[str, ...]  # those that are not
+    keys: tuple[str, ...] | None  # the IdentityFiles that exist, None if none is configured
+    missing: tuple[str, ...]  # those that do not exist
     only: bool  # IdentitiesOnly
     known: tuple[str, ...]  # files of known hosts
-    trusting: bool  # StrictHostKeyChecking no: a host that nobody knows is believed
+    trusting: bool  # StrictHostKeyChecking no: unknown host keys are accepted
 
 
 def configured(host: str, config: list[Path], user: str | None, port: int | None) -> Configured:
-    """Return what the files CONFIG say of HOST, asked as USER and at PORT where these are given. Raises what asyncssh raises."""
+    """Return the configuration of HOST in the files CONFIG, for USER and PORT if given. Raises the errors of asyncssh."""
     from asyncssh.config import SSHClientConfig, SSHConfig  # noqa: PLC0415, an optional dependency
 
     strict = {"stricthostkeychecking": ("StrictHostKeyChecking", SSHConfig._set_string)}  # noqa: SLF001, it skips that word

@@ -1,4 +1,4 @@
-"""Numbers of the kernel's user interface, under the names they have there."""
+"""Constants of the kernel's user API, under their kernel names."""
 
 # linux/netlink.h
 NLMSG_ERROR = 2
@@ -11,7 +11,7 @@ NLM_F_EXCL = 0x200
 NLM_F_CREATE = 0x400
 NLM_F_APPEND = 0x800
 NLM_F_DUMP = 0x300  # NLM_F_ROOT | NLM_F_MATCH
-NLM_F_CAPPED = 0x100  # in an answer: the request is not quoted in it
+NLM_F_CAPPED = 0x100  # in an answer: the request is not included
 NLM_F_ACK_TLVS = 0x200  # in an answer: extended ACK attributes follow
 NLMSGERR_ATTR_MSG = 1
 SOL_NETLINK = 270
@@ -30,8 +30,8 @@ RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP = 9, 11, 32
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
 RTA_FLOW, RTA_CACHEINFO, RTA_TABLE, RTA_VIA, RTA_PREF = 11, 12, 15, 18, 20
 RTA_ENCAP_TYPE, RTA_ENCAP, RTA_NH_ID = 21, 22, 30
-RT_TABLE_COMPAT = 252  # stands in rtm_table where the number does not fit
-RT_SCOPE_NOWHERE = 255  # in a request to delete: whatever scope it has
+RT_TABLE_COMPAT = 252  # the value of rtm_table if the number does not fit
+RT_SCOPE_NOWHERE = 255  # in a delete request: any scope
 RTM_F_CLONED = 0x200  # a cached copy, not a route
 
 # rtm_type, as ip(8) names them
@@ -54,7 +54,7 @@ KINDS = {
 # linux/if_link.h, linux/if.h, linux/if_addr.h
 IFLA_IFNAME = 3
 IFLA_EXT_MASK = 29
-RTEXT_FILTER_SKIP_STATS = 1 << 3  # a link's counters are over half of what is told of it
+RTEXT_FILTER_SKIP_STATS = 1 << 3  # counters are over half of the attributes of a link
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 

@@ -1,7 +1,7 @@
-"""A dump of routes into values.
+"""Decodes a dump of routes.
 
-Our own routes all have one layout, so a run of them is read by columns: whether the rest is as expected is one comparison
-of bytes. Everything else goes through the general reader, message by message.
+Our own routes have the same layout, so a run of them is read by columns: one comparison of bytes checks the constant part.
+Other routes are decoded message by message.
 """
 
 import struct
@@ -25,37 +25,37 @@ _EXPECTED = {
     4: _NEEDED | {nl.RTA_TABLE, nl.RTA_PRIORITY},
     6: _NEEDED | {nl.RTA_TABLE, nl.RTA_PRIORITY, nl.RTA_CACHEINFO, nl.RTA_PREF},
 }
-_WINDOW = 16  # messages tried first; doubled while they are all alike, so that a mixed table costs little
+_WINDOW = 16  # messages tried first; doubled while all have the layout, so that a mixed table costs little
 
 
 class _Layout(NamedTuple):
-    """Where the varying columns stand in a message of ours (bytes from its header), and all the rest of it."""
+    """The offsets of the varying columns in a message of ours (bytes from its header), and its constant part."""
 
     dst: int
     via: int
     oif: int
-    metric: int  # 0: there is none, the metric is 0
+    metric: int  # 0: no such attribute, the metric is 0
     rest: "array[int]"
 
 
 class RouteDump:
-    """Collects the answer to one ``routes_request`` for one IP version; ``feed`` it each datagram."""
+    """Collects the answer to one ``routes_request`` of one IP version. Pass each datagram to ``feed``."""
 
     def __init__(self, version: int, names: dict[int, str]) -> None:
         self.plain = PlainRoutes.empty(version)
         self.others: list[Route] = []
-        self.interrupted = False  # the table changed meanwhile: something may be missing (NLM_F_DUMP_INTR)
+        self.interrupted = False  # the table changed during the dump: routes may be missing (NLM_F_DUMP_INTR)
         self._version = version
         self._names = names
         self._layouts: dict[int, _Layout] = {}
         self._window = _WINDOW
 
     def fresh(self) -> "RouteDump":
-        """Return an empty collector of the same kind."""
+        """Return an empty collector with the same parameters."""
         return RouteDump(self._version, self._names)
 
     def feed(self, datagram: bytes) -> Answer | None:
-        """Take one datagram; return what ended the dump, or None when more is to come."""
+        """Decode one datagram; return the message that ends the dump, or None if more datagrams follow."""
         position = 0
         while position + HEADER.size <= len(datagram):
             length, kind, flags, seq, _ = HEADER.unpack_from(datagram, position)
@@ -70,7 +70,7 @@ class RouteDump:
         return None
 
     def _run(self, datagram: bytes, position: int, length: int) -> int:
-        """Read as many plain routes as follow each other, or one route of any kind; return how many plain ones."""
+        """Decode a run of plain routes, or one route of any kind; return the number of plain ones."""
         layout = self._layouts.get(length)
         if layout is None or not self._columns(datagram, position, length, layout, 1):
             said = Message(nl.RTM_NEWROUTE, 0, 0, position + HEADER.size, position + length)
@@ -91,12 +91,12 @@ class RouteDump:
 
     def _other(self, datagram: bytes, said: Message) -> None:
         family, _, _, _, _, _, _, _, flags = RTMSG.unpack_from(datagram, said.start)
-        # Where IPv6 is off the kernel answers with the other families' routes (rtnl_dump_all()).
+        # If IPv6 is disabled, the kernel answers with the routes of other families (rtnl_dump_all()).
         if family == nl.FAMILY[self._version] and not flags & nl.RTM_F_CLONED:
             self.others.append(read_route(datagram, said, self._names))
 
     def _columns(self, datagram: bytes, position: int, length: int, layout: _Layout, most: int) -> int:
-        """Append up to MOST routes that match LAYOUT; return how many did."""
+        """Append up to MOST routes that match LAYOUT; return their number."""
         region = bytearray(datagram[position : position + most * length])
         lengths = list(region[_DST_LENGTH::length])
         region[_DST_LENGTH::length] = bytes(most)
@@ -121,7 +121,7 @@ class RouteDump:
 
 
 def _alike(words: "array[int]", rest: "array[int]", most: int) -> int:
-    """Return how many of the MOST messages in WORDS equal REST before the first that does not."""
+    """Return the number of leading messages in WORDS, at most MOST, that equal REST."""
     if words == rest * most:
         return most
     low, high, stride = 0, most, len(rest)
@@ -135,7 +135,7 @@ def _alike(words: "array[int]", rest: "array[int]", most: int) -> int:
 
 
 def _devices(indexes: "array[int]", names: dict[int, str]) -> list[str]:
-    """Return the device of each interface index; nearly always it is the same one."""
+    """Return the device of each interface index; usually all are equal."""
     first = indexes[0]
     if indexes == array("I", [first]) * len(indexes):
         return [names.get(first, f"if{first}")] * len(indexes)
@@ -154,7 +154,7 @@ def _values(columns: dict[int, "array[int]"], offset: int, width: int, rows: int
 
 
 def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout | None:
-    """Return the layout of a plain route of ours, or None when the message is something else."""
+    """Return the layout of a plain route of ours, or None if the message is another kind of route."""
     family, dst_length, src_length, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(
         datagram, position + HEADER.size
     )
@@ -185,12 +185,12 @@ def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout
 
 
 def _expires(datagram: bytes, start: int) -> bool:
-    """Whether the rta_cacheinfo at START gives the route a lifetime (its third word)."""
+    """Return whether the rta_cacheinfo at START gives the route a lifetime (its third word)."""
     return bool(_WORD.unpack_from(datagram, start + 8)[0])
 
 
 def read_route(datagram: bytes, said: Message, names: dict[int, str]) -> Route:
-    """Read any RTM_NEWROUTE message. NAMES tells the device of an interface index."""
+    """Decode any RTM_NEWROUTE message. NAMES maps interface indexes to device names."""
     family, length, _, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(datagram, said.start)
     version = nl.VERSION[family]
     found = {number: (start, end) for number, start, end in attributes(datagram, said.start + RTMSG.size, said.end)}

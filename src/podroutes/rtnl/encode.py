@@ -1,7 +1,7 @@
-"""Changes into messages.
+"""Encodes changes as messages.
 
-A batch of like changes is one message repeated, with the columns that vary filled in by extended slices: a fraction of a
-microsecond a route, where packing message by message takes several.
+A batch of similar changes is one message repeated; extended slices fill in the varying columns. This takes a fraction of a
+microsecond a route, where packing each message takes several.
 """
 
 import struct
@@ -19,7 +19,7 @@ from podroutes.rtnl.message import attribute, message
 RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst length, src length, TOS, table, protocol, scope, type, flags
 _KIND_NUMBERS = {name: number for number, name in nl.KINDS.items()}
 
-# Never create what exists, never replace what is gone: the table is read before it is written, and a surprise is an error.
+# Fail if a route to add exists or a route to replace is gone: then the table has changed since it was read.
 _VERBS: dict[Action, tuple[int, int]] = {
     "add": (nl.RTM_NEWROUTE, nl.NLM_F_REQUEST | nl.NLM_F_CREATE | nl.NLM_F_EXCL),
     "replace": (nl.RTM_NEWROUTE, nl.NLM_F_REQUEST | nl.NLM_F_REPLACE),
@@ -28,16 +28,16 @@ _VERBS: dict[Action, tuple[int, int]] = {
 
 
 def routes_request(seq: int, version: int, *, table: int = 0, protocol: int = 0) -> bytes:
-    """Ask for all routes of one IP version; with NETLINK_GET_STRICT_CHK only those of TABLE and PROTOCOL (0: any)."""
+    """Return a dump request for the routes of one IP version; with NETLINK_GET_STRICT_CHK only of TABLE and PROTOCOL (0: any)."""
     rtmsg = RTMSG.pack(nl.FAMILY[version], 0, 0, 0, table, protocol, 0, 0, 0)
     return message(nl.RTM_GETROUTE, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, rtmsg)
 
 
 def encode(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> bytearray:
-    """Return the messages of CHANGES, numbered from SEQ; the last one asks for an acknowledgement, as a fence.
+    """Return the messages of CHANGES, numbered from SEQ. The last one requests an acknowledgement, which ends the batch.
 
-    Errors are answered without being asked for, so one acknowledgement a batch tells the fate of every message in it.
-    INDEXES tells the interface index of a device; ``KeyError`` names one that is not there.
+    The kernel reports errors without a request, so one acknowledgement shows the results of the whole batch.
+        INDEXES maps devices to interface indexes. Raises ``KeyError`` for an unknown device.
     """
     encoded = _by_columns(changes, indexes, seq)
     if encoded is None:
@@ -51,7 +51,7 @@ def encode(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> b
 
 
 def _by_columns(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> bytearray | None:
-    """Encode plain routes of one action and IP version; None when they are not that alike."""
+    """Encode plain routes of one action and IP version; return None for other CHANGES."""
     actions, routes, _, _ = zip(*changes, strict=True)
     dsts, ways, metrics, *tails = zip(*routes, strict=True)
     if not (_same(actions) and all(map(_same, tails)) and tuple(tail[0] for tail in tails) == PLAIN):
@@ -84,7 +84,7 @@ def _same(column: tuple[object, ...]) -> bool:
 
 
 def _fill(words: "memoryview[int]", offset: int, size: int, column: "array[int]") -> None:
-    """Write COLUMN, one or more words a message, at byte OFFSET of every message of SIZE bytes."""
+    """Write COLUMN, one or more words a message, at byte OFFSET of each message of SIZE bytes."""
     each = len(column) * size // (len(words) * 4)
     for word in range(each):
         words[(offset >> 2) + word :: size >> 2] = memoryview(column)[word::each]
@@ -101,7 +101,7 @@ def _addresses(values: Sequence[int], width: int) -> "array[int]":
 
 
 def _single(change: Change, indexes: Mapping[str, int], seq: int) -> bytes:
-    """Encode any change. Columns rely on the order of attributes here: destination, gateway, device, metric."""
+    """Encode any change. ``_by_columns`` relies on the order of attributes here: destination, gateway, device, metric."""
     kind, flags = _VERBS[change.action]
     route = change.route
     family, width = nl.FAMILY[route.dst.version], BITS[route.dst.version] >> 3
@@ -117,7 +117,7 @@ def _single(change: Change, indexes: Mapping[str, int], seq: int) -> bytes:
         0,
     )
     body += attribute(nl.RTA_DST, route.dst.value.to_bytes(width, "big"))
-    if len(route.next_hops) == 1:  # an ECMP route is deleted as a whole: its protocol and metric say which
+    if len(route.next_hops) == 1:  # an ECMP route is deleted as a whole, by its protocol and metric
         hop = route.next_hops[0]
         if hop.via and hop.via.version == route.dst.version:
             body += attribute(nl.RTA_GATEWAY, hop.via.value.to_bytes(width, "big"))

@@ -1,4 +1,4 @@
-"""Links and addresses: dump requests, and reading the answers."""
+"""Dump requests for links and addresses, and decoding of the answers."""
 
 import struct
 
@@ -12,18 +12,18 @@ _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, ind
 
 
 def links_request(seq: int) -> bytes:
-    """Ask for every link, without its counters."""
+    """Return a dump request for all links, without counters."""
     body = _IFINFOMSG.pack(0, 0, 0, 0, 0) + attribute(nl.IFLA_EXT_MASK, struct.pack("=I", nl.RTEXT_FILTER_SKIP_STATS))
     return message(nl.RTM_GETLINK, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, body)
 
 
 def addresses_request(seq: int) -> bytes:
-    """Ask for every IPv4 and IPv6 address."""
+    """Return a dump request for all IPv4 and IPv6 addresses."""
     return message(nl.RTM_GETADDR, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, _IFADDRMSG.pack(0, 0, 0, 0, 0))
 
 
 def link(datagram: bytes, said: Message) -> Link:
-    """Read an RTM_NEWLINK message."""
+    """Decode an RTM_NEWLINK message."""
     _, _, index, flags, _ = _IFINFOMSG.unpack_from(datagram, said.start)
     name = ""
     for kind, start, end in attributes(datagram, said.start + _IFINFOMSG.size, said.end):
@@ -33,9 +33,10 @@ def link(datagram: bytes, said: Message) -> Link:
 
 
 def address(datagram: bytes, said: Message, names: dict[int, str]) -> IfAddress | None:
-    """Read an RTM_NEWADDR message; None for what is neither IPv4 nor IPv6. NAMES tells the link of an index.
+    """Decode an RTM_NEWADDR message; None if it is neither IPv4 nor IPv6. NAMES maps interface indexes to device names.
 
-    On a point-to-point link IFA_LOCAL is our end and IFA_ADDRESS the other, elsewhere both are the same; IPv6 has the latter only.
+    On a point-to-point link IFA_LOCAL is the local address and IFA_ADDRESS the peer's; elsewhere both are equal. IPv6 has only
+        IFA_ADDRESS.
     """
     family, length, _, _, index = _IFADDRMSG.unpack_from(datagram, said.start)
     if family not in nl.VERSION:

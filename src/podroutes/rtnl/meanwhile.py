@@ -1,7 +1,8 @@
-"""What others did to a destination between our look at the table and our write: told apart by what the kernel announces.
+"""Determines from notifications what others did to a destination between our snapshot and our write.
 
-A replace ignores whose the route is, and its announcement shows the new route alone. But every change is announced in the order in
-which the kernel made it, ours among them. So what somebody else's last message before ours put there is what ours displaced.
+A replace ignores the protocol of the present route, and its notification shows only the new route. But all changes, ours
+included, are notified in the order in which the kernel made them. So our replace displaced the route of the last foreign
+notification before ours.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +15,7 @@ from podroutes.rtnl.decode import read_route
 from podroutes.rtnl.encode import RTMSG
 from podroutes.rtnl.message import HEADER, Message, attribute, attributes, message, messages
 
-# What a request may say of a route; the rest of an announcement is what the kernel adds, and some of that it refuses.
+# Attributes that a request may have. The kernel adds others to notifications, and refuses some of these in requests.
 _TELLING = frozenset(
     {
         nl.RTA_DST,
@@ -33,15 +34,15 @@ _TELLING = frozenset(
         nl.RTA_NH_ID,
     }
 )
-# With the id of a nexthop object the kernel announces where that leads, and takes no request that says both.
+# For a route with a nexthop id the kernel also sends the next hops, and refuses a request with both.
 _BY_ID = frozenset({nl.RTA_OIF, nl.RTA_GATEWAY, nl.RTA_MULTIPATH, nl.RTA_VIA, nl.RTA_ENCAP_TYPE, nl.RTA_ENCAP})
 _RTNH_F_ONLINK = 4
 
-Key = tuple[Prefix, int, int]  # destination, TOS, metric: what a replace in the main table goes by
+Key = tuple[Prefix, int, int]  # destination, TOS, metric: the key of a replace in the main table
 
 
 class Event(NamedTuple):
-    """One change that was announced: ``port`` is the netlink port of who asked for it, ``datagram`` and ``said`` the message."""
+    """One notified change. ``port`` is the netlink port that requested it, ``datagram`` and ``said`` are the message."""
 
     port: int
     gone: bool
@@ -49,17 +50,17 @@ class Event(NamedTuple):
     said: Message
 
     def route(self, names: dict[int, str]) -> Route:
-        """Return the route. NAMES tells the device of an interface index."""
+        """Return the route. NAMES maps interface indexes to device names."""
         return read_route(self.datagram, self.said, names)
 
 
 def key(route: Route) -> Key:
-    """Return what a replace of ROUTE goes by."""
+    """Return the key of a replace of ROUTE."""
     return route.dst, route.tos, route.metric
 
 
 def events(datagram: bytes, keys: Collection[Key]) -> Iterator[tuple[Key, Event]]:
-    """Yield the changes that DATAGRAM announces to routes of the main table with one of KEYS."""
+    """Yield the changes in DATAGRAM to routes of the main table with one of KEYS."""
     for said in messages(datagram):
         if said.type not in (nl.RTM_NEWROUTE, nl.RTM_DELROUTE) or said.end - said.start < RTMSG.size:
             continue
@@ -73,14 +74,14 @@ def events(datagram: bytes, keys: Collection[Key]) -> Iterator[tuple[Key, Event]
 
 
 class Outcome(NamedTuple):
-    """``displaced`` is the foreign route that our last replace took the place of, ``standing`` the one that is there now."""
+    """``displaced`` is the foreign route that our last replace displaced, ``standing`` the foreign route that is present now."""
 
     displaced: Event | None = None
     standing: Event | None = None
 
 
 def outcome(found: Sequence[Event], own_port: int) -> Outcome:
-    """Follow what was announced of one key, FOUND, from a moment on at which our own route stood there."""
+    """Evaluate the events FOUND of one key, from a time at which our own route was present."""
     displaced = standing = None
     for event in found:
         if event.port == own_port:
@@ -95,7 +96,7 @@ def outcome(found: Sequence[Event], own_port: int) -> Outcome:
 
 
 def _comes_first(event: Event) -> bool:
-    """Whether what EVENT put there is what a replace hits: it replaced, or was put in front. IPv6 makes siblings of all others."""
+    """Return whether a replace would hit the route of EVENT: it replaced another or was prepended. In IPv6 others become siblings."""
     family = RTMSG.unpack_from(event.datagram, event.said.start)[0]
     return family == nl.AF_INET6 or not event.said.flags & nl.NLM_F_APPEND
 
@@ -113,7 +114,7 @@ def _telling(event: Event) -> list[tuple[int, bytes]]:
 
 
 def replacement(event: Event, seq: int) -> bytes:
-    """Return the request that puts the route of EVENT into the place that another has now; its answer is wanted."""
+    """Return the request that replaces the present route by that of EVENT, with an acknowledgement."""
     telling = _telling(event)
     by_id = any(kind == nl.RTA_NH_ID for kind, _ in telling)
     *head, flags = RTMSG.unpack_from(event.datagram, event.said.start)

@@ -1,4 +1,4 @@
-"""The frame that all rtnetlink messages share: header, attributes, dump requests, answers."""
+"""The common parts of rtnetlink messages: header, attributes, dump requests, answers."""
 
 import struct
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _NESTED_BITS = 0x3FFF  # NLA_TYPE_MASK
 
 
 class Message(NamedTuple):
-    """One message of a datagram: ``start`` and ``end`` enclose what follows its header."""
+    """One message of a datagram. ``start`` and ``end`` are the bounds of its payload."""
 
     type: int
     flags: int
@@ -23,7 +23,7 @@ class Message(NamedTuple):
 
 
 def messages(datagram: bytes, position: int = 0) -> Iterator[Message]:
-    """Yield the messages of one datagram; what is truncated at its end is left out."""
+    """Yield the messages of one datagram. A truncated last message is left out."""
     while position + HEADER.size <= len(datagram):
         length, kind, flags, seq, _ = HEADER.unpack_from(datagram, position)
         end = position + length
@@ -34,7 +34,7 @@ def messages(datagram: bytes, position: int = 0) -> Iterator[Message]:
 
 
 def attributes(datagram: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (type, start, end) of every attribute between START and END."""
+    """Yield (type, start, end) of each attribute between START and END."""
     while start + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(datagram, start)
         if length < _ATTRIBUTE.size or start + length > end:
@@ -55,7 +55,7 @@ def message(kind: int, flags: int, seq: int, body: bytes) -> bytes:
 
 
 class Answer(NamedTuple):
-    """What the kernel says to one request: ``errno`` 0 is an acknowledgement."""
+    """The kernel's answer to one request. ``errno`` 0 is an acknowledgement."""
 
     seq: int
     errno: int
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
 
 def answer(datagram: bytes, said: Message) -> Answer:
-    """Read a message of type NLMSG_ERROR (or NLMSG_DONE, which ends a dump the same way) with its extended ACK."""
+    """Decode a message of type NLMSG_ERROR (or NLMSG_DONE, which ends a dump in the same form) with its extended ACK."""
     errno = -_ERRNO.unpack_from(datagram, said.start)[0] if said.end - said.start >= _ERRNO.size else 0
     if said.type == nl.NLMSG_DONE:
         start = said.start + _ERRNO.size
@@ -79,19 +79,19 @@ def answer(datagram: bytes, said: Message) -> Answer:
 
 
 class MessageDump:
-    """Collects the answer to a dump request whose messages are read one by one; ``feed`` it each datagram."""
+    """Collects the answer to a dump request whose messages are decoded one by one. Pass each datagram to ``feed``."""
 
     def __init__(self, wanted: int) -> None:
         self.messages: list[tuple[bytes, Message]] = []
-        self.interrupted = False  # something changed meanwhile (NLM_F_DUMP_INTR)
+        self.interrupted = False  # the objects changed during the dump (NLM_F_DUMP_INTR)
         self._wanted = wanted
 
     def fresh(self) -> "MessageDump":
-        """Return an empty collector of the same kind."""
+        """Return an empty collector with the same parameters."""
         return MessageDump(self._wanted)
 
     def feed(self, datagram: bytes) -> Answer | None:
-        """Take one datagram; return what ended the dump, or None when more is to come."""
+        """Decode one datagram; return the message that ends the dump, or None if more datagrams follow."""
         for said in messages(datagram):
             if said.flags & nl.NLM_F_DUMP_INTR:
                 self.interrupted = True

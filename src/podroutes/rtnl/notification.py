@@ -1,4 +1,4 @@
-"""What the kernel tells those who subscribed: routes, links, addresses and nexthop objects that came, changed or went."""
+"""Decodes notifications: routes, links, addresses and nexthop objects that were added, changed or deleted."""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ from podroutes.rtnl.decode import read_route
 from podroutes.rtnl.encode import RTMSG
 from podroutes.rtnl.message import HEADER, Message, attributes, messages
 
-# Links and addresses too: when the last address or the link goes, the kernel drops IPv4 routes without a word about them.
+# Links and addresses too: when a link or its last address goes, the kernel deletes IPv4 routes without notifications.
 GROUPS = (
     nl.RTNLGRP_LINK,
     nl.RTNLGRP_IPV4_IFADDR,
@@ -31,9 +31,9 @@ _ROUTES = {nl.RTM_NEWROUTE: False, nl.RTM_DELROUTE: True}
 
 
 class Notification(NamedTuple):
-    """One message to all listeners. ``port`` is the netlink port of whoever asked for the change, 0 for the kernel itself.
+    """One notification. ``port`` is the netlink port that requested the change, 0 for the kernel.
 
-    ``dst`` is there for a route of the main table, ``route`` as well where the route is of our protocol.
+    ``dst`` is set for a route of the main table, ``route`` also if the route has our protocol.
     """
 
     kind: Literal["route", "surroundings"]
@@ -44,7 +44,7 @@ class Notification(NamedTuple):
 
 
 def notifications(datagram: bytes, names: dict[int, str]) -> Iterator[Notification]:
-    """Yield what DATAGRAM tells that podroutes has a use for. NAMES tells the device of an interface index."""
+    """Yield the notifications in DATAGRAM that podroutes uses. NAMES maps interface indexes to device names."""
     for said in messages(datagram):
         port = HEADER.unpack_from(datagram, said.start - HEADER.size)[4]
         if said.type in _SURROUNDINGS:
@@ -58,7 +58,7 @@ def notifications(datagram: bytes, names: dict[int, str]) -> Iterator[Notificati
 
 
 def _destination(datagram: bytes, said: Message) -> tuple[Prefix, bool] | None:
-    """Return where a route of the main table leads to and whether it is ours; None for any other, and for cached copies."""
+    """Return the destination of a route of the main table and whether it is ours; None for other tables and for cached routes."""
     family, length, _, _, table, protocol, _, _, flags = RTMSG.unpack_from(datagram, said.start)
     if table != MAIN or family not in nl.VERSION or flags & nl.RTM_F_CLONED:
         return None
