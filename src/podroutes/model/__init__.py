@@ -1,1 +1,1 @@
-"""The vocabulary of podroutes: frozen values, named after the field they come from, standard library only."""
+"""The values of podroutes: immutable, named after the fields that they come from, standard library only."""

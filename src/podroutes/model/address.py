@@ -1,7 +1,7 @@
 """IP addresses and prefixes as small integers.
 
-``ipaddress`` objects cost about 9 µs each, which is too much where 10,000 routes pass; these are tuples that sort the
-way the FIB does (family, network, length), hash cheaply and print through ``inet_ntop(3)``.
+``ipaddress`` objects cost about 9 µs each, too much for 10,000 routes. These are tuples that sort like the FIB (family,
+network, length), hash quickly and are formatted by ``inet_ntop(3)``.
 """
 
 import socket
@@ -23,7 +23,7 @@ class Address(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """One network: ``value`` is its first address, ``length`` the number of leading bits that count."""
+    """One network: ``value`` is its first address, ``length`` the prefix length in bits."""
 
     version: int
     value: int
@@ -38,13 +38,13 @@ class Prefix(NamedTuple):
         return self.value | ((1 << (BITS[self.version] - self.length)) - 1)
 
     def covers(self, other: "Address | Prefix") -> bool:
-        """Whether every address of OTHER lies inside this prefix."""
+        """Return whether every address of OTHER is inside this prefix."""
         if other.version != self.version or (isinstance(other, Prefix) and other.length < self.length):
             return False
         return (other.value ^ self.value) >> (BITS[self.version] - self.length) == 0
 
     def overlaps(self, other: "Prefix") -> bool:
-        """Whether the two prefixes share an address: one of them covers the other."""
+        """Return whether the two prefixes share an address, that is, whether one covers the other."""
         return self.covers(other) or other.covers(self)
 
 
@@ -67,9 +67,9 @@ PRIVATE = (
 
 
 def parse_address(text: str) -> Address:
-    """Read an IPv4 or IPv6 address; ``ValueError`` says in a few words what is wrong with it.
+    """Parse an IPv4 or IPv6 address. Raises ``ValueError`` with a short reason.
 
-    IPv4-mapped IPv6 addresses and zone ids are refused: neither can be the next hop of a route on another machine.
+    IPv4-mapped IPv6 addresses and zone ids are rejected: neither can be the next hop of a route on another machine.
     """
     if "%" in text:
         raise ValueError("carries a zone id, which means nothing on another machine")
@@ -88,7 +88,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_prefix(text: str) -> Prefix:
-    """Read ``ADDRESS/LENGTH``; ``ValueError`` says in a few words what is wrong with it, host bits included."""
+    """Parse ``ADDRESS/LENGTH``. Raises ``ValueError`` with a short reason, also if host bits are set."""
     head, slash, tail = text.partition("/")
     if not slash:
         raise ValueError("has no prefix length")
@@ -103,6 +103,6 @@ def parse_prefix(text: str) -> Prefix:
 
 
 def network(address: Address, length: int) -> Prefix:
-    """Return the prefix of LENGTH bits that ADDRESS lies in."""
+    """Return the prefix of LENGTH bits that contains ADDRESS."""
     shift = BITS[address.version] - length
     return Prefix(address.version, address.value >> shift << shift, length)

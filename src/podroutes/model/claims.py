@@ -1,4 +1,4 @@
-"""Claims: the podCIDRs of nodes, and what was decided about them."""
+"""Claims: the podCIDRs of nodes, and the decisions about them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -17,37 +17,37 @@ class Claim(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Why a claim is not honoured by itself: one line for a person, and the code of the problem that is the cause."""
+    """Why a claim is not honoured: one line for a person, and the code of the problem that causes it."""
 
     reason: str
     code: str
 
 
 class Disputes(NamedTuple):
-    """The claims that something speaks against: another claim, an address, or a field that could not be read.
+    """Disputed claims: another claim, an address or an unreadable field contradicts them.
 
-    Every machine decides them anew, as what is in place there counts.
+    Each machine decides them itself, since the route in place there counts.
     """
 
     cluster: Cluster
-    claims: tuple[Claim, ...]  # by destination; without an address where none is usable
-    clean: tuple[Claim, ...]  # all others, by destination: no two overlap
+    claims: tuple[Claim, ...]  # by destination; without an address if none is usable
+    clean: tuple[Claim, ...]  # all other claims, by destination; no two overlap
     addresses: tuple[tuple[Address, Node], ...]  # addresses of nodes inside a disputed claim, in order
-    twice: Mapping[str, Loss]  # names that stand for different entries
+    twice: Mapping[str, Loss]  # names that several entries share
     unclear: Mapping[
         str, Loss
-    ]  # nodes by name of which not every address is known: a route of theirs may have another next hop
-    unread: tuple[Node, ...]  # nodes of which not every podCIDR is known
-    problems: tuple[Problem, ...]  # besides those of the disputes
+    ]  # by name, the nodes whose addresses are not all known: their routes may have another next hop
+    unread: tuple[Node, ...]  # nodes whose podCIDRs are not all known
+    problems: tuple[Problem, ...]  # without those of the disputes
     lost: Mapping[
         tuple[Prefix, str], Loss
-    ] = {}  # by destination and node: what is not honoured where nothing is in place
+    ] = {}  # by destination and node: claims that are not honoured unless in place
 
 
 class Claims(NamedTuple):
-    """The verdict on an inventory; both lists are sorted the way the FIB is, by destination.
+    """The decisions about an inventory. Both lists are sorted like the FIB, by destination.
 
-    ``contested`` are the claims that are honoured only where they are in place. ``disputes`` is None where there are none.
+    ``contested`` are the claims that are honoured only where they are in place. ``disputes`` is None if there are none.
     """
 
     honoured: tuple[Claim, ...]
@@ -55,5 +55,5 @@ class Claims(NamedTuple):
     problems: tuple[Problem, ...]
     disputes: Disputes | None = None
     cluster: Cluster = Cluster(())
-    noted: tuple[Problem, ...] = ()  # of ``problems`` those that reading the inventory found
-    nothing: bool = False  # no node has a podCIDR, so there is nothing to route: more likely a mistake than intended
+    noted: tuple[Problem, ...] = ()  # the part of ``problems`` that was found when the inventory was read
+    nothing: bool = False  # no node has a podCIDR: more likely a mistake than intended

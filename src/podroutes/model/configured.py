@@ -1,4 +1,4 @@
-"""Routes that the administrator's own configuration makes: of the network manager, or of a script that runs at boot."""
+"""Routes in the administrator's own configuration: of the network manager, or in a script that runs at boot."""
 
 from typing import NamedTuple
 
@@ -6,25 +6,25 @@ from podroutes.model.address import Address, Prefix
 
 
 class ConfiguredRoute(NamedTuple):
-    """One route in the main table, and where it is written. Nothing of ours is ever one of these."""
+    """One route for the main table, and where it is configured. Never one of our own files."""
 
-    path: str  # absolute, on the machine that it is about
-    line: int  # counted from 1
+    path: str  # absolute, on the machine concerned
+    line: int  # from 1
     dst: Prefix
-    via: Address | None  # None: no gateway, or not just one
-    dev: str | None = None  # None where the line does not name it
-    metric: int | None = None  # None where the line does not say: the manager's default
+    via: Address | None  # None: no gateway, or several
+    dev: str | None = None  # None if the line does not name it
+    metric: int | None = None  # None: the manager's default
     kind: str = "unicast"  # rtm_type as ip(8) names it
-    manager: str = ""  # the backend whose configuration it is, "" for a script of no manager
+    manager: str = ""  # the backend whose configuration it is, "" for a script
 
     @property
     def place(self) -> str:
-        """Where it is written, as compilers write it."""
+        """The position of the line, in the form of compilers."""
         return f"{self.path}:{self.line}"
 
 
 class ConfiguredRoutes(NamedTuple):
-    """What the configuration of one machine says. ``unread`` has the files that could not be read, each with the reason."""
+    """The routes in the configuration of one machine. ``unread`` has the files that could not be read, each with the reason."""
 
     routes: tuple[ConfiguredRoute, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()

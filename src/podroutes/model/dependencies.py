@@ -1,4 +1,4 @@
-"""What a machine depends on, besides what its routing table tells: it is never routed away."""
+"""Addresses that a machine depends on, besides those in its routing table. No route of ours may redirect them."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ from podroutes.model.address import Address
 
 
 class Dependency(NamedTuple):
-    """One address. ``name`` is what it is to this machine: "the name server".
+    """One address. ``name`` describes it: "the name server".
 
-    ``certain`` is whether it is known to answer now, by the path that leads there now; else it may live in pods, and where the
-    operator's limits say that pods live there, they decide.
+    ``certain`` is whether it answers now over the present path. Otherwise it may be a pod, and the operator's limits decide:
+        an address inside cluster.podCIDRs may be routed.
     """
 
     address: Address

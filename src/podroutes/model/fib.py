@@ -1,4 +1,4 @@
-"""What the kernel has: links, addresses and the routes of the main table."""
+"""A snapshot of the kernel: links, addresses and the routes of the main table."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from podroutes.model.route import NextHop, Route
 
 
 class Link(NamedTuple):
-    """A network device. ``up`` is its administrative state, ``carrier`` whether its lower layer works (IFF_LOWER_UP)."""
+    """A network device. ``up`` is its administrative state, ``carrier`` that of its lower layer (IFF_LOWER_UP)."""
 
     ifindex: int
     name: str
@@ -17,7 +17,7 @@ class Link(NamedTuple):
 
 
 class IfAddress(NamedTuple):
-    """An address of this machine, with the prefix length and the device it was given with."""
+    """An address of this machine, with its prefix length and device."""
 
     address: Address
     length: int
@@ -25,36 +25,36 @@ class IfAddress(NamedTuple):
 
     @property
     def prefix(self) -> Prefix:
-        """The prefix that this address says is connected."""
+        """The connected prefix of this address."""
         return network(self.address, self.length)
 
 
 class PlainRoutes(NamedTuple):
-    """Routes of the form podroutes writes, column by column; row i of every list is one route.
+    """Routes in the form that podroutes writes, as columns: row i of all lists is one route.
 
-    All are unicast routes of one IP version in the main table, of our protocol, with one gateway, TOS 0 and no flags.
-    Ten thousand of them are compared as lists in a fraction of the time it takes to make ten thousand objects.
+        All are unicast routes of one IP version in the main table, of our protocol, with one gateway, TOS 0 and no flags.
+    To compare the lists of ten thousand routes takes a fraction of the time that it takes to create ten thousand objects.
     """
 
     version: int
     dst: list[int]  # first address of the destination
     length: list[int]  # its prefix length
     via: list[int]  # gateway
-    dev: list[str]  # "" where it is not known
+    dev: list[str]  # "" if unknown
     metric: list[int]
 
     @classmethod
     def empty(cls, version: int) -> "PlainRoutes":
-        """Return columns without rows."""
+        """Return empty columns."""
         return cls(version, [], [], [], [], [])
 
     def route(self, row: int) -> Route:
-        """Return row ROW as a value."""
+        """Return row ROW as a Route."""
         hop = NextHop(Address(self.version, self.via[row]), self.dev[row] or None)
         return Route(Prefix(self.version, self.dst[row], self.length[row]), (hop,), self.metric[row])
 
     def routes(self) -> Iterator[Route]:
-        """Yield every row as a value."""
+        """Yield each row as a Route."""
         return (self.route(row) for row in range(len(self.dst)))
 
 
@@ -64,15 +64,15 @@ class Fib(NamedTuple):
     links: tuple[Link, ...]
     addresses: tuple[IfAddress, ...]
     plain: dict[int, PlainRoutes]  # ours, by IP version: 4 and 6
-    others: tuple[Route, ...]  # every other route of the main table, whoever made it, in the kernel's order
+    others: tuple[Route, ...]  # all other routes of the main table, in the kernel's order
 
     def ours(self) -> Iterator[Route]:
-        """Yield every route of the main table that carries our protocol number, in no particular order."""
+        """Yield the routes of the main table with our protocol number, in no particular order."""
         for columns in self.plain.values():
             yield from columns.routes()
         yield from (route for route in self.others if route.ours)
 
 
 def empty_fib() -> Fib:
-    """Return the snapshot of a machine about which nothing is known."""
+    """Return the snapshot of a machine about which nothing is known: no links and no routes."""
     return Fib((), (), {version: PlainRoutes.empty(version) for version in (4, 6)}, ())

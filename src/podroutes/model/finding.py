@@ -1,4 +1,4 @@
-"""What can be wrong with a machine although its routes are right, said once and shown alike everywhere."""
+"""Faults of a machine that stop pod traffic although its routes are right."""
 
 from typing import Literal, NamedTuple
 
@@ -6,13 +6,13 @@ Severity = Literal["error", "warning", "info"]
 
 
 class Kind(NamedTuple):
-    """What every finding of one code has in common. ``reason`` says why it stops pod traffic, ``advice`` what to do."""
+    """The description of a code. ``reason`` says why it stops pod traffic, ``advice`` what to do."""
 
     severity: Severity
     title: str
     reason: str
     advice: str
-    source: str  # where the behaviour is laid down
+    source: str  # where the behaviour is documented
 
 
 # The stable codes. docs/findings.md is this table, held to it by a test.
@@ -209,19 +209,19 @@ FINDINGS: dict[str, Kind] = {
 
 
 class Repair(NamedTuple):
-    """What is safe to do at once and as easily undone: set a sysctl of this network namespace until the next boot."""
+    """A safe and reversible repair: set a sysctl of this network namespace until the next boot."""
 
     sysctl: str  # below /proc/sys, such as net/ipv4/ip_forward
     value: int
 
     @property
     def name(self) -> str:
-        """The sysctl as sysctl(8) prints it, where a device's own dots do not get in the way."""
+        """The name of the sysctl as sysctl(8) prints it, with slashes if a device name has dots."""
         return self.sysctl if "." in self.sysctl else self.sysctl.replace("/", ".")
 
 
 class Examined(NamedTuple):
-    """One machine and what was found; ``unexamined`` says what could not be looked at."""
+    """One machine and its findings. ``unexamined`` names what could not be examined."""
 
     node: str
     findings: tuple["Finding", ...]
@@ -229,7 +229,7 @@ class Examined(NamedTuple):
 
 
 class Repaired(NamedTuple):
-    """What became of a repair: ``error`` is empty where it was made."""
+    """The result of a repair. ``error`` is empty if it succeeded."""
 
     code: str
     repair: Repair
@@ -237,7 +237,7 @@ class Repaired(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong. ``cause`` is one line; ``evidence`` tells what was read where; ``fix`` are commands."""
+    """One fault. ``cause`` is one line, ``evidence`` what was read and where, ``fix`` a list of commands."""
 
     code: str
     cause: str
@@ -247,7 +247,7 @@ class Finding(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """What is said of every finding of this code."""
+        """The description of this code."""
         return FINDINGS[self.code]
 
     @property

@@ -1,4 +1,4 @@
-"""A packet on its way: what routing looks at in it, what each machine decides, how it ends."""
+"""The path of a packet: the fields that routing uses, the decision of each machine, and how it ends."""
 
 from typing import Literal, NamedTuple
 
@@ -19,26 +19,26 @@ Kind = Literal[
     "unknown",
 ]
 Fate = Literal[
-    "local",  # a machine takes it for itself
-    "on-link",  # it is put on a link for its receiver; detail: the device
+    "local",  # it is delivered to a machine itself
+    "on-link",  # it is sent on a link to its receiver; detail: the device
     "refused",  # blackhole, unreachable, prohibit, no route; detail: which
-    "forwarding-off",  # detail: the device that it came in by
-    "forwarding-unknown",  # likewise, where it was not collected whether the machine forwards
-    "reverse-path",  # its source is not where the machine would answer by that device
-    "asymmetric",  # likewise, where it was not collected whether the machine cares
-    "martian-source",  # its source is an address that only the machine itself may use
+    "forwarding-off",  # detail: the incoming device
+    "forwarding-unknown",  # likewise, if it was not collected whether the machine forwards
+    "reverse-path",  # the route back to its source uses another device, and rp_filter drops it
+    "asymmetric",  # likewise, if rp_filter was not collected
+    "martian-source",  # its source is an address of the machine itself
     "link-down",  # detail: the device
-    "bridge-port",  # answers come in by the bridge that the device is a port of; detail: the device
-    "no-neighbour",  # nobody answers for the next hop; detail: why
+    "bridge-port",  # the device is a port of a bridge, which receives the answers; detail: the device
+    "no-neighbour",  # the next hop has no neighbour entry; detail: why
     "loop",
-    "left",  # to a gateway that nothing is known about; detail: its address
-    "unseen",  # to a node whose tables have not been seen; detail: its name
-    "unknown",  # detail: what would have to be known
+    "left",  # to an unknown gateway; detail: its address
+    "unseen",  # to a node whose tables were not collected; detail: its name
+    "unknown",  # detail: the missing information
 ]
 
 
 class Flow(NamedTuple):
-    """What routing looks at in a packet. ``iif`` is the device it came in by, ``lo`` where this machine itself sends it."""
+    """The fields of a packet that routing uses. ``iif`` is the incoming device, ``lo`` if this machine sends it."""
 
     dst: Address
     src: Address | None = None
@@ -48,7 +48,7 @@ class Flow(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What a machine does with a packet: ``hops`` are the ways it may take (several: ECMP), ``why`` explains ``unknown``."""
+    """What a machine does with a packet. ``hops`` are the possible next hops (several: ECMP), ``why`` explains ``unknown``."""
 
     kind: Kind
     rule: Rule | None = None
@@ -58,12 +58,12 @@ class Decision(NamedTuple):
 
     @property
     def way(self) -> tuple[Kind, tuple[NextHop, ...]]:
-        """What happens to the packet, whoever decided it."""
+        """What happens to the packet."""
         return self.kind, self.hops
 
 
 class Hop(NamedTuple):
-    """One machine on the way: where the packet came in, what was decided, and the place of the hop before it (-1: none)."""
+    """One machine on the path: the incoming device, the decision, and the index of the previous hop (-1: none)."""
 
     host: str
     iif: str
@@ -72,9 +72,9 @@ class Hop(NamedTuple):
 
 
 class End(NamedTuple):
-    """How one branch ends: behind the hop at place ``hop``, over ``way`` where there is one.
+    """How one branch ends: after the hop with index ``hop``, over the next hop ``way`` if there is one.
 
-    ``back`` is where the machine would send the answer, where that is what the packet fails for.
+    ``back`` is the route to the source, if this is why the packet is dropped.
     """
 
     hop: int
@@ -85,7 +85,7 @@ class End(NamedTuple):
 
 
 class Join(NamedTuple):
-    """A branch that comes to a machine where another one has been: behind the hop at place ``hop`` it goes on as from ``into``."""
+    """A branch that reaches a machine of another branch: after the hop with index ``hop`` it continues like the hop ``into``."""
 
     hop: int
     into: int
@@ -93,9 +93,9 @@ class Join(NamedTuple):
 
 
 class ForwardingPath(NamedTuple):
-    """Everything that can happen to a packet of one flow.
+    """All possible paths of a packet of one flow.
 
-    ``sources``: the source prefixes that policy rules on the way look at, each with its machine.
+    ``sources`` are the source prefixes in policy rules on the path, each with its machine.
     """
 
     hops: tuple[Hop, ...]
@@ -104,7 +104,7 @@ class ForwardingPath(NamedTuple):
     joins: tuple[Join, ...] = ()
 
     def path(self, end: End) -> list[Hop]:
-        """Return the hops from the first one to END."""
+        """Return the hops from the first to END."""
         found, place = [], end.hop
         while place >= 0:
             found.append(self.hops[place])

@@ -1,4 +1,4 @@
-"""Everything about one machine that decides where a packet goes: policy rules, the routes of all tables, links, sysctls."""
+"""The state of one machine that decides about packets: policy rules, the routes of all tables, links, sysctls."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -8,14 +8,14 @@ from podroutes.model.fib import IfAddress, Link
 from podroutes.model.route import MAIN, Route
 
 LOCAL, DEFAULT = 255, 253  # RT_TABLE_LOCAL, RT_TABLE_DEFAULT, linux/rtnetlink.h
-ANY_TABLE = 0  # RT_TABLE_UNSPEC: stands in rules without a table
-LOOPBACK = "lo"  # what packets that the machine itself sends come in by, fib_rules' ``iif lo``
+ANY_TABLE = 0  # RT_TABLE_UNSPEC: in rules without a table
+LOOPBACK = "lo"  # the incoming device of packets that the machine itself sends, ``iif lo`` of fib_rules
 
 RuleAction = Literal["lookup", "goto", "nop", "blackhole", "unreachable", "prohibit", "l3mdev"]
 
 
 class Rule(NamedTuple):
-    """One policy rule, ip-rule(8). ``unmodelled`` names its selectors that routes and addresses alone cannot judge."""
+    """One policy rule, ip-rule(8). ``unmodelled`` names its selectors that cannot be evaluated from routes and addresses."""
 
     priority: int
     action: RuleAction = "lookup"
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 
 class Peculiarity(NamedTuple):
-    """What sets a few routes apart: an IPv6 router preference (1, 0, -1: high, medium, low), or a trait that has no model here."""
+    """A rare property of a route: an IPv6 router preference (1, 0, -1: high, medium, low), or one that has no model here."""
 
     preference: int = 0
     unmodelled: str = ""
@@ -47,16 +47,16 @@ DEFAULT_RULES = {
 
 
 class Medium(NamedTuple):
-    """What a device is, as far as it decides who receives what is sent by it; ip-link(8)."""
+    """The properties of a device that decide who receives what it sends; ip-link(8)."""
 
-    kind: str | None = None  # its type, "" where it has none (hardware); None where that was not collected
-    resolves: bool = True  # finds the hardware address of a next hop by ARP and neighbour discovery
-    reports: bool = True  # tells its operational state, which tunnels and dummies do not
-    outside: bool | None = None  # of a veth: whether the other end is in another network namespace; None: not known
+    kind: str | None = None  # its type, "" for hardware; None if not collected
+    resolves: bool = True  # resolves next hops by ARP or neighbour discovery
+    reports: bool = True  # reports its operational state; tunnels and dummies do not
+    outside: bool | None = None  # of a veth: whether its peer is in another network namespace; None: unknown
 
 
 _ORDINARY = Medium()
-# What carries packets to whoever has the next hop's address. All other types choose their peers by themselves.
+# Types that deliver packets to the owner of the next hop's address. Other types choose the peer themselves.
 _WIRES = {
     "",
     "veth",
@@ -75,29 +75,29 @@ _FORCE_FORWARDING = 6_017  # Linux 6.17 has net.ipv6.conf.DEV.force_forwarding
 
 
 class Host(NamedTuple):
-    """One machine's forwarding state. Equal routes of different hosts are best the same object: 25 million do not fit else."""
+    """The forwarding state of one machine. Equal routes of different hosts should be the same object: 25 million need the memory."""
 
     name: str
     links: Mapping[str, Link]
-    masters: Mapping[str, str]  # device: the bridge, bond or VRF that it belongs to
+    masters: Mapping[str, str]  # by device: its bridge, bond or VRF
     addresses: tuple[IfAddress, ...]
-    rules: Mapping[int, tuple[Rule, ...] | None]  # by IP version, in order of evaluation; None: not known
+    rules: Mapping[int, tuple[Rule, ...] | None]  # by IP version, in order of evaluation; None: unknown
     routes: tuple[Route, ...]  # of all tables, in the kernel's order
     peculiar: Mapping[Route, Peculiarity]
-    table_names: Mapping[int, str]  # of tables whose number is not known; these have negative numbers
-    sysctls: Mapping[str, int]  # those that are known, by their name as sysctl(8) has it
+    table_names: Mapping[int, str]  # names of tables whose number is unknown; these have negative numbers here
+    sysctls: Mapping[str, int]  # the known ones, by their sysctl(8) name
     media: Mapping[str, Medium] = {}
-    unread: tuple[str, ...] = ()  # what is wrong with the routes and rules that are not understood
+    unread: tuple[str, ...] = ()  # why some routes and rules could not be read
 
     def sysctl(self, version: int, dev: str, key: str) -> int | None:
-        """Return ``net.ipvV.conf.DEV.KEY``, None where it is not known."""
+        """Return ``net.ipvV.conf.DEV.KEY``, None if unknown."""
         return self.sysctls.get(f"net.ipv{version}.conf.{dev}.{key}")
 
     def forwards(self, version: int, dev: str) -> bool | None:
-        """Whether packets that come in by DEV are forwarded; None where it is not known.
+        """Return whether packets that arrive on DEV are forwarded; None if unknown.
 
-        IPv4 asks the device; ip_forward is the name of conf.all's, whose change is copied to every device. IPv6 asks
-        conf.all, and since Linux 6.17 force_forwarding of the device (Documentation/networking/ip-sysctl.rst).
+        For IPv4 the device's value decides; ip_forward is that of conf.all, and a write to it is copied to all devices. For IPv6
+                conf.all decides, and since Linux 6.17 force_forwarding of the device (Documentation/networking/ip-sysctl.rst).
         """
         if version == 6:
             found = self.sysctl(6, "all", "forwarding")
@@ -110,16 +110,16 @@ class Host(NamedTuple):
         return None if found is None else bool(found)
 
     def either(self, version: int, dev: str, key: str) -> int | None:
-        """Return the higher of ``net.ipvV.conf.all.KEY`` and DEV's own, None where neither is known."""
+        """Return the higher of ``net.ipvV.conf.all.KEY`` and DEV's own, None if both are unknown."""
         found = [each for name in ("all", dev) if (each := self.sysctl(version, name, key)) is not None]
         return max(found, default=None)
 
     def medium(self, dev: str) -> Medium:
-        """Return what DEV is."""
+        """Return the properties of DEV."""
         return self.media.get(dev, _ORDINARY)
 
     def is_wire(self, dev: str) -> bool | None:
-        """Whether DEV carries packets to whoever on it has the next hop's address; None where it was not collected what DEV is."""
+        """Return whether DEV delivers packets to the owner of the next hop's address; None if the type of DEV was not collected."""
         medium = self.medium(dev)
         if not medium.resolves:
             return False
@@ -128,19 +128,19 @@ class Host(NamedTuple):
         return medium.kind in _WIRES
 
     def ports(self, dev: str) -> list[str]:
-        """Return the devices that belong to DEV, a bridge for instance."""
+        """Return the devices whose master is DEV, for example a bridge."""
         return [name for name, master in self.masters.items() if master == dev]
 
     def works(self, dev: str) -> bool:
-        """Whether DEV is up and has a carrier."""
+        """Return whether DEV is up and has a carrier."""
         link = self.links.get(dev)
         return link is not None and link.up and link.carrier
 
     def reverse_path(self, dev: str) -> int | None:
-        """Return the effective rp_filter of DEV: the higher of its own and that of conf.all; None where not known."""
+        """Return the effective rp_filter of DEV: the higher of its own and that of conf.all; None if unknown."""
         own, everywhere = self.sysctl(4, dev, "rp_filter"), self.sysctl(4, "all", "rp_filter")
         return None if own is None or everywhere is None else max(own, everywhere)
 
     def owns(self, address: Address) -> str | None:
-        """Return the device that has ADDRESS, None where this machine has not."""
+        """Return the device that has ADDRESS, None if none does."""
         return next((each.dev for each in self.addresses if each.address == address), None)

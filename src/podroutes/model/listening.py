@@ -1,11 +1,11 @@
-"""Where the agent listens, as --listen has it."""
+"""The address on which the agent listens: the value of --listen."""
 
 from podroutes.errors import AgentError
 from podroutes.model.text import escaped
 
 
 def parse_listen(text: str, more: str = "") -> tuple[str, int]:
-    """Return host (an IPv6 address without its brackets) and port of ADDRESS:PORT; AgentError. MORE is what else it may be."""
+    """Return host (an IPv6 address without brackets) and port of ADDRESS:PORT. MORE names other accepted values. Raises AgentError."""
     host, _, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     if (

@@ -1,4 +1,4 @@
-"""What an examination of one machine reads, besides its tables."""
+"""Facts about one machine that doctor reads, besides its tables."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from podroutes.model.packet_filter import Chain
 
 
 class Device(NamedTuple):
-    """More about a network device: ``kind`` as ip-link(8) names types, ``mac`` only where it speaks ARP."""
+    """More about a network device: ``kind`` is a type of ip-link(8); ``mac`` is set only if the device uses ARP."""
 
     name: str
     ifindex: int
@@ -19,42 +19,42 @@ class Device(NamedTuple):
 
 
 class CniNetwork(NamedTuple):
-    """One plugin of the CNI configuration in use, where it connects pods to this machine."""
+    """A plugin of the CNI configuration in use that connects pods to this machine."""
 
     path: str
     plugin: str  # its type: bridge, ptp, ...
     bridge: str = ""  # for the type bridge: the device
     masquerades: bool = False  # ipMasq
-    subnets: tuple[Prefix, ...] = ()  # of host-local; empty where addresses are given out by others
+    subnets: tuple[Prefix, ...] = ()  # of host-local; empty for other IPAM plugins
 
 
 class NetworkdLink(NamedTuple):
-    """What systemd-networkd has to do with a device."""
+    """What systemd-networkd does with a device."""
 
     file: str  # NETWORK_FILE
     routes: frozenset[Prefix]  # destinations in [Route] sections of the file and its drop-ins
-    accepts_ra: bool  # IPv6AcceptRA= says so itself, so that forwarding does not change it
+    accepts_ra: bool  # IPv6AcceptRA= is set, so that forwarding does not change it
 
 
 class Managers(NamedTuple):
     """The network managers that run in this network namespace."""
 
     running: tuple[str, ...]
-    claims: Mapping[str, tuple[tuple[str, str], ...]]  # by device: who manages it, and how that is known
+    claims: Mapping[str, tuple[tuple[str, str], ...]]  # by device: its manager, and how that is known
     networkd: Mapping[str, NetworkdLink]  # by device
-    keeps_foreign_routes: str  # the file and value of ManageForeignRoutes= when that is off, else ""
-    unreadable: tuple[tuple[str, int], ...]  # files that networkd cannot read, with their permissions
+    keeps_foreign_routes: str  # the file and value of ManageForeignRoutes= if it is off, else ""
+    unreadable: tuple[tuple[str, int], ...]  # files that networkd cannot read, with their modes
 
 
 class Cloud(NamedTuple):
-    """The cloud that a machine runs in, and the firmware's word for it."""
+    """The cloud that a machine runs in, and the firmware string that shows it."""
 
     name: str
     evidence: str
 
 
 class Facts(NamedTuple):
-    """One machine as it was found. ``unexamined`` says what could not be read, and why."""
+    """The facts of one machine. ``unexamined`` names what could not be read, and why."""
 
     host: Host
     devices: Mapping[str, Device]
@@ -69,7 +69,7 @@ class Facts(NamedTuple):
 
 
 class Question(NamedTuple):
-    """Ask who has ADDRESS on the network of DEVICE, in the name of SOURCE."""
+    """An ARP or neighbour request for ADDRESS on DEVICE, with the source address SOURCE."""
 
     address: Address
     device: Device

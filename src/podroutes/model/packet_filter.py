@@ -1,4 +1,4 @@
-"""A packet filter as far as forwarded packets meet it: nftables and iptables in one shape."""
+"""The part of a packet filter that forwarded packets pass: nftables and iptables in one form."""
 
 from typing import Literal, NamedTuple
 
@@ -9,7 +9,7 @@ Verdict = Literal["accept", "drop", "jump", "goto", "return", "continue"]
 
 
 class Condition(NamedTuple):
-    """What a rule asks of a packet: that FIELD is one of VALUES (or, negated, none). ``other`` cannot be judged from here.
+    """A condition of a rule: FIELD is one of VALUES (or, negated, none of them). ``other`` cannot be evaluated.
 
     Values: prefixes; interface names, where a trailing ``*`` stands for anything; connection states; the mark as
     (value, mask); protocol names; IP versions.
@@ -21,18 +21,18 @@ class Condition(NamedTuple):
 
 
 class FilterRule(NamedTuple):
-    """One rule: when all conditions hold, the verdict. ``target`` is the chain that ``jump`` and ``goto`` name."""
+    """One rule: its conditions and its verdict. ``target`` is the chain of ``jump`` and ``goto``."""
 
     conditions: tuple[Condition, ...]
     verdict: Verdict
     target: str = ""
-    text: str = ""  # for people: the rule, or where it stands
+    text: str = ""  # for people: the rule, or its position
 
 
 class Chain(NamedTuple):
     """A list of rules. A base chain of the hook ``forward`` has a priority and a policy, the others have neither."""
 
-    tool: str  # whose tables it was read from: nft, iptables-legacy-save, ...
+    tool: str  # the tool that listed it: nft, iptables-legacy-save, ...
     versions: tuple[int, ...]  # of IP
     table: str  # family and name: "inet filter"
     name: str
@@ -42,5 +42,5 @@ class Chain(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it stands, for people."""
+        """Its position, for people."""
         return f"table {self.table}, chain {self.name}"

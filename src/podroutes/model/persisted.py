@@ -1,4 +1,4 @@
-"""What outlives a boot: routes as they are written down, and the files that hold them."""
+"""Persisted routes and the files that hold them."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -7,26 +7,28 @@ from podroutes.model.address import Address, Prefix
 from podroutes.model.route import PROTOCOL, Route
 
 FileAction = Literal["create", "replace", "delete", "edit"]
-Written = tuple[Prefix, Address, int]  # a route in a file: destination, next hop, metric as the kernel has it
+Written = tuple[Prefix, Address, int]  # a route in a file: destination, next hop, metric as in the kernel
 
 
 class PersistedRoute(NamedTuple):
-    """A route to write down, and the node that it serves (None: no node claims it)."""
+    """A route to persist, and the node that it serves (None: no node claims it)."""
 
     route: Route
     node: str | None = None
 
 
 class RenderContext(NamedTuple):
-    """What a file depends on besides the routes: ``places`` names each device of theirs the way its manager does."""
+    """What a file depends on besides the routes. ``places`` maps each of their devices to its name in the manager."""
 
     places: Mapping[str, str]
-    command: tuple[str, ...] = ()  # applies the inventory; absolute paths, as it runs at boot
-    there: tuple[str, ...] = ()  # the files that the backend has now: they stay, empty, when there are no routes
+    command: tuple[str, ...] = ()  # the command that applies the inventory at boot; its paths are absolute
+    there: tuple[
+        str, ...
+    ] = ()  # the present files of the backend; they are emptied, not deleted, if there are no routes
 
 
 class File(NamedTuple):
-    """A file as it should be on the machine: an absolute path, the whole content, the permissions."""
+    """A file as it should be on the machine: absolute path, complete content, mode."""
 
     path: str
     text: str
@@ -34,11 +36,11 @@ class File(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """One file to write or to take away. ``file`` is what will stand, or for a delete what goes.
+    """One file to write or delete. ``file`` is the new file, or for a delete the present one.
 
-    ``first`` stands already while the kernel is changed, where a file is what makes routes ours: whatever moment the run is
-    interrupted at, no route is left that nobody claims. ``edit`` is a change of the administrator's own file, which was asked
-    for by name; ``was`` is that file as it was read.
+    ``first`` is whether it is written before the kernel is changed, because the file makes routes ours: an interrupted run then
+        leaves no unowned route. ``edit`` marks a change of the administrator's own file, which was requested explicitly;
+        ``was`` is that file as it was read.
     """
 
     action: FileAction
@@ -49,11 +51,11 @@ class FileChange(NamedTuple):
 
 
 class OwnedRoutes(NamedTuple):
-    """What our own files say about whose a route is.
+    """What our own files say about the ownership of routes.
 
-    ``protocol`` is what routes of ours should carry, ``written`` what comes back at the next boot, each with its device ("" where
-    the file does not tell; None: whatever is wanted comes back), ``static`` that part of it which a manager makes protocol
-    static: such a route in the kernel is ours without our number.
+    ``protocol`` is the protocol of our routes, ``written`` the routes that the next boot restores, each with its device (""
+        if the file does not name it; None: all desired routes are restored), ``static`` those of them that a manager adds with
+        protocol static: such a route in the kernel is ours without our number.
     """
 
     protocol: int = PROTOCOL
@@ -62,5 +64,5 @@ class OwnedRoutes(NamedTuple):
 
 
 def written(route: Route) -> Written | None:
-    """Return ROUTE the way files tell it, None where it has not just one gateway."""
+    """Return ROUTE in the form of files, None unless it has exactly one gateway."""
     return (route.dst, route.via, route.metric) if route.via else None

@@ -1,4 +1,4 @@
-"""A plan: what would change on one machine, and what stands in the way."""
+"""A plan: the changes of one machine, and its problems."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -11,18 +11,18 @@ Action = Literal["add", "replace", "delete"]
 
 
 class Change(NamedTuple):
-    """One message to the kernel. ``route`` is what will stand, or for a delete what goes; ``was`` what a replace ends."""
+    """One change of the kernel. ``route`` is the new route, or for a delete the present one; ``was`` is the route that a replace replaces."""
 
     action: Action
     route: Route
-    node: str | None = None  # whose podCIDR it is; None: no node claims it
+    node: str | None = None  # the node with this podCIDR; None: no node claims it
     was: Route | None = None
 
 
 class Kept(NamedTuple):
-    """A route of ours that stays, or comes back, although no claim that is honoured by itself wants it.
+    """A route of ours that stays, or is restored, although no honoured claim wants it.
 
-    ``node`` is whose it is, ``reason`` one line for a person, ``code`` that of the problem that is the cause.
+    ``node`` is the node that it serves, ``reason`` one line for a person, ``code`` that of the problem that causes it.
     """
 
     route: Route
@@ -32,11 +32,11 @@ class Kept(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Everything that separates one machine from its inventory. Carrying out ``changes`` in order loses no packet.
+    """The difference between one machine and its inventory. To carry out ``changes`` in order loses no packet.
 
-    ``files`` are those of ours that keep the routes; None where none do. ``held`` are deletions that are too many to be made
-    unasked: they are no changes, and what they would delete stays, in the kernel and in files. ``kept`` are routes that stand
-    after the plan.
+    ``files`` are our files that persist the routes; None if none do. ``held`` are deletions that the mass-delete guard holds:
+        they are not in ``changes``, and their routes stay in the kernel and in files. ``kept`` are routes that exist after the
+        plan.
     """
 
     node: str
@@ -49,36 +49,36 @@ class Plan(NamedTuple):
 
     @property
     def pending(self) -> bool:
-        """Whether there is anything to change, in the kernel or in files."""
+        """Whether there are changes of the kernel or of files."""
         return bool(self.changes or self.files)
 
     @property
     def errors(self) -> int:
-        """How many problems keep a podCIDR from being routed as the inventory says."""
+        """The number of problems that keep a podCIDR from being routed as the inventory says."""
         return sum(problem.severity == "error" for problem in self.problems)
 
     @property
     def in_sync(self) -> bool:
-        """Whether the machine agrees with the inventory: nothing to change, nothing that cannot be, nothing that is only kept."""
+        """Whether the machine agrees with the inventory: no changes, no errors, no kept routes."""
         return not (self.pending or self.errors or self.kept)
 
 
 class Outcome(NamedTuple):
-    """What became of a plan that was carried out: why, by position, for the changes and files that failed."""
+    """The result of a plan: the reasons of failed changes and files, by position."""
 
     routes: Mapping[int, str]
     files: Mapping[int, str] = {}
 
     @property
     def failed(self) -> int:
-        """How many did."""
+        """The number of failed changes and files."""
         return len(self.routes) + len(self.files)
 
 
 class TakenOver(NamedTuple):
-    """A route of somebody else that a replace of ours displaced, as it was made after our look at the table.
+    """A foreign route, added after our snapshot, that a replace of ours displaced.
 
-    ``program`` made it, as far as that can be told; ``failure`` is why it could not be put back, "" when it was.
+    ``program`` added it, "" if unknown; ``failure`` is why it could not be restored, "" if it was.
     """
 
     route: Route
@@ -87,7 +87,7 @@ class TakenOver(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why the kernel did not carry out a change: ``errno``, and its extended ACK text or else what strerror(3) says."""
+    """Why the kernel refused a change: ``errno``, and its extended ACK text or that of strerror(3)."""
 
     errno: int
     text: str

@@ -1,4 +1,4 @@
-"""What real packets found."""
+"""Results of probes with real packets."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What is wrong, said once and shown alike in the terminal, in JSON and in the logs."""
+"""Problems of an inventory or a plan, shown alike in the terminal, in JSON and in the logs."""
 
 from typing import Literal, NamedTuple
 
@@ -6,7 +6,7 @@ from podroutes.model.address import Prefix
 
 Severity = Literal["error", "warning"]
 
-# The stable codes: what each means, and what to do about it. docs/problems.md is this table, held to it by a test.
+# The stable codes, their meaning and advice. A test compares docs/problems.md with this table.
 CODES: dict[str, tuple[str, str]] = {
     "also-configured": (
         "The administrator's own configuration makes this route at every boot, too.",
@@ -124,7 +124,7 @@ CODES: dict[str, tuple[str, str]] = {
 
 
 class Problem(NamedTuple):
-    """One finding. ``message`` is one line that names place, value and nodes; ``fix`` says what to do."""
+    """One problem. ``message`` is one line with position, value and nodes; ``fix`` says what to do."""
 
     severity: Severity
     code: str
@@ -135,5 +135,5 @@ class Problem(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """What to do: the particular fix where there is one, else the one for every problem of this code."""
+        """What to do: the problem's own fix, else the fix of its code."""
         return self.fix or CODES[self.code][1]

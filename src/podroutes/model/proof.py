@@ -1,4 +1,4 @@
-"""Whether pods reach pods: the verdict, and the causes of what fails."""
+"""The proof: whether pods reach pods, and the causes of failures."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -10,9 +10,9 @@ from podroutes.model.route import Route
 
 Severity = Literal["unreachable", "cannot-tell", "warning"]
 _RANKS = {"warning": 1, "cannot-tell": 2, "unreachable": 3}
-_COUNTED = 2_000_000  # pairs that are counted one by one
+_COUNTED = 2_000_000  # the number of pairs up to which they are counted one by one
 
-# The stable codes: what each means, and what to do about it. docs/causes.md is this table, held to it by a test.
+# The stable codes, their meaning and advice. A test compares docs/causes.md with this table.
 CAUSES: dict[str, tuple[str, str]] = {
     "asymmetric-path": (
         "Answers leave by another device than packets come in by. Reverse path filtering would drop the packets; whether it is on was not among what was collected.",
@@ -102,7 +102,7 @@ CAUSES: dict[str, tuple[str, str]] = {
 
 
 class Target(NamedTuple):
-    """Where packets shall be delivered: a pod CIDR, or the address of a node without pods, which answers have to reach."""
+    """A destination: a pod CIDR, or the address of a node without pods, which answers must reach."""
 
     prefix: Prefix
     owner: str
@@ -110,10 +110,10 @@ class Target(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """What explains a failure: ``node`` is where it happens, ``route`` what decides there (None: nothing does).
+    """The cause of a failure: ``node`` is where it happens, ``route`` the route that decides there, if any.
 
-    ``part`` is the part of the target that it is about, None for all of it; ``source`` the part of the sources' pods, likewise;
-    ``detail`` is a device, an address, a node or the kind of refusal, as the code has it.
+    ``part`` is the affected part of the target, None for all of it; ``source`` is the affected part of the sources' pods,
+        likewise; ``detail`` is a device, an address, a node or a kind of refusal, depending on the code.
     """
 
     severity: Severity
@@ -126,7 +126,7 @@ class Cause(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Pairs: from every one of ``sources`` to every one of ``destinations``, but for the ``own`` ones of a node with itself."""
+    """A set of pairs: each of ``sources`` with each of ``destinations``, except the ``own`` pairs of a node with itself."""
 
     sources: tuple[str, ...]
     destinations: tuple[Prefix, ...]
@@ -141,30 +141,30 @@ class Finding(NamedTuple):
 
     @property
     def pairs(self) -> int:
-        """How many pairs there are in all blocks."""
+        """The number of pairs in all blocks."""
         return sum(len(block.sources) * len(block.destinations) - block.own for block in self.blocks)
 
 
 class Proof(NamedTuple):
-    """The verdict. ``pairs`` counts (node, pod CIDR of another node), those of ``unseen`` nodes among them."""
+    """The verdict. ``pairs`` is the number of (node, pod CIDR of another node), including those of ``unseen`` nodes."""
 
-    sources: tuple[str, ...]  # whose tables are known
+    sources: tuple[str, ...]  # nodes whose tables are known
     pod_cidrs: int
     pairs: int
     findings: tuple[Finding, ...]
     unseen: tuple[str, ...]
-    followed: int  # packets that had to be followed machine by machine
+    followed: int  # the number of packets that were followed machine by machine
     owners: Mapping[Prefix, str] = {}  # of all targets
 
     @property
     def proven(self) -> bool:
-        """Whether every pair is, and there is one at all: no finding but warnings."""
+        """Whether all pairs are proven and there is at least one: no finding except warnings."""
         return self.pairs > 0 and all(finding.cause.severity == "warning" for finding in self.findings)
 
     def count(self, severity: str) -> int:
-        """Return how many pairs have a finding of SEVERITY, and none that is worse; of very many at least no more than there are.
+        """Return the number of pairs with a finding of SEVERITY and none worse, limited to the number of pairs.
 
-        25 million pairs are not counted one by one: there a pair with two findings counts twice.
+        Of 25 million pairs, which are not counted one by one, a pair with two findings counts twice.
         """
         if sum(finding.pairs for finding in self.findings) > _COUNTED:
             return min(self.pairs, sum(finding.pairs for finding in self.of(severity)))
@@ -182,7 +182,7 @@ class Proof(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A packet of ``flow`` from the machine ``start``. ``cause`` is why it is not delivered on every way, or how it is."""
+    """A packet of ``flow`` from the machine ``start``. ``cause`` is why it is not delivered on all paths, or how it is delivered."""
 
     start: str
     flow: Flow
@@ -191,5 +191,5 @@ class Trace(NamedTuple):
 
     @property
     def delivered(self) -> bool:
-        """Whether it certainly arrives, whichever way it takes."""
+        """Whether it arrives on all possible paths."""
         return self.cause is None or self.cause.severity == "warning"

@@ -1,15 +1,15 @@
-"""Routes and what they run over, keyed the way the kernel keys them."""
+"""Routes and next hops, with the kernel's keys."""
 
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix
 
-PROTOCOL = 107  # rtm_protocol of every route of ours; no other program is known to use it
+PROTOCOL = 107  # rtm_protocol of our routes; no other program is known to use it
 MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
 SCOPE_LINK = 253  # RT_SCOPE_LINK: an IPv4 route without a gateway; IPv6 has no scopes
 _NO_WAY_OUT = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN
 
-# /etc/iproute2/rt_protos and, for kube-router (17), Calico (80) and the like, the numbers they are known to use.
+# /etc/iproute2/rt_protos, and the numbers that kube-router (17), Calico (80) and others use.
 _PROTOCOL_NAMES = {
     0: "unspec",
     1: "redirect",
@@ -31,12 +31,12 @@ _PROTOCOL_NAMES = {
 
 
 def protocol_name(protocol: int) -> str:
-    """Return what ip(8) calls a route protocol, its number where it has no name."""
+    """Return the name of a route protocol as in ip(8), or its number if it has no name."""
     return _PROTOCOL_NAMES.get(protocol, str(protocol))
 
 
 class NextHop(NamedTuple):
-    """One way out: through ``via``, or straight to the link where ``via`` is None. ``flags`` are RTNH_F_* of rtnetlink.h."""
+    """One next hop: the gateway ``via``, or the link itself if ``via`` is None. ``flags`` are RTNH_F_* of rtnetlink.h."""
 
     via: Address | None
     dev: str | None
@@ -44,12 +44,12 @@ class NextHop(NamedTuple):
 
     @property
     def dead(self) -> bool:
-        """Whether nothing can leave this way: the device is down or has no carrier."""
+        """Whether the next hop is unusable: the device is down or has no carrier."""
         return bool(self.flags & _NO_WAY_OUT)
 
 
 class Route(NamedTuple):
-    """One FIB entry. In a table the kernel tells routes apart by destination, TOS, metric and, in IPv4, next hop."""
+    """One FIB entry. Its key in a table is destination, TOS, metric and, in IPv4, next hop."""
 
     dst: Prefix
     next_hops: tuple[NextHop, ...] = ()  # more than one: ECMP; none: blackhole, unreachable, prohibit, throw
@@ -63,7 +63,7 @@ class Route(NamedTuple):
 
     @property
     def via(self) -> Address | None:
-        """The gateway of the only next hop, if there is just one and it has one."""
+        """The gateway, if the route has exactly one next hop, which has a gateway."""
         return self.next_hops[0].via if len(self.next_hops) == 1 else None
 
     @property
@@ -78,11 +78,9 @@ class Route(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether this is the kind of route that podroutes writes: one gateway, and nothing out of the ordinary."""
+        """Whether this route has the form that podroutes writes: one gateway, no special attributes."""
         hop = self.next_hops[0] if len(self.next_hops) == 1 else None
         return self[3:] == PLAIN and hop is not None and hop.via is not None and hop.dev is not None and not hop.flags
 
 
-PLAIN = tuple(
-    Route._field_defaults[field] for field in Route._fields[3:]
-)  # all of a plain route but destination, way and metric
+PLAIN = tuple(Route._field_defaults[field] for field in Route._fields[3:])  # the constant fields of a plain route

@@ -1,4 +1,4 @@
-"""What became of a route that should be on a machine, or of one of ours that is."""
+"""The state of a desired route, or of a present route of ours."""
 
 from typing import Literal, NamedTuple
 
@@ -10,10 +10,10 @@ State = Literal["ok", "missing", "stale", "foreign", "unreachable"]
 class Entry(NamedTuple):
     """One route, the node it serves (None: no node claims it), and its state.
 
-    ``missing`` is wanted and not there, ``stale`` ours and not wanted (any more, or that way), ``foreign`` somebody else's
-    on a prefix that is wanted, ``unreachable`` wanted, but its next hop cannot be reached from here.
-    ``lasts`` is whether a file of ours brings it back at the next boot. ``kept`` is why it stays, or comes back, although no claim that
-    is honoured by itself wants it, "" where one does.
+    ``missing`` is desired and absent, ``stale`` ours and not desired (any more, or with another next hop), ``foreign`` another
+        program's on a desired prefix, ``unreachable`` desired, but with a next hop that cannot be reached from here.
+        ``lasts`` is whether a file of ours restores it at the next boot. ``kept`` is why it stays, or is restored, although no
+        honoured claim wants it, "" if one does.
     """
 
     route: Route

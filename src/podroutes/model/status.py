@@ -1,4 +1,4 @@
-"""How a running agent is doing: one value that logs, metrics, probes and ``podroutes status`` all are views of."""
+"""The status of a running agent. Logs, metrics, probes and ``podroutes status`` show this value."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,72 +7,72 @@ from podroutes.model.address import Prefix
 from podroutes.model.plan import Kept
 from podroutes.model.problem import Problem
 
-# Seconds, the upper bounds of a histogram: a healthy node event takes milliseconds, a storm seconds.
+# Upper bounds of a histogram in seconds: a node event usually takes milliseconds, a burst seconds.
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class SourceStatus(NamedTuple):
-    """How the source of nodes is doing. Times are seconds since the epoch, 0 for never."""
+    """The status of the source of nodes. Times are seconds since the epoch, 0 for never."""
 
     name: str  # a path or a server
-    connected: bool = False  # it can be read right now
-    synced: bool = False  # since this start it has told all its nodes at least once
+    connected: bool = False  # it can be read now
+    synced: bool = False  # it has published all nodes at least once since the start
     error: str = ""  # why it cannot be read
     nodes: int = 0
-    heard: float = 0.0  # when it said anything last
-    listed: float = 0.0  # when it last told all its nodes
+    heard: float = 0.0  # when it last sent anything
+    listed: float = 0.0  # when it last published all nodes
     changes: int = 0  # events and edits that changed a node
-    heartbeats: int = 0  # events that changed nothing that matters here
-    lists: int = 0  # how often it told all its nodes
+    heartbeats: int = 0  # events that changed no field that is used here
+    lists: int = 0  # how often it published all nodes
     retries: int = 0
     bytes: int = 0
 
 
 class Histogram(NamedTuple):
-    """Durations in seconds: how many fell below each of BUCKETS and not below the one before, and beyond them all."""
+    """Durations in seconds: the count in each of BUCKETS, and the count above all of them."""
 
     counts: tuple[int, ...] = (0,) * (len(BUCKETS) + 1)
     total: float = 0.0
 
     def with_one(self, seconds: float) -> "Histogram":
-        """Return this histogram with one duration more."""
+        """Return this histogram with one more duration."""
         place = sum(seconds > bound for bound in BUCKETS)
         counts = (*self.counts[:place], self.counts[place] + 1, *self.counts[place + 1 :])
         return Histogram(counts, self.total + seconds)
 
 
 class Routes(NamedTuple):
-    """How many routes there are of each kind, as of the last whole pass."""
+    """The number of routes of each kind, as of the last reconcile."""
 
     wanted: int = 0
     installed: int = 0  # ours, in the kernel
-    foreign: int = 0  # wanted, but somebody else holds the prefix
+    foreign: int = 0  # desired, but another program has a route to the prefix
     failed: int = 0  # changes that the kernel refused
-    held: int = 0  # deletions that are too many to be made
-    contested: int = 0  # wanted, and taken away by somebody else again and again
+    held: int = 0  # deletions held by the mass-delete guard
+    contested: int = 0  # desired, and deleted repeatedly by another program
 
 
 class DampedRoute(NamedTuple):
-    """A route that somebody else takes away again and again."""
+    """A route that another program deletes repeatedly."""
 
     dst: Prefix
     losses: int
-    rival: str  # a program, "" where that cannot be told
-    until: float  # seconds since the epoch: when it is put back next
+    rival: str  # a program, "" if unknown
+    until: float  # when it is restored next, seconds since the epoch
 
 
 class Held(NamedTuple):
-    """Deletions that are too many to be made: ``digest`` names the set, by ``until`` the first go unless nodes return (0: never)."""
+    """Deletions held by the mass-delete guard. ``digest`` identifies the set; at ``until`` the first are made unless nodes return (0: never)."""
 
     since: float
     routes: int
-    nodes: tuple[str, ...]  # whose routes they are
+    nodes: tuple[str, ...]  # the nodes that the routes serve
     digest: str
     until: float = 0.0
 
 
 class Released(NamedTuple):
-    """Deletions that were too many and were made all the same: when, how many, whose, and why."""
+    """Held deletions that were made: when, how many, of which nodes, and why."""
 
     at: float
     routes: int
@@ -81,7 +81,7 @@ class Released(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Everything that is told to the outside. Times are seconds since the epoch, 0 for never; counters begin at the start."""
+    """The status of the agent. Times are seconds since the epoch, 0 for never; counters begin at the start."""
 
     version: str
     node: str
@@ -96,25 +96,25 @@ class Status(NamedTuple):
     released: Released | None = None  # the last ones
     last_pass: float = 0.0
     last_duration: float = 0.0  # seconds
-    error: str = ""  # why the last pass as a whole failed
-    state_error: str = ""  # why the last good state could not be kept
-    passes: Mapping[str, int] = {}  # whole passes by reason
-    changes: Mapping[str, int] = {}  # changes carried out by action
+    error: str = ""  # why the last reconcile failed as a whole
+    state_error: str = ""  # why the state could not be saved
+    passes: Mapping[str, int] = {}  # reconciles by reason
+    changes: Mapping[str, int] = {}  # changes made, by action
     refused: int = 0  # changes that the kernel refused
-    healed: int = 0  # routes put back that others took
+    healed: int = 0  # routes restored after another program deleted them
     holds: int = 0
-    releases: Mapping[str, int] = {}  # routes that went although they were held, by reason
-    overflows: int = 0  # announcements of the kernel that were lost
+    releases: Mapping[str, int] = {}  # held deletions that were made, by reason
+    overflows: int = 0  # lost notifications of the kernel
     listen_error: str = ""  # why there is no HTTP endpoint
-    connections_refused: int = 0  # HTTP connections that were closed without an answer
+    connections_refused: int = 0  # HTTP connections that were closed without a response
     log_lines_dropped: int = 0
     log_error: str = ""  # why the last line of the log could not be written
-    kept: tuple[Kept, ...] = ()  # routes that stay only because they are in place
-    latency: Histogram = Histogram()  # from a node event to the routes in the kernel
+    kept: tuple[Kept, ...] = ()  # routes that no honoured claim wants
+    latency: Histogram = Histogram()  # from a node event to the change of the kernel
 
     @property
     def ready(self) -> str:
-        """Why the agent is not ready, "" when it is: the cluster was heard since the start and the kernel agrees with it."""
+        """Why the agent is not ready, "" if it is: it has received the cluster since the start and the kernel agrees with it."""
         if self.error:
             return self.error
         if not self.source.synced:
