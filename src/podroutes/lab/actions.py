@@ -1,4 +1,4 @@
-"""What the lab's commands do: parse, call, print, exit."""
+"""The bodies of the lab's commands."""
 
 import argparse
 import os
@@ -58,7 +58,7 @@ def up(arguments: argparse.Namespace) -> int:
 
 
 def make(name: str, cluster: Cluster, *, kubernetes: bool = False) -> None:
-    """Make the lab NAME of CLUSTER, which has to be ``fitted``; raises LabError, and then leaves nothing.
+    """Make the lab NAME of CLUSTER, which must be ``fitted``. Raises LabError, and then nothing remains.
 
     With KUBERNETES it has the lab API, and an agent on every machine.
     """
@@ -72,7 +72,7 @@ def make(name: str, cluster: Cluster, *, kubernetes: bool = False) -> None:
 
 
 def down(arguments: argparse.Namespace) -> int:
-    """End one lab, or all: one that cannot be ended stops no other."""
+    """End one lab, or all. A failure does not affect the others."""
     ended, failures = _each(None if arguments.all else arguments.name, registry.end)
     gone = [name for name, was_up in ended.items() if was_up]
     for name in gone:
@@ -83,7 +83,7 @@ def down(arguments: argparse.Namespace) -> int:
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Show one lab, or all of this user's: one that cannot be asked hides no other."""
+    """Show one lab, or all of this user. A failure does not affect the others."""
     found, failures = _each(arguments.name, registry.find)
     labs = list(found.values())
     if arguments.output != "text":
@@ -102,19 +102,19 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _each(name: str | None, do: Callable[[str], _Found]) -> tuple[dict[str, _Found], dict[str, str]]:
-    """Return what DO returns for the lab NAME, or for each of this user, and by the lab's name why it could not."""
+    """Call DO for the lab NAME, or for each lab of this user; return the results and the errors by lab."""
     found, failures = {}, {}
     for each in registry.names() if name is None else [name]:
         try:
             found[each] = do(each)
         except LabError as error:
-            if name is not None or each in registry.names():  # else it ended meanwhile
+            if name is not None or each in registry.names():  # otherwise it has ended meanwhile
                 failures[each] = str(error)
     return found, failures
 
 
 def _say_failures(failures: Mapping[str, str]) -> int:
-    """Print to standard error why something could not be done; return the exit status."""
+    """Print FAILURES to standard error; return the exit status."""
     sys.stdout.flush()
     for why in failures.values():
         print(f"podroutes: {why}", file=sys.stderr)
@@ -137,7 +137,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise LabError("say where and what to run: lab exec NODE -- CMD, or --all -- CMD for every machine")
     lab = registry.find(arguments.name)
     if lab.api:
-        os.environ["KUBECONFIG"] = KUBECONFIG  # no cluster but the lab's can be reached from inside
+        os.environ["KUBECONFIG"] = KUBECONFIG  # only the lab's cluster can be reached from inside
     if name is not None:
         name = inside.known(lab, name)
         inside.enter(lab)
@@ -184,7 +184,7 @@ def kubeconfig(arguments: argparse.Namespace) -> int:
 
 
 def terminal_style() -> Style:
-    """Return whether standard output takes colour: a terminal, unless NO_COLOR is set (no-color.org)."""
+    """Return the style of standard output: coloured for a terminal, unless NO_COLOR is set (no-color.org)."""
     return Style(sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
 
@@ -205,7 +205,7 @@ def _topology(arguments: argparse.Namespace) -> Cluster:
 
 
 def _document(lab: Lab) -> dict[str, Any]:
-    """Return what ``status -o json`` says about one lab."""
+    """Return the document of one lab for ``status -o json``."""
     pods = {node.name: [str(pod_address(cidr)) for cidr in node.pod_cidrs] for node in lab.cluster.nodes}
     document = to_document(lab.cluster)
     return {

@@ -1,4 +1,4 @@
-"""Makes a lab's namespaces and everything in them; runs inside the holder's own mount and PID namespace."""
+"""Makes a lab's namespaces and their content. Runs inside the holder's mount and PID namespace."""
 
 import errno
 import shutil
@@ -18,9 +18,9 @@ _HERE = "/proc/self/ns/net"
 
 
 def build(cluster: Cluster) -> None:
-    """Make every namespace of CLUSTER, findable by ``ip -n NAME`` in this mount namespace, and plumb it.
+    """Make and configure the namespaces of CLUSTER; ``ip -n NAME`` finds them in this mount namespace.
 
-    Raises LabError with what ip(8) or the kernel said about which namespace.
+    Raises LabError with the namespace and the error of ip(8) or the kernel.
     """
     _own_run_directory()
     for name in namespaces(cluster):
@@ -38,8 +38,8 @@ def build(cluster: Cluster) -> None:
 
 
 def _own_run_directory() -> None:
-    """Cover /run with an empty one: a lab's machines see each other's namespaces, and nothing of the host's services."""
-    # The host's later mounts come in, ours never leave.
+    """Mount an empty /run: a lab's machines see each other's namespaces, and none of the host's services."""
+    # The host's later mounts propagate here, ours do not propagate to the host.
     syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     syscalls.mount("lab", "/run", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
     Path(NETNS).mkdir()
@@ -58,18 +58,18 @@ def _add_namespace(name: str) -> None:
 
 
 def _own_layer(directory: str, own: Path) -> None:
-    """Lay an empty layer over the host's DIRECTORY: what a machine of a lab persists is its OWN, and gone with the lab."""
+    """Mount an empty overlay on the host's DIRECTORY: files that a machine writes are in OWN, and vanish with the lab."""
     for part in ("", "changes", "work", "all"):
         Path(own, part).mkdir()
     layers = f"lowerdir={directory},upperdir={own}/changes,workdir={own}/work"
-    for options in (layers, f"{layers},userxattr"):  # the latter in a user namespace, Linux 5.11
+    for options in (layers, f"{layers},userxattr"):  # userxattr in a user namespace, Linux 5.11
         with suppress(OSError):
             syscalls.mount("overlay", f"{own}/all", "overlay", data=options)
             return
 
 
 def _write_sysctl(path: str, value: str) -> None:
-    """Write a setting of the current network namespace; a kernel without IPv6 has none of its settings."""
+    """Write a sysctl of the current network namespace. Missing IPv6 sysctls are ignored: the kernel may lack IPv6."""
     where = Path("/proc/sys/net", path)
     try:
         try:
@@ -77,9 +77,7 @@ def _write_sysctl(path: str, value: str) -> None:
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-            syscalls.mount(
-                "proc", "/proc", "proc"
-            )  # of the lab's own PID namespace, where nobody has made it read-only
+            syscalls.mount("proc", "/proc", "proc")  # that of the lab's PID namespace, which is writable
             where.write_text(value, encoding="ascii")
     except FileNotFoundError:
         if not path.startswith("ipv6/"):
@@ -91,7 +89,7 @@ def _write_sysctl(path: str, value: str) -> None:
 
 
 def _ip_batch(namespace: str, lines: Sequence[str]) -> None:
-    """Run LINES as one ip(8) process in NAMESPACE; the first that fails ends the batch and is named."""
+    """Run LINES in one ip(8) process in NAMESPACE. The first failure ends the batch and is reported."""
     command = [shutil.which("ip", path=search_path()) or "ip", "-n", namespace, "-batch", "-"]
     done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, encoding="utf-8", check=False)
     if done.returncode:

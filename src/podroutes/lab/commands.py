@@ -1,4 +1,4 @@
-"""The options of ``podroutes lab``; cheap to import, since every start of podroutes does."""
+"""The options of ``podroutes lab``. Cheap to import, since each start of podroutes does it."""
 
 import argparse
 from collections.abc import Callable
@@ -51,9 +51,9 @@ exit status: 0 every act showed what it claims, 1 one did not
 
 
 def configure(parser: argparse.ArgumentParser, tell: Callable[[argparse.Namespace], int]) -> None:
-    """Add the lab's commands to PARSER; each sets ``run``, a function of the parsed arguments that returns the exit status.
+    """Add the lab's commands to PARSER. Each sets ``run``, a function of the parsed arguments that returns the exit status.
 
-    TELL is that function of the demo, which is told where there can be no lab as well.
+    TELL is that function for the demo, which also runs where no lab is possible.
     """
     parser.description = _LAB
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -115,7 +115,7 @@ def configure(parser: argparse.ArgumentParser, tell: Callable[[argparse.Namespac
 
 
 def _body(name: str) -> Callable[[argparse.Namespace], int]:
-    """Return the body of a command, whose module is imported when it is called."""
+    """Return a function that imports and calls the body of a command."""
 
     def run(arguments: argparse.Namespace) -> int:
         require_linux("a lab", "run it in a Linux virtual machine; `podroutes lab demo` shows a simulation here")

@@ -1,4 +1,4 @@
-"""The story told in a lab of its own: the programs are those that a reader would start, the packets are real."""
+"""Runs the demo in a lab of its own, with the programs that a reader would start and real packets."""
 
 import argparse
 import os
@@ -22,11 +22,11 @@ from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
 from podroutes.views.style import Style
 
-_PATIENCE = 10.0  # seconds in which an agent compares its machine with the inventory for the first time
+_PATIENCE = 10.0  # seconds for an agent's first reconcile
 
 
 def cluster_of(arguments: argparse.Namespace) -> Cluster:
-    """Return the machines of the story; LabError where there are too few, or too many."""
+    """Return the machines of the demo. Raises LabError if there are too few or too many."""
     cluster = default_cluster(3 if arguments.nodes is None else arguments.nodes, ipv6=arguments.ipv6)
     if len(cluster.nodes) < 2:
         raise LabError("the demo needs at least 2 nodes: routes are for the pods of other nodes")
@@ -34,9 +34,9 @@ def cluster_of(arguments: argparse.Namespace) -> Cluster:
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Tell the story; 0 when every act showed what it says. Raises LabError for one that did not.
+    """Run the demo; return 0 if each act showed what it says. Raises LabError for one that did not.
 
-    Raises ForbiddenError, and then has printed nothing, where this host does not allow a lab.
+    Raises ForbiddenError, before anything is printed, if this host does not allow a lab.
     """
     cluster = cluster_of(arguments)
     name = f"demo-{os.getpid()}"
@@ -54,8 +54,8 @@ def demo(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def kept_directory() -> Iterator[Path]:
-    """Yield a new directory, which stays with its page where the story was told to its end, and else goes."""
-    hidden = Path(tempfile.gettempdir()).is_relative_to("/run")  # of which a lab has its own
+    """Yield a new directory. It stays, with its page, if the demo succeeds, and is deleted otherwise."""
+    hidden = Path(tempfile.gettempdir()).is_relative_to("/run")  # a lab has its own /run
     directory = Path(tempfile.mkdtemp(prefix="podroutes-demo-", dir="/tmp" if hidden else None))  # noqa: S108  a new one
     try:
         yield directory
@@ -71,7 +71,7 @@ def kept_directory() -> Iterator[Path]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as an exception does, so that what it made is removed."""
+    """Turn SIGTERM and SIGHUP into an exception in the block, so that it cleans up."""
     before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -85,12 +85,12 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 class LabStage(Stage):
-    """The lab NAME."""
+    """A stage in the lab NAME."""
 
     def __init__(self, name: str, directory: Path, style: Style) -> None:
         super().__init__(directory, style)
         self._name = name
-        options = ("PODROUTES_", "NODE_NAME")  # those of whoever watches are not the story's
+        options = ("PODROUTES_", "NODE_NAME")  # options of the user do not apply to the demo
         kept = {name: value for name, value in os.environ.items() if not name.startswith(options)}
         self._environment = {**kept, "PYTHONIOENCODING": "utf-8"}
 
@@ -135,7 +135,7 @@ class LabStage(Stage):
             process.wait()
 
     def healing(self, on: str, dst: Prefix) -> tuple[float, str]:
-        """Have the kernel's own announcements tell how long the route was gone."""
+        """Measure from the kernel's notifications how long the route was gone."""
         lab = registry.find(self._name)
         try:
             seconds = absence(lab, on, dst)
@@ -145,7 +145,7 @@ class LabStage(Stage):
         while not (lines := [line for line in self._log.read_text(encoding="utf-8").splitlines() if str(dst) in line]):
             self.check(time.monotonic() < end, f"the agent on {on} does not tell of {dst}")
             time.sleep(0.01)
-        return seconds, lines[-1].partition("  ")[2]  # without its time
+        return seconds, lines[-1].partition("  ")[2]  # without its timestamp
 
     @property
     def _log(self) -> Path:

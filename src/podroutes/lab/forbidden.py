@@ -1,4 +1,4 @@
-"""Why the host did not let us make namespaces, as one line that names the setting to change."""
+"""Explains why the host forbids namespaces, in one line that names the setting to change."""
 
 import errno
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _KINDS = ("user", "mnt", "pid", "net", "uts")
 
 
 def reason(error: OSError, read: Callable[[str], str | None]) -> str:
-    """Return one line on ERROR, which unshare(2) or the files of user_namespaces(7) gave; READ returns a setting or None."""
+    """Explain ERROR of unshare(2) or of the files of user_namespaces(7) in one line. READ returns a setting or None."""
     what = "the host does not let this user make namespaces"
     if error.errno == errno.EINVAL:
         return "this kernel was built without user, PID or network namespaces (CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS)"
@@ -34,7 +34,7 @@ def reason(error: OSError, read: Callable[[str], str | None]) -> str:
 
 
 def setting(path: str) -> str | None:
-    """Return what the kernel setting at PATH is, None where this kernel does not have it."""
+    """Return the kernel setting at PATH, None if this kernel does not have it."""
     try:
         return Path(path).read_text(encoding="ascii").strip()
     except OSError:

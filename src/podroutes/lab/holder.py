@@ -1,4 +1,4 @@
-"""The process that is the lab: it makes the namespaces, keeps them by living, and says what they are when asked."""
+"""The holder process of a lab: it makes the namespaces, keeps them alive, and describes them on request."""
 
 import errno
 import json
@@ -23,16 +23,20 @@ from podroutes.model.cluster import Cluster
 
 _BACKLOG = 64
 _CAP_NET_ADMIN = 12  # linux/capability.h
-_PATIENCE = 1.0  # seconds that one client may keep the others waiting
-_UP, _FORBIDDEN, _FAILED = "up", "forbidden:", "failed:"  # what a report begins with; after the latter two comes why
+_PATIENCE = 1.0  # seconds for one client, while others wait
+_UP, _FORBIDDEN, _FAILED = (
+    "up",
+    "forbidden:",
+    "failed:",
+)  # the first word of a report; the reason follows the latter two
 
 
 def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False) -> None:
-    """Make the lab that CLUSTER describes; its holder then serves LISTENER (bound, not yet listening) until it is killed.
+    """Make the lab CLUSTER. Its holder then serves LISTENER (bound, not yet listening) until it is killed.
 
-    With KUBERNETES the lab API serves its machines as Nodes, and an agent runs on each.
+        With KUBERNETES the lab API serves its machines as Nodes, and an agent runs on each.
 
-    Raises ForbiddenError with the one-line reason when the host forbids it, else LabError; then nothing is left.
+    Raises ForbiddenError with a one-line reason if the host forbids it, else LabError; then nothing remains.
     """
     if not shutil.which("ip", path=search_path()):
         raise LabError("ip(8) is neither on PATH nor in /usr/sbin: install iproute2")
@@ -42,7 +46,7 @@ def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False
         try:
             reports.close()
             _detach(cluster, listener, report, kubernetes=kubernetes)
-        finally:  # whatever happened, never return into the caller's code a second time
+        finally:  # never return into the caller's code in the child
             os._exit(1)
     report.close()
     listener.close()
@@ -59,7 +63,7 @@ def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False
 
 
 def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket, *, kubernetes: bool) -> NoReturn:
-    """Leave session and namespaces of the caller, then fork, because a new PID namespace begins with the next child."""
+    """Leave the session and namespaces of the caller, then fork: a new PID namespace begins with the next child."""
     programs = Programs("", {}, {})
 
     def hold() -> None:
@@ -77,19 +81,19 @@ def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket, *,
     if os.fork():
         os._exit(0)
     _or_report(hold, report)
-    _or_report(lambda: report.sendall(_UP.encode()), report)  # nobody there any more: nobody wants this lab
+    _or_report(lambda: report.sendall(_UP.encode()), report)  # without a caller the lab is not needed
     report.close()
     _serve(cluster, listener, programs)
 
 
 def _or_report(step: Callable[[], None], report: socket.socket) -> None:
-    """Do STEP; when it fails, tell the caller why and end this process, and with it whatever it had made."""
+    """Do STEP. If it fails, report why and end this process, and with it the lab."""
     try:
         step()
     except LabError as error:
         why = f"{_FORBIDDEN if isinstance(error, ForbiddenError) else _FAILED}{error}"
     except OSError as error:
-        denied = error.errno in (errno.EPERM, errno.EACCES)  # AppArmor lets unshare(2) pass and denies what follows
+        denied = error.errno in (errno.EPERM, errno.EACCES)  # AppArmor permits unshare(2) and denies what follows
         cannot = f"{_FAILED}cannot make the lab: {error.strerror} ({error.filename})"
         why = f"{_FORBIDDEN}{reason(error, setting)}" if denied else cannot
     else:
@@ -100,7 +104,7 @@ def _or_report(step: Callable[[], None], report: socket.socket) -> None:
 
 
 def _own_namespaces() -> None:
-    """Unshare what a lab needs, inside a user namespace of its own unless we are privileged already."""
+    """Unshare the namespaces of a lab, in a new user namespace unless this process is privileged."""
     wanted = syscalls.NEWNS | syscalls.NEWNET | syscalls.NEWPID
     uid, gid = os.geteuid(), os.getegid()
     try:
@@ -109,7 +113,7 @@ def _own_namespaces() -> None:
                 syscalls.unshare(wanted)
                 return
         syscalls.unshare(syscalls.NEWUSER)
-        # user_namespaces(7): without CAP_SETGID outside, the groups have to be fixed before they are mapped.
+        # user_namespaces(7): without CAP_SETGID outside, setgroups must be denied before gid_map is written.
         for file, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             Path("/proc/self", file).write_text(text, encoding="ascii")
         syscalls.unshare(wanted)
@@ -118,14 +122,14 @@ def _own_namespaces() -> None:
 
 
 def _administers_networks() -> bool:
-    """Whether this process has CAP_NET_ADMIN (capabilities(7)): root of a container may make namespaces and set up none."""
+    """Return whether this process has CAP_NET_ADMIN (capabilities(7)). Root of a container may lack it."""
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     held = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
     return bool(int(held, 16) >> _CAP_NET_ADMIN & 1)
 
 
 def _silence(*kept: int) -> None:
-    """Let go of everything inherited, so that no pipe, terminal or directory of the caller stays open with the lab."""
+    """Close everything inherited, so that the lab keeps no pipe, terminal or directory of the caller open."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(nowhere, standard)
@@ -138,10 +142,10 @@ def _silence(*kept: int) -> None:
 
 
 def _serve(cluster: Cluster, listener: socket.socket, programs: Programs) -> NoReturn:
-    """Describe the lab to everybody who connects; registry.py does."""
+    """Describe the lab to each client, see registry.py."""
     document = to_document(cluster)
-    signal.signal(signal.SIGCHLD, programs.reap)  # process 1 inherits orphans besides
-    programs.reap()  # those that ended before
+    signal.signal(signal.SIGCHLD, programs.reap)  # process 1 also inherits orphans
+    programs.reap()  # those that have ended already
     signal.signal(signal.SIGTERM, _end)
     for harmless in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(harmless, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Echo requests and what comes back for them, as bytes: RFC 792, RFC 4443."""
+"""Encodes echo requests and decodes the answers: RFC 792, RFC 4443."""
 
 import struct
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from podroutes.model.address import Address, parse_address
 
 ECHO_REQUEST = {4: 8, 6: 128}
 ECHO_REPLY = {4: 0, 6: 129}
-# The types of errors, each with what its codes mean.
+# The error types, each with the meaning of its codes.
 _ERRORS: dict[int, dict[int, dict[int, str]]] = {
     4: {
         3: {0: "network unreachable", 1: "host unreachable", 10: "host prohibited", 13: "prohibited"},
@@ -24,11 +24,11 @@ _ERRORS: dict[int, dict[int, dict[int, str]]] = {
         3: {0: "hop limit exceeded: a routing loop"},
     },
 }
-WANTED = {version: (ECHO_REPLY[version], *kinds) for version, kinds in _ERRORS.items()}  # a redirect is no answer
+WANTED = {version: (ECHO_REPLY[version], *kinds) for version, kinds in _ERRORS.items()}  # a redirect is not an answer
 
 
 class Answer(NamedTuple):
-    """What one received packet says about one request: ``error`` is empty when TARGET itself answered."""
+    """A received answer to one request. ``error`` is empty if TARGET itself answered."""
 
     target: Address
     error: str = ""
@@ -48,9 +48,9 @@ def checksum(data: bytes) -> int:
 
 
 def parse(version: int, packet: bytes, source: str, identifier: int) -> Answer | None:
-    """Return what PACKET, received from SOURCE on a raw socket, says about a request of ours, None when nothing.
+    """Return the answer in PACKET, received from SOURCE on a raw socket, None if it is not one to our request.
 
-    IPv4 raw sockets deliver the IP header, raw(7), IPv6 ones do not, RFC 3542 section 3.
+    IPv4 raw sockets include the IP header, raw(7); IPv6 ones do not, RFC 3542 section 3.
     """
     message = packet[(packet[0] & 15) * 4 :] if version == 4 and packet else packet
     if len(message) < 8:
@@ -67,7 +67,7 @@ def parse(version: int, packet: bytes, source: str, identifier: int) -> Answer |
 
 
 def _quoted_target(version: int, quoted: bytes, identifier: int) -> Address | None:
-    """Return where the packet quoted by an error was going, if it was an echo request of ours."""
+    """Return the destination of the packet quoted by an error, if it was our echo request."""
     if not quoted:
         return None
     start, end, inner = (16, 20, (quoted[0] & 15) * 4) if version == 4 else (24, 40, 40)

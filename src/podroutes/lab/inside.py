@@ -15,19 +15,19 @@ from podroutes.lab.registry import Lab
 from podroutes.lab.topology import namespaces
 from podroutes.model.text import escaped, printable
 
-_NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128  # what shells return, POSIX XCU 2.8.2
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # what curl(1), Go and Python look for
-_SESSION = ("SSH_CONNECTION", "SSH_CLIENT")  # of a session that ends outside of the lab's networks
+_NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128  # exit statuses of shells, POSIX XCU 2.8.2
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # variables that curl(1), Go and Python read
+_SESSION = ("SSH_CONNECTION", "SSH_CLIENT")  # of a session from outside of the lab's networks
 _LONGEST_HOSTNAME = 64  # HOST_NAME_MAX, gethostname(2)
 
 
 def enter(lab: Lab) -> None:
-    """Move this process into LAB for good, and its future children into the lab's PID namespace. Keeps the directory."""
+    """Move this process into LAB, and its future children into the lab's PID namespace. The working directory stays."""
     directory = Path.cwd()
     try:
         flags = syscalls.NEWNS | syscalls.NEWPID
         if not Path("/proc/self/ns/user").samefile(f"/proc/{lab.pid}/ns/user"):
-            flags |= syscalls.NEWUSER  # setns(2) refuses to join the user namespace one is in
+            flags |= syscalls.NEWUSER  # setns(2) refuses to join the current user namespace
         syscalls.setns(lab.pidfd, flags)
     except OSError as error:
         raise LabError(f"cannot enter the lab {printable(lab.name)}: {error.strerror}") from None
@@ -40,7 +40,7 @@ def enter(lab: Lab) -> None:
 
 
 def join_network(namespace: str) -> None:
-    """Move this process, which has entered a lab, into the network of one of its machines, pods or the switch."""
+    """Move this process, which has entered a lab, into the network namespace of a machine, a pod or the switch."""
     fd = os.open(f"{NETNS}/{namespace}", os.O_RDONLY)
     try:
         syscalls.setns(fd, syscalls.NEWNET)
@@ -49,14 +49,14 @@ def join_network(namespace: str) -> None:
 
 
 def step_into(namespace: str) -> None:
-    """Move this process, which has entered a lab, into one of its machines: its network, its files, its name."""
+    """Move this process, which has entered a lab, into a machine: its network, files and host name."""
     join_network(namespace)
     syscalls.unshare(syscalls.NEWNS | syscalls.NEWUTS)
     _own_sight(namespace)
 
 
 def known(lab: Lab, name: str) -> str:
-    """Return NAME if LAB has it; LabError names the nearest and lists the machines."""
+    """Return NAME if LAB has it. Otherwise raises LabError, which suggests a similar name and lists the machines."""
     everything = namespaces(lab.cluster)
     if name in everything:
         return name
@@ -72,7 +72,7 @@ def known(lab: Lab, name: str) -> str:
 
 
 def run(namespace: str, command: list[str]) -> int:
-    """Run COMMAND in NAMESPACE of the lab that this process has entered, on our terminal; return its status as a shell does."""
+    """Run COMMAND in NAMESPACE of the entered lab, on our terminal; return its status like a shell."""
     sys.stdout.flush()
     foreground = _foreground() == os.getpgrp()
     child = os.fork()
@@ -89,12 +89,12 @@ def run(namespace: str, command: list[str]) -> int:
 
 
 def become(namespace: str, command: list[str]) -> NoReturn:
-    """Make this process, which has entered a lab, COMMAND on one of its machines; it ends where that cannot be."""
+    """Replace this process, which has entered a lab, by COMMAND on a machine. On failure the process exits."""
     try:
         step_into(namespace)
     except OSError as error:
         _die(f"cannot enter {namespace}: {error.strerror}", _NOT_EXECUTABLE)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec keeps what is ignored
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and ignored signals survive exec
         signal.signal(number, signal.SIG_DFL)
     _install_command()
     environment = _environment()
@@ -109,16 +109,16 @@ def become(namespace: str, command: list[str]) -> NoReturn:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without proxies, to which a lab has no way out; state goes where each machine has its own."""
+    """Return our environment without proxies, which a lab cannot reach, and with each machine's own state directory."""
     outside = {name for name in os.environ if name.lower() in _PROXIES or name in _SESSION}
     kept = {name: value for name, value in os.environ.items() if name not in outside}
     return {"PODROUTES_STATE_DIR": f"{RUNTIME}/state", **kept, "PATH": f"{COMMANDS}{os.pathsep}{search_path()}"}
 
 
 def _install_command() -> None:
-    """Make this very program a command inside, wherever it was started from."""
+    """Install this program as a command inside the lab."""
     directory = Path(COMMANDS)
-    with suppress(OSError):  # without it everything else works
+    with suppress(OSError):  # everything else works without it
         directory.mkdir(exist_ok=True)
         syscalls.mount("commands", COMMANDS, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
         file = directory / itself.NAME
@@ -132,12 +132,12 @@ def _die(message: str, status: int) -> NoReturn:
 
 
 def _own_sight(namespace: str) -> None:
-    """Show a machine its own name, its own devices in /sys, its own /run/podroutes and its own changes to /etc and /var/lib."""
+    """Give a machine its own host name, /sys with its devices, /run/podroutes, and overlays of /etc and /var/lib."""
     import socket  # noqa: PLC0415  for one call, in the child only
 
     socket.sethostname(os.fsdecode(os.fsencode(namespace)[:_LONGEST_HOSTNAME]))
     syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
-    with suppress(OSError):  # forbidden where the host's own /sys is covered in part: mount_namespaces(7)
+    with suppress(OSError):  # forbidden if parts of the host's /sys are covered: mount_namespaces(7)
         syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
     Path(RUNTIME).mkdir(exist_ok=True)
     syscalls.mount(f"{MACHINES}/{namespace}", RUNTIME, flags=syscalls.MS_BIND)
@@ -145,13 +145,13 @@ def _own_sight(namespace: str) -> None:
         own = Path(layers, namespace, "all")
         if os.path.ismount(own):
             syscalls.mount(str(own), directory, flags=syscalls.MS_BIND)
-        else:  # no overlayfs here: rather no changes than changes to the host's
+        else:  # no overlayfs: read-only, so that the host's files never change
             syscalls.mount(directory, directory, flags=syscalls.MS_BIND)
             syscalls.mount("none", directory, flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY)
 
 
 def _status(child: int) -> int:
-    """Wait for CHILD, whose terminal this is: Ctrl-C is for it, and a signal to us is passed on."""
+    """Wait for CHILD, which owns the terminal: Ctrl-C goes to it, and signals to us are forwarded."""
     ignored = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
     passed_on = {
         number: signal.signal(number, lambda received, _frame: os.kill(child, received))
@@ -166,7 +166,7 @@ def _status(child: int) -> int:
 
 
 def _foreground() -> int | None:
-    """Return the process group that the terminal on standard input listens to, None where there is no terminal."""
+    """Return the foreground process group of the terminal on standard input, None if it is not a terminal."""
     try:
         return os.tcgetpgrp(0)
     except OSError:
@@ -174,7 +174,7 @@ def _foreground() -> int | None:
 
 
 def _take_terminal_back() -> None:
-    """Be the foreground again after a shell inside made a group of its own, unless somebody living has it now."""
+    """Become the foreground group again after a shell inside made its own, unless that group still exists."""
     group = _foreground()
     if group is None:
         return

@@ -9,15 +9,15 @@ from podroutes.lab.topology import pod_address, to_document
 from podroutes.model.cluster import Cluster
 from podroutes.model.text import escaped, listing
 
-FEW = 16  # machines that are listed one by one where the list is not what was asked for
+FEW = 16  # machines that are listed where the list was not requested
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*|[0-9./]+")
 _YAML_WORDS = frozenset(
     ["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
-)  # no strings unless quoted, yaml.org/type
+)  # not strings unless quoted, yaml.org/type
 
 
 def machines(cluster: Cluster, most: int) -> list[str]:
-    """Return the table of the lab's machines, shortened to MOST rows."""
+    """Return the table of the lab's machines, limited to MOST rows."""
     rows = [("MACHINE", "INTERNAL-IP", "POD CIDR", "POD")]
     rows += [
         (escaped(node.name), _list(node.internal_ips), _list(node.pod_cidrs), _list(map(pod_address, node.pod_cidrs)))
@@ -30,7 +30,7 @@ def machines(cluster: Cluster, most: int) -> list[str]:
 
 
 def programs(lab: Lab) -> list[str]:
-    """Return what runs in LAB, which has an API, besides its machines."""
+    """Return the programs of LAB, which has an API."""
     state = "" if lab.api_ended is None else f": it has ended with status {lab.api_ended}"
     ended = [f"{escaped(name)} (status {status})" for name, status in lab.agents.items() if status is not None]
     lines = [
@@ -74,7 +74,7 @@ def _flow(values: list[str]) -> str:
 
 
 def _scalar(value: str) -> str:
-    """Quote what YAML would not read as this very string. Names of a lab have nothing that needs escaping in quotes."""
+    """Quote VALUE if YAML would not read it as this string. Names of a lab need no escapes in quotes."""
     plain = (
         _PLAIN.fullmatch(value)
         and value.lower() not in _YAML_WORDS

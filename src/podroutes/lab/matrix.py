@@ -1,4 +1,4 @@
-"""What a ping of all pairs found, for people and for programs."""
+"""Formats the results of a ping of all pairs, as text and as a document."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ from podroutes.lab.pinging import Pinged
 from podroutes.model.text import escaped
 from podroutes.views.style import Style
 
-_WIDEST = 12  # machines up to which a matrix fits a terminal
-_LISTED = 20  # failing pairs that are listed one by one where it does not
+_WIDEST = 12  # the largest number of machines whose matrix fits a terminal
+_LISTED = 20  # failing pairs that are listed without a matrix
 _WORKS, _FAILS, _SELF = "✓", "✗", "·"
 COLOURS = {_WORKS: "green", _FAILS: "red", _SELF: "dim"}
 
 
 def text(pinged: Pinged, style: Style, what: str = "packets") -> list[str]:
-    """Return lines: a matrix of who reaches whom where it fits, then the verdict and the reasons of what failed.
+    """Return lines: a matrix of all pairs if it fits, then the verdict and the reasons of failures.
 
-    WHAT is what was sent.
+    WHAT is a noun for what was sent.
     """
     lines = []
     if len(pinged.machines) <= _WIDEST:
@@ -37,7 +37,7 @@ def text(pinged: Pinged, style: Style, what: str = "packets") -> list[str]:
 
 
 def document(pinged: Pinged) -> dict[str, Any]:
-    """Return what ``-o json`` prints: how many were asked and answered, and each pair that failed with its reason."""
+    """Return the document for ``-o json``: the number of pairs, how many answered, and each failed pair with its reason."""
     return {
         "pairs": len(pinged.pairs),
         "answered": len(pinged.pairs) - len(pinged.failures),
@@ -62,7 +62,7 @@ def _matrix(pinged: Pinged, version: int, style: Style) -> list[str]:
         marks = [
             _SELF if source == target else _WORKS if verdicts.get((source, target)) else _FAILS for target in targets
         ]
-        # Coloured after padding: the escape sequences take no room on the screen.
+        # Coloured after padding: escape sequences have no width.
         cells = "  ".join(
             mark.center(len(target)).replace(mark, style(COLOURS[mark], mark))
             for mark, target in zip(marks, targets, strict=True)
@@ -72,7 +72,7 @@ def _matrix(pinged: Pinged, version: int, style: Style) -> list[str]:
 
 
 def _reasons(pinged: Pinged) -> list[str]:
-    """Group what failed by reason, as one cause usually breaks many pairs; the matrix shows which."""
+    """Group failures by reason, since one cause usually breaks many pairs; the matrix shows which."""
     grouped: dict[str, list[str]] = {}
     for pair, why in pinged.failures.items():
         grouped.setdefault(why, []).append(f"{_place(pinged, pair.source)} → {pair.target}")
@@ -83,5 +83,5 @@ def _reasons(pinged: Pinged) -> list[str]:
 
 
 def _place(pinged: Pinged, name: str) -> str:
-    """Return what sends for the machine NAME: its pod, or itself."""
+    """Return the sender of the machine NAME: its pod, or itself."""
     return escaped(name) if name in pinged.podless else f"pod on {escaped(name)}"

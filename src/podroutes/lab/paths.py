@@ -1,18 +1,18 @@
-"""Where things are inside a lab's mount namespace."""
+"""Paths inside a lab's mount namespace."""
 
 import os
 
-NETNS = "/run/netns"  # where ip(8) looks for named namespaces: NETNS_RUN_DIR of iproute2
+NETNS = "/run/netns"  # ip(8)'s directory of named namespaces: NETNS_RUN_DIR of iproute2
 MACHINES = "/run/machines"  # the private /run/podroutes of each machine
-RUNTIME = "/run/podroutes"  # where a machine sees its own of them
-AGENT_LOG = "agent.log"  # in it
-COMMANDS = "/run/bin"  # where `lab exec` puts its own command
-KUBECONFIG = "/run/kubeconfig"  # of the lab API, where there is one; the same for all machines
-# Directories of the host that each machine has with changes of its own over it, and where these are kept.
+RUNTIME = "/run/podroutes"  # where a machine sees its own
+AGENT_LOG = "agent.log"  # a file in RUNTIME
+COMMANDS = "/run/bin"  # the directory of the command that `lab exec` installs
+KUBECONFIG = "/run/kubeconfig"  # of the lab API, if there is one; the same for all machines
+# Directories of the host on which each machine has an overlay of its own, and where the overlays are.
 LAYERED = {"/etc": "/run/etc", "/var/lib": "/run/varlib"}
 
 
 def search_path() -> str:
-    """Return PATH with the directories where Debian keeps ip(8), which an unprivileged user does not search."""
+    """Return PATH with Debian's directories of ip(8), which are not in an unprivileged user's PATH."""
     found = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join([*found, *(directory for directory in ("/usr/sbin", "/sbin") if directory not in found)])

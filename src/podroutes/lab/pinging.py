@@ -1,4 +1,4 @@
-"""Sends an echo request from every place of a lab to every pod, and waits for what comes back."""
+"""Sends an echo request from each machine or pod of a lab to each pod, and waits for the answers."""
 
 import os
 import resource
@@ -18,15 +18,15 @@ from podroutes.model.address import Address
 from podroutes.model.cluster import Cluster
 
 SILENCE = "no answer"
-_WAIT = 0.5  # seconds after the last request; inside one machine an answer takes microseconds
-_ATTEMPTS = 2  # what was lost to a full buffer or ICMP rate limiting gets a second chance
+_WAIT = 0.5  # seconds after the last request; in one machine an answer takes microseconds
+_ATTEMPTS = 2  # a second attempt for packets lost to a full buffer or ICMP rate limiting
 _ICMP_FILTER = 1  # the socket option of SOL_RAW, linux/icmp.h, and of IPPROTO_ICMPV6, linux/icmpv6.h
 _SOL_RAW = 255  # linux/socket.h
 _LEVEL = {4: (socket.AF_INET, socket.IPPROTO_ICMP), 6: (socket.AF_INET6, socket.IPPROTO_ICMPV6)}
 
 
 class Pair(NamedTuple):
-    """One question: whether a packet from the place of machine ``source`` reaches ``target``, the pod address of another."""
+    """One pair: a packet from machine ``source`` to ``target``, the pod address of another."""
 
     source: str
     destination: str
@@ -34,10 +34,10 @@ class Pair(NamedTuple):
 
 
 class Pinged(NamedTuple):
-    """All answers. ``pairs`` says why a pair failed, empty where it did not; ``machines`` are in the inventory's order."""
+    """All results. ``pairs`` has the reason of each failure, empty for success; ``machines`` are in the inventory's order."""
 
     machines: tuple[str, ...]
-    podless: frozenset[str]  # machines without a pod, which send themselves
+    podless: frozenset[str]  # machines without a pod, which are the senders themselves
     pairs: dict[Pair, str]
 
     @property
@@ -47,7 +47,7 @@ class Pinged(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where requests of one IP version start: a raw socket in the namespace of a pod."""
+    """A sender of one IP version: a raw socket in the namespace of a pod or machine."""
 
     source: str
     version: int
@@ -55,10 +55,10 @@ class _Place(NamedTuple):
 
 
 def ping_all(cluster: Cluster) -> Pinged:
-    """Ask every pair of machines for every pod address, from inside the lab of CLUSTER, which this process has entered.
+    """Ping each pod address from each other machine of CLUSTER, whose lab this process has entered.
 
-    A machine without pods asks from its own network. Takes as long as the packets do, and where some stay
-    unanswered half a second more for each of two attempts. Raises LabError when sockets cannot be made.
+    A machine without pods sends from its own network. Unanswered packets cost half a second for each of two attempts.
+        Raises LabError if a socket cannot be opened.
     """
     identifier = os.getpid() & 0xFFFF
     places = _places(cluster)
@@ -83,7 +83,7 @@ def _attempt(
     identifier: int,
     sequence: int,
 ) -> None:
-    """Ask for every pair without a verdict once. What answers is read between the requests, so that no buffer fills."""
+    """Send one request for each pair without a result. Answers are read in between, so that no buffer fills up."""
     index = {(pair.source, pair.target): pair for pair in pairs}
     open_pairs = {pair for pair, why in pairs.items() if why == SILENCE}
 
@@ -100,7 +100,7 @@ def _attempt(
         place = places[pair.source, pair.target.version]
         try:
             place.socket.sendto(icmp.request(place.version, identifier, sequence), (str(pair.target), 0))
-        except OSError as error:  # the pod's own table has no way, or says no
+        except OSError as error:  # the pod's own table has no route, or refuses
             pairs[pair] = (error.strerror or "cannot be sent").lower()
             open_pairs.discard(pair)
         read(0)
@@ -110,8 +110,8 @@ def _attempt(
 
 
 def _received(place: _Place, identifier: int) -> Iterator[icmp.Answer]:
-    """Yield what the queue of one socket says about our requests."""
-    with suppress(OSError):  # EAGAIN: it is empty; or an error that also arrived as a message
+    """Yield the pending answers of one socket."""
+    with suppress(OSError):  # EAGAIN: none is pending; or an ICMP error, which is also delivered as a packet
         while True:
             packet, source = place.socket.recvfrom(2048)
             answer = icmp.parse(place.version, packet, source[0], identifier)
@@ -120,7 +120,7 @@ def _received(place: _Place, identifier: int) -> Iterator[icmp.Answer]:
 
 
 def _pairs(cluster: Cluster, places: dict[tuple[str, int], _Place]) -> Iterator[Pair]:
-    """Yield all pairs in rounds: each place asks its neighbour, then the one after it, so that load is spread evenly."""
+    """Yield all pairs in rounds: each sender with its neighbour, then with the next, which spreads the load evenly."""
     count = len(cluster.nodes)
     for distance in range(1, count):
         for index, node in enumerate(cluster.nodes):
@@ -131,7 +131,7 @@ def _pairs(cluster: Cluster, places: dict[tuple[str, int], _Place]) -> Iterator[
 
 
 def _places(cluster: Cluster) -> dict[tuple[str, int], _Place]:
-    """Open the sockets, each in the network that it shall be in; a socket stays there when this process moves on."""
+    """Open the sockets, each in its network namespace; a socket stays there when this process moves on."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * len(cluster.nodes) + 64
     if soft < wanted and (hard == resource.RLIM_INFINITY or wanted <= hard):
@@ -152,7 +152,7 @@ def _places(cluster: Cluster) -> dict[tuple[str, int], _Place]:
 
 
 def _raw_socket(version: int) -> socket.socket:
-    """Return a raw ICMP socket of the current network namespace that delivers only what can be an answer."""
+    """Return a raw ICMP socket of the current network namespace that receives only types that can be answers."""
     family, protocol = _LEVEL[version]
     opened = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
     blocked = (1 << (32 if version == 4 else 256)) - 1

@@ -1,4 +1,4 @@
-"""The lab's links, addresses and routes as the ip(8) commands that make them: values in, text out."""
+"""The ip(8) commands that make the lab's links, addresses and routes."""
 
 from collections.abc import Iterator
 
@@ -7,20 +7,20 @@ from podroutes.model.address import LINK_LOCAL, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 
 BRIDGE = "lan"  # the device of the switch, which carries the gateway's address
-# Neighbour entries of all namespaces count together against net.ipv4.neigh.default.gc_thresh3 (1024), which can be set
-# in the initial namespace only; permanent ones are exempt (neigh_alloc in net/core/neighbour.c). Smaller labs resolve
-# addresses like real machines do, and stay far below the limit: 17 machines know at most 16 others and a pod each.
+# Neighbour entries of all namespaces together are limited by net.ipv4.neigh.default.gc_thresh3 (1024), which can be set
+# only in the initial namespace; permanent ones are exempt (neigh_alloc in net/core/neighbour.c). Smaller labs resolve
+# addresses like real machines and stay below the limit: 17 machines have at most 16 neighbours and a pod each.
 RESOLVING_NODES = 16
-# First byte of made-up MAC addresses is 02: locally administered, unicast (IEEE 802 section 8.4).
+# The first byte of our MAC addresses is 02: locally administered, unicast (IEEE 802 section 8.4).
 _PORT, _NODE, _BRIDGE, _POD, _SWITCH = range(5)
-_INTERFACE_ID = (1 << 64) - 1  # the bits of an IPv6 address behind its subnet's, RFC 4291 section 2.5.1
+_INTERFACE_ID = (1 << 64) - 1  # the interface identifier of an IPv6 address, RFC 4291 section 2.5.1
 _LINK_LOCAL_LENGTH = 64  # RFC 4291 section 2.5.6
 
 
 def sysctls(cluster: Cluster, namespace: str) -> dict[str, str]:
-    """Return what to write below /proc/sys/net in NAMESPACE before it has any device but ``lo``."""
+    """Return the sysctls below /proc/sys/net for NAMESPACE, to be written before it has devices other than ``lo``."""
     found = {
-        "ipv6/conf/default/accept_dad": "0",  # addresses work at once: nobody else can have them
+        "ipv6/conf/default/accept_dad": "0",  # addresses are usable at once: no other host can have them
         "ipv6/conf/default/accept_ra": "0",  # no router here sends advertisements
     }
     if namespace.startswith(pod_name("")):
@@ -28,17 +28,17 @@ def sysctls(cluster: Cluster, namespace: str) -> dict[str, str]:
     found["ipv4/ip_forward"] = "1"
     if any(lan.version == 6 for lan in cluster.node_cidrs):
         found["ipv6/conf/all/forwarding"] = "1"
-    # Hundreds of bridge ports would each announce a link-local address; devices get one where the commands below ask.
+    # Hundreds of bridge ports would each get a link-local address; the commands below add them where needed.
     found["ipv6/conf/default/addr_gen_mode"] = "1"
     return found
 
 
 def commands(cluster: Cluster) -> Iterator[tuple[str, list[str]]]:
-    """Yield (namespace, lines for ``ip -batch``), in an order in which every peer exists when it is needed."""
+    """Yield (namespace, lines for ``ip -batch``), in an order in which each peer exists when it is needed."""
     everyone = _neighbours(cluster) if len(cluster.nodes) > RESOLVING_NODES else []
     yield SWITCH, _switch(cluster, everyone)
     for index, node in enumerate(cluster.nodes):
-        # The pod first: then cni0 has a carrier when it is set up, and no route is ever shown as linkdown.
+        # The pod first: then cni0 has a carrier when it is set up, and no route is linkdown.
         if node.pod_cidrs:
             yield pod_name(node.name), _pod(index, node, static=bool(everyone))
         yield node.name, _machine(cluster, index, node, everyone)
@@ -47,7 +47,7 @@ def commands(cluster: Cluster) -> Iterator[tuple[str, list[str]]]:
 def _switch(cluster: Cluster, everyone: list[str]) -> list[str]:
     lines = [
         "link set lo up",
-        # No multicast snooping: hundreds of ports would each be told about every group of every machine.
+        # No multicast snooping: the groups of each machine would be reported to hundreds of ports.
         f"link add {BRIDGE} address {_mac(_SWITCH, 0)} type bridge mcast_snooping 0",
     ]
     for index, node in enumerate(cluster.nodes):
@@ -98,9 +98,9 @@ def _pod(index: int, node: Node, *, static: bool) -> list[str]:
 
 
 def _raise(dev: str, addresses: list[tuple[Address, int]]) -> list[str]:
-    """Give DEV its addresses and set it up; with IPv6 among them also a link-local one, which neighbour discovery needs.
+    """Add ADDRESSES to DEV and set it up; for IPv6 also a link-local address, which neighbour discovery needs.
 
-    The kernel would make one once the device has a carrier, some time after it is set up.
+    The kernel adds one only once the device has a carrier, some time after it is set up.
     """
     alone = [link_local(address) for address, _ in addresses if address.version == 6][:1]
     own = [*addresses, *((address, _LINK_LOCAL_LENGTH) for address in alone)]
@@ -108,7 +108,7 @@ def _raise(dev: str, addresses: list[tuple[Address, int]]) -> list[str]:
 
 
 def link_local(address: Address) -> Address:
-    """Return the link-local address of a device that has the IPv6 ADDRESS: it ends alike."""
+    """Return a link-local address with the interface identifier of the IPv6 ADDRESS."""
     return Address(6, LINK_LOCAL.value | address.value & _INTERFACE_ID)
 
 
@@ -117,7 +117,7 @@ def _address(address: Address, length: int, dev: str) -> str:
 
 
 def _neighbours(cluster: Cluster) -> list[str]:
-    """Return permanent neighbour entries for every machine and the gateway, each to be ended with its device."""
+    """Return commands for permanent neighbour entries of all machines and the gateway; the caller appends the device."""
     return [
         *(_neighbour(gateway(cluster, lan), _mac(_SWITCH, 0)) for lan in cluster.node_cidrs),
         *(

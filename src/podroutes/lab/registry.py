@@ -1,7 +1,7 @@
-"""Finds the labs of this user: each is behind an abstract socket, unix(7), that vanishes with its holder.
+"""Finds the labs of this user. Each has an abstract socket, unix(7), that vanishes with its holder.
 
-The name is reserved by bind(2), so two labs of one name cannot be; who answers is told by the kernel (SO_PEERCRED), so
-there is no file that could be stale and no process id that could have been reused.
+bind(2) reserves the name, so two labs cannot have the same one. The kernel identifies the holder (SO_PEERCRED), so there
+is no file that could be stale and no process id that could have been reused.
 """
 
 import errno
@@ -22,15 +22,15 @@ from podroutes.model.text import printable
 
 DEFAULT = "lab"
 _LONGEST_NAME = 60  # sun_path has 108 bytes, unix(7)
-_PATIENCE = 5.0  # seconds; the holder has nothing else to do than answer
-_DEATH = 30.0  # seconds in which the kernel ends every process of a lab
+_PATIENCE = 5.0  # seconds; the holder answers at once
+_DEATH = 30.0  # seconds for the kernel to end all processes of a lab
 
 
 class Lab(NamedTuple):
     """A lab that is up: its holder's process id, a pidfd of it, and its machines (``node_cidrs`` is the LAN).
 
-    With ``lab up --kubernetes`` also the URL of its API, with what status that ended (None: it runs), and the same of
-    each machine's agent.
+    With ``lab up --kubernetes`` also the URL of its API, its exit status (None: it runs), and that of each machine's
+        agent.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Lab(NamedTuple):
 
 
 def reserve(name: str) -> socket.socket:
-    """Return a socket bound to the name of a lab; LabError when the name is in use or cannot be one."""
+    """Return a socket bound to the name of a lab. Raises LabError if the name is in use or invalid."""
     address = _address(name)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -60,7 +60,7 @@ def reserve(name: str) -> socket.socket:
 
 
 def find(name: str) -> Lab:
-    """Return the lab called NAME; LabError when there is none or its holder does not answer."""
+    """Return the lab NAME. Raises LabError if there is none or its holder does not answer."""
     import json  # noqa: PLC0415  not needed to make or to end a lab
 
     from podroutes.lab.topology import from_document  # noqa: PLC0415  neither
@@ -84,7 +84,7 @@ def find(name: str) -> Lab:
 
 
 def names() -> list[str]:
-    """Return the names of this user's labs, in order, as /proc/net/unix has them."""
+    """Return the sorted names of this user's labs from /proc/net/unix."""
     prefix = f"@{_prefix()}"
     with Path("/proc/net/unix").open(encoding="utf-8", errors="surrogateescape") as table:
         paths = (line.rstrip("\n").split(" ", 7)[-1].lstrip() for line in table)
@@ -92,7 +92,7 @@ def names() -> list[str]:
 
 
 def end(name: str) -> bool:
-    """Kill the lab called NAME with everything that runs in it; False when there was none. Returns when all is gone."""
+    """Kill the lab NAME with all its processes, and wait until they are gone. Return False if there was no such lab."""
     reached = _reach(name)
     if reached is None:
         return False
@@ -101,7 +101,7 @@ def end(name: str) -> bool:
     try:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        # It is process 1 of its PID namespace: it becomes a zombie only after all others there, pid_namespaces(7).
+        # It is process 1 of its PID namespace and becomes a zombie only after all others there, pid_namespaces(7).
         if not select.select([pidfd], [], [], _DEATH)[0]:
             raise LabError(f"the lab {printable(name)} (process {pid}) does not die: look for processes in state D")
     finally:
@@ -110,14 +110,14 @@ def end(name: str) -> bool:
 
 
 def option(name: str) -> str:
-    """Return the option that chooses the lab NAME, empty for the default one: for commands that we suggest."""
+    """Return the option for the lab NAME in suggested commands, empty for the default lab."""
     import shlex  # noqa: PLC0415  only for messages
 
     return "" if name == DEFAULT else f" --name {shlex.quote(name)}"
 
 
 def _address(name: str) -> bytes:
-    """Return the abstract address of the lab NAME; LabError when no lab can be called that."""
+    """Return the abstract address of the lab NAME. Raises LabError if the name is invalid."""
     if not name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         raise LabError(f"{printable(name)} cannot name a lab: use 1 to {_LONGEST_NAME} printable characters")
     return f"\0{_prefix()}{name}".encode()
@@ -128,9 +128,9 @@ def _prefix() -> str:
 
 
 def _reach(name: str) -> tuple[socket.socket, int, int] | None:
-    """Return a connection to the holder of the lab NAME, its process id and a pidfd; None where there is no such lab.
+    """Return a connection to the holder of the lab NAME, its process id and a pidfd; None if there is no such lab.
 
-    Connecting again after the pidfd was opened proves that the process lived all the time, so it is the pidfd's.
+    The second connection, after the pidfd was opened, proves that the process existed throughout, so the pidfd is its own.
     """
     while (first := _connect(name)) is not None:
         client, pid = first
@@ -147,7 +147,7 @@ def _reach(name: str) -> tuple[socket.socket, int, int] | None:
 
 
 def _connect(name: str) -> tuple[socket.socket, int] | None:
-    """Return a connection to the holder of the lab NAME and its process id as the kernel knows it."""
+    """Return a connection to the holder of the lab NAME, and its process id from the kernel."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(_PATIENCE)
     try:

@@ -1,6 +1,6 @@
-"""What runs in a lab of ``--kubernetes`` besides its namespaces: the lab API, and an agent on every machine.
+"""The programs of a lab with ``--kubernetes``: the lab API, and an agent on each machine.
 
-All of it are children of the holder, so all of it ends with the lab.
+All are children of the holder, so they end with the lab.
 """
 
 import json
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
     from podroutes.lab.api.server import Server
     from podroutes.lab.api.service import NodeApi
 
-PORT = 6443  # the real one's
-_SETTLED = 10.0  # seconds; a thousand agents on a small machine may take longer, and come up nevertheless
-API = ""  # what the API's process is called among the agents, which are called like their machines
+PORT = 6443  # the port of the real API
+_SETTLED = 10.0  # seconds; a thousand agents on a small machine may take longer and still start
+API = ""  # the API's name among the agents, which are named after their machines
 
 
 class Programs(NamedTuple):
-    """What was started: the API's URL (empty: nothing was), names by process id, and the status of those that ended."""
+    """The started programs: the API's URL (empty: none), names by process id, and the status of those that ended."""
 
     url: str
     names: Mapping[int, str]
     ended: dict[str, int]  # filled by ``reap``
 
     def reap(self, *_signal: object) -> None:
-        """Wait for the children that have ended: a handler of SIGCHLD. Orphans come to process 1, and are not listed."""
+        """Wait for ended children: the handler of SIGCHLD. Orphans are inherited by process 1 and not listed."""
         with suppress(ChildProcessError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 if found[0] in self.names:
                     self.ended[self.names[found[0]]] = os.waitstatus_to_exitcode(found[1])
 
     def document(self) -> dict[str, object]:
-        """Return what ``registry`` reads."""
+        """Return the document that ``registry`` reads."""
         agents = {name: self.ended.get(name) for name in self.names.values() if name != API}
         return {"api": self.url, "apiEnded": self.ended.get(API), "agents": agents}
 
 
 def kubeconfig(url: str) -> str:
-    """Return the kubeconfig of the lab API at URL, JSON being YAML: Organizing Cluster Access Using kubeconfig Files."""
+    """Return the kubeconfig of the lab API at URL, as JSON, which is valid YAML: Organizing Cluster Access Using kubeconfig Files."""
     name = "podroutes-lab"
     return json.dumps(
         {
@@ -66,7 +66,7 @@ def kubeconfig(url: str) -> str:
 
 
 def api_of(cluster: Cluster) -> "NodeApi":
-    """Return the lab API with the machines of CLUSTER as its Nodes; LabError for one that cannot be a Node."""
+    """Return the lab API with the machines of CLUSTER as its Nodes. Raises LabError for one that cannot be a Node."""
     from podroutes.lab.api.machines import document  # noqa: PLC0415  a web server, for labs that have one
     from podroutes.lab.api.message import Refusal  # noqa: PLC0415  the same
     from podroutes.lab.api.service import NodeApi  # noqa: PLC0415  the same
@@ -81,7 +81,7 @@ def api_of(cluster: Cluster) -> "NodeApi":
 
 
 def start(cluster: Cluster, api: "NodeApi") -> Programs:
-    """Serve API at the switch of the lab that this process has built, and start the agents of CLUSTER."""
+    """Serve API on the switch of the lab that this process has built, and start the agents of CLUSTER."""
     from podroutes.lab.api.server import Server, listen  # noqa: PLC0415  a web server, for labs that have one
 
     inside.join_network(SWITCH)
@@ -96,7 +96,7 @@ def start(cluster: Cluster, api: "NodeApi") -> Programs:
 
 
 def settle(pid: int, cluster: Cluster) -> None:
-    """Wait until every agent of the lab whose holder is PID has acted on what the API said, which each then writes down."""
+    """Wait until each agent of the lab with the holder PID has reconciled, which it records in a file."""
     machines = Path(f"/proc/{pid}/root{MACHINES}")
     marks = [machines / node.name / "state" / "nodes.yaml" for node in cluster.nodes]
     end = time.monotonic() + _SETTLED
@@ -105,21 +105,21 @@ def settle(pid: int, cluster: Cluster) -> None:
 
 
 def _fork(become: Callable[[], NoReturn]) -> int:
-    """Return the process id of a child that does BECOME, in a session of its own."""
+    """Return the process id of a child that calls BECOME, in a session of its own."""
     child = os.fork()
     if child:
         return child
     try:
         os.setsid()
         become()
-    finally:  # whatever happened, never return into the holder's code a second time
+    finally:  # never return into the holder's code in the child
         os._exit(1)
 
 
 def _serve(server: "Server", door: socket.socket) -> NoReturn:
-    """Be the API's process."""
+    """Run the API in this process."""
     syscalls.name_process("podroutes-api")
-    os.closerange(3, door.fileno())  # above all the lab's own socket, which others wait for
+    os.closerange(3, door.fileno())  # in particular the lab's socket, on which clients wait
     os.closerange(door.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
     server.start()
     while True:
@@ -127,12 +127,12 @@ def _serve(server: "Server", door: socket.socket) -> NoReturn:
 
 
 def _be_agent(name: str) -> NoReturn:
-    """Become the agent of the machine NAME, which writes into a log of its own."""
+    """Become the agent of the machine NAME, with its own log file."""
     log = os.open(f"{MACHINES}/{name}/{AGENT_LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for standard in (1, 2):
         os.dup2(log, standard)
     for variable in [each for each in os.environ if each.startswith("PODROUTES_")]:
-        del os.environ[variable]  # options of whoever made the lab are not the agent's
+        del os.environ[variable]  # options of the user do not apply to the agent
     inside.become(
         name,
         [

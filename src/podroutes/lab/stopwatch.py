@@ -1,7 +1,7 @@
-"""How long a route of a lab's machine is gone at most: from the moment that ip(8) is told to delete it until it is back.
+"""Measures how long a route of a lab's machine is gone at most: from the start of ip(8) that deletes it until it is back.
 
-What the kernel announces is read here without the parts of podroutes that speak to it: it is theirs that is measured. A
-reader that wakes up late makes the time longer than it was, never shorter.
+Notifications are read here without podroutes' own netlink code, since that is what is measured. A reader that wakes up late
+makes the time longer, never shorter.
 """
 
 import os
@@ -27,9 +27,9 @@ _ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 
 
 def absence(lab: Lab, node: str, dst: Prefix) -> float:
-    """Delete the route to DST on NODE of LAB with ip(8); return after how many seconds the kernel announced that it is back.
+    """Delete the route to DST on NODE of LAB with ip(8); return the seconds until the kernel notified that it is back.
 
-    Raises LabError where it was not deleted, or did not come back within five seconds.
+    Raises LabError if it was not deleted, or not restored within five seconds.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -39,7 +39,7 @@ def absence(lab: Lab, node: str, dst: Prefix) -> float:
             inside.enter(lab)
             inside.join_network(node)
             os.write(writer, b"%d" % _measured(dst))
-        finally:  # whatever happened, never return into the caller's code a second time
+        finally:  # never return into the caller's code in the child
             os._exit(0)
     os.close(writer)
     try:
@@ -53,7 +53,7 @@ def absence(lab: Lab, node: str, dst: Prefix) -> float:
 
 
 def _measured(dst: Prefix) -> int:
-    """Delete the route to DST in this network; return after how many nanoseconds it is back. Raises OSError after a time."""
+    """Delete the route to DST in this network; return the nanoseconds until it is back. Raises OSError after a timeout."""
     ip = [shutil.which("ip", path=search_path()) or "ip", "-batch", "-"]
     with (
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel,
@@ -63,7 +63,7 @@ def _measured(dst: Prefix) -> int:
         kernel.bind((0, _GROUPS))
         kernel.settimeout(_PATIENCE)
         tool.stdin.write(f"route show {dst}\n".encode())
-        select.select([tool.stdout], [], [], _PATIENCE)  # it has started, and waits for us
+        select.select([tool.stdout], [], [], _PATIENCE)  # it has started and waits
         began = time.monotonic_ns()
         tool.stdin.write(f"route delete {dst}\n".encode())
         gone = False
@@ -75,7 +75,7 @@ def _measured(dst: Prefix) -> int:
 
 
 def _announced(datagram: bytes, dst: Prefix) -> list[int]:
-    """Return the type of each message of DATAGRAM that is about the route to DST."""
+    """Return the types of the messages in DATAGRAM about the route to DST."""
     found, start = [], 0
     address = dst.value.to_bytes(BITS[dst.version] // 8, "big")
     family = socket.AF_INET if dst.version == 4 else socket.AF_INET6

@@ -1,6 +1,6 @@
-"""The story of the tutorial's page on pod network routes, act by act, on a stage: a lab, or a simulation of one.
+"""The demo: the tutorial's page on pod network routes, act by act, on a stage: a lab or a simulation.
 
-A stage runs what it shows. What came of it is compared with what the text says: a claim that is not true ends the story.
+A stage runs the commands that it shows. Their results are compared with the text; a false statement ends the demo.
 """
 
 import re
@@ -16,17 +16,17 @@ from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.views.style import Style
 
-INVENTORY = "lab.yaml"  # what the inventory is called in commands that are shown
+INVENTORY = "lab.yaml"  # the file name of the inventory in shown commands
 TABLE = ("sh", "-c", "ip route | grep -v cni0")
-_SHOWN = 3  # machines whose output is shown where all run something; all are compared
+_SHOWN = 3  # machines whose output is shown if all run a command; all are compared
 _PROTOCOL = re.compile(r" proto (107|podroutes)\b")
 _MACHINE = re.compile(r"^==> (.*) <==$", re.MULTILINE)  # the headings of `lab exec --all`
 _IN_SYNC, _PENDING, _NOT_PROVEN = 0, 2, 2  # exit statuses of `plan` and `verify`
-_HIDING = "100"  # the table of somebody else, and the priority of the rule that leads there
+_HIDING = "100"  # the number of another program's table, and of the priority of its rule
 
 
 class Stage(ABC):
-    """Where the story plays: DIRECTORY has its inventory and its page, LABEL stands behind every heading."""
+    """Where the demo runs. DIRECTORY has its inventory and its page; LABEL follows each heading."""
 
     def __init__(self, directory: Path, style: Style, label: str = "") -> None:
         self.directory = directory
@@ -35,30 +35,30 @@ class Stage(ABC):
 
     @property
     def inventory(self) -> Path:
-        """Where the inventory is."""
+        """The path of the inventory."""
         return self.directory / INVENTORY
 
     @property
     def page(self) -> Path:
-        """Where the page goes."""
+        """The path of the page."""
         return self.directory / "verify.html"
 
     @abstractmethod
     def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:
-        """Run WORDS: podroutes (``lab ping``, ``podroutes verify --lab``), or ON a machine (``--all``: on each) anything.
+        """Run WORDS: podroutes itself, or any command ON a machine (``--all``: on each).
 
-        Return the exit status and all that was printed.
+        Return the exit status and the output.
         """
 
     @abstractmethod
     def agent(self, on: str) -> AbstractContextManager[None]:
-        """Run an agent on the machine ON; the block begins when it has its routes in place."""
+        """Run an agent on the machine ON; the block begins once its routes are in place."""
 
     @abstractmethod
     def healing(self, on: str, dst: Prefix) -> tuple[float, str]:
         """Delete the route to DST on ON by hand; return the seconds until it is back, and the agent's line about it.
 
-        Raises LabError where it does not come back.
+        Raises LabError if it does not come back.
         """
 
     def heading(self, text: str) -> None:
@@ -86,7 +86,7 @@ class Stage(ABC):
         print(f"  {self.style('dim', '$')} {self.style('cyan', command)}", flush=True)
 
     def quietly(self, *words: str, on: str | None = None, expect: int = 0) -> str:
-        """Run without showing; LabError unless the exit status is the expected one."""
+        """Run WORDS without showing them. Raises LabError unless the exit status is the expected one."""
         real = tuple({INVENTORY: str(self.inventory), self.page.name: str(self.page)}.get(word, word) for word in words)
         status, output = self.play(real, on)
         output = output.replace(str(self.inventory), INVENTORY)
@@ -94,13 +94,13 @@ class Stage(ABC):
         return output
 
     def _coloured(self, output: str) -> str:
-        """Give the marks of `lab ping` the colours that it gives them on a terminal."""
+        """Colour the marks of `lab ping` as on a terminal."""
         for mark, colour in matrix.COLOURS.items():
             output = output.replace(mark, self.style(colour, mark))
         return output
 
     def good(self, text: str) -> None:
-        """Say what was checked."""
+        """Print what was checked."""
         print(f"  {self.style('green', '✓')} {text}", flush=True)
 
     def check(self, truth: bool, otherwise: str) -> None:  # noqa: FBT001  the one claim, like in assert
@@ -110,7 +110,7 @@ class Stage(ABC):
 
 
 def tell(stage: Stage, cluster: Cluster) -> None:
-    """Tell the whole story of CLUSTER, whose machines are up. Raises LabError for a claim that is not true."""
+    """Run the demo on CLUSTER, whose machines are up. Raises LabError for a statement that is not true."""
     stage.inventory.write_text("\n".join(listing.inventory(cluster)) + "\n", encoding="utf-8")
     for number, act in enumerate(ACTS, 1):
         act(stage, cluster, number)
@@ -235,7 +235,7 @@ def _typing_error(stage: Stage, cluster: Cluster, number: int) -> None:
 
 
 def expected_table(cluster: Cluster, node: Node) -> list[str]:
-    """Return what the tutorial shows as ``ip route`` of NODE: IPv4, in the kernel's order, without the pods' own bridge."""
+    """Return the output of ``ip route`` that the tutorial shows for NODE: IPv4, in the kernel's order, without the pod bridge."""
     lan = cluster.node_cidrs[0]
     others = sorted(
         (cidr, other.internal_ips[0])

@@ -1,4 +1,4 @@
-"""The few system calls that Python 3.11 does not have: unshare(2), setns(2), mount(2), prctl(2)."""
+"""System calls that Python 3.11 lacks: unshare(2), setns(2), mount(2), prctl(2)."""
 
 import ctypes
 import os
@@ -27,17 +27,17 @@ def _checked(result: int, what: str) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces named by FLAGS for new ones, unshare(2); ``OSError`` as the kernel says."""
+    """Move into new namespaces of the kinds in FLAGS, unshare(2). Raises ``OSError``."""
     _checked(_libc.unshare(flags), "unshare")
 
 
 def setns(fd: int, flags: int) -> None:
-    """Join the namespaces behind FD, a namespace file or (Linux 5.8) a pidfd, setns(2); ``OSError`` as the kernel says."""
+    """Join the namespaces of FD, a namespace file or (Linux 5.8) a pidfd, setns(2). Raises ``OSError``."""
     _checked(_libc.setns(fd, flags), "setns")
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
-    """Attach SOURCE at TARGET, mount(2); ``OSError`` names the target."""
+    """Mount SOURCE on TARGET, mount(2). Raises ``OSError`` with the target."""
     options = None if data is None else data.encode()
     result = _libc.mount(
         os.fsencode(source),
@@ -50,5 +50,5 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
 
 
 def name_process(name: str) -> None:
-    """Set what ps(1) and top(1) call this process, prctl(2): at most 15 bytes."""
+    """Set the name of this process in ps(1) and top(1), at most 15 bytes: prctl(2)."""
     _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Which machines a lab has. A lab's topology is a Cluster whose ``node_cidrs`` are its LAN, one prefix a family."""
+"""The machines of a lab. Its topology is a Cluster whose ``node_cidrs`` are the LAN, one prefix for each IP version."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,23 +10,23 @@ from podroutes.model.address import BITS, Address, Prefix, network, parse_addres
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.text import printable
 
-INTERFACE = "ens18"  # what the machines call their device towards the LAN unless the inventory says otherwise
+INTERFACE = "ens18"  # the machines' device in the LAN, unless the inventory names another
 SWITCH = "switch"  # the namespace of the LAN's bridge, which is also the machines' default gateway
 MOST_NODES = 1000  # a Linux bridge has 1023 ports at most: BR_PORT_BITS in net/bridge/br_private.h is 10
-_NAME = re.compile(r"\w[\w.-]*")  # a file name, a word to `ip -batch`, and never that of a pod (`pod@NODE`)
+_NAME = re.compile(r"\w[\w.-]*")  # a valid file name and `ip -batch` word that cannot be a pod's name (`pod@NODE`)
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ of linux/if.h is 16 with its NUL
-_LONGEST_NAME = 200  # NAME_MAX is 255 bytes, less what names of pods add
+_LONGEST_NAME = 200  # NAME_MAX is 255 bytes, less the prefix of pod names
 _TAKEN = {"lo", "cni0", "eth0", "pod0"}  # devices that the lab itself makes
 _FIRST_NODE = {4: parse_address("192.168.8.20"), 6: parse_address("fd00:192:168:8::20")}
 _SERVER = {4: parse_address("192.168.8.10"), 6: parse_address("fd00:192:168:8::10")}
 _FIRST_POD_CIDR = {4: parse_prefix("10.200.0.0/24"), 6: parse_prefix("fd00:10:200::/64")}
-_LAN_LENGTH = {4: 24, 6: 64}  # the longest prefix a LAN gets, and the length the seed's machines have
+_LAN_LENGTH = {4: 24, 6: 64}  # the longest prefix length of a LAN, as in the tutorial
 
 
 def default_cluster(nodes: int, *, ipv6: bool = False, control_plane: bool = False) -> Cluster:
-    """Return NODES workers named and addressed like the tutorial's, optionally dual-stack and with a ``server``.
+    """Return NODES workers with the names and addresses of the tutorial, optionally dual-stack and with a ``server``.
 
-    Raises LabError for a number of nodes that no lab can have.
+    Raises LabError if there are too many nodes for a lab, or too few.
     """
     if not 1 <= nodes <= MOST_NODES:
         raise LabError(f"a lab has 1 to {MOST_NODES} nodes (a Linux bridge has 1023 ports), not {nodes}")
@@ -45,10 +45,10 @@ def default_cluster(nodes: int, *, ipv6: bool = False, control_plane: bool = Fal
 
 
 def fitted(cluster: Cluster) -> Cluster:
-    """Return CLUSTER with its LAN as ``node_cidrs`` and a device for every machine.
+    """Return CLUSTER with its LAN as ``node_cidrs`` and a device for each machine.
 
-    Raises LabError, naming machine and value, for whatever cannot be built: names that are no file names, addresses or
-    podCIDRs that collide, machines without an address, podCIDRs without room for a gateway and a pod.
+    Raises LabError with machine and value if the lab cannot be built: invalid names, conflicting addresses or podCIDRs,
+        machines without an address, podCIDRs without room for a gateway and a pod.
     """
     _check_machines(cluster)
     _check_claims(cluster)
@@ -70,30 +70,30 @@ def fitted(cluster: Cluster) -> Cluster:
 
 
 def gateway(cluster: Cluster, lan: Prefix) -> Address:
-    """Return the router's address in LAN: its first one that no machine has."""
+    """Return the router's address in LAN: the first that no machine has."""
     used = {address.value for node in cluster.nodes for address in node.internal_ips if address.version == lan.version}
     value = next(value for value in range(lan.value + 1, lan.last) if value not in used)
     return Address(lan.version, value)
 
 
 def namespaces(cluster: Cluster) -> list[str]:
-    """Return the name of every network namespace of the lab: the switch, the machines, their pods."""
+    """Return the names of the lab's network namespaces: the switch, the machines, their pods."""
     names = [node.name for node in cluster.nodes]
     return [SWITCH, *names, *(pod_name(node.name) for node in cluster.nodes if node.pod_cidrs)]
 
 
 def pod_name(node: str) -> str:
-    """Return what the namespace of NODE's pod is called."""
+    """Return the name of the namespace of NODE's pod."""
     return f"pod@{node}"
 
 
 def pod_address(cidr: Prefix) -> Address:
-    """Return the pod's address in CIDR: the second, the first being the bridge's, as the CNI's host-local gives them."""
+    """Return the pod's address in CIDR: the second; the first is the bridge's, as with CNI's host-local."""
     return Address(cidr.version, cidr.value + 2)
 
 
 def to_document(cluster: Cluster) -> dict[str, Any]:
-    """Return CLUSTER in podroutes' own inventory format, which is also how a holder describes its lab."""
+    """Return CLUSTER in podroutes' own inventory format, in which a holder also describes its lab."""
     limits = {"podCIDRs": cluster.pod_cidrs, "nodeCIDRs": cluster.node_cidrs, "serviceCIDRs": cluster.service_cidrs}
     nodes = [
         {
@@ -108,7 +108,7 @@ def to_document(cluster: Cluster) -> dict[str, Any]:
 
 
 def from_document(document: dict[str, Any]) -> Cluster:
-    """Return the Cluster that ``to_document`` made DOCUMENT of."""
+    """Return the Cluster of a DOCUMENT made by ``to_document``."""
     limits = {key: tuple(map(parse_prefix, cidrs)) for key, cidrs in document["cluster"].items()}
     nodes = tuple(
         Node(
@@ -135,7 +135,7 @@ def _following(prefix: Prefix, count: int) -> Prefix:
 
 
 def _lan(version: int, inside: Sequence[Address], wanted: Iterable[Prefix]) -> Prefix:
-    """Return the LAN of one family: one of WANTED when all addresses fit in it, else the longest prefix they fit in."""
+    """Return the LAN of one IP version: one of WANTED if it contains all addresses, else the longest prefix that does."""
     for prefix in wanted:
         if _roomy(prefix, inside):
             return prefix
@@ -144,7 +144,7 @@ def _lan(version: int, inside: Sequence[Address], wanted: Iterable[Prefix]) -> P
 
 
 def _roomy(prefix: Prefix, inside: Sequence[Address]) -> bool:
-    """Whether all of INSIDE can be hosts of PREFIX, neither its first nor its last address, and a gateway besides."""
+    """Return whether PREFIX has room for the hosts INSIDE, without its first and last address, and for a gateway."""
     hosts = prefix.last - prefix.value - 1
     return len(inside) < hosts and all(
         address.version == prefix.version and prefix.value < address.value < prefix.last for address in inside
@@ -178,7 +178,7 @@ def _check_machines(cluster: Cluster) -> None:
 
 
 def _check_claims(cluster: Cluster) -> None:
-    """Refuse claims that would make the lab lie about the cluster: names, addresses or podCIDRs used twice."""
+    """Raise LabError for duplicate names, addresses or podCIDRs."""
     owners: dict[str | Address, Node] = {}
     for node in cluster.nodes:
         keys: tuple[str | Address, ...] = (node.name, *node.internal_ips)

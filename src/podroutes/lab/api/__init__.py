@@ -1,8 +1,8 @@
-"""The lab API: an emulated Node API for labs, tests and benches. It is not Kubernetes and never says that it is.
+"""The lab API: an emulated Node API for labs, tests and benchmarks. It is not Kubernetes and says so.
 
-It keeps Nodes and Events in memory and speaks what the page "Kubernetes API Concepts" documents of lists, watches and
-writes, well enough for kubectl and for clients that are written for the real one; docs/lab-api.md says what it leaves out.
+It keeps Nodes and Events in memory and implements lists, watches and writes as documented in "Kubernetes API Concepts", to
+the extent that kubectl and other clients of the real API need; docs/lab-api.md lists what is missing.
 
 ``store`` (versions of objects) <- ``writing`` (what a write may do), ``reading`` (lists), ``watching`` (streams) <-
-``service`` (a request in, a response out, no socket) <- ``server`` (HTTP). ``faults`` spoils responses on the way.
+``service`` (requests and responses without sockets) <- ``server`` (HTTP). ``faults`` injects faults into responses.
 """

@@ -1,4 +1,4 @@
-"""What kubectl asks before it asks: API groups and resources, the version, the schema."""
+"""The discovery requests of kubectl: API groups and resources, the version, the schema."""
 
 import platform
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from podroutes.lab.api.message import Document, Refusal
 from podroutes.lab.api.resources import API_VERSION, RESOURCES
 
-# The minor version is that of the documented protocol: kubectl compares it with its own. The rest says what this is.
+# The minor version is that of the documented protocol: kubectl compares it with its own. The rest identifies the lab API.
 _SPOKEN = ("1", "32")
 NAME = "podroutes-lab"
 
 
 def document(path: str) -> Document | None:
-    """Return what stands at PATH besides objects; None where nothing does."""
+    """Return the discovery document at PATH, None if there is none."""
     if path.startswith("/openapi/v2"):
         raise Refusal(404, "NotFound", "the lab API has its schema at /openapi/v3 only")
     return _DOCUMENTS.get(path)
@@ -39,7 +39,7 @@ def _resources() -> list[Document]:
 
 
 def _schema() -> Document:
-    """Return as much OpenAPI as kubectl needs to leave validation to us: that writes take ``fieldValidation``."""
+    """Return the OpenAPI schema that makes kubectl leave validation to the server: writes accept ``fieldValidation``."""
     schemas, paths = {}, {}
     for resource in RESOURCES.values():
         kind: Mapping[str, str] = {"group": "", "version": API_VERSION, "kind": resource.kind}

@@ -1,6 +1,6 @@
-"""Faults on demand: what networks and overloaded servers do to a client, done on purpose.
+"""Fault injection: imitates failing networks and overloaded servers.
 
-A fault waits for requests of its verb and spoils so many of them. A hang-up is for the watches that run already.
+A fault applies to the next requests of its verb. A hang-up applies to running watches.
 """
 
 import threading
@@ -15,7 +15,7 @@ from podroutes.lab.api.watching import error
 VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
 KINDS = ("cut", "empty", "garbage", "gone", "reset", "stall", "status", "truncate")
 GARBAGE = b'\x00\xff<html>502 Bad Gateway</html>{"type":\n'
-_STALL = 3600.0  # seconds: longer than anybody's patience
+_STALL = 3600.0  # seconds; longer than any client's timeout
 _REASONS = {
     401: "Unauthorized",
     403: "Forbidden",
@@ -30,12 +30,12 @@ _REASONS = {
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """One way to fail, for the next COUNT requests of a VERB ("" is any).
+    """One fault, for the next COUNT requests of a VERB ("": any).
 
-    ``status`` answers STATUS, with RETRY_AFTER seconds unless 0; ``reset`` closes without an answer; ``garbage`` answers
-    200 with what is no JSON; ``gone`` answers 410, a watch by an ERROR event; ``empty`` answers that there is nothing;
-    ``cut`` closes the connection after AFTER bytes of the answer, ``truncate`` ends it there as if it were complete, and
-    ``stall`` sends no more from there on, not even a status where AFTER is 0, but keeps the connection.
+        ``status`` answers STATUS, with RETRY_AFTER seconds unless 0; ``reset`` closes without an answer; ``garbage`` answers
+        200 with invalid JSON; ``gone`` answers 410, a watch by an ERROR event; ``empty`` answers with an empty list;
+        ``cut`` closes the connection after AFTER bytes of the answer, ``truncate`` ends it there as if it were complete, and
+    ``stall`` sends nothing more from there on, not even a status if AFTER is 0, but keeps the connection open.
     """
 
     kind: str
@@ -53,14 +53,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Call(NamedTuple):
-    """One hang-up, numbered: what to send before the connection is closed."""
+    """One hang-up with its number: what to send before the connection is closed."""
 
     number: int = 0
     last_word: bytes = b""
 
 
 class Faults:
-    """The faults that still wait for a request, in their order. Any thread may call anything."""
+    """The pending faults, in order. Thread-safe."""
 
     def __init__(self) -> None:
         self._waiting: list[Fault] = []
@@ -69,24 +69,24 @@ class Faults:
         self.call = Call()
 
     def add(self, fault: Fault) -> None:
-        """Spoil the next requests with FAULT, after those that wait already."""
+        """Add FAULT after the pending ones."""
         with self._lock:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Forget every fault; what stalls is closed."""
+        """Remove all faults; stalled connections are closed."""
         with self._lock:
             self._waiting.clear()
             self._released.set()
             self._released = threading.Event()
 
     def waiting(self) -> list[Fault]:
-        """Return the faults that still wait, with what is left of their counts."""
+        """Return the pending faults with their remaining counts."""
         with self._lock:
             return list(self._waiting)
 
     def hang_up(self, last_word: bytes = b"") -> None:
-        """Let every running watch send LAST_WORD (half a line, an ERROR event) and be closed without an end."""
+        """Let each running watch send LAST_WORD (half a line, an ERROR event) and close its connection."""
         self.call = Call(self.call.number + 1, last_word)
 
     def take(self, verb: str) -> Fault | None:
@@ -100,7 +100,7 @@ class Faults:
         return None
 
     def spoil(self, fault: Fault, verb: str, response: Response) -> Response:
-        """Return what becomes of RESPONSE, the answer to a request of VERB."""
+        """Apply FAULT to RESPONSE, the response to a request of VERB."""
         pieces = response.pieces
         if fault.kind == "status":
             return refuse(_refusal(fault))
@@ -119,7 +119,7 @@ class Faults:
         if fault.kind == "stall":
             stalling = _then_close(self._stalling(_first(pieces, fault.after)))
             return response._replace(status=response.status if fault.after else 0, pieces=stalling)
-        return response  # "empty" is made where lists are
+        return response  # "empty" is applied by the list code
 
     def _stalling(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         released = self._released
@@ -131,7 +131,7 @@ class Faults:
 
 
 def decode(body: bytes) -> Fault:
-    """Return the fault that BODY, JSON, describes; Refusal 400 where it describes none."""
+    """Return the fault described by BODY, which is JSON. Raises Refusal 400 if it is invalid."""
     try:
         return msgspec.json.decode(body, type=Fault)
     except msgspec.DecodeError as error:  # ValueError of __post_init__ included

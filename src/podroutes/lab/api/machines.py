@@ -1,4 +1,4 @@
-"""Nodes as documents: a lab's machines, and Nodes as big as a kubelet makes them."""
+"""Nodes as documents: a lab's machines, and Nodes of the size that a kubelet writes."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ from podroutes.lab.api.message import Document
 from podroutes.lab.api.writing import timestamp
 from podroutes.model.cluster import Node
 
-_IMAGES = 50  # of which the kubelet reports so many at most: --node-status-max-images
+_IMAGES = 50  # the kubelet's maximum: --node-status-max-images
 _CONDITIONS = {
     "NetworkUnavailable": ("False", "RouteCreated", "RouteController created a route"),
     "MemoryPressure": ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -19,7 +19,7 @@ _LABELS = 21
 
 
 def document(node: Node) -> Document:
-    """Return NODE, a machine of a lab, as a Node. It says that no kubelet stands behind it."""
+    """Return NODE, a machine of a lab, as a Node that says that it has no kubelet."""
     now = timestamp()
     ready = {
         "type": "Ready",

@@ -1,4 +1,4 @@
-"""The three kinds of PATCH that kubectl sends, values in, values out; server-side apply is not among them.
+"""The three kinds of PATCH that kubectl sends. Server-side apply is not implemented.
 
 JSON Patch is RFC 6902, JSON Merge Patch RFC 7386, the third is the Kubernetes page "Update API Objects in Place Using
 kubectl patch" with the directives of "strategic-merge-patch" in the Kubernetes community's API documents.
@@ -10,13 +10,13 @@ from typing import Any
 
 from podroutes.lab.api.message import Document, Refusal, bad_request
 
-# Lists of a Node that are merged by this field of their items (None: the items are plain), as k8s.io/api/core/v1 has it.
+# Lists of a Node and the field by which their items are merged (None: plain items), from k8s.io/api/core/v1.
 _MERGED = {"conditions": "type", "addresses": "type", "ownerReferences": "uid", "finalizers": None, "podCIDRs": None}
 _ORDER, _REMOVED = "$setElementOrder/", "$deleteFromPrimitiveList/"
 
 
 def patcher(content_type: str) -> Callable[[Document, Any], Any]:
-    """Return the function (object, patch) -> object for the media type CONTENT_TYPE; Refusal 415 where there is none."""
+    """Return the function (object, patch) -> object for the media type CONTENT_TYPE. Raises Refusal 415 if there is none."""
     known = {
         "application/json-patch+json": json_patch,
         "application/merge-patch+json": merge,
@@ -67,7 +67,7 @@ def strategic_merge(target: Any, patch: Any) -> Any:
 
 
 def _merge_field(key: str, old: Any, patch: Any) -> Any:
-    """Return the value OLD of the field KEY with PATCH merged into it; None where it is to go."""
+    """Return the value OLD of the field KEY with PATCH merged into it, None to remove it."""
     if key in _MERGED and isinstance(patch, list):
         return _merge_list(old or [], patch, _MERGED[key])
     return strategic_merge(old, patch)
@@ -94,7 +94,7 @@ def _merge_list(target: list[Any], patch: list[Any], key: str | None) -> list[An
 
 
 def _in_order(items: list[Any], order: list[Any], key: str | None) -> list[Any]:
-    """Return ITEMS with those that ORDER names in its order, and the others where they were, behind them."""
+    """Return ITEMS with those that ORDER names in that order; the others follow in their old order."""
     names = [item[key] if isinstance(item, dict) and key else item for item in order]
 
     def place(item: Any) -> int:
@@ -105,7 +105,7 @@ def _in_order(items: list[Any], order: list[Any], key: str | None) -> list[Any]:
 
 
 def json_patch(target: Document, patch: Any) -> Any:
-    """Return TARGET after the operations of PATCH: RFC 6902 section 4. Refusal 422 for one that cannot be done."""
+    """Return TARGET after the operations of PATCH: RFC 6902 section 4. Raises Refusal 422 for one that fails."""
     if not isinstance(patch, list):
         raise bad_request("a JSON Patch is a list of operations, RFC 6902")
     document = copy.deepcopy(target)
@@ -119,7 +119,7 @@ def json_patch(target: Document, patch: Any) -> Any:
 
 
 def _operate(document: Any, operation: Mapping[str, Any]) -> Any:
-    """Return DOCUMENT, changed in place unless all of it was replaced, after one OPERATION."""
+    """Apply one OPERATION to DOCUMENT and return it. It is changed in place unless replaced as a whole."""
     name, path = operation["op"], _pointer(operation["path"])
     if name == "test":
         if _at(document, path) != operation["value"]:
@@ -161,7 +161,7 @@ def _at(document: Any, path: list[str]) -> Any:
 
 
 def _remove(document: Any, path: list[str]) -> Any:
-    if not path:  # "replace" of the whole
+    if not path:  # "replace" of the whole document
         return document
     parent = _at(document, path[:-1])
     return parent.pop(_index(path[-1], len(parent)) if isinstance(parent, list) else path[-1])

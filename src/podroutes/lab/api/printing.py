@@ -1,4 +1,4 @@
-"""How objects are written out: as they are, or as the Table that kubectl prints (API Concepts, "Table resources")."""
+"""Output forms of objects: as JSON, or as the Table that kubectl prints (API Concepts, "Table resources")."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from podroutes.lab.api.message import Document, Refusal, bad_request
 from podroutes.lab.api.resources import API_VERSION, NODES, Resource
 from podroutes.lab.api.store import Item
 
-_PIECE = 1 << 18  # bytes that are worth a system call of their own
+_PIECE = 1 << 18  # bytes of a write
 _NONE, _UNKNOWN = "<none>", "<unknown>"
 _ROLE = "node-role.kubernetes.io/"
 # Column, and whether only `-o wide` prints it: the printers of the real server, pkg/printers/internalversion.
@@ -22,14 +22,14 @@ _EVENT_COLUMNS = tuple((name, 0) for name in ("Last Seen", "Type", "Reason", "Ob
 
 
 class Form(NamedTuple):
-    """The form a client asked for: one ITEM as JSON, and many with the list's metadata as pieces of JSON."""
+    """The form that a client requested: one ITEM as JSON, and a list as pieces of JSON."""
 
     item: Callable[[Item], bytes]
     many: Callable[[Iterable[Item], Document], Iterator[bytes]]
 
 
 def form(resource: Resource, headers: Mapping[str, str], query: Mapping[str, str]) -> Form:
-    """Return the form that ``Accept`` asks for first among those that we have; Refusal 406 where there is none."""
+    """Return the first form in ``Accept`` that is implemented. Raises Refusal 406 if there is none."""
     ranges = [each.strip() for each in headers.get("accept", "*/*").split(",")]
     for media, *parameters in (each.split(";") for each in ranges):
         wanted = dict(parameter.strip().partition("=")[::2] for parameter in parameters)
@@ -45,7 +45,7 @@ def form(resource: Resource, headers: Mapping[str, str], query: Mapping[str, str
 
 
 def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield PIECES, small ones put together."""
+    """Yield PIECES, with small ones joined."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Lists: which version of the collection, which part of it (API Concepts, "Semantics for get and list")."""
+"""Lists: the version and the page of a collection (API Concepts, "Semantics for get and list")."""
 
 import base64
 import binascii
@@ -14,14 +14,14 @@ from podroutes.lab.api.store import Compacted, Item, Store
 
 
 class Continue(msgspec.Struct):
-    """What a ``continue`` token holds: the VERSION of the first page (-1: whatever there is now) and the last name seen."""
+    """The content of a ``continue`` token: the VERSION of the first page (-1: the current one) and the last name sent."""
 
     version: int
     last: tuple[str, str]
 
 
 class Page(NamedTuple):
-    """Which part of which version is asked for."""
+    """The requested part and version of a list."""
 
     version: int  # 0: the latest
     limit: int  # 0: all
@@ -29,7 +29,7 @@ class Page(NamedTuple):
 
 
 def number(query: Mapping[str, str], name: str) -> int:
-    """Return the parameter NAME of QUERY, 0 where it is not there; Refusal 400 unless it is a whole number."""
+    """Return the parameter NAME of QUERY, 0 if absent. Raises Refusal 400 unless it is a whole number."""
     text = query.get(name) or "0"
     if not (text.isascii() and text.isdigit()):
         raise bad_request(f'{name}: Invalid value: "{text}": want a whole number')
@@ -37,13 +37,13 @@ def number(query: Mapping[str, str], name: str) -> int:
 
 
 def fresh_enough(store: Store, version: int) -> None:
-    """Refuse a VERSION that is yet to come, with 504 as the real API does after waiting three seconds for it."""
+    """Raise Refusal 504 for a VERSION of the future, as the real API does after three seconds."""
     if version > store.version:
         raise too_large(version, store.version)
 
 
 def page(store: Store, query: Mapping[str, str]) -> Page:
-    """Return the page that QUERY asks STORE for; Refusal where it cannot be had."""
+    """Return the page of STORE that QUERY requests. Raises Refusal if it is unavailable."""
     version, limit, token = number(query, "resourceVersion"), number(query, "limit"), query.get("continue")
     match = query.get("resourceVersionMatch", "")
     if token:
@@ -72,7 +72,7 @@ def page(store: Store, query: Mapping[str, str]) -> Page:
 def listed(
     store: Store, where: tuple[Resource, str], page: Page, selector: Selector | None, form: Form
 ) -> Iterator[bytes]:
-    """Return PAGE of the objects WHERE (resource and namespace) as pieces of JSON; Refusal 410 where it is gone."""
+    """Return PAGE of the objects WHERE (resource and namespace) as pieces of JSON. Raises Refusal 410 if it is gone."""
     resource, namespace = where
     try:
         version, items = store.snapshot(resource.name, namespace, page.version)
@@ -86,13 +86,13 @@ def listed(
     about: Document = {"resourceVersion": str(version)}
     if len(shown) < len(rest):
         about["continue"] = _token(version, shown[-1].key[1:])
-        if selector is None:  # the real API does not count what a selector leaves
+        if selector is None:  # the real API does not count the rest of a list with a selector
             about["remainingItemCount"] = len(rest) - len(shown)
     return form.many(shown, about)
 
 
 def nothing(store: Store, form: Form) -> Iterator[bytes]:
-    """Return a list that is empty as of now, whatever there is: a fault."""
+    """Return an empty list of the current version: a fault."""
     items: list[Item] = []
     return form.many(items, {"resourceVersion": str(store.version)})
 

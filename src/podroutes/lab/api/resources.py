@@ -1,4 +1,4 @@
-"""What there is in the lab API: Nodes and Events, and what may be selected of them."""
+"""The resources of the lab API, Nodes and Events, and their selectors."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,11 +18,11 @@ class Resource(NamedTuple):
     short: tuple[str, ...]
     namespaced: bool
     status: bool  # has a subresource of that name
-    fields: Mapping[str, str]  # besides those of metadata, with what they are where they are missing
+    fields: Mapping[str, str]  # besides those of metadata, with their defaults
 
     @property
     def verbs(self) -> list[str]:
-        """What can be done with it, as discovery says."""
+        """Its verbs, for discovery."""
         return ["create", "delete", "get", "list", "patch", "update", "watch"]
 
 
@@ -49,7 +49,7 @@ Selector = Callable[[Item], bool]
 
 
 def selector(resource: Resource, query: Mapping[str, str]) -> Selector | None:
-    """Return what ``labelSelector`` and ``fieldSelector`` of QUERY ask for; None where they ask for nothing.
+    """Return the predicate of ``labelSelector`` and ``fieldSelector`` of QUERY, None if there are none.
 
     Equality, sets and existence for labels, equality for fields: the page "Labels and Selectors". Refusal 400 otherwise.
     """
@@ -67,7 +67,7 @@ def selector(resource: Resource, query: Mapping[str, str]) -> Selector | None:
 
 
 def _split(text: str) -> list[str]:
-    """Return the terms of TEXT: commas separate them, except between parentheses."""
+    """Return the terms of TEXT, which are separated by commas outside of parentheses."""
     return [term.strip() for term in re.split(r",(?![^(]*\))", text) if term.strip()]
 
 

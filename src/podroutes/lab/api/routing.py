@@ -1,4 +1,4 @@
-"""Which object a request is about, and what it wants to do with it."""
+"""Finds the object and the verb of a request."""
 
 from typing import NamedTuple
 
@@ -20,12 +20,12 @@ class Target(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """Where the store has the object."""
+        """The object's key in the store."""
         return Key(self.resource.name, self.namespace, self.name)
 
 
 def target_of(path: str) -> Target:
-    """Return what PATH names; Refusal 404 outside of the API, 403 for what the lab API does not have."""
+    """Return the target of PATH. Raises Refusal 404 outside of the API, 403 for resources that the lab API lacks."""
     parts = [part for part in path.split("/") if part]
     if parts[:2] != ["api", "v1"] and parts[:1] != ["apis"]:
         raise Refusal(404, "NotFound", "the server could not find the requested resource")
@@ -44,7 +44,7 @@ def target_of(path: str) -> Target:
 
 
 def verb_of(request: Request, target: Target) -> str:
-    """Return what REQUEST wants to do; Refusal 405 where that cannot be done to TARGET."""
+    """Return the verb of REQUEST. Raises Refusal 405 if TARGET does not support it."""
     verb = _VERBS.get(request.method)
     on_collection = not target.name
     if verb is None or (verb not in ("get", "create") and on_collection) or (verb == "create" and not on_collection):
@@ -59,5 +59,5 @@ def verb_of(request: Request, target: Target) -> str:
 
 
 def not_allowed(method: str) -> Refusal:
-    """Return the refusal of a METHOD that is not for this path."""
+    """Return the error for a METHOD that this path does not support."""
     return Refusal(405, "MethodNotAllowed", f"the server does not allow {method} here")

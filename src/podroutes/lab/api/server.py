@@ -1,4 +1,4 @@
-"""The lab API on a TCP socket: HTTP/1.1 with connections that stay, answers of unknown length in chunks (RFC 9112)."""
+"""Serves the lab API on a TCP socket: HTTP/1.1 with persistent connections and chunked responses (RFC 9112)."""
 
 import select
 import socket
@@ -17,15 +17,15 @@ from podroutes.lab.api.message import Disconnect, Refusal, Request, Response, ba
 from podroutes.lab.api.service import NodeApi
 
 _LARGEST_BODY = 3 << 20  # bytes: the limit of the real server for JSON
-_LONGEST_LINE = 1 << 16  # bytes, as http.server has it
+_LONGEST_LINE = 1 << 16  # bytes; http.server's value
 _ALLOWED = "GET, POST, PUT, PATCH, DELETE"
 
 
 class Server:
-    """Serves API at ADDRESS (host, port; port 0 is any free one, which ``address`` then has) while started.
+    """Serves API at ADDRESS (host, port). Port 0 is any free one, which ``address`` then contains.
 
-    ``stop`` closes the door and every connection, as a server that dies does; ``start`` opens it again at the same
-    address. LISTENER is a socket that listens already, TLS the context of a server with a certificate.
+    ``stop`` closes the listener and all connections, like a server that crashes; ``start`` listens again at the same
+        address. LISTENER is a socket that already listens, TLS the context of a server with a certificate.
     """
 
     def __init__(
@@ -45,20 +45,20 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is, once it has been started."""
+        """Its URL, once it has been started."""
         host, port = self.address
         return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
-        """Open the door; ``OSError`` as bind(2) says."""
+        """Start to listen. Raises the ``OSError`` of bind(2)."""
         self._http = _Http(self.api, self._listener or listen(self.address), self._tls)
-        self._listener = None  # closed with the door
+        self._listener = None  # the server closes it
         self.address = self._http.socket.getsockname()[:2]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="lab-api", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the door and every connection; returns when the last thread has ended."""
+        """Close the listener and all connections; return when the last thread has ended."""
         if self._http and self._thread:
             self._http.shutdown()
             self._thread.join()
@@ -76,15 +76,15 @@ class Server:
 
 
 def listen(address: tuple[str, int]) -> socket.socket:
-    """Return a socket that listens at ADDRESS; ``OSError`` as bind(2) says."""
+    """Return a socket that listens at ADDRESS. Raises the ``OSError`` of bind(2)."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    return socket.create_server(address, family=family, backlog=1024)  # a lab's agents all come at once
+    return socket.create_server(address, family=family, backlog=1024)  # all agents of a lab connect at once
 
 
 class _Http(ThreadingHTTPServer):
-    """One thread a connection; knows its connections, to close them."""
+    """Has one thread for each connection, and closes the connections on stop."""
 
-    daemon_threads = False  # they are waited for, so that nothing outlives ``stop``
+    daemon_threads = False  # ``stop`` waits for them
 
     def __init__(self, api: NodeApi, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
@@ -96,7 +96,7 @@ class _Http(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         connection, peer = self.socket.accept()
-        if self._tls:  # the handshake belongs to the connection's thread: it may take its time
+        if self._tls:  # the connection's thread does the handshake, which may be slow
             connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         self._connections.add(connection)
         return connection, peer[:2]
@@ -106,7 +106,7 @@ class _Http(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that went away: they may."""
+        """Ignore clients that disconnected."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -119,7 +119,7 @@ class _Http(ThreadingHTTPServer):
 
 
 def _size(text: str, base: int, before: int = 0) -> int:
-    """Return the number of bytes that TEXT says; Refusal unless it says one that fits, BEFORE bytes being there already."""
+    """Return the length in TEXT. Raises Refusal if it is invalid or too large after BEFORE bytes."""
     try:
         size = int(text, base)
     except ValueError:
@@ -130,13 +130,13 @@ def _size(text: str, base: int, before: int = 0) -> int:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Turns what comes over a connection into requests of the API, and its responses into what goes back."""
+    """Reads requests of the API from a connection, and writes its responses."""
 
     server: _Http
     protocol_version = "HTTP/1.1"
     server_version = NAME
     sys_version = ""
-    disable_nagle_algorithm = True  # an event is worth a packet of its own
+    disable_nagle_algorithm = True  # send each event at once
     rbufsize = 1 << 16
 
     def do_GET(self) -> None:
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = self._body()
         except Refusal as refusal:
-            self.close_connection = True  # where the next request begins, nobody knows
+            self.close_connection = True  # the start of the next request is unknown
             self._send(refuse(refusal))
             return
         url = urlsplit(self.path)
@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815  the names that http.server calls
 
     def _body(self) -> bytes:
-        """Return the request's body; Refusal where it is too large or has no end: RFC 9112 sections 6 and 7."""
+        """Return the request's body. Raises Refusal if it is too large or has no length: RFC 9112 sections 6 and 7."""
         if "Transfer-Encoding" not in self.headers:
             return self.rfile.read(_size(self.headers.get("Content-Length") or "0", 10))
         found = b""
@@ -193,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _pieces(self, response: Response) -> Iterator[bytes]:
-        """Yield what there is to send, as long as there is somebody to send it to."""
+        """Yield the pieces to send, while the client is connected."""
         if self.command == "HEAD":
             return
         for piece in response.pieces:
@@ -203,10 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Disconnect
 
     def _is_gone(self) -> bool:
-        """Whether the client has closed its side, which only one that is done with a watch does: poll(2)."""
+        """Return whether the client has closed its side, as clients do to end a watch: poll(2)."""
         door = select.poll()
         door.register(self.connection, select.POLLRDHUP)
         return bool(door.poll(0))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name it has there
-        """Be quiet: the lab has no terminal, and tests look at the store."""
+        """Log nothing: the lab has no terminal."""

@@ -1,4 +1,4 @@
-"""The lab API without sockets: a request in, a response out."""
+"""The lab API without sockets: takes a request and returns a response."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,11 +31,11 @@ _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
 class NodeApi:
-    """Nodes and Events in memory behind the documented protocol. Any thread may call anything.
+    """Nodes and Events in memory behind the documented protocol. Thread-safe.
 
-    STREAMING lists can be switched off (then 422), BOOKMARK_EVERY is in seconds, TOKENS are the bearer tokens that are
-    let in (none: everybody is), HISTORY is how many changes a watch can be resumed over. All but the last may be
-    changed at any time. ``store`` is what there is, ``faults`` what goes wrong on purpose.
+    STREAMING enables streaming lists (else 422), BOOKMARK_EVERY is in seconds, TOKENS are the accepted bearer tokens (none:
+        no authentication), HISTORY is the number of changes over which a watch can resume. All but the last may be changed at
+        any time. ``store`` has the objects, ``faults`` the injected faults.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class NodeApi:
         self.faults = Faults()
 
     def add(self, document: Document) -> Item:
-        """Create the object that DOCUMENT is, as a POST of it would; Refusal as there."""
+        """Create the object DOCUMENT like a POST. Raises Refusal."""
         resource = next(each for each in RESOURCES.values() if each.kind == document["kind"])
         namespace = document["metadata"].get("namespace", "default") if resource.namespaced else ""
         return self._create(Target(resource, namespace), document)
 
     def hang_up(self, last_word: bytes = b"") -> None:
-        """End every running watch in the middle: LAST_WORD is sent, then the connection is closed."""
+        """End all running watches: LAST_WORD is sent, then the connection is closed."""
         self.faults.hang_up(last_word)
         self.store.wake()
 
     def answer(self, request: Request) -> Response:
-        """Return the answer to REQUEST. Its pieces may take as long as a watch does, and raise Disconnect."""
+        """Return the response to REQUEST. Its pieces may take as long as a watch, and may raise Disconnect."""
         try:
             if request.path == "/lab/faults":
                 return self._faults(request)
@@ -77,7 +77,7 @@ class NodeApi:
             return refuse(refusal)
 
     def _object(self, request: Request) -> Response:
-        """Return the answer to REQUEST, which is about an object or a collection, spoilt where a fault waits for it."""
+        """Return the response to REQUEST about an object or a collection, with a pending fault applied."""
         target = target_of(request.path)
         verb = verb_of(request, target)
         if request.query.get("dryRun"):
@@ -85,7 +85,7 @@ class NodeApi:
         fault = self.faults.take(verb)
         if fault and fault.kind not in ("cut", "empty", "stall", "truncate"):
             unanswered = Response(200, [])
-            return self.faults.spoil(fault, verb, unanswered)  # what failed was not done
+            return self.faults.spoil(fault, verb, unanswered)  # a failed request changes nothing
         response = self._respond(request, target, verb, fault)
         return self.faults.spoil(fault, verb, response) if fault else response
 
@@ -112,7 +112,7 @@ class NodeApi:
         return encoded(shape.item(self._update(target, self._alteration(request))) + b"\n")
 
     def _alteration(self, request: Request) -> Callable[[Document], Any]:
-        """Return the function from an object to what REQUEST, a PUT or a PATCH, makes of it."""
+        """Return the function that applies REQUEST, a PUT or a PATCH, to an object."""
         if request.method == "PUT":
             wanted = _body(request)
             return lambda _before: wanted
@@ -134,7 +134,7 @@ class NodeApi:
             old = self._existing(target)
             before = old.document()
             after = writing.updated(target.resource, before, alter(old.document()), target.subresource)
-            if after == before:  # what changes nothing is no write, here as there
+            if after == before:  # an update without changes is no write, as in the real API
                 return old
             try:
                 if "deletionTimestamp" in after["metadata"] and not after["metadata"].get("finalizers"):
@@ -144,7 +144,7 @@ class NodeApi:
                 continue
 
     def _delete(self, target: Target, options: Any) -> Document:
-        """Delete, or mark where finalizers want to be asked first; return a Status, or the marked object."""
+        """Delete the object, or mark it if it has finalizers; return a Status, or the marked object."""
         while True:
             old = self._existing(target)
             before = old.document()
@@ -167,7 +167,7 @@ class NodeApi:
         return item
 
     def _listening(self) -> Callable[[], bytes]:
-        """Return what a watch calls before it waits: it ends the watch after the next hang-up."""
+        """Return the function that a watch calls before it waits; it ends the watch after the next hang-up."""
         begun, told = self.faults.call.number, False
 
         def check() -> bytes:
@@ -188,11 +188,11 @@ class NodeApi:
             raise Refusal(401, "Unauthorized", "Unauthorized")
 
     def _faults(self, request: Request) -> Response:
-        """Let faults be set from afar: GET shows those that wait, POST adds one or hangs up, DELETE clears."""
+        """Control faults over HTTP: GET lists the pending ones, POST adds one or hangs up, DELETE clears them."""
         if request.method == "DELETE":
             self.faults.clear()
         elif request.method == "POST":
-            body = _decoded(request.body)  # whatever curl says that it is
+            body = _decoded(request.body)  # regardless of the Content-Type, for curl
             if isinstance(body, dict) and body.get("kind") == "hang-up":
                 self.hang_up(str(body.get("lastWord", "")).encode())
             else:
@@ -203,7 +203,7 @@ class NodeApi:
 
 
 def _body(request: Request) -> Any:
-    """Return the body of REQUEST; Refusal unless it is JSON."""
+    """Return the body of REQUEST. Raises Refusal unless it is JSON."""
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if not media.endswith("json"):
         raise Refusal(415, "UnsupportedMediaType", f"the lab API reads JSON only, not {media}")
@@ -218,7 +218,7 @@ def _decoded(body: bytes) -> Any:
 
 
 def _check_preconditions(target: Target, metadata: Document, options: Any) -> None:
-    """Refuse a deletion that was meant for another object of the name, or for another version of it."""
+    """Raise Refusal if the preconditions name another uid or version."""
     wanted = options.get("preconditions") if isinstance(options, dict) else None
     for key, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         asked = wanted.get(key) if isinstance(wanted, dict) else None

@@ -1,4 +1,4 @@
-"""Versions of objects: what etcd is to the real API. No rules about what may be written, no JSON but the objects'."""
+"""A versioned object store, like etcd for the real API. It does not validate objects."""
 
 import threading
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ import msgspec
 
 from podroutes.lab.api.message import Document
 
-HISTORY = 2000  # changes that a watch can be resumed over: enough for any outage of a lab, 28 MB of kubelet heartbeats
+HISTORY = 2000  # changes over which a watch can resume: enough for a lab, 28 MB of kubelet heartbeats
 
 
 class Key(NamedTuple):
-    """Where an object is; sorts as the real API lists. Nodes have no NAMESPACE: it is empty."""
+    """The key of an object; sorts like lists of the real API. The NAMESPACE of Nodes is empty."""
 
     resource: str
     namespace: str
@@ -20,7 +20,7 @@ class Key(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One version of one object, encoded once for whoever reads it. BODY begins where kind and apiVersion have ended."""
+    """One version of one object, encoded once for all readers. BODY begins after kind and apiVersion."""
 
     key: Key
     version: int
@@ -33,13 +33,13 @@ class Item(NamedTuple):
         return self.head + self.body
 
     def document(self) -> Document:
-        """Return the object, decoded anew: it may be changed."""
+        """Return a new copy of the object, which may be changed."""
         document: Document = msgspec.json.decode(self.encoded)
         return document
 
 
 class Change(NamedTuple):
-    """One write: NOW is the object after it; for a deletion as it last was, with the version of the deletion."""
+    """One write. NOW is the object after it; for a deletion its last state with the version of the deletion."""
 
     before: Item | None
     now: Item
@@ -47,11 +47,11 @@ class Change(NamedTuple):
 
 
 class Raced(Exception):  # noqa: N818  not an error: read again and retry
-    """Raised when the object is no longer the one that the write was made for."""
+    """Raised if the object has changed since the version that the write is for."""
 
 
 class Compacted(Exception):  # noqa: N818  what it is
-    """Raised when the history after a version is gone; VERSION is the oldest that there is."""
+    """Raised if the history after a version is gone; VERSION is the oldest available one."""
 
     def __init__(self, version: int) -> None:
         super().__init__(f"history begins at {version}")
@@ -59,15 +59,15 @@ class Compacted(Exception):  # noqa: N818  what it is
 
 
 class Store:
-    """All objects, each write a version of its own, and the last HISTORY writes. Any thread may call anything."""
+    """All objects and the last HISTORY writes; each write gets a new version. Thread-safe."""
 
     def __init__(self, history: int = HISTORY) -> None:
         self._history = history
         self._items: dict[Key, Item] = {}
-        self._oldest = 1  # the version before the log's first change; real ones are never 0, which means "any"
+        self._oldest = 1  # the version before the log's first change; not 0, which means "any"
         self._log: list[Change] = []
         self._changed = threading.Condition()
-        self.wakes = 0  # how often everybody was woken
+        self.wakes = 0  # the number of calls of ``wake``
 
     @property
     def version(self) -> int:
@@ -79,19 +79,19 @@ class Store:
         return self._items.get(key)
 
     def write(self, key: Key, document: Document, old: Item | None) -> Item:
-        """Make DOCUMENT the next version of OLD (None: create it) and return it; Raced when OLD is not there any more."""
+        """Store DOCUMENT as the next version of OLD (None: create it) and return it. Raises Raced if OLD is not the current version."""
         with self._changed:
             return self._append(old, self._encode(key, document, old), deleted=False)
 
     def delete(self, old: Item, document: Document) -> Item:
-        """Delete OLD, which was last like DOCUMENT; Raced when it is not there any more."""
+        """Delete OLD, whose last state is DOCUMENT. Raises Raced if OLD is not the current version."""
         with self._changed:
             return self._append(old, self._encode(old.key, document, old), deleted=True)
 
     def snapshot(self, resource: str, namespace: str = "", version: int = 0) -> tuple[int, list[Item]]:
         """Return the objects of RESOURCE (in NAMESPACE, unless empty) as of VERSION (0: now), and that version.
 
-        Raises Compacted where that is too long ago. A version yet to come is now.
+        Raises Compacted if that version is too old. A version of the future means now.
         """
         with self._changed:
             items, now = dict(self._items), self.version
@@ -105,24 +105,24 @@ class Store:
         return (now - len(undone), [items[key] for key in keys])
 
     def since(self, version: int) -> list[Change]:
-        """Return every change after VERSION; Compacted where they are gone."""
+        """Return the changes after VERSION. Raises Compacted if they are gone."""
         with self._changed:
             return self._after(version)
 
     def wait(self, version: int, wakes: int, timeout: float) -> None:
-        """Return as soon as there is a change after VERSION or a wake after WAKES, or after TIMEOUT seconds."""
+        """Block until there is a change after VERSION or a wake after WAKES, or for TIMEOUT seconds."""
         with self._changed:
             if self.version <= version and self.wakes == wakes:
                 self._changed.wait(timeout)
 
     def wake(self) -> None:
-        """Let everybody who waits look up."""
+        """Wake all waiting threads."""
         with self._changed:
             self.wakes += 1
             self._changed.notify_all()
 
     def compact(self, keep: int = 0) -> None:
-        """Forget all but the last KEEP changes."""
+        """Drop all but the last KEEP changes."""
         with self._changed:
             gone = max(0, len(self._log) - keep)
             del self._log[:gone]
@@ -147,13 +147,13 @@ class Store:
             del self._items[now.key]
         else:
             self._items[now.key] = now
-        if len(self._log) > 2 * self._history:  # seldom, because it moves the whole list
+        if len(self._log) > 2 * self._history:  # rarely, since it moves the whole list
             self.compact(self._history)
         self._changed.notify_all()
         return now
 
 
 def _ordered(document: Mapping[str, object]) -> tuple[Document, Document]:
-    """Return kind and apiVersion, which lists leave out of their items, and the rest."""
+    """Return kind and apiVersion, which items of lists omit, and the rest."""
     kinds = ("kind", "apiVersion")
     return {key: document[key] for key in kinds}, {key: value for key, value in document.items() if key not in kinds}

@@ -1,4 +1,4 @@
-"""Watches: the state and what happens to it, one JSON event a line (API Concepts, "Efficient detection of changes")."""
+"""Watches: the initial state and its changes, one JSON event a line (API Concepts, "Efficient detection of changes")."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,35 +13,35 @@ from podroutes.lab.api.resources import API_VERSION, Resource, Selector
 from podroutes.lab.api.store import Change, Compacted, Item, Store
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-_LONGEST = 1800.0  # seconds, unless the client says: --min-request-timeout of the real server
-_LOOK_UP = 5.0  # seconds after which an idle watch looks whether its client is still there
+_LONGEST = 1800.0  # seconds, if the client gives none: --min-request-timeout of the real server
+_LOOK_UP = 5.0  # seconds after which an idle watch checks whether its client is connected
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")  # strconv.ParseBool
 
 
 class Watch(NamedTuple):
-    """What a client asked to see."""
+    """The parameters of a watch."""
 
     resource: Resource
     namespace: str
     selector: Selector | None
     since: int | None  # changes after this version; None: the state first
-    end_of_state: bool  # a bookmark says where the state ends
+    end_of_state: bool  # a bookmark marks the end of the state
     bookmarks: bool
     seconds: float
-    blank: bool = False  # the state is shown as if there were nothing: a fault
+    blank: bool = False  # the state is sent empty: a fault
 
 
 def true(query: Mapping[str, str], name: str) -> bool:
-    """Whether the parameter NAME of QUERY is set to what the API takes for true."""
+    """Return whether the parameter NAME of QUERY is true for the API."""
     return query.get(name, "") in _TRUE
 
 
 def wanted(
     store: Store, where: tuple[Resource, str], selector: Selector | None, query: Mapping[str, str], *, streaming: bool
 ) -> Watch:
-    """Return the watch that QUERY asks for WHERE (resource and namespace); Refusal where it may not be asked.
+    """Return the watch of WHERE (resource and namespace) that QUERY requests. Raises Refusal if it is invalid.
 
-    Without STREAMING lists ``sendInitialEvents`` is answered as by a server whose feature gate WatchList is off.
+    Without STREAMING ``sendInitialEvents`` is answered like a server whose feature gate WatchList is off.
     """
     version, match = number(query, "resourceVersion"), query.get("resourceVersionMatch", "")
     asked, initial = "sendInitialEvents" in query, true(query, "sendInitialEvents")
@@ -68,9 +68,9 @@ def wanted(
 def events(
     store: Store, watch: Watch, form: Form, *, bookmark_every: float, check: Callable[[], bytes]
 ) -> Iterator[bytes]:
-    """Yield the lines of WATCH, many at once where there are many, and an empty piece now and then while there are none.
+    """Yield the lines of WATCH, pending ones together, and an empty piece from time to time while there are none.
 
-    CHECK is called before every wait: what it returns, unless empty, is sent at once. It may raise Disconnect.
+    CHECK is called before each wait; its result is sent unless empty. It may raise Disconnect.
     """
     version = watch.since
     if version is None:
@@ -82,7 +82,7 @@ def events(
     now = time.monotonic()
     end, next_bookmark = now + watch.seconds, now + bookmark_every
     while True:
-        wakes = store.wakes  # before the look, so that none is slept through
+        wakes = store.wakes  # read first, so that no wake is missed
         if last_word := check():
             yield last_word
             continue
@@ -106,7 +106,7 @@ def events(
 
 
 def line(kind: str, encoded: bytes) -> bytes:
-    """Return one event."""
+    """Return one event as a line."""
     return b'{"type":"%b","object":%b}\n' % (kind.encode(), encoded)
 
 
@@ -116,7 +116,7 @@ def error(refusal: Refusal) -> bytes:
 
 
 def bookmark(resource: Resource, version: int, annotations: Mapping[str, str] | None = None) -> bytes:
-    """Return the event that says: everything up to VERSION has been sent."""
+    """Return the event that all changes up to VERSION have been sent."""
     metadata: Document = {"resourceVersion": str(version), "creationTimestamp": None}
     if annotations:
         metadata["annotations"] = annotations
@@ -126,7 +126,7 @@ def bookmark(resource: Resource, version: int, annotations: Mapping[str, str] | 
 
 
 def _seen(watch: Watch, form: Form, change: Change) -> bytes:
-    """Return CHANGE as WATCH sees it, empty where it does not: an object may enter and leave its selection."""
+    """Return the event of CHANGE for WATCH, empty if there is none: an object may enter or leave the selection."""
     before, now = change.before, change.now
     if now.key.resource != watch.resource.name or watch.namespace not in ("", now.key.namespace):
         return b""
@@ -143,7 +143,7 @@ def _chosen(watch: Watch, item: Item) -> bool:
 
 
 def _stamped(item: Item, version: int) -> Item:
-    """Return ITEM as of VERSION: an object that leaves a selection is shown as it last was in it."""
+    """Return ITEM with VERSION: an object that leaves a selection is sent in its last selected state."""
     document = item.document()
     document["metadata"]["resourceVersion"] = str(version)
     rest = {key: value for key, value in document.items() if key not in ("kind", "apiVersion")}

@@ -1,4 +1,4 @@
-"""What a write may do to an object: the rules of the real API for Nodes, and those that hold for every object."""
+"""Validation of writes: the rules of the real API for Nodes, and those for all objects."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from podroutes.lab.api.message import Document, bad_request, conflict, invalid
 from podroutes.lab.api.resources import API_VERSION, NODES, Resource
 
-# metadata that only the server sets: an update cannot change it
+# metadata that only the server sets
 _OWN = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")  # RFC 1123
 _LONGEST_NAME = 253
@@ -18,7 +18,7 @@ _FROZEN = 'Forbidden: node updates may not change podCIDR except from "" to vali
 
 
 def created(resource: Resource, namespace: str, document: Any) -> Document:
-    """Return DOCUMENT as it is stored when it is created; Refusal where it cannot be."""
+    """Return DOCUMENT in the form in which it is created. Raises Refusal if it is invalid."""
     fresh = _checked(resource, document)
     metadata = dict(fresh["metadata"])
     if metadata.get("resourceVersion"):
@@ -50,9 +50,9 @@ def created(resource: Resource, namespace: str, document: Any) -> Document:
 
 
 def updated(resource: Resource, before: Document, wanted: Any, subresource: str) -> Document:
-    """Return what BEFORE becomes when a client writes WANTED to SUBRESOURCE ("" or "status"); Refusal where it may not.
+    """Return BEFORE updated with WANTED on SUBRESOURCE ("" or "status"). Raises Refusal if it is invalid.
 
-    The result has the resourceVersion of BEFORE: equal to it, there is nothing to write.
+    The result has the resourceVersion of BEFORE. If both are equal, there is nothing to write.
     """
     fresh, old = _checked(resource, wanted), before["metadata"]
     metadata, name = dict(fresh["metadata"]), old["name"]
@@ -70,7 +70,7 @@ def updated(resource: Resource, before: Document, wanted: Any, subresource: str)
         if key in old:
             metadata[key] = old[key]
     fresh = {**fresh, "metadata": metadata}
-    if resource is NODES:  # each way in leaves the other's half alone: NodeStrategy of the real server
+    if resource is NODES:  # spec and status are written separately: NodeStrategy of the real server
         other = "spec" if subresource else "status"
         fresh = {key: value for key, value in fresh.items() if key != other}
         fresh |= {other: before[other]} if other in before else {}
@@ -80,7 +80,7 @@ def updated(resource: Resource, before: Document, wanted: Any, subresource: str)
 
 
 def marked(document: Document) -> Document:
-    """Return DOCUMENT as it is while its finalizers keep it from being deleted."""
+    """Return DOCUMENT marked for deletion, for an object with finalizers."""
     marks = {"deletionTimestamp": timestamp(), "deletionGracePeriodSeconds": 0}
     return {**document, "metadata": {**marks, **document["metadata"]}}
 
@@ -91,12 +91,12 @@ def pod_cidrs(document: Document) -> tuple[Any, ...]:
 
 
 def timestamp() -> str:
-    """Return the time as the API writes it: RFC 3339, whole seconds."""
+    """Return the time in the API's format: RFC 3339, whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _checked(resource: Resource, document: Any) -> Document:
-    """Return DOCUMENT with its kind said; Refusal where it is another kind or no object at all."""
+    """Return DOCUMENT with its kind and apiVersion set. Raises Refusal if it is not an object of this kind."""
     if not isinstance(document, dict) or not isinstance(document.setdefault("metadata", {}), dict):
         raise bad_request("the object provided is unrecognized (must be of type " + resource.kind + ")")
     for key, wanted in (("kind", resource.kind), ("apiVersion", API_VERSION)):
@@ -112,9 +112,9 @@ def _checked(resource: Resource, document: Any) -> Document:
 
 
 def _arranged(resource: Resource, document: Document) -> Document:
-    """Return DOCUMENT in the real API's order, for a Node with podCIDR and podCIDRs saying the same.
+    """Return DOCUMENT in the field order of the real API, with consistent podCIDR and podCIDRs for a Node.
 
-    podCIDR wins where they differ, as in the conversion of k8s.io/kubernetes/pkg/apis/core/v1.
+    podCIDR wins if they differ, as in the conversion of k8s.io/kubernetes/pkg/apis/core/v1.
     """
     rest = {key: value for key, value in document.items() if key not in ("kind", "apiVersion", "metadata")}
     metadata = _without_empty(document["metadata"])
@@ -133,12 +133,12 @@ def _arranged(resource: Resource, document: Document) -> Document:
 
 
 def _without_empty(part: Document) -> Document:
-    """Return PART without what the real API does not write: ``omitempty`` of its Go types."""
+    """Return PART without the empty fields that the real API omits: ``omitempty`` of its Go types."""
     return {key: value for key, value in part.items() if value is not False and value not in (None, "", {}, [])}
 
 
 def _check_pod_cidrs(resource: Resource, name: str, before: tuple[Any, ...], document: Document) -> None:
-    """Refuse podCIDRs that are none, or that change: ValidateNode and ValidateNodeUpdate of the real server."""
+    """Raise Refusal for invalid or changed podCIDRs: ValidateNode and ValidateNodeUpdate of the real server."""
     if resource is not NODES:
         return
     cidrs = pod_cidrs(document)
@@ -150,7 +150,9 @@ def _check_pod_cidrs(resource: Resource, name: str, before: tuple[Any, ...], doc
     for index, cidr in enumerate(cidrs):
         try:
             address, _, length = cidr.partition("/")
-            versions.append(ipaddress.ip_interface((address, int(length))).version)  # host bits pass, as they do there
+            versions.append(
+                ipaddress.ip_interface((address, int(length))).version
+            )  # host bits are accepted, as in the real server
         except (ValueError, AttributeError):
             why = f'Invalid value: "{cidr}": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
             raise invalid(resource.kind, name, f"spec.podCIDRs[{index}]", why) from None
