@@ -41,6 +41,10 @@ class PersistError(PodroutesError):
     """Routes cannot be made to last: no manager or two, an interface it does not know, a file that cannot be written."""
 
 
+class LockedError(PodroutesError):
+    """Another podroutes is changing this machine: apply, remove, push, or the agent."""
+
+
 class AgentError(PodroutesError):
     """The agent cannot run as it was told to, or cannot be asked."""
 

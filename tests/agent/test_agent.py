@@ -12,6 +12,7 @@ import pytest
 
 from agent.conftest import until
 from podroutes.agent import endpoint, service
+from podroutes.host.machine_lock import locked
 from podroutes.kernel.watch import KernelWatch
 from podroutes.plan import held_deletions
 from support.users import others
@@ -468,3 +469,14 @@ def test_a_request_to_look_again_before_the_loop_ends_nothing(start, nodes):
 
     nodes(OWN, ONE)
     start(prepare=hurried).ready()
+
+
+def test_while_somebody_else_changes_the_machine_the_agent_waits_and_says_for_whom(start, nodes, routes, worker):
+    nodes(OWN, ONE)
+    agent = start("--resync", "1").ready()
+    with locked("apply", 60):
+        worker.ip("route del 10.200.1.0/24 proto 107")
+        (line, *_) = until(lambda: agent.events("pass failed"))
+        assert f"podroutes apply (process {os.getpid()}) is changing" in line["error"]
+        assert routes() == []
+    until(lambda: routes() == [R1])

@@ -222,6 +222,11 @@ class Machine:
         assert status is None or done.returncode == status, f"{words}: {done.returncode}\n{said}"
         return said
 
+    def begin(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start podroutes on the machine with exactly these WORDS."""
+        inside = self._inside(self.python, "-m", "podroutes", *words)
+        return subprocess.Popen(inside, stdout=self._log, stderr=self._log, env=self._environment({}))
+
     def json(self, *words: str) -> dict:
         """Run podroutes on the machine; return the JSON that it prints."""
         return json.loads(self.podroutes(*words, "-o", "json", status=None).partition("\npodroutes:")[0])

@@ -1,6 +1,8 @@
 """Confirmed commit: a machine keeps what a workstation that still reaches it confirms, and else takes it back by itself."""
 
 import itertools
+import re
+import sys
 
 import pytest
 
@@ -9,6 +11,13 @@ from push.test_push import ALL, routes
 from support.waiting import until
 
 FIRST = ("--limit", "worker-0", "-o", "json")
+HOLD = """
+import sys
+from podroutes.host.machine_lock import locked
+with locked("apply", 60):
+    print("here", flush=True)
+    sys.stdin.read()
+"""
 QUICK = ("--confirm-timeout", "5", "--timeout", "3")
 
 
@@ -98,6 +107,17 @@ def test_two_pushes_at_once_do_not_mix(site):
     assert (second.status, told["state"]) == (1, "unchanged")
     assert "another push is changing it" in told["error"]
     assert site.routes("worker-0") == ALL["worker-0"][1:]
+
+
+def test_push_says_which_other_command_changes_the_machine(site):
+    holder = site.begin_on("worker-0", sys.executable, "-c", HOLD)
+    assert holder.stdout.readline() == "here\n"
+    told = site.push("apply", *FIRST).nodes["worker-0"]
+    assert told["state"] == "unchanged"
+    assert re.search(r"podroutes apply \(process \d+\) is changing it", told["error"])
+    assert site.routes("worker-0") == []
+    holder.communicate("")
+    assert site.push("apply", *FIRST).status == 0
 
 
 def test_a_route_that_was_not_added_is_not_taken_back(site):

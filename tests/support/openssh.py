@@ -157,6 +157,13 @@ class Site:
         assert not (check and done.returncode), done.stdout + done.stderr
         return done.stdout.strip()
 
+    def begin_on(self, node: str, *words: str) -> subprocess.Popen[str]:
+        """Start a command on NODE, whose input and output are ours."""
+        command = [sys.executable, "-m", "podroutes", "lab", "exec", "--name", self.name, node, "--", *words]
+        return subprocess.Popen(
+            command, env=self.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
     def routes(self, node: str) -> list[str]:
         """Return the routes of ours on NODE."""
         return [line.rstrip() for line in self.on(node, "ip", "route", "show", "proto", "107").splitlines()]

@@ -10,6 +10,7 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -20,11 +21,14 @@ from podroutes.agent.sd_notify import ServiceManager
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import Source
 from podroutes.agent.status_recorder import CALM, StatusRecorder
-from podroutes.errors import AgentError, PodroutesError
+from podroutes.errors import AgentError, LockedError, PodroutesError
+from podroutes.host.machine_lock import locked
 from podroutes.kernel.watch import KernelWatch, program_of
+from podroutes.model.plan import Change
 from podroutes.model.status import SourceStatus
 from podroutes.plan.held_deletions import HeldDeletions
 
+_LOCKED = 5.0  # seconds that a pass waits for another podroutes that changes this machine; then it is tried again
 _STUCK = 60.0  # seconds without a round of the loop after which it counts as dead
 _PATIENCE = 8.0  # seconds that a person who confirms waits for the loop at most
 _ROUND = 5.0  # seconds that a round waits for events at most
@@ -164,7 +168,7 @@ class Loop:
         if not (heard.changed or heard.links_or_addresses or heard.overflow) or not self._machine.concerns(heard):
             return
         now = time.monotonic()
-        healed = self._machine.heal(heard, now, program_of)
+        healed = self._at_once(lambda: self._machine.heal(heard, now, program_of))
         self._record.heard(heard, healed)
         all_healed = len(healed) == len(heard.deleted) and not (
             heard.added or heard.links_or_addresses or heard.overflow
@@ -197,11 +201,19 @@ class Loop:
                 self._machine.guard.note(newest.evidence)
             return
         self._fresh = newest.at if self._fresh is None else self._fresh
-        added = () if newest.from_cache else self._machine.add_new_nodes(newest.inventory.cluster)
+        cluster = newest.inventory.cluster
+        added = () if newest.from_cache else self._at_once(lambda: self._machine.add_new_nodes(cluster))
         if added:
             self._record.nodes_added(added, time.monotonic() - self._fresh)
             self._fresh = None
         self._schedule.want("nodes", now + CONFIRM if added else now)
+
+    @staticmethod
+    def _at_once(do: Callable[[], tuple[Change, ...]]) -> tuple[Change, ...]:
+        """Return what DO could do at once; nothing while somebody else changes this machine: the whole pass that follows waits for that."""
+        with suppress(LockedError), locked("agent", 0):
+            return do()
+        return ()
 
     def _confirmed(self, digest: str) -> HeldDeletions | ValueError:
         """Let what is held go, where DIGEST names it, and have a pass that does so."""
@@ -217,7 +229,8 @@ class Loop:
         began = time.monotonic()
         reason = self._schedule.begin(began)
         try:
-            found = self._machine.reconcile(view, began)
+            with locked("agent", _LOCKED):
+                found = self._machine.reconcile(view, began)
         except PodroutesError as error:
             self._record.broken(reason, str(error))
             self._schedule.end(time.monotonic(), ok=False, idle=False)

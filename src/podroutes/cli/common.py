@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
 ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
+_PATIENCE = 30.0  # seconds for another podroutes to be done: `apply --activate` takes up to 25
 
 
 class Machine(NamedTuple):
@@ -62,6 +63,18 @@ def kernel(command: str, instead: str) -> "Iterator[Kernel]":
 
     with NetlinkKernel() as opened:
         yield opened
+
+
+@contextmanager
+def writing(command: str) -> "Iterator[None]":
+    """Let COMMAND be the only podroutes that changes this machine, kernel and files; LockedError where another one does not end."""
+    if MACHINE.get():
+        yield
+        return
+    from podroutes.host.machine_lock import locked  # noqa: PLC0415, only for what writes
+
+    with locked(command, _PATIENCE, lambda who: print(f"podroutes: waiting for {who}", file=sys.stderr)):
+        yield
 
 
 def root() -> "HostFiles":

@@ -42,7 +42,7 @@ def call() -> socket.socket:
     except OSError:
         connection.close()
         raise AgentError("no agent runs here: start one with `podroutes agent`") from None
-    if not _is_agent(pid, uid):
+    if not changes_routes(pid, uid):
         connection.close()
         raise AgentError(f"what answers here (process {pid}) is no podroutes agent")
     return connection
@@ -78,15 +78,16 @@ def running() -> int | None:
         except OSError:
             return None
         pid, uid = peer(client)
-    return pid if _is_agent(pid, uid) else None
+    return pid if changes_routes(pid, uid) else None
 
 
-def _is_agent(pid: int, uid: int) -> bool:
-    return uid in (0, os.geteuid()) or _changes_routes(pid)
+def changes_routes(pid: int, uid: int) -> bool:
+    """Return whether process PID of user UID may change routes here: root, our own user, and who has CAP_NET_ADMIN in our user namespace.
 
-
-def _changes_routes(pid: int) -> bool:
-    """Return whether process PID has CAP_NET_ADMIN in our user namespace, as a service with a user of its own does; proc(5)."""
+    A service with a user of its own has that; proc(5).
+    """
+    if uid in (0, os.geteuid()):
+        return True
     process = Path(f"/proc/{pid}")
     try:
         if (process / "ns/user").readlink() != Path("/proc/self/ns/user").readlink():

@@ -105,12 +105,19 @@ read -r token seconds || exit 0
 base=/run/podroutes
 dir=$base/push.$token
 (umask 022 && mkdir -p "$base")
-exec 9>"$base/push.lock"
+busy() { # who changes this machine: the command line's and the agent's lock is a socket
+    holder=$(sed -n "s|^.* @podroutes/write/\([a-z]*\)/\([0-9]*\)$|podroutes \1 (process \2)|p" /proc/net/unix | head -n 1)
+    say busy "${holder:-$(head -c 200 "$base/push.lock")}"
+    exit 0
+}
+exec 9>>"$base/push.lock"
 tries=0 # busybox's flock has no -w
-until flock -n 9; do
-    [ $((tries += 1)) -le 3 ] || { say busy; exit 0; }
+until flock -n 9 && ! grep -q ' @podroutes/write$' /proc/net/unix; do
+    flock -u 9 # whoever has the socket may want the file as well
+    [ $((tries += 1)) -le 3 ] || busy
     sleep 1
 done
+echo "podroutes push${SSH_CONNECTION:+ from ${SSH_CONNECTION%% *}}" >"$base/push.lock"
 [ ! -d "$dir" ] || { say torn; exit 0; } # whoever sent this has given it up meanwhile
 find "$base" -maxdepth 1 -type d -name 'push.*' -mmin +60 -exec rm -rf {} + # nobody asks any more what became of these
 { mkdir "$dir" && : >"$dir/files"; } || { say failed "$dir"; exit 0; }

@@ -252,7 +252,11 @@ def _refusal(said: Mapping[str, str], answer: Answer) -> str:
     if "denied" in said:
         return "changing routes takes root there: use --sudo, or --user root"
     if "busy" in said:
-        return "another push is changing it, or waits to be confirmed; try again in a minute"
+        verb, _, whence = said["busy"].removeprefix("podroutes ").partition(" ")
+        if verb != "push":
+            return f"{said['busy'] or 'another podroutes'} is changing it; try again when it is done"
+        whence = f" ({whence})" if whence else ""
+        return f"another push is changing it{whence}, or waits to be confirmed; try again in a minute"
     if "refused" in said:
         detail = next((body for words, body in responses.sections(answer.out) if words[:1] == ["said"]), b"")
         return f"its own tools refuse {said['refused']}: {responses.first_line(detail) or 'it is not valid'}"

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import ExitStack
 
 from podroutes.cli import common, options
 from podroutes.cli.apply import carry_out, say_later
@@ -48,12 +49,18 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.all = arguments.verbose = arguments.quiet = False
         return plan.run(arguments)
     source = common.read_source(arguments)
-    guarding = Guarding(arguments, source)
-    with common.kernel("apply", _INSTEAD) as kernel:
+    with common.kernel("apply", _INSTEAD) as kernel, ExitStack() as lock:
+        lock.enter_context(common.writing("apply"))
+        guarding = Guarding(arguments, source)
         fib = kernel.snapshot()
         machine_plan = common.plan_machine(arguments, source, fib, guarding.hold)
-        if guarding.agreed(machine_plan.planned.plan):
-            machine_plan = common.plan_machine(arguments, source, fib, guarding.hold)
+        if machine_plan.planned.plan.held:
+            lock.close()  # nobody waits for a person who thinks
+            agreed = guarding.agreed(machine_plan.planned.plan)
+            lock.enter_context(common.writing("apply"))
+            if agreed:
+                fib = kernel.snapshot()
+                machine_plan = common.plan_machine(arguments, source, fib, guarding.hold)
         if arguments.activate and not machine_plan.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
         if machine_plan.why:  # what was chosen once is chosen

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import nullcontext
 
 from podroutes.cli import common, options
 from podroutes.cli.apply import carry_out, say_later
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     agent = None if arguments.dry_run else agent_lock.running()
     if agent is not None:
         raise AgentError(f"an agent (process {agent}) is running here and would put the routes back: stop it first")
-    with common.kernel("remove", _INSTEAD) as kernel:
+    with common.kernel("remove", _INSTEAD) as kernel, nullcontext() if arguments.dry_run else common.writing("remove"):
         plan = _plan(kernel)
         if not arguments.dry_run:
             apply_files.clean(common.root())
