@@ -40,6 +40,7 @@ def bystanders(worker):
             and "ff00::/8" not in line  # comes when a link is up at last
         )
 
+    until(lambda: "local fd00::20 " in "".join(others()))  # comes when the carrier has been noticed
     before = others()
     yield
     assert others() == before
