@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from podroutes import __version__
+from podroutes.cli import examples
 from podroutes.cli.parser import arguments, build_parser, subcommands
 from podroutes.model.finding import FINDINGS
 from podroutes.model.problem import CODES
@@ -44,6 +45,21 @@ What `podroutes doctor` finds is named by a code, which is stable: it is `code` 
 *error* stops pod traffic, a *warning* will or does so for some of it, *info* leaves the exit status at 0.
 """
 
+# The option that every command has.
+COLOR = (
+    ".TP",
+    r"\fB\-\-color\fR \fIWHEN\fR",
+    r"of every command: colour as",
+    r".BR auto ,",
+    r".B always",
+    r"or",
+    r".BR never ;",
+    r"auto is colour for a terminal, unless",
+    r".B NO_COLOR",
+    r"is set;",
+    r".B FORCE_COLOR",
+    r"forces it",
+)
 # What the parser does not know.
 CLOSING = r"""
 .SH EXIT STATUS
@@ -79,6 +95,11 @@ says what it means and what to do.
 .I /var/lib/podroutes
 State that is kept between runs: the nodes that the agent acted on last, and what was deleted lately.
 .TP
+.IR /etc/podroutes/podroutes.conf ", " ~/.config/podroutes/podroutes.conf
+Options that every run would repeat, a line each:
+.BR "inventory = /etc/podroutes/machines.txt" .
+The command line counts before the environment, that before these files.
+.TP
 .I /etc/default/podroutes
 Options of
 .BR podroutes\-agent.service .
@@ -98,8 +119,11 @@ The value of
 where the command line does not give it, for example
 .BR PODROUTES_INVENTORY .
 .TP
-.B NO_COLOR
-When set and not empty, output is not coloured.
+.B PODROUTES_CONFIG
+The configuration files to read in place of these, with colons between them; empty: none.
+.TP
+.BR NO_COLOR ", " FORCE_COLOR
+When set and not empty, output is not coloured, or is coloured where it is no terminal, too.
 .SH NOTES
 The routes carry route protocol 107, which is how
 .B podroutes
@@ -147,9 +171,10 @@ def man_page() -> str:
         ".SH DESCRIPTION",
         *_paragraphs(parser.description or ""),
     ]
-    options = list(_options(parser))
+    options = [*_options(parser), *COLOR]
     body = [*head, *([".SH OPTIONS", *options] if options else []), ".SH COMMANDS", *_commands(parser)]
-    return "\n".join(body) + CLOSING
+    tour = [".SH EXAMPLES", *_examples("")]
+    return "\n".join([*body, *tour]) + CLOSING
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -160,11 +185,19 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:
             yield from (".nf", *(_roff(line.strip()) for line in sub.usage.splitlines()), ".fi", ".PP")
         yield from _paragraphs(sub.description or "")
         yield from _options(sub)
+        yield from _examples(sub.prog.partition(" ")[2])
         yield from _commands(sub)
+
+
+def _examples(command: str) -> Iterator[str]:
+    if lines := examples.of(command):
+        yield from (".PP", ".nf", *(_roff(line) for line in lines), ".fi")
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in arguments(parser):
+        if action.dest == "color":  # every command has it
+            continue
         names = ", ".join(rf"\fB{_roff(name)}\fR" for name in action.option_strings)
         value = rf"\fI{_roff(_metavar(action))}\fR" if action.nargs != 0 else ""
         yield ".TP"

@@ -124,6 +124,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.fixture(autouse=True)
 def _state_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let commands remember what they deleted for one test, and nowhere but in its own directory."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)  # the options of the user who runs the tests are not theirs
     monkeypatch.setenv("PODROUTES_STATE_DIR", str(tmp_path_factory.getbasetemp() / f"state-{next(_states)}"))
 
 

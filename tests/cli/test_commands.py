@@ -55,6 +55,7 @@ def test_plan_is_the_contracts_json(worker, podroutes):
     assert shown(podroutes, "plan") == (
         2,
         {
+            "apiVersion": "podroutes/v1",
             "node": "worker-0",
             "in_sync": False,
             "changes": [
@@ -299,7 +300,7 @@ def run(*words, stdin="", **environment):
 
 def test_every_option_has_a_variable_and_node_name_is_understood(worker, machines):
     assert run("plan", PODROUTES_INVENTORY=str(machines), PODROUTES_OUTPUT="json").stdout.startswith(
-        '{"node": "worker-0"'
+        '{"apiVersion": "podroutes/v1", "node": "worker-0"'
     )
     assert '"node": "worker-2"' in run("plan", "-o", "json", "-i", "-", NODE_NAME="worker-2", stdin=MACHINES).stdout
     assert (

@@ -18,14 +18,14 @@ def kubectl() -> int:
 def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
     """Run one command; return its exit status. Whatever the user or the host did is one line on standard error."""
     from podroutes.cli.parser import build_parser  # noqa: PLC0415, so that the lines above are all that can fail unseen
+    from podroutes.host import terminal  # noqa: PLC0415, the same
 
     gc.disable()  # a run makes many values and no cycles: looking for some takes a sixth of a large plan
     _open_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot print "…"
+    _spell_out()
     try:
         arguments = build_parser(prog).parse_args(argv)
+        terminal.COLOR.set(getattr(arguments, "color", "auto"))
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except PodroutesError as error:
@@ -44,10 +44,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
 def _failed(error: PodroutesError, output: str) -> int:
     """Say what failed, as a document on standard output, too, where OUTPUT is for programs."""
     if output:
+        from podroutes.host import terminal  # noqa: PLC0415, the same as above
         from podroutes.views import documents  # noqa: PLC0415, only where it was asked for
 
         if output in documents.STRUCTURED:
-            print(documents.text(documents.failure(error), output))
+            print(documents.text(documents.failure(error), output, ascii_only=not terminal.is_unicode(sys.stdout)))
     return _say(str(error), 1)
 
 
@@ -76,6 +77,16 @@ def _say(text: str, status: int) -> int:
     with suppress(OSError):
         print(f"podroutes: {text}", file=sys.stderr, flush=True)
     return status
+
+
+def _spell_out() -> None:
+    """Have standard output and error write what they can show: "..." for "…" where the locale is C, or is not Unicode."""
+    from podroutes.host import terminal  # noqa: PLC0415, the same as above
+
+    encoding = "ascii" if terminal.ascii_only() else None
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=encoding, errors=terminal.handler())
 
 
 def _open_streams() -> None:

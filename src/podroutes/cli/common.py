@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from podroutes.errors import InventoryError, PersistError, require_linux
+from podroutes.host import terminal
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.plan import Outcome, Plan
@@ -236,8 +237,8 @@ def say_offered(machine_plan: "MachinePlan") -> None:
 
 
 def style(stream: TextIO) -> Style:
-    """Return whether STREAM takes colour: a terminal, unless NO_COLOR is set (no-color.org)."""
-    return Style(stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+    """Return how text on STREAM is decorated."""
+    return Style(terminal.takes_colour(stream))
 
 
 def say(lines: Iterable[str]) -> None:
@@ -271,4 +272,9 @@ def say_problems(problems: Sequence[Problem]) -> None:
 
 def say_document(document: Any, output: str) -> None:
     """Print DOCUMENT as OUTPUT, ``json`` or ``yaml``; JSON is indented for a terminal, in one line for a pipe."""
-    print(documents.text(document, output, indent=2 if sys.stdout.isatty() else None))
+    shown = {"apiVersion": documents.API_VERSION, **document} if isinstance(document, dict) else document
+    print(
+        documents.text(
+            shown, output, indent=2 if sys.stdout.isatty() else None, ascii_only=not terminal.is_unicode(sys.stdout)
+        )
+    )

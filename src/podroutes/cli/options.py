@@ -4,7 +4,7 @@ import os
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from podroutes.cli.parser import FALSE, TRUE, Parser, variable_of
+from podroutes.cli.parser import FALSE, TRUE, Parser
 from podroutes.model.address import Prefix, parse_prefix
 from podroutes.model.text import printable
 
@@ -24,7 +24,31 @@ def inventory(parser: Parser) -> None:
     )
     parser.add_argument("--kubeconfig", metavar="FILE", help="with --kubernetes: another file than KUBECONFIG names")
     parser.add_argument("--context", metavar="NAME", help="with --kubernetes: another context than the current one")
+    one_source(parser)
     limits(parser)
+
+
+_CLUSTER = {"kubernetes", "kubeconfig", "context"}  # options that name a cluster, by dest
+
+
+def one_source(parser: Parser) -> None:
+    """Have a source of nodes that is named where it counts more replace one that is named where it counts less."""
+    if "inventory" in parser.origins and not parser.is_set_by_file("inventory"):
+        _forget(parser, {dest for dest in _CLUSTER if parser.is_set_by_file(dest)})
+    elif any(dest in parser.origins and not parser.is_set_by_file(dest) for dest in _CLUSTER):
+        _forget(parser, {"inventory"} if parser.is_set_by_file("inventory") else set())
+
+    def settle(arguments: Namespace, typed: set[str]) -> None:
+        if "inventory" in typed and not typed & _CLUSTER:
+            arguments.kubernetes, arguments.kubeconfig, arguments.context = False, None, None
+        elif "kubernetes" in typed and "inventory" not in typed:
+            arguments.inventory = None
+
+    parser.settle = settle
+
+
+def _forget(parser: Parser, dests: set[str]) -> None:
+    parser.set_defaults(**dict.fromkeys(dests & {"kubernetes"}, False), **dict.fromkeys(dests - {"kubernetes"}))
 
 
 def limits(parser: Parser) -> None:
@@ -36,11 +60,11 @@ def limits(parser: Parser) -> None:
     ):
         text = f"{meaning}; may be repeated, and replaces what the inventory says"
         action = parser.add_argument(option, metavar="CIDR", action=_Collect, type=_network, help=text)
-        if isinstance(action.default, str):  # from the environment
+        if isinstance(action.default, str):  # from the environment or a file
             try:
                 action.default = [_network(word) for word in action.default.replace(",", " ").split()]
             except ArgumentTypeError as error:
-                parser.error(f"{variable_of(option)}: {error}")
+                parser.error(f"{parser.origins.get(action.dest, option)}: {error}")
 
 
 class _Collect(Action):
@@ -65,7 +89,8 @@ def source(parser: Parser) -> None:
     action = parser.add_argument(
         "--node", metavar="NAME", help="which node this machine is; found by host name or address"
     )
-    action.default = action.default or os.environ.get("NODE_NAME")  # what the downward API usually sets in a pod
+    told = os.environ.get("NODE_NAME")  # what the downward API usually sets in a pod
+    action.default = told if told and parser.is_set_by_file("node") else action.default or told
 
 
 def interface(parser: Parser) -> None:
@@ -85,6 +110,19 @@ def tables(parser: Parser) -> None:
     parser.add_argument(
         "--lab", metavar="NAME", nargs="?", const="lab", help="read the tables from a running lab (default lab)"
     )
+    settle = parser.settle
+
+    def settle_lab(arguments: Namespace, typed: set[str]) -> None:
+        if settle:
+            settle(arguments, typed)
+        if "lab" in typed and not typed & {
+            "inventory",
+            *_CLUSTER,
+        }:  # a lab knows its machines; a file speaks of another cluster
+            for dest in filter(parser.is_set_by_file, ("inventory", *_CLUSTER)):
+                setattr(arguments, dest, None)
+
+    parser.settle = settle_lab
 
 
 def persist(parser: Parser) -> None:

@@ -3,73 +3,92 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
 
 from podroutes import __version__
+from podroutes.cli import config_file
 from podroutes.errors import UsageError
 
 _REQUIRED = "the following arguments are required: "  # what argparse says
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"", "0", "false", "no", "off"}
 _EPILOG = """\
-Every option has an environment variable: --inventory is PODROUTES_INVENTORY. Colour is off where NO_COLOR is set.
+Every option has an environment variable: --inventory is PODROUTES_INVENTORY. What every run repeats can stand in
+/etc/podroutes/podroutes.conf or ~/.config/podroutes/podroutes.conf (`podroutes config`).
+
 Exit status: 0 all is well, 1 error, 2 where a command found something to do or to mend (`COMMAND --help` says what).
 `podroutes help CODE` explains a code that a command prints, such as no-route or foreign-route.
 """
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Asks for the terminal's width itself: argparse makes one of these for every option, and would load shutil for it."""
-
-    def __init__(
-        self, prog: str, indent_increment: int = 2, max_help_position: int = 24, width: int | None = None
-    ) -> None:
-        super().__init__(prog, indent_increment, max_help_position, width or _columns() - 2)
-
-
-def _columns() -> int:
-    with suppress(ValueError):
-        return int(os.environ.get("COLUMNS", ""))
-    with suppress(OSError, ValueError):  # ValueError: there is no standard output
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    return 80
-
-
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose options default to PODROUTES_* variables, and which raises UsageError, one line long.
+    """An argument parser whose options default to PODROUTES_* variables and then to the configuration files.
 
-    Options may stand before the command that they belong to. Without a command the help is printed.
+    Raises UsageError, one line long. Options may stand before the command that they belong to. Without a command the help is printed.
     """
 
-    def __init__(self, **keywords: Any) -> None:
-        keywords.setdefault("formatter_class", _Formatter)
+    def __init__(self, settings: Mapping[str, config_file.Setting] | None = None, **keywords: Any) -> None:
         super().__init__(allow_abbrev=False, **keywords)
         self.fill: Callable[[Parser], None] | None = None  # declares the options of a command, once it is called
+        self.settle: Callable[[argparse.Namespace, set[str]], None] | None = None  # is told which options were typed
+        self.groups: dict[str, tuple[str, ...]] = {}  # of commands, for help
+        self.settings = settings or {}
+        self.origins: dict[
+            str, str
+        ] = {}  # where the default of an option comes from, by dest: a variable, or FILE:LINE: OPTION
+        self._completed = False
 
     def add_argument(self, *names: Any, **keywords: Any) -> argparse.Action:
         """Declare an option; its long name tells its environment variable."""
         action = super().add_argument(*names, **keywords)
-        variable = next((variable_of(name) for name in action.option_strings if name.startswith("--")), "")
+        name = next((name for name in action.option_strings if name.startswith("--")), "")
+        if not name or isinstance(action, argparse._HelpAction | argparse._VersionAction):  # noqa: SLF001
+            return action
+        variable = variable_of(name)
         value = os.environ.get(variable)
-        if value is not None and not isinstance(action, argparse._HelpAction | argparse._VersionAction):  # noqa: SLF001
+        setting = self.settings.get(name[2:])
+        if value is not None:
+            self.origins[action.dest] = variable
             self._take(action, variable, value)
+        elif setting:
+            self.origins[action.dest] = f"{setting.place}: {name[2:]}"
+            self._take(action, self.origins[action.dest], setting.value)
         return action
+
+    def is_set_by_file(self, dest: str) -> bool:
+        """Return whether the default of an option comes from a configuration file."""
+        return ":" in self.origins.get(dest, "")
+
+    def format_help(self) -> str:
+        """Return the help of a command; argparse would wrap the description to one fixed width, or join its lines."""
+        from podroutes.cli import help_text  # noqa: PLC0415, only where it is asked for
+
+        self.complete()
+        return help_text.text(self)
 
     def add_subparsers(self, **keywords: Any) -> "argparse._SubParsersAction[Any]":
         """Declare commands; left to work out their prefix, argparse would load a formatter, and with it shutil."""
         keywords.setdefault("prog", self.prog)
         keywords["required"] = False  # parse_known_args prints the help instead
+        keywords["parser_class"] = partial(Parser, settings=self.settings)
         return super().add_subparsers(**keywords)
 
     def complete(self) -> None:
         """Declare what was put off until now."""
-        fill, self.fill = self.fill, None
-        if fill:
-            fill(self)
+        if self._completed:
+            return
+        self._completed = True
+        if self.fill:
+            self.fill(self)
+        if not _commands(self):
+            colours = "colour: auto (for a terminal, unless NO_COLOR is set; FORCE_COLOR forces it), always or never"
+            self.add_argument(
+                "--color", metavar="WHEN", choices=("auto", "always", "never"), default="auto", help=colours
+            )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse ARGS, as argparse does when the command is called; UsageError for what is left over."""
@@ -85,7 +104,15 @@ class Parser(argparse.ArgumentParser):
             self._left_over(words, rest)
         if commands and not any(word in commands for word in words):
             found.run = self._help
+        if self.settle:
+            self.settle(found, self._typed(words))
         return found, rest
+
+    def _typed(self, words: list[str]) -> set[str]:
+        """Return which options WORDS name, by dest."""
+        known = self._option_string_actions
+        names = ((word, word.partition("=")[0], word[:2]) for word in words)  # --node=x, -ix
+        return {known[name].dest for ways in names for name in ways if name in known and name.startswith("-")}
 
     def _left_over(self, words: list[str], rest: list[str]) -> NoReturn:
         from podroutes.cli import mistakes  # noqa: PLC0415, only for a mistake
@@ -197,13 +224,16 @@ def build_parser(prog: str = "podroutes") -> Parser:
         prog=prog,
         description="Plan, apply, keep and prove the routes between the pods of a Kubernetes cluster.",
         epilog=_EPILOG,
+        settings=config_file.read(),
     )
-    parser.add_argument("--version", action="version", version=f"podroutes {__version__}")
+    parser.add_argument("--version", action="version", version=f"podroutes {__version__}", help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, summary in _COMMANDS.items():
-        command: Parser = commands.add_parser(name, help=summary)
-        command.fill = lambda parser, name=name: _body(name).configure(parser)
-        command.set_defaults(run=_run(name), prog=prog)
+    for group, summaries in _COMMANDS.items():
+        parser.groups[group] = tuple(summaries)
+        for name, summary in summaries.items():
+            command: Parser = commands.add_parser(name, help=summary)
+            command.fill = lambda parser, name=name: _body(name).configure(parser)
+            command.set_defaults(run=_run(name), prog=prog)
     return parser
 
 
@@ -224,21 +254,31 @@ def arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 _COMMANDS = {
-    "plan": "show what apply would change on this node",
-    "apply": "make the kernel agree with the inventory",
-    "show": "list our routes as the kernel has them, each with its node and state",
-    "remove": "take back every route of ours, and nothing else",
-    "render": "print a node's persistent configuration without touching anything",
-    "verify": "prove that every pod CIDR is reachable from every node, or say why not",
-    "trace": "follow one packet through the nodes' tables, hop by hop",
-    "doctor": "examine this machine for everything that would stop pod traffic",
-    "push": "plan, apply, verify or remove on every machine of the inventory, over SSH",
-    "agent": "keep this machine's routes right, whatever happens to the cluster and to the kernel",
-    "confirm": "have the agent of this machine delete the routes that it holds",
-    "status": "ask the agent of this machine how it is doing",
-    "lab": "make a cluster of network namespaces on this machine to try things in",
-    "help": "explain a command, or the code of a problem, cause or finding",
-    "version": "print the versions of podroutes and of what it runs on",
-    "config": "print which options the environment sets",
-    "completion": "print the completion script of a shell",
+    "operate": {
+        "plan": "show what apply would change on this node",
+        "apply": "make the kernel agree with the inventory",
+        "show": "list our routes as the kernel has them, each with its node and state",
+        "remove": "take back every route of ours, and nothing else",
+        "render": "print a node's persistent configuration without touching anything",
+        "push": "plan, apply, verify or remove on every machine of the inventory, over SSH",
+    },
+    "keep": {
+        "agent": "keep this machine's routes right, whatever happens to the cluster and to the kernel",
+        "status": "ask the agent of this machine how it is doing",
+        "confirm": "have the agent of this machine delete the routes that it holds",
+    },
+    "prove": {
+        "verify": "prove that every pod CIDR is reachable from every node, or say why not",
+        "trace": "follow one packet through the nodes' tables, hop by hop",
+        "doctor": "examine this machine for everything that would stop pod traffic",
+    },
+    "try": {
+        "lab": "make a cluster of network namespaces on this machine to try things in",
+    },
+    "about podroutes": {
+        "help": "explain a command, or the code of a problem, cause or finding",
+        "version": "print the versions of podroutes and of what it runs on",
+        "config": "print which options the environment and the configuration files set",
+        "completion": "print the completion script of a shell",
+    },
 }

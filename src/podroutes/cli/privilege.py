@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 
+from podroutes.cli import config_file
 from podroutes.errors import KernelError
 
 _NET_ADMIN = 12  # CAP_NET_ADMIN, linux/capability.h
@@ -28,7 +29,8 @@ def sudo() -> str:
     """Return this command line for sudo(8), whose search path has no virtual environment and whose environment is another."""
     kept = [name for name in os.environ if name.startswith("PODROUTES_") or name in _NEEDED]
     preserve = [f"--preserve-env={','.join(sorted(kept))}"] if kept else []
-    return shlex.join(["sudo", *preserve, *_program(), *sys.argv[1:]])
+    config = [f"{config_file.VARIABLE}={':'.join(config_file.paths())}"] if config_file.of_the_user() else []
+    return shlex.join(["sudo", *preserve, *config, *_program(), *sys.argv[1:]])
 
 
 def _program() -> list[str]:

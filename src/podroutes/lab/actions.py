@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from podroutes.errors import LabError
+from podroutes.host import terminal
 from podroutes.lab import itself, listing, registry
 from podroutes.lab.paths import KUBECONFIG
 from podroutes.lab.registry import Lab
@@ -184,8 +185,8 @@ def kubeconfig(arguments: argparse.Namespace) -> int:
 
 
 def terminal_style() -> Style:
-    """Return the style of standard output: coloured for a terminal, unless NO_COLOR is set (no-color.org)."""
-    return Style(sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
+    """Return how text on standard output is decorated."""
+    return Style(terminal.takes_colour(sys.stdout))
 
 
 def _topology(arguments: argparse.Namespace) -> Cluster:
@@ -218,4 +219,9 @@ def _document(lab: Lab) -> dict[str, Any]:
 
 
 def _say_document(document: Any, output: str) -> None:
-    print(documents.text(document, output, indent=2 if sys.stdout.isatty() else None))
+    shown = {"apiVersion": documents.API_VERSION, **document}
+    print(
+        documents.text(
+            shown, output, indent=2 if sys.stdout.isatty() else None, ascii_only=not terminal.is_unicode(sys.stdout)
+        )
+    )

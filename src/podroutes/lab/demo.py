@@ -92,7 +92,7 @@ class LabStage(Stage):
         self._name = name
         options = ("PODROUTES_", "NODE_NAME")  # options of the user do not apply to the demo
         kept = {name: value for name, value in os.environ.items() if not name.startswith(options)}
-        self._environment = {**kept, "PYTHONIOENCODING": "utf-8"}
+        self._environment = {**kept, "PODROUTES_CONFIG": "", "PYTHONIOENCODING": "utf-8"}
 
     def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:
         """Run a program, and return its exit status and what it printed."""

@@ -133,6 +133,7 @@ def _be_agent(name: str) -> NoReturn:
         os.dup2(log, standard)
     for variable in [each for each in os.environ if each.startswith("PODROUTES_")]:
         del os.environ[variable]  # options of the user do not apply to the agent
+    os.environ["PODROUTES_CONFIG"] = ""  # nor do the configuration files of the host
     inside.become(
         name,
         [

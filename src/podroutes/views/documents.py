@@ -14,13 +14,19 @@ _PLAIN = re.compile(
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # of YAML 1.1 and 1.2, in any case
 
 
-def text(document: Any, output: str, *, indent: int | None = None) -> str:
-    """Return DOCUMENT, of what JSON can hold, as OUTPUT, ``json`` or ``yaml``; INDENT is that of JSON, None: one line."""
+def text(document: Any, output: str, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """Return DOCUMENT, of what JSON can hold, as OUTPUT, ``json`` or ``yaml``; INDENT is that of JSON, None: one line.
+
+    With ASCII_ONLY other characters are escaped as in JSON, for a stream that cannot show them.
+    """
     if output == "yaml":
-        return "\n".join(yaml_lines(document))
+        lines = "\n".join(yaml_lines(document))
+        return (
+            "".join(each if each.isascii() else _escaped(each, plain=False) for each in lines) if ascii_only else lines
+        )
     from json import dumps  # noqa: PLC0415, only where it was asked for
 
-    return dumps(document, indent=indent, ensure_ascii=False)
+    return dumps(document, indent=indent, ensure_ascii=ascii_only)
 
 
 def failure(error: errors.PodroutesError) -> dict[str, Any]:
@@ -63,8 +69,8 @@ def _scalar(value: Any) -> str:
     return quoted if quoted.isprintable() else "".join(map(_escaped, quoted))
 
 
-def _escaped(character: str) -> str:
+def _escaped(character: str, *, plain: bool = True) -> str:
     number = ord(character)
-    if character.isprintable():
+    if plain and character.isprintable():
         return character
     return f"\\u{number:04x}" if number < 1 << 16 else f"\\U{number:08x}"

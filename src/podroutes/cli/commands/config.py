@@ -6,18 +6,30 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from podroutes.cli import common, options
+from podroutes.cli import common, config_file, options
 from podroutes.cli.parser import Parser, arguments, build_parser, subcommands, variable_of
 from podroutes.model.text import escaped
 
 _DESCRIPTION = """\
-Print which options the environment sets: each PODROUTES_* variable with the option that it stands for, and the variables that
-no option reads. A value on the command line counts before the environment.
+Print which options the environment and the configuration files set: each PODROUTES_* variable with the option that it stands
+for, and the variables that no option reads; then each line of the files.
+
+The files are ~/.config/podroutes/podroutes.conf (below XDG_CONFIG_HOME where that is set) and /etc/podroutes/podroutes.conf, or
+those that PODROUTES_CONFIG names, with colons between them. A line is the long name of an option, and its value; # begins a comment:
+
+  inventory = /etc/podroutes/machines.txt
+  pod-cidr = 10.200.0.0/16
+  color = never
+
+An option on the command line counts before the environment, that before the file of the user, that before the file in /etc. What
+is a decision about one run (--yes, --fix, --dry-run, --allow-mass-delete, --edit-admin-config) cannot stand in a file.
 """
 _OTHERS = {
     "NODE_NAME": "--node, where PODROUTES_NODE is not set",
     "KUBECONFIG": "--kubernetes, where --kubeconfig is not given",
     "NO_COLOR": "output without colour",
+    "FORCE_COLOR": "output with colour",
+    config_file.VARIABLE: "the configuration file",
 }
 
 
@@ -28,17 +40,51 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what the environment sets."""
+    """Print what the environment and the configuration files set."""
     known = dict(_variables(build_parser(arguments.prog)))
     found = [_entry(name, value, known) for name, value in sorted(os.environ.items()) if _concerns_us(name)]
+    files: list[dict[str, Any]] = [
+        {"path": path, "exists": os.path.exists(path), "options": _settings(path)}  # noqa: PTH110, pathlib costs milliseconds
+        for path in config_file.paths()
+    ]
     if arguments.output != "text":
-        common.say_document({"environment": found}, arguments.output)
+        common.say_document({"environment": found, "files": files}, arguments.output)
         return 0
     for each in found:
         print(f"{each['name']}={escaped(each['value'])}  {each['option'] or _unread(each['name'], known)}")
     if not found:
         print("No option is set by the environment.")
+    for file in files:
+        for option in file["options"]:
+            print(
+                f"{escaped(option['place'])}: {option['option'][2:]} = {escaped(option['value'])}{_before(option['replaced_by'])}"
+            )
     return 0
+
+
+def _settings(path: str) -> list[dict[str, Any]]:
+    """Return what the file at PATH sets, and what counts before it."""
+    return [
+        {
+            "option": f"--{name}",
+            "value": setting.value,
+            "place": setting.place,
+            "replaced_by": _replaced_by(name, setting),
+        }
+        for name, setting in config_file.settings(path)
+    ]
+
+
+def _replaced_by(name: str, setting: config_file.Setting) -> str | None:
+    variable = variable_of(f"--{name}")
+    if variable in os.environ:
+        return variable
+    last = config_file.read()[name]
+    return last.place if last != setting else None
+
+
+def _before(replaced_by: str | None) -> str:
+    return f"  ({escaped(replaced_by)} counts before it)" if replaced_by else ""
 
 
 def _concerns_us(name: str) -> bool:

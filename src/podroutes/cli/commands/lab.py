@@ -9,6 +9,8 @@ from podroutes.lab import commands
 
 def configure(parser: Parser) -> None:
     """Declare the commands and their options."""
+    cluster = {"inventory", "kubernetes"}  # that of a configuration file is not to be imitated
+    parser.settings = {name: value for name, value in parser.settings.items() if name not in cluster}
     commands.configure(parser, _tell)
 
 

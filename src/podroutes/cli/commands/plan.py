@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from podroutes.cli import common, options
 from podroutes.cli.mass_delete import Guarding
 from podroutes.cli.parser import Parser
+from podroutes.host import terminal
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
 from podroutes.plan.planning import plan_remote
@@ -85,15 +86,16 @@ def _text(plans: Iterator[Plan]) -> Iterator[Plan]:
 
 
 def _documents(plans: Iterator[Plan], output: str) -> Iterator[Plan]:
+    ascii_only = not terminal.is_unicode(sys.stdout)
     if output == "yaml":
-        print("nodes:")
+        print(f"apiVersion: {documents.API_VERSION}\nnodes:")
         for plan in plans:
-            print(documents.text([json_values.plan(plan)], output))
+            print(documents.text([json_values.plan(plan)], output, ascii_only=ascii_only))
             yield plan
         return
-    separator = '{"nodes": [\n'
+    separator = f'{{"apiVersion": "{documents.API_VERSION}", "nodes": [\n'
     for plan in plans:
-        print(separator + documents.text(json_values.plan(plan), output), end="")
+        print(separator + documents.text(json_values.plan(plan), output, ascii_only=ascii_only), end="")
         separator = ",\n"
         yield plan
     print("\n]}")

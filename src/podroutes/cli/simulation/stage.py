@@ -174,6 +174,7 @@ def _no_options(**variables: str) -> Iterator[None]:
     before = {
         name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PODROUTES_") or name == "NODE_NAME"
     }
+    variables["PODROUTES_CONFIG"] = ""
     os.environ.update(variables)
     try:
         yield

@@ -1,0 +1,138 @@
+"""The help of a command: wrapped to the terminal, commands and options in groups, with examples."""
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from podroutes.cli import examples
+from podroutes.cli.parser import Parser, arguments, subcommands
+from podroutes.host import terminal
+
+_WIDEST = 100  # columns; longer lines are hard to read
+_LABEL = re.compile(r"[a-z ]+: ")  # "exit status: 0 ..." begins a line of its own
+_INDENT = 4
+_COLUMN = 18  # where the text of commands begins, and the lowest column for that of options
+_SOURCE = ("inventory", "kubernetes", "kubeconfig", "context", "pod_cidr", "node_cidr", "service_cidr", "node")
+_OUTPUT = ("output", "verbose", "quiet", "full", "color")
+
+
+def text(parser: Parser) -> str:
+    """Return the help of PARSER."""
+    width = min(terminal.columns(sys.stdout), _WIDEST) - 1
+    return "\n".join(_lines(parser, max(width, 40))) + "\n"
+
+
+def _lines(parser: Parser, width: int) -> Iterator[str]:
+    yield from usage(parser, width)
+    yield ""
+    yield from paragraphs(parser.description or "", width)
+    yield from _commands(parser, width)
+    shown = arguments(parser)
+    yield from _section("arguments", [each for each in shown if not each.option_strings], parser, width)
+    options = [each for each in shown if each.option_strings]
+    options += [each for each in parser._actions if isinstance(each, argparse._HelpAction)]  # noqa: SLF001, argparse has no public name
+    source = [each for each in options if each.dest in _SOURCE]
+    output = [each for each in options if each.dest in _OUTPUT]
+    yield from _section("nodes", source, parser, width)
+    yield from _section(
+        "options", [each for each in options if each not in source and each not in output], parser, width
+    )
+    yield from _section("output", output, parser, width)
+    root, _, command = parser.prog.removeprefix("kubectl ").partition(" ")
+    lines = examples.of(command, parser.prog.removesuffix(f" {command}") if command else parser.prog) if root else []
+    if lines:
+        yield from ("", "examples:", *(f"{'':{_INDENT}}{line}" for line in lines))
+    if parser.epilog:
+        yield ""
+        yield from paragraphs(parser.epilog, width)
+
+
+def usage(parser: Parser, width: int) -> Iterator[str]:
+    """Yield what can be typed, in one line where argparse would list every option."""
+    if parser.usage:
+        yield f"usage: {parser.usage}"
+        return
+    words = [_placeholder(each) for each in arguments(parser) if not each.option_strings]
+    if subcommands(parser):
+        words = ["COMMAND"]
+    line = f"usage: {' '.join([parser.prog, *words, '[OPTION]...'])}"
+    yield from textwrap.wrap(line, width, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
+
+
+def paragraphs(text: str, width: int) -> Iterator[str]:
+    """Yield TEXT in lines of WIDTH; what is indented stays as it is, and a label such as ``signals:`` begins a line."""
+    for number, paragraph in enumerate(text.strip().split("\n\n")):
+        if number:
+            yield ""
+        if paragraph.startswith("  "):
+            yield from paragraph.splitlines()
+            continue
+        piece: list[str] = []
+        for line in paragraph.splitlines():
+            if piece and _LABEL.match(line):
+                yield from _wrapped(piece, width)
+                piece = []
+            piece.append(line)
+        yield from _wrapped(piece, width)
+
+
+def _wrapped(lines: Sequence[str], width: int) -> list[str]:
+    return textwrap.wrap(" ".join(lines), width, break_long_words=False, break_on_hyphens=False)
+
+
+def _commands(parser: Parser, width: int) -> Iterator[str]:
+    summaries = {
+        each.dest: each.help or ""
+        for action in parser._actions  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+        for each in action._choices_actions  # noqa: SLF001
+    }
+    for title, names in (parser.groups or {"commands": tuple(summaries)}).items() if summaries else ():
+        yield from ("", f"{title}:")
+        for name in names:
+            yield from _row(name, summaries[name], _COLUMN, width)
+
+
+def _section(title: str, actions: Sequence[argparse.Action], parser: Parser, width: int) -> Iterator[str]:
+    if not actions:
+        return
+    yield ""
+    if title:
+        yield f"{title}:"
+    for action in actions:
+        help_text = "print this help" if isinstance(action, argparse._HelpAction) else action.help or ""  # noqa: SLF001
+        help_text %= {**vars(action), "prog": parser.prog}
+        yield from _row(_head(action), help_text, min(_COLUMN + 10, width // 2), width)
+
+
+def _head(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return _placeholder(action)
+    value = "" if action.nargs == 0 else _metavar(action)
+    if value and action.nargs == argparse.OPTIONAL:
+        value = f"[{value}]"
+    return " ".join(filter(None, (", ".join(action.option_strings), value)))
+
+
+def _placeholder(action: argparse.Action) -> str:
+    name = _metavar(action)
+    return {argparse.OPTIONAL: f"[{name}]", argparse.ZERO_OR_MORE: f"[{name}]..."}.get(str(action.nargs), name)
+
+
+def _metavar(action: argparse.Action) -> str:
+    if action.metavar is None and action.choices is not None:
+        return "|".join(map(str, action.choices))
+    return str(action.metavar or action.dest.upper())
+
+
+def _row(head: str, text: str, column: int, width: int) -> Iterator[str]:
+    """Yield HEAD with TEXT at COLUMN; on lines of its own where HEAD is too long."""
+    lines = textwrap.wrap(text, max(width - column, 20), break_long_words=False, break_on_hyphens=False) or [""]
+    start = f"{'':{_INDENT}}{head}"
+    if len(start) > column - 2:
+        yield start
+    else:
+        yield f"{start:{column}}{lines.pop(0)}".rstrip()
+    yield from (f"{'':{column}}{line}" for line in lines)
