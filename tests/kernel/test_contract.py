@@ -13,7 +13,7 @@ from podroutes.errors import KernelError
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.kernel.netlink import BATCH, NetlinkKernel
 from podroutes.model.plan import Change
-from podroutes.plan.refusals import refusals
+from podroutes.plan.refusals import results
 from podroutes.rtnl.decode import RouteDump
 from support.notation import SEED, address, cluster, link, planned, route
 
@@ -302,7 +302,7 @@ def test_the_kernels_words_become_advice(worker, linux):
             "10.200.3.0/24 via 192.168.8.22 dev gone0",
         )
     )
-    told = refusals(changes, linux.apply(changes))
+    told = [result.refusal.text for result in results(changes, linux.apply(changes))]
     assert "Nexthop has invalid gateway (the next hop is not on a network" in told[0]
     assert "ip link set down0 up" in told[1]
     assert told[2] == "No such device (the device is gone: run it again)"

@@ -3,7 +3,7 @@
 import pytest
 
 from persist.test_configured import SEED as TYPED
-from persist.test_machine_plan import Worker, self_routes
+from persist.test_machine_plan import Worker, failures, self_routes
 from podroutes.apply.machine_plan import configured_overlap
 from podroutes.errors import PersistError
 from podroutes.model.persisted import OwnedRoutes
@@ -170,15 +170,14 @@ def test_a_file_that_changes_while_it_is_edited_is_left_alone(worker):
     worker.write(FILE, ONE % "192.168.8.21")
     plan = worker.plan(backend="networkd", adopt=True, edit=True).planned.plan
     worker.write(FILE, ONE % "192.168.8.22")
-    failures = apply_files.after(worker.root, plan.files)
-    assert list(failures.values()) == ["was changed meanwhile; run it again"]
+    assert failures(worker.root, plan.files) == ["was changed meanwhile; run it again"]
     assert worker.root.read(FILE) == ONE % "192.168.8.22"
 
 
 def test_an_edit_is_taken_back_whole(worker):
     worker.write(FILE, ONE % "192.168.8.21")
     plan = worker.plan(backend="networkd", adopt=True, edit=True).planned.plan
-    assert not apply_files.after(worker.root, plan.files)
+    assert not failures(worker.root, plan.files)
     apply_files.undo(worker.root, plan.files, {})
     assert worker.root.read(FILE) == ONE % "192.168.8.21"
     assert find(worker.root).backends == ()

@@ -12,12 +12,11 @@ from podroutes.errors import PersistError
 from podroutes.host.atomic_write import write_whole
 from podroutes.host.files import HostFiles
 from podroutes.kernel.memory import MemoryKernel
-from podroutes.model.plan import Outcome
+from podroutes.model.plan import FileResult, Outcome
 from podroutes.persist import BACKENDS, apply_files
 from podroutes.persist.owned import find
 from podroutes.plan.claims import examine
 from podroutes.plan.ownership import back, ours
-from podroutes.plan.rounds import Done
 from support.notation import SEED, address, cluster, link, route, shown
 
 EVERYBODY = {  # by what each manager says that it has ens18
@@ -36,6 +35,11 @@ MOVED = cluster(
 )
 SHRUNK = cluster("worker-0 192.168.8.20 10.200.0.0/24", "worker-1 192.168.8.21 10.200.1.0/24")
 ALONE = cluster("worker-0 192.168.8.20 10.200.0.0/24")
+
+
+def failures(root, files):
+    """Bring FILES to their end, and return why some could not be."""
+    return [result.failure for result in apply_files.after(root, files) if result.failure is not None]
 
 
 class Worker:
@@ -63,7 +67,7 @@ class Worker:
         plan = self.plan(nodes, backend, **request).planned.plan
         steps = [lambda each=each: apply_files.before(self.root, [each]) for each in plan.files or ()]
         steps += [lambda each=each: self.kernel.apply([each]) for each in plan.changes]
-        steps += [lambda each=each: apply_files.after(self.root, [each]) for each in plan.files or ()]
+        steps += [lambda each=each: failures(self.root, [each]) for each in plan.files or ()]
         for step in steps[:stop]:
             assert not step()
         return len(steps)
@@ -283,7 +287,7 @@ def test_a_file_that_cannot_be_written_is_told_and_what_netplan_needs_first_stop
 
     monkeypatch.setattr(apply_files, "write_whole", full)
     files = worker.plan(backend="networkd").planned.plan.files
-    assert apply_files.after(worker.root, files) == dict.fromkeys(range(2), "No space left on device")
+    assert failures(worker.root, files) == ["No space left on device"] * 2
     with pytest.raises(PersistError, match=r"90-podroutes\.yaml: No space left on device; nothing was changed"):
         worker.apply(backend="netplan")
     assert worker.table() == []
@@ -291,9 +295,10 @@ def test_a_file_that_cannot_be_written_is_told_and_what_netplan_needs_first_stop
 
 def test_only_what_was_written_is_news_to_a_manager(worker, capsys):
     plan = worker.plan(backend="networkd").planned.plan
-    say_later(Done(plan, Outcome({}, {0: "Read-only file system"})))
+    failed, written = (FileResult(plan.files[0], why) for why in ("Read-only file system", None))
+    say_later(Outcome(plan, (), (failed,)))
     assert capsys.readouterr().err == ""
-    say_later(Done(plan, Outcome({})))
+    say_later(Outcome(plan, (), (written,)))
     assert capsys.readouterr().err.endswith(
         "networkd takes this up at the next boot; to have it so now: networkctl reload\n"
     )

@@ -12,6 +12,7 @@ from podroutes.model.plan import Outcome
 from podroutes.model.saved_route import Saved, SavedRoute
 from podroutes.plan.claims import examine
 from podroutes.plan.planning import plan_here
+from podroutes.plan.refusals import results
 from podroutes.plan.remember import not_standing, remembered
 from podroutes.plan.settle import Context
 from support.notation import address, link
@@ -90,7 +91,7 @@ class Machine:
         own = next(node for node in cluster.nodes if node.name == "worker-0")
         planned = plan_here(examine(cluster), own, self.kernel.snapshot(), context=Context(lambda: Saved(self.saved)))
         assert self.kernel.apply(planned.plan.changes) == {}
-        missing = not_standing(planned.plan, Outcome({}))
+        missing = not_standing(Outcome(planned.plan, results(planned.plan.changes, {})))
         self.saved = remembered(planned.desired, missing, cluster, self.saved, 0.0)
         return planned.plan
 

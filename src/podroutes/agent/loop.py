@@ -230,7 +230,7 @@ class Loop:
         reason = self._schedule.begin(began)
         try:
             with locked("agent", _LOCKED):
-                found = self._machine.reconcile(view, began)
+                found = self._machine.reconcile(view, began, self._record)
         except PodroutesError as error:
             self._record.broken(reason, str(error))
             self._schedule.end(time.monotonic(), ok=False, idle=False)

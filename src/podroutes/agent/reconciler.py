@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from podroutes.agent.snapshot import NodeSnapshot
-from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, plan_machine
+from podroutes.apply.executor import Executor
+from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, not_persistent, plan_machine
+from podroutes.apply.observer import SILENT, Observer
 from podroutes.errors import IdentityError, PersistError
 from podroutes.host.files import HostFiles
 from podroutes.kernel import Kernel
@@ -15,11 +17,10 @@ from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies
 from podroutes.model.fib import Fib
 from podroutes.model.persisted import OwnedRoutes
-from podroutes.model.plan import Change, Plan, TakenOver
+from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
-from podroutes.persist import apply_files
 from podroutes.plan.claims import Claims, examine
 from podroutes.plan.desired import Desired
 from podroutes.plan.fast_path import ClaimIndex, FastPath
@@ -30,7 +31,6 @@ from podroutes.plan.identity import named_node, this_node
 from podroutes.plan.onlink import OnLink
 from podroutes.plan.ownership import ours
 from podroutes.plan.planning import plan_here
-from podroutes.plan.refusals import refusals
 from podroutes.plan.remember import remembered
 from podroutes.plan.settle import Context
 from podroutes.plan.vanishing import Leaving
@@ -77,14 +77,13 @@ class Machine:
         self._prompt: FastPath | None = None  # what the last pass knew
         self._may_hurry = True
         self._known: ClaimIndex | None = None  # the verdict on the nodes of the last pass
-        self.taken_over: tuple[TakenOver, ...] = ()  # routes of others that the last pass displaced
         self._held: tuple[Route, ...] = ()  # what the last pass held
         self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
         self._remembered = 0.0  # when that was written down
         self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
-    def reconcile(self, view: NodeSnapshot, now: float) -> ReconcileResult:
-        """Compare the whole of VIEW with the kernel and write the difference. Raises KernelError."""
+    def reconcile(self, view: NodeSnapshot, now: float, observer: Observer = SILENT) -> ReconcileResult:
+        """Compare the whole of VIEW with the kernel and write the difference; OBSERVER is told. Raises KernelError."""
         fib = self._kernel.snapshot()
         self.devices = {link.ifindex: link.name for link in fib.links}
         cluster = view.inventory.cluster
@@ -106,13 +105,14 @@ class Machine:
         else:
             self._held = tuple(change.route for change in plan.held)
             changes += _held_back(plan, fib, there)
-        failures = self._carry_out(changes, plan)
-        done = tuple(change for change in changes if str(change.route.dst) not in failures)
+        executor = Executor(self._kernel, self._settings.root, observer)
+        outcome = executor.carry_out(plan._replace(changes=tuple(changes)))
+        done = outcome.routes_changed
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
         counted = tuple(each for each in self.guard.earlier if each.at == now and not view.from_cache)
         standing = None if view.from_cache else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
-        return ReconcileResult(plan, done, failures, counted, postponed, count, installed + grown, standing)
+        return ReconcileResult(plan, done, _failures(outcome), counted, postponed, count, installed + grown, standing)
 
     def heal(self, heard: KernelEvents, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
         """Put back at once what others took, where that is as simple as that; return what was put back.
@@ -208,9 +208,8 @@ class Machine:
         try:
             return plan_machine(claims, own, fib, self._settings.root, request), ()
         except PersistError as error:
-            problem = Problem("error", "not-persistent", str(error))
             planned = plan_here(claims, own, fib, adopt=request.adopt, context=request.context)
-            return MachinePlan(guarded(planned, fib, OwnedRoutes(), request), OwnedRoutes()), (problem,)
+            return MachinePlan(guarded(planned, fib, OwnedRoutes(), request), OwnedRoutes()), (not_persistent(error),)
 
     def _admitted(self, plan: Plan, view: NodeSnapshot, now: float) -> tuple[list[Change], float | None]:
         """Return which changes of PLAN go now, and when the earliest that waits may go."""
@@ -223,20 +222,11 @@ class Machine:
             changes = [each for each in changes if each.action == "add"]
         return changes, min(waiting, default=None)
 
-    def _carry_out(self, changes: list[Change], plan: Plan) -> dict[str, str]:
-        """Change the kernel, and files of ours with it; return why, by destination or path, for what could not be done."""
-        root, files = self._settings.root, plan.files or ()
-        failures = {}
-        try:
-            if files:
-                apply_files.check(root, files)
-                apply_files.before(root, files)
-        except PersistError as error:  # a route in the kernel is worth more than one that lasts
-            failures, files = {"files": str(error)}, ()
-        refused = refusals(tuple(changes), self._kernel.apply(changes))
-        self.taken_over = self._kernel.taken_over()
-        failures |= {str(changes[position].route.dst): why for position, why in refused.items()}
-        return failures | {files[position].file.path: why for position, why in apply_files.after(root, files).items()}
+
+def _failures(outcome: Outcome) -> dict[str, str]:
+    """Return why, by destination or path, for what could not be done."""
+    routes = {str(result.change.route.dst): result.refusal.text for result in outcome.routes if result.refusal}
+    return routes | {result.change.file.path: result.failure for result in outcome.files if result.failure is not None}
 
 
 def _held_back(plan: Plan, fib: Fib, there: set[Prefix]) -> list[Change]:

@@ -16,11 +16,11 @@ from podroutes.agent.reconciler import Machine
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import Publish, Report, Source
 from podroutes.agent.status_recorder import StatusRecorder
-from podroutes.errors import InventoryError, PersistError
+from podroutes.apply.saved_state import load_deletions
+from podroutes.errors import InventoryError
 from podroutes.host import agent_lock
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.status import Status
-from podroutes.persist import deletions
 
 _GOODBYE = 5.0  # seconds that a source may take to end
 
@@ -99,11 +99,7 @@ def _remember(directory: Path, loop: Loop, log: Log) -> None:
 
 def _recount(directory: Path, machine: Machine, log: Log) -> None:
     """Tell MACHINE's guard what went before this start."""
-    try:
-        earlier = deletions.load(directory)
-    except PersistError as error:
-        log("warning", "state not used", error=str(error))
-        return
+    earlier = load_deletions(directory, lambda error: log("warning", "state not used", error=error))
     since = time.monotonic() - time.time()  # what turns the one clock into the other
     machine.guard.earlier = tuple(each._replace(at=each.at + since) for each in earlier)
 

@@ -12,7 +12,7 @@ from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
-from podroutes.model.plan import Change, Kept
+from podroutes.model.plan import Change, Kept, Plan, TakenOver
 from podroutes.model.problem import Problem
 from podroutes.model.saved_route import SavedRoute
 from podroutes.model.status import DampedRoute, Held, Released, Routes, SourceStatus, Status
@@ -66,6 +66,16 @@ class StatusRecorder:
         routes = self.status.routes
         return self.status.ready or f"{routes.installed} of {routes.wanted} routes installed"
 
+    def starting(self, plan: Plan) -> None:
+        """Say nothing about PLAN: what became of it is logged."""
+
+    def starting_again(self, plan: Plan) -> None:
+        """Say nothing: the agent reconciles again instead."""
+
+    def displaced(self, taken_over: TakenOver) -> None:
+        """Log that a replace displaced the route of another program."""
+        self._log("warning", "route displaced", message=iproute.taken_over(taken_over))
+
     def source(self, told: SourceStatus) -> None:
         """Take note of how the source is doing; a change for better or worse is an event."""
         before = self.status.source
@@ -114,8 +124,6 @@ class StatusRecorder:
         before, plan = self.status, found.plan
         self.first_pass = not before.last_pass
         self._changed("changed", found.done)
-        for displaced in self._machine.taken_over:
-            self._log("warning", "route displaced", message=iproute.taken_over(displaced))
         self._problems(before.problems, plan.problems)
         for what, why in found.failures.items():
             if before.failures.get(what) != why:

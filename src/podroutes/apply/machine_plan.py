@@ -100,11 +100,16 @@ def plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: 
     except PersistError as error:
         if request.backend:
             raise
-        problem = Problem("error", "not-persistent", str(error))
-        return MachinePlan(_with(planned, problems=(*planned.plan.problems, problem)), owned, name)
+        return MachinePlan(planned._replace(plan=planned.plan.with_problem(not_persistent(error))), owned, name)
     offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
     chosen = "" if name == NONE else name
-    return MachinePlan(_with(planned, files=(*files, *moved)), owned, chosen, why, found, lines, offered)
+    planned = _with(planned, files=(*files, *moved), files_required=bool(request.backend))
+    return MachinePlan(planned, owned, chosen, why, found, lines, offered)
+
+
+def not_persistent(error: PersistError) -> Problem:
+    """Return the problem that ERROR is where files of ours are only kept up: the kernel's routes go ahead."""
+    return Problem("error", "not-persistent", str(error))
 
 
 def _overlap(root: HostFiles, planned: Planned, request: PlanRequest) -> Overlap:

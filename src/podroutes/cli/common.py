@@ -23,8 +23,9 @@ from podroutes.views import plan as plan_view
 from podroutes.views.style import Style
 
 if TYPE_CHECKING:
+    from podroutes.apply.deletion_guard import DeletionGuard
     from podroutes.apply.machine_plan import MachinePlan
-    from podroutes.cli.memory import Memory
+    from podroutes.apply.saved_state import RunState
     from podroutes.host.files import HostFiles
     from podroutes.inventory import Inventory
     from podroutes.kernel import Kernel
@@ -49,7 +50,7 @@ class Source(NamedTuple):
 
     cluster: Cluster
     claims: Claims
-    memory: "Memory | None" = None  # of this machine, where the inventory was read for it
+    state: "RunState | None" = None  # of this machine, where the inventory was read for it
 
 
 @contextmanager
@@ -91,21 +92,29 @@ def read_source(arguments: argparse.Namespace) -> Source:
     check_source(arguments)
     found, server = _read(arguments)
     cluster = limited(found.cluster, arguments)
-    return Source(cluster, examine(cluster, found.problems), _memory(arguments, server))
+    return Source(cluster, examine(cluster, found.problems), _run_state(arguments, server))
 
 
-def _memory(arguments: argparse.Namespace, server: str) -> "Memory | None":
+def _run_state(arguments: argparse.Namespace, server: str) -> "RunState | None":
     """Return what is known of this machine besides its kernel, for a command that keeps state."""
     directory = getattr(arguments, "state_dir", None)
     if directory is None:
         return None
     from pathlib import Path  # noqa: PLC0415, only here
 
-    from podroutes.cli.memory import Memory  # noqa: PLC0415, the same
+    from podroutes.apply.saved_state import RunState  # noqa: PLC0415, the same
 
-    machine = MACHINE.get()
-    path = Path(machine.directory, directory.lstrip("/")) if machine else Path(directory)
-    return Memory(path, server, simulated=machine is not None)
+    return RunState(Path(directory), server, warn, simulated=MACHINE.get() is not None)
+
+
+def deletion_guard(arguments: argparse.Namespace, source: Source) -> "DeletionGuard":
+    """Return the mass-delete guard of this run."""
+    from pathlib import Path  # noqa: PLC0415, what is away from the machine deletes nothing
+
+    from podroutes.apply.deletion_guard import DeletionGuard  # noqa: PLC0415, the same
+
+    allowed = getattr(arguments, "allow_mass_delete", 0)
+    return DeletionGuard(source.cluster, Path(arguments.state_dir), allowed, source.state, warn)
 
 
 def limited(cluster: Cluster, arguments: argparse.Namespace) -> Cluster:
@@ -210,7 +219,7 @@ def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: 
         getattr(arguments, "adopt", False),
         hold,
         getattr(arguments, "edit_admin_config", False),
-        context=source.memory.context(own) if source.memory else Context(),
+        context=source.state.context(own) if source.state else Context(),
     )
     if request.edit and not (request.adopt and request.backend):
         raise PersistError(
@@ -247,6 +256,11 @@ def say(lines: Iterable[str]) -> None:
         print(line)
 
 
+def warn(text: str) -> None:
+    """Print TEXT to standard error as what podroutes has to say beside its output."""
+    print(f"podroutes: {text}", file=sys.stderr)
+
+
 def say_plan(plan: Plan) -> None:
     """Print a plan that is not carried out: its changes and what they come to."""
     if plan.pending or plan.held or plan.kept:
@@ -256,10 +270,10 @@ def say_plan(plan: Plan) -> None:
     print(plan_view.summary(plan))
 
 
-def say_failures(plan: Plan, outcome: Outcome) -> None:
-    """Print to standard error which changes of PLAN could not be made, and why."""
+def say_failures(outcome: Outcome) -> None:
+    """Print to standard error which changes could not be made, and why."""
     sys.stdout.flush()
-    for line in plan_view.failures(plan, outcome, style(sys.stderr)):
+    for line in plan_view.failures(outcome, style(sys.stderr)):
         print(line, file=sys.stderr)
 
 

@@ -162,8 +162,8 @@ class _Run:
 
     def _say_failures(self) -> None:
         for each in self._pushed:
-            if each.plan and each.outcome and each.state == "applied":
-                common.say_failures(each.plan, each.outcome)
+            if each.outcome and each.state == "applied":
+                common.say_failures(each.outcome)
 
     async def _agreed(self) -> bool:
         """Ask, where there is a terminal to ask on and nothing forbids it."""
@@ -176,7 +176,7 @@ class _Run:
         question = views.deletions(self._pushed)
         if not question or self._fleet.interrupted:
             return False
-        with terminal(self._arguments) as there:
+        with terminal(inventory=self._arguments.inventory, output=self._arguments.output) as there:
             return there is not None and await self._says_yes(f"{question}\nDelete them? [y/N] ", *there)
 
     async def _says_yes(self, question: str, answers: TextIO, screen: TextIO) -> bool:

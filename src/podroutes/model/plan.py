@@ -1,6 +1,5 @@
 """A plan: the changes of one machine, and its problems."""
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from podroutes.model.persisted import FileChange
@@ -34,9 +33,9 @@ class Kept(NamedTuple):
 class Plan(NamedTuple):
     """The difference between one machine and its inventory. To carry out ``changes`` in order loses no packet.
 
-    ``files`` are our files that persist the routes; None if none do. ``held`` are deletions that the mass-delete guard holds:
-        they are not in ``changes``, and their routes stay in the kernel and in files. ``kept`` are routes that exist after the
-        plan.
+    ``files`` are our files that persist the routes; None if none do. ``files_required`` is whether the user asked for them: then
+    nothing is done without them. ``held`` are deletions that the mass-delete guard holds: they are not in ``changes``, and their
+    routes stay in the kernel and in files. ``kept`` are routes that exist after the plan.
     """
 
     node: str
@@ -46,6 +45,11 @@ class Plan(NamedTuple):
     files: tuple[FileChange, ...] | None = None
     held: tuple[Change, ...] = ()
     kept: tuple[Kept, ...] = ()
+    files_required: bool = False
+
+    def with_problem(self, problem: Problem) -> "Plan":
+        """Return this plan with one more PROBLEM."""
+        return self._replace(problems=(*self.problems, problem))
 
     @property
     def pending(self) -> bool:
@@ -63,16 +67,48 @@ class Plan(NamedTuple):
         return not (self.pending or self.errors or self.kept)
 
 
-class Outcome(NamedTuple):
-    """The result of a plan: the reasons of failed changes and files, by position."""
+class Result(NamedTuple):
+    """A change that was carried out; ``refusal`` is why the kernel did not make it, None where it did."""
 
-    routes: Mapping[int, str]
-    files: Mapping[int, str] = {}
+    change: Change
+    refusal: "Refusal | None" = None
+
+
+class FileResult(NamedTuple):
+    """A file change that was carried out; ``failure`` is why it could not be made, None where it was."""
+
+    change: FileChange
+    failure: str | None = None
+
+
+class Outcome(NamedTuple):
+    """A plan that was carried out, with the result of each change and file."""
+
+    plan: Plan
+    routes: tuple[Result, ...]
+    files: tuple[FileResult, ...] = ()
 
     @property
     def failed(self) -> int:
-        """The number of failed changes and files."""
-        return len(self.routes) + len(self.files)
+        """How many changes could not be made."""
+        return sum(result.refusal is not None for result in self.routes) + sum(
+            result.failure is not None for result in self.files
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the machine agrees with the inventory now."""
+        return not (self.failed or self.plan.errors or self.plan.kept)
+
+    @property
+    def routes_changed(self) -> tuple[Change, ...]:
+        """The changes that the kernel made."""
+        return tuple(result.change for result in self.routes if result.refusal is None)
+
+    @property
+    def files_written(self) -> tuple[FileChange, ...]:
+        """The file changes that were made."""
+        return tuple(result.change for result in self.files if result.failure is None)
 
 
 class TakenOver(NamedTuple):

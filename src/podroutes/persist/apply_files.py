@@ -8,6 +8,7 @@ from podroutes.errors import PersistError
 from podroutes.host.atomic_write import leftovers, sweep, write_whole
 from podroutes.host.files import HostFiles
 from podroutes.model.persisted import File, FileChange
+from podroutes.model.plan import FileResult
 from podroutes.persist import backend
 from podroutes.persist.admin_edit import backup
 from podroutes.persist.owned import PLACES
@@ -40,19 +41,17 @@ def before(root: HostFiles, changes: Sequence[FileChange]) -> None:
             raise PersistError(f"{change.file.path}: {failure}; nothing was changed")
 
 
-def after(root: HostFiles, changes: Sequence[FileChange]) -> dict[int, str]:
-    """Bring every file to its end; return why, by position, for those that could not be."""
-    failures = {}
-    for position, change in enumerate(changes):
-        if change.file == change.first:
-            continue
-        if change.action == "edit":
-            failure = _edit(root, change)
-        else:
-            failure = _delete(root, change.file) if change.action == "delete" else _write(root, change.file)
-        if failure:
-            failures[position] = failure
-    return failures
+def after(root: HostFiles, changes: Sequence[FileChange]) -> tuple[FileResult, ...]:
+    """Bring every file to its end; return what became of each."""
+    return tuple(FileResult(change, _finish(root, change)) for change in changes)
+
+
+def _finish(root: HostFiles, change: FileChange) -> str | None:
+    if change.file == change.first:
+        return None
+    if change.action == "edit":
+        return _edit(root, change)
+    return _delete(root, change.file) if change.action == "delete" else _write(root, change.file)
 
 
 def clean(root: HostFiles) -> None:
@@ -70,7 +69,7 @@ def undo(root: HostFiles, changes: Iterable[FileChange], files: Mapping[str, Map
             raise PersistError(f"{change.file.path} cannot be put back: {failure}")
 
 
-def _write(root: HostFiles, file: File) -> str:
+def _write(root: HostFiles, file: File) -> str | None:
     path = root.path(file.path)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -79,10 +78,10 @@ def _write(root: HostFiles, file: File) -> str:
         write_whole(path, file.text, mode=file.mode)
     except OSError as error:
         return f"{error.strerror}"
-    return ""
+    return None
 
 
-def _edit(root: HostFiles, change: FileChange) -> str:
+def _edit(root: HostFiles, change: FileChange) -> str | None:
     """Write an edited file of the administrator, with a copy of what it was beside it; an older copy stays."""
     path = change.file.path
     if change.was is None or root.read(path) != change.was.text:
@@ -93,7 +92,7 @@ def _edit(root: HostFiles, change: FileChange) -> str:
     return _write(root, change.file)
 
 
-def _delete(root: HostFiles, file: File) -> str:
+def _delete(root: HostFiles, file: File) -> str | None:
     path = root.path(file.path)
     try:
         path.unlink(missing_ok=True)
@@ -102,4 +101,4 @@ def _delete(root: HostFiles, file: File) -> str:
     if path.parent.name.endswith(_OWN_DIRECTORIES):
         with suppress(OSError):  # it holds somebody else's
             path.parent.rmdir()
-    return ""
+    return None

@@ -1,8 +1,9 @@
 """What a refusal of the kernel means, and what to do about it."""
 
 import errno
+from collections.abc import Iterable, Mapping
 
-from podroutes.model.plan import Change, Refusal
+from podroutes.model.plan import Change, Refusal, Result
 
 # Extended ACK texts, net/ipv4/fib_semantics.c, net/ipv4/fib_frontend.c and net/ipv6/route.c
 _TEXTS = {
@@ -34,10 +35,12 @@ def explain(change: Change, refusal: Refusal) -> str:
     return f"{refusal.text} ({advice})" if advice else refusal.text
 
 
-def refusals(changes: tuple[Change, ...], refused: dict[int, Refusal]) -> dict[int, str]:
-    """Return the failures by position, explained; a delete of what is gone already is none."""
-    return {
-        position: explain(changes[position], why)
-        for position, why in refused.items()
-        if not (why.errno == errno.ESRCH and changes[position].action == "delete")
-    }
+def results(changes: Iterable[Change], refused: Mapping[int, Refusal]) -> tuple[Result, ...]:
+    """Return each of CHANGES with why it was REFUSED, explained; a delete of what is gone already is done."""
+    return tuple(_result(change, refused.get(position)) for position, change in enumerate(changes))
+
+
+def _result(change: Change, refusal: Refusal | None) -> Result:
+    if refusal is None or (refusal.errno == errno.ESRCH and change.action == "delete"):
+        return Result(change)
+    return Result(change, refusal._replace(text=explain(change, refusal)))

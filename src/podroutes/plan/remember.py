@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster, Node
-from podroutes.model.plan import Outcome, Plan
+from podroutes.model.plan import Outcome
 from podroutes.model.saved_route import SavedRoute
 from podroutes.plan.desired import Desired
 
@@ -33,8 +33,8 @@ def remembered(
     return tuple(found.values())
 
 
-def not_standing(plan: Plan, outcome: Outcome) -> frozenset[Prefix]:
-    """Return the destinations of PLAN that did not get their route: the last change of it failed, or somebody else holds them."""
-    failed = {change.route.dst: position in outcome.routes for position, change in enumerate(plan.changes)}
-    foreign = {each.dst for each in plan.problems if each.dst and each.code == "foreign-route"}
-    return frozenset(foreign.union(dst for dst, why in failed.items() if why))
+def not_standing(outcome: Outcome) -> frozenset[Prefix]:
+    """Return the destinations of a plan that did not get their route: the last change of it failed, or somebody else holds them."""
+    refusals = {result.change.route.dst: result.refusal for result in outcome.routes}
+    foreign = {each.dst for each in outcome.plan.problems if each.dst and each.code == "foreign-route"}
+    return frozenset(foreign.union(dst for dst, refusal in refusals.items() if refusal))

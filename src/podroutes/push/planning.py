@@ -1,10 +1,12 @@
 """The plan of another machine, made as on the machine itself: its files lie in a directory that stands in for it."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from podroutes.apply.executor import checked
 from podroutes.apply.machine_plan import PlanRequest, plan_machine
+from podroutes.apply.removal import plan_removal
+from podroutes.apply.saved_state import load_deletions, load_routes
 from podroutes.errors import PersistError, PushError
 from podroutes.host.dependencies import read_dependencies
 from podroutes.host.files import HostFiles
@@ -13,16 +15,12 @@ from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.persisted import File, FileChange
-from podroutes.model.plan import Change, Plan
-from podroutes.model.saved_route import SavedRoute, sorted_by_age
-from podroutes.persist import apply_files, deletions, saved_routes
-from podroutes.persist.configured import configured_routes
-from podroutes.persist.owned import find
+from podroutes.model.plan import Plan
+from podroutes.model.saved_route import sorted_by_age
+from podroutes.persist import deletions
 from podroutes.plan.claims import Claims
-from podroutes.plan.configured import left_behind
 from podroutes.plan.guard import Deleted, Run, Verdict
 from podroutes.plan.identity import named_node
-from podroutes.plan.ownership import ours
 from podroutes.plan.settle import Context
 from podroutes.plan.vanishing import Leaving
 from podroutes.push.responses import Remote, Seen, fib
@@ -65,18 +63,16 @@ def plan(job: PushRequest, node: Node, seen: Seen) -> Made:
             _put(directory, remote)
         root = HostFiles(directory)
         if job.removes:
-            made = Made(_removal(node, seen, snapshot, root))
+            numbered = (route for route in seen.host.routes if route.ours)
+            made = Made(plan_removal(node.name, numbered, lambda: snapshot, root))
         else:
             made = _whole(job, node, snapshot, root, _context(job, node, root, seen.session))
-        apply_files.check(root, made.plan.files or ())
-    return made
+        return made._replace(plan=checked(made.plan, root))
 
 
 def _context(job: PushRequest, node: Node, root: HostFiles, session: str) -> Context:
     """Return what the machine had before, and whom it must go on to reach; SESSION is its SSH_CONNECTION, "" where sudo took it."""
-    routes: tuple[SavedRoute, ...] = ()
-    with suppress(PersistError):  # as above
-        routes = saved_routes.load(root.path(deletions.DIRECTORY), node.name)
+    routes = load_routes(root.path(deletions.DIRECTORY), node.name, _pass_over)
     dependencies = read_dependencies(root=Path(root.directory), environ={"SSH_CONNECTION": session or " "})
     return Context(lambda: sorted_by_age(routes, job.at), dependencies)
 
@@ -84,9 +80,7 @@ def _context(job: PushRequest, node: Node, root: HostFiles, session: str) -> Con
 def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context: Context) -> Made:
     if job.backend == "systemd":
         raise PersistError(_AGENTLESS)
-    earlier: tuple[Deleted, ...] = ()
-    with suppress(PersistError):  # what is damaged there counts for nothing, and is written anew
-        earlier = deletions.load(root.path(deletions.DIRECTORY))
+    earlier = load_deletions(root.path(deletions.DIRECTORY), _pass_over)
     guard = Run(job.cluster, {}, earlier, job.at, job.allowed, job.agreed, _ADVICE)
     passed: dict[Prefix, str] = {}
 
@@ -106,13 +100,8 @@ def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context
     return Made(machine_plan.planned.plan, FileChange("create", File(path, deletions.text(gone, job.at)), ""))
 
 
-def _removal(node: Node, seen: Seen, snapshot: Fib, root: HostFiles) -> Plan:
-    found = find(root)
-    files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
-    routes = {route for route in seen.host.routes if route.ours} | set(ours(snapshot, found.owned("")))
-    changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
-    lines = configured_routes(root, (route.dst for route in routes)).routes
-    return Plan(node.name, changes, 0, tuple(left_behind(changes, lines)), tuple(files) or None)
+def _pass_over(_: str) -> None:
+    """Pass over state that is damaged there: it counts for nothing, and is written anew."""
 
 
 def _put(directory: Path, remote: Remote) -> None:

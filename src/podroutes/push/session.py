@@ -10,10 +10,10 @@ from podroutes.errors import PodroutesError, PushError
 from podroutes.host.iproute_json import Reader
 from podroutes.model.address import Address
 from podroutes.model.cluster import Node
-from podroutes.model.plan import Outcome, Plan
+from podroutes.model.plan import FileResult, Outcome, Plan
 from podroutes.model.push import Pushed, State
 from podroutes.model.text import escaped, listing
-from podroutes.plan.refusals import refusals
+from podroutes.plan.refusals import results
 from podroutes.push import responses, scripts
 from podroutes.push.planning import PushRequest, plan
 from podroutes.push.remote_command import frames, order
@@ -122,7 +122,7 @@ class Machine:
             self._reached = await self._peers(self._plan)
             answer = await self._commit(self._plan)
             if self._judge(self._plan, answer):
-                await self._check(self._plan)
+                await self._check()
         except PodroutesError as error:
             self.fail(str(error))
             await self._back()
@@ -170,18 +170,22 @@ class Machine:
             self.fail(_refusal(said, answer))
             return False
         body = next((body for words, body in responses.sections(answer.out) if words[:1] == ["carried"]), b"")
-        self._outcome = Outcome(refusals(plan.changes, responses.refusals(body)))
+        self._outcome = Outcome(
+            plan,
+            results(plan.changes, responses.refusals(body)),
+            tuple(FileResult(change) for change in plan.files or ()),
+        )
         if said.get("carried") == _KILLED:
             raise PushError(f"ip -batch did not end within {self._confirm} s")
         if "carried" not in said:
             raise PushError("it did not say what became of the changes")
         return True
 
-    async def _check(self, plan: Plan) -> None:
+    async def _check(self) -> None:
         """Look at the machine over a new connection, and confirm; PushError where it is not as it should be."""
         await self.close()
         seen = await self._patiently(self._read)
-        self._compare(plan, seen)
+        self._compare(seen)
         line = await self._connected()
         again = await asyncio.gather(*(line.reaches(str(via)) for via in self._reached))
         lost = [str(via) for via, does in zip(self._reached, again, strict=True) if not does]
@@ -190,9 +194,10 @@ class Machine:
         self._state = "unknown"
         self._settle(await self._patiently(self._keep))
 
-    def _compare(self, plan_: Plan, seen: responses.Seen) -> None:
+    def _compare(self, seen: responses.Seen) -> None:
         """Hold the tables to what was written: nothing but what failed may be left to do."""
-        failed = {plan_.changes[position].route.dst for position in (self._outcome.routes if self._outcome else ())}
+        results = self._outcome.routes if self._outcome else ()
+        failed = {result.change.route.dst for result in results if result.refusal}
         left = [each for each in plan(self._job, self.node, seen).plan.changes if each.route.dst not in failed]
         if left:
             raise PushError(f"it does not have what was written: {listing([str(each.route.dst) for each in left])}")

@@ -1,6 +1,6 @@
 """Values into the stable JSON shapes that scripts rely on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from podroutes.model.persisted import FileChange
@@ -10,22 +10,17 @@ from podroutes.model.route import Route, protocol_name
 from podroutes.model.route_state import Entry
 
 
-def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
-    """Return a plan; with the OUTCOME of one that was carried out, also what became of each change.
+def plan(plan: Plan) -> dict[str, Any]:
+    """Return a plan.
 
     ``files`` is there where files of ours keep the routes, ``held`` where deletions are too many to be made unasked, ``kept``
     where a route is kept that no honoured claim wants.
     """
-    changes = [change(each) for each in plan.changes]
-    files = [file(each) for each in plan.files or ()]
-    if outcome:
-        _judge(changes, outcome.routes)
-        _judge(files, outcome.files)
     return {
         "node": plan.node or None,
         "in_sync": plan.in_sync,
-        "changes": changes,
-        **({"files": files} if plan.files is not None else {}),
+        "changes": [change(each) for each in plan.changes],
+        **({"files": [file(each) for each in plan.files]} if plan.files is not None else {}),
         **({"held": [change(each) for each in plan.held]} if plan.held else {}),
         "unchanged": plan.unchanged,
         **({"kept": [kept(each) for each in plan.kept]} if plan.kept else {}),
@@ -33,11 +28,19 @@ def plan(plan: Plan, outcome: Outcome | None = None) -> dict[str, Any]:
     }
 
 
-def _judge(shown: list[dict[str, Any]], failures: Mapping[int, str]) -> None:
-    for position, each in enumerate(shown):
-        each["applied"] = position not in failures
-        if position in failures:
-            each["error"] = failures[position]
+def outcome(outcome: Outcome) -> dict[str, Any]:
+    """Return a plan that was carried out: as ``plan``, with what became of each change and file."""
+    shown = plan(outcome.plan)
+    shown["changes"] = [
+        change(result.change) | _applied(result.refusal.text if result.refusal else None) for result in outcome.routes
+    ]
+    if "files" in shown:
+        shown["files"] = [file(result.change) | _applied(result.failure) for result in outcome.files]
+    return shown
+
+
+def _applied(failure: str | None) -> dict[str, Any]:
+    return {"applied": True} if failure is None else {"applied": False, "error": failure}
 
 
 def file(change: FileChange) -> dict[str, Any]:

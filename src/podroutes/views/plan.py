@@ -88,27 +88,28 @@ def summary(plan: Plan) -> str:
     return f"Plan: {verbs}{held}, {plan.unchanged} unchanged{_kept(plan)}{files}{problems}."
 
 
-def outcome(plan: Plan, outcome: Outcome, verb: str = "Apply") -> str:
+def outcome(outcome: Outcome, verb: str = "Apply") -> str:
     """Return what became of a plan that was carried out, in one line; VERB is what the user asked for."""
-    done = [change.action for position, change in enumerate(plan.changes) if position not in outcome.routes]
+    plan = outcome.plan
+    done = [change.action for change in outcome.routes_changed]
     counts = f"{done.count('add')} added, {done.count('replace')} replaced, {done.count('delete')} deleted"
     failed = f", {outcome.failed} failed" if outcome.failed else ""
     held = f", {len(plan.held)} held" if plan.held else ""
-    files = f"; {_files(len(plan.files) - len(outcome.files))} changed" if plan.files else ""
-    verdict = f"{verb} {'incomplete' if outcome.failed or plan.errors or plan.kept else 'complete'}"
+    files = f"; {_files(len(outcome.files_written))} changed" if plan.files else ""
+    verdict = f"{verb} {'complete' if outcome.complete else 'incomplete'}"
     unchanged = f"{plan.unchanged} unchanged{_kept(plan)}"
     return f"{verdict}: {counts}{failed}{held}, {unchanged}{files}{_problem_counts(plan)}."
 
 
-def failures(plan: Plan, outcome: Outcome, style: Style) -> Iterator[str]:
+def failures(outcome: Outcome, style: Style) -> Iterator[str]:
     """Yield a line for every change that could not be made."""
-    for position, why in outcome.files.items():
-        file = (plan.files or ())[position]
-        yield f"{style('red', 'failed')} {file.action} {escaped(file.file.path)}: {why}"
-    for position, why in outcome.routes.items():
-        change = plan.changes[position]
-        where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
-        yield f"{style('red', 'failed')} {change.action} {where}: {why}"
+    for file, failure in outcome.files:
+        if failure is not None:
+            yield f"{style('red', 'failed')} {file.action} {escaped(file.file.path)}: {failure}"
+    for change, refusal in outcome.routes:
+        if refusal:
+            where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
+            yield f"{style('red', 'failed')} {change.action} {where}: {refusal.text}"
 
 
 def _kept(plan: Plan) -> str:

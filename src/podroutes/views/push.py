@@ -80,11 +80,12 @@ def _done(pushed: Pushed) -> str:
         return f"{plan.unchanged} in place"
     if pushed.state != "applied":
         return ""
-    refused = pushed.outcome.routes if pushed.outcome else {}
-    actions = [change.action for position, change in enumerate(plan.changes) if position not in refused]
+    changed = pushed.outcome.routes_changed if pushed.outcome else plan.changes
+    failed = len(plan.changes) - len(changed)
+    actions = [change.action for change in changed]
     words = {"add": "added", "replace": "replaced", "delete": "deleted"}
     counts = [f"{actions.count(action)} {word}" for action, word in words.items() if action in actions]
-    counts += [f"{len(refused)} failed"] if refused else []
+    counts += [f"{failed} failed"] if failed else []
     files = len(plan.files or ())
     return ", ".join([*counts, *([f"{files} file{'s' * (files != 1)}"] if files else [])])
 
@@ -100,7 +101,7 @@ def document(all_pushed: Sequence[Pushed]) -> dict[str, Any]:
 
 def _node(pushed: Pushed) -> dict[str, Any]:
     plan = pushed.plan or Plan(pushed.node, (), 0, ())
-    shown = json_values.plan(plan, pushed.outcome if pushed.begun else None)
+    shown = json_values.outcome(pushed.outcome) if pushed.begun and pushed.outcome else json_values.plan(plan)
     if pushed.begun and pushed.state != "applied":
         for each in (*shown["changes"], *shown.get("files", ())):
             each["applied"] = False

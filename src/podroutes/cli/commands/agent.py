@@ -13,17 +13,17 @@ from podroutes.agent.reconciler import Machine, Settings
 from podroutes.agent.service import AgentOptions, keep_routes
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import FileSource, Publish, Report, Source
+from podroutes.apply.saved_state import load_routes
 from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.cli.privilege import require_net_admin
-from podroutes.errors import AgentError, InventoryError, PersistError, require_linux
+from podroutes.errors import AgentError, InventoryError, require_linux
 from podroutes.host.dependencies import read_dependencies
 from podroutes.host.files import HostFiles
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.listening import parse_listen
 from podroutes.model.saved_route import SavedRoute
-from podroutes.persist import saved_routes
 from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard
 
@@ -113,11 +113,7 @@ def _settings(arguments: argparse.Namespace, log: Log) -> Settings:
         return common.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=node)
 
     def stood(node: str) -> tuple[SavedRoute, ...]:
-        try:
-            return saved_routes.load(Path(arguments.state_dir), node)
-        except PersistError as error:
-            log("warning", "state not used", error=str(error))
-            return ()
+        return load_routes(Path(arguments.state_dir), node, lambda error: log("warning", "state not used", error=error))
 
     server = ""
     if arguments.kubernetes:

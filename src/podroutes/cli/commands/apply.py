@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from podroutes.cli import common, options
 from podroutes.cli.apply import carry_out, say_later
 from podroutes.cli.commands import plan
-from podroutes.cli.mass_delete import Guarding
+from podroutes.cli.mass_delete import agreed
 from podroutes.cli.parser import Parser
 from podroutes.errors import PersistError
 from podroutes.model.plan import Plan
@@ -51,16 +51,17 @@ def run(arguments: argparse.Namespace) -> int:
     source = common.read_source(arguments)
     with common.kernel("apply", _INSTEAD) as kernel, ExitStack() as lock:
         lock.enter_context(common.writing("apply"))
-        guarding = Guarding(arguments, source)
-        fib = kernel.snapshot()
-        machine_plan = common.plan_machine(arguments, source, fib, guarding.hold)
+        guard = common.deletion_guard(arguments, source)
+        before = kernel.snapshot()
+        machine_plan = common.plan_machine(arguments, source, before, guard.hold)
         if machine_plan.planned.plan.held:
             lock.close()  # nobody waits for a person who thinks
-            agreed = guarding.agreed(machine_plan.planned.plan)
+            allowed = agreed(machine_plan.planned.plan, inventory=arguments.inventory, output=arguments.output)
             lock.enter_context(common.writing("apply"))
-            if agreed:
-                fib = kernel.snapshot()
-                machine_plan = common.plan_machine(arguments, source, fib, guarding.hold)
+            if allowed:
+                guard.allow(machine_plan.planned.plan)
+                before = kernel.snapshot()
+                machine_plan = common.plan_machine(arguments, source, before, guard.hold)
         if arguments.activate and not machine_plan.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
         if machine_plan.why:  # what was chosen once is chosen
@@ -68,21 +69,22 @@ def run(arguments: argparse.Namespace) -> int:
 
         planned = [machine_plan.planned]  # the last one counts
 
-        def again() -> Plan:
-            planned.append(common.plan_machine(arguments, source, kernel.snapshot(), guarding.hold).planned)
+        def replan() -> Plan:
+            planned.append(common.plan_machine(arguments, source, kernel.snapshot(), guard.hold).planned)
             return planned[-1].plan
 
-        done = carry_out(machine_plan.planned.plan, kernel, arguments.output, again)
-        guarding.remember(done)
-        if source.memory:
-            source.memory.remember(planned[-1], done, source.cluster)
+        outcome = carry_out(machine_plan.planned.plan, kernel, arguments.output, replan)
+        guard.save(outcome)
+        if source.state:
+            source.state.save(planned[-1], outcome, source.cluster)
         if arguments.output == "text":
             common.say_offered(machine_plan)
-        if arguments.activate and done.complete:
-            from podroutes.cli.activation import Then, activate  # noqa: PLC0415, seldom asked for
+        if arguments.activate and outcome.complete:
+            from podroutes.apply.activation import Activation, Before  # noqa: PLC0415, seldom asked for
 
             arguments.persist = None
-            activate(machine_plan.backend, done.files, Then(fib, machine_plan.found), kernel, again)
+            then = Before(before, machine_plan.found)
+            Activation(machine_plan.backend, then, kernel, common.root()).run(outcome.files_written, replan)
         else:
-            say_later(done)
-        return 0 if done.complete else 1
+            say_later(outcome)
+        return 0 if outcome.complete else 1

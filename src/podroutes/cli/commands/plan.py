@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 
 from podroutes.cli import common, options
-from podroutes.cli.mass_delete import Guarding
 from podroutes.cli.parser import Parser
 from podroutes.host import terminal
 from podroutes.model.plan import Plan
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _all(plans, arguments.output)
     with common.kernel("plan", _INSTEAD) as kernel:
         fib = kernel.snapshot()
-    machine_plan = common.plan_machine(arguments, source, fib, Guarding(arguments, source).hold)
+    machine_plan = common.plan_machine(arguments, source, fib, common.deletion_guard(arguments, source).hold)
     plan = machine_plan.planned.plan
     if arguments.output != "text":
         common.say_document(json_values.plan(plan), arguments.output)

@@ -4,19 +4,14 @@ import argparse
 import os
 from contextlib import nullcontext
 
+from podroutes.apply import removal
 from podroutes.cli import common, options
 from podroutes.cli.apply import carry_out, say_later
 from podroutes.cli.parser import Parser
 from podroutes.errors import AgentError, require_linux
 from podroutes.host import agent_lock
 from podroutes.kernel import Kernel
-from podroutes.model.persisted import FileChange
-from podroutes.model.plan import Change, Plan
-from podroutes.persist import apply_files
-from podroutes.persist.configured import configured_routes
-from podroutes.persist.owned import find
-from podroutes.plan.configured import left_behind
-from podroutes.plan.ownership import ours
+from podroutes.model.plan import Plan
 from podroutes.views import json_values
 
 _DESCRIPTION = """\
@@ -44,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     with common.kernel("remove", _INSTEAD) as kernel, nullcontext() if arguments.dry_run else common.writing("remove"):
         plan = _plan(kernel)
         if not arguments.dry_run:
-            apply_files.clean(common.root())
-            done = carry_out(plan, kernel, arguments.output, lambda: _plan(kernel), "Remove")
-            say_later(done)
-            return 0 if done.complete else 1
+            removal.clean(common.root())
+            outcome = carry_out(plan, kernel, arguments.output, lambda: _plan(kernel), "Remove")
+            say_later(outcome)
+            return 0 if outcome.complete else 1
     if arguments.output != "text":
         common.say_document(json_values.plan(plan), arguments.output)
     else:
@@ -56,13 +51,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(kernel: Kernel) -> Plan:
-    """Return what takes back everything: routes of our number in every table, those of our files, and these."""
-    found = find(common.root())
-    owned = found.owned("")
-    routes = set(kernel.ours())
-    if owned.static:
-        routes.update(ours(kernel.snapshot(), owned))
-    changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
-    files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
-    lines = configured_routes(common.root(), (route.dst for route in routes)).routes
-    return Plan(os.uname().nodename, changes, 0, tuple(left_behind(changes, lines)), tuple(files) or None)
+    return removal.plan_removal(os.uname().nodename, kernel.ours(), kernel.snapshot, common.root())

@@ -1,0 +1,85 @@
+"""Has a network manager read our files now, and puts everything back as it was where that breaks the way to another node."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from podroutes.errors import PersistError
+from podroutes.host.files import HostFiles
+from podroutes.host.reachability import MOST, answering
+from podroutes.kernel import Kernel
+from podroutes.model.fib import Fib
+from podroutes.model.persisted import FileChange
+from podroutes.model.plan import Plan
+from podroutes.model.text import listing
+from podroutes.persist import apply_files, backend
+from podroutes.persist.owned import Found, find
+from podroutes.persist.system_files import kept, switch
+from podroutes.plan.ownership import back, ours
+
+_BEFORE = 2.0  # seconds for a node to answer before; one that is down should not hold things up
+_TIMEOUT = 10.0  # seconds for the manager to be done: networkd 252 takes the addresses away and gives them anew
+_INTERVAL = 0.2  # seconds between two looks
+
+
+class Before(NamedTuple):
+    """The machine before anything was changed."""
+
+    fib: Fib
+    found: Found
+
+
+class Activation:
+    """Has the manager of backend NAME read its files on the machine of KERNEL and ROOT, which was BEFORE."""
+
+    def __init__(self, name: str, before: Before, kernel: Kernel, root: HostFiles) -> None:
+        self._name = name
+        self._before = before
+        self._kernel = kernel
+        self._root = root
+
+    def run(self, files: Sequence[FileChange], replan: Callable[[], Plan]) -> None:
+        """Have FILES read, which have been written; REPLAN returns what is missing yet.
+
+        Raises PersistError when a node that answered no longer does or the routes do not come back; files and kernel are then as
+        they were.
+        """
+        found = find(self._root)
+        after = found.owned("")
+        vias = sorted({route.via for route in ours(self._kernel.snapshot(), after) if route.via})
+        nodes = answering(vias[:: len(vias) // MOST + 1], _BEFORE)
+        sysctls = switch(self._root, kept(found.files[""]))
+        trouble = self._reload()
+        if not trouble and (lost := nodes - answering(nodes, _TIMEOUT)):
+            trouble = f"{listing(sorted(map(str, lost)))} answered before and not any more"
+        if not trouble and not self._settles(replan):
+            trouble = f"{self._name} does not make the routes that its files say"
+        if not trouble:
+            return
+        apply_files.undo(self._root, files, self._before.found.files)
+        switch(self._root, sysctls)
+        self._reload()
+        answering(nodes, _TIMEOUT)
+        was = self._before.found.owned("")
+        self._kernel.apply(back(self._before.fib, was, self._kernel.snapshot(), after))
+        raise PersistError(f"not activated, and everything put back as it was: {trouble}")
+
+    def _reload(self) -> str | None:
+        """Have the manager read its files; return why it did not, None where it did."""
+        for words in backend(self._name).RELOAD:
+            done = self._root.run(words)
+            if done is None or done[0]:
+                return f"`{' '.join(words)}` failed: {done[1] if done else 'it is not installed'}"
+        return None
+
+    def _settles(self, replan: Callable[[], Plan]) -> bool:
+        """Wait until there is nothing to change; what the manager left out at half time is added."""
+        begin = time.monotonic()
+        while (plan := replan()).pending:
+            passed = time.monotonic() - begin
+            if passed > _TIMEOUT:
+                return False
+            if passed > _TIMEOUT / 2:
+                self._kernel.apply(plan.changes)
+            time.sleep(_INTERVAL)
+        return True

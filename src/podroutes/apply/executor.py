@@ -1,0 +1,108 @@
+"""Carries a plan of kernel and files out. ``apply``, ``remove``, the agent and activation all change a machine through it.
+
+The order is such that an interrupted run leaves no route that nobody claims:
+
+1. The network managers' own tools check the files. Files that make routes ours (``FileChange.first``) are written.
+2. The kernel is changed. A change that fails stops no other.
+3. The other files are written, then files are deleted.
+
+Where step 1 fails there is one rule. A run that asked for the files (``Plan.files_required``) stops, and nothing was changed. A run
+that only keeps up files that are there already changes the kernel all the same: a route that works now is worth more than one that
+comes back at the next boot. Its new routes then carry the protocol number 107, which makes them ours without a file.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from podroutes.apply.machine_plan import not_persistent
+from podroutes.apply.observer import SILENT, Observer
+from podroutes.errors import PersistError
+from podroutes.host.files import HostFiles
+from podroutes.kernel import Kernel
+from podroutes.model.plan import Change, FileResult, Outcome, Plan
+from podroutes.model.route import PROTOCOL
+from podroutes.persist import apply_files
+from podroutes.plan.refusals import results
+from podroutes.plan.rounds import joined, raced
+
+_RETRIES = (
+    2  # more plans when others change routes meanwhile; a program that changes them all the time would keep us here
+)
+
+
+class Executor:
+    """Carries plans out on the machine of KERNEL and ROOT, and tells OBSERVER."""
+
+    def __init__(self, kernel: Kernel, root: HostFiles, observer: Observer = SILENT) -> None:
+        self._kernel = kernel
+        self._root = root
+        self._observer = observer
+        self._raced = False  # whether others were faster during the last plan
+
+    def carry_out(self, plan: Plan) -> Outcome:
+        """Carry PLAN out once. Raises PersistError, with nothing changed, where files are required and refused; KernelError."""
+        self._observer.starting(plan)
+        return self._carry_out(plan)
+
+    def carry_out_and_replan(self, plan: Plan, replan: Callable[[], Plan]) -> Outcome:
+        """Carry PLAN out; where others changed routes meanwhile, carry out what REPLAN returns as well. Raises as ``carry_out``."""
+        outcome = self.carry_out(plan)
+        for _ in range(_RETRIES):
+            if not self._raced:
+                break
+            plan = replan()
+            if plan.pending:
+                self._observer.starting_again(plan)
+            outcome = joined(outcome, self._carry_out(plan))
+        return outcome
+
+    def _carry_out(self, plan: Plan) -> Outcome:
+        refused = self._prepare(plan)
+        changes = tuple(without_files(plan.changes)) if refused else plan.changes
+        failures = self._kernel.apply(changes)
+        self._raced = raced(failures.values())
+        for taken_over in self._kernel.taken_over():
+            self._observer.displaced(taken_over)
+        if refused:
+            written = tuple(FileResult(change, refused) for change in plan.files or ())
+        else:
+            written = apply_files.after(self._root, plan.files or ())
+        return Outcome(plan, results(changes, failures), written)
+
+    def _prepare(self, plan: Plan) -> str | None:
+        """Check the files of PLAN and write those that come first; return why that cannot be, None where it is done."""
+        if plan.files is None:
+            return None
+        apply_files.clean(self._root)
+        try:
+            apply_files.check(self._root, plan.files)
+            apply_files.before(self._root, plan.files)
+        except PersistError as error:
+            if plan.files_required:
+                raise
+            return str(error)
+        return None
+
+
+def checked(plan: Plan, root: HostFiles) -> Plan:
+    """Return what of PLAN may be carried out elsewhere, after the check of its files below ROOT: the same rule as above.
+
+    Raises PersistError where files are required and refused.
+    """
+    try:
+        apply_files.check(root, plan.files or ())
+    except PersistError as error:
+        if plan.files_required:
+            raise
+        return plan._replace(changes=tuple(without_files(plan.changes)), files=()).with_problem(not_persistent(error))
+    return plan
+
+
+def without_files(changes: Iterable[Change]) -> Iterator[Change]:
+    """Yield CHANGES such that the routes they make are ours by their protocol number alone."""
+    for change in changes:
+        if change.action == "delete" or change.route.protocol == PROTOCOL:
+            yield change
+            continue
+        route = change.route._replace(protocol=PROTOCOL)
+        if route != change.was:  # else it only changes the number
+            yield change._replace(route=route)

@@ -1,0 +1,81 @@
+"""What a machine knows of earlier runs, from its state directory: the routes that stood, and what was deleted lately.
+
+State that cannot be read never stops a run: a Warn is told, and the run goes on without it.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from podroutes.errors import PersistError
+from podroutes.model.address import Prefix
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.plan import Outcome
+from podroutes.model.saved_route import Saved, SavedRoute, sorted_by_age
+from podroutes.persist import deletions, saved_routes
+from podroutes.plan.guard import Deleted
+from podroutes.plan.planning import Planned
+from podroutes.plan.remember import not_standing, remembered
+from podroutes.plan.settle import Context
+
+Warn = Callable[[str], None]
+
+
+def load_routes(directory: Path, own: str, warn: Warn) -> tuple[SavedRoute, ...]:
+    """Return the routes that stood on node OWN after the last run; nothing, and WARN is told, where they cannot be read."""
+    try:
+        return saved_routes.load(directory, own)
+    except PersistError as error:
+        warn(str(error))
+        return ()
+
+
+def load_deletions(directory: Path, warn: Warn) -> tuple[Deleted, ...]:
+    """Return what was deleted in the last minutes; nothing, and WARN is told, where that cannot be read."""
+    try:
+        return deletions.load(directory)
+    except PersistError as error:
+        warn(str(error))
+        return ()
+
+
+class RunState:
+    """The saved routes of one run, in DIRECTORY, of a machine whose nodes come from SERVER (a URL, "" for a file).
+
+    A SIMULATED machine is not this one, and depends on nothing here.
+    """
+
+    def __init__(self, directory: Path, server: str, warn: Warn, *, simulated: bool = False) -> None:
+        self._directory = directory
+        self._server = server
+        self._warn = warn
+        self._simulated = simulated
+        self._own = ""
+        self._routes = cache(lambda own: load_routes(directory, own, warn))
+
+    def context(self, own: Node) -> Context:
+        """Return what a plan for machine OWN needs besides inventory and kernel; the saved routes are read where they matter."""
+        self._own = own.name
+        if self._simulated:
+            return Context(self._saved)
+        from podroutes.host.dependencies import read_dependencies  # noqa: PLC0415, what is away from the machine has none
+
+        return Context(self._saved, read_dependencies(self._server))
+
+    def former(self) -> dict[Prefix, str]:
+        """Return the node that each prefix served before."""
+        return {route.dst: route.node for route in self._routes(self._own)}
+
+    def save(self, planned: Planned, outcome: Outcome, cluster: Cluster) -> None:
+        """Save the routes that stand after OUTCOME; PLANNED was planned last. WARN is told where they cannot be saved."""
+        now = time.time()
+        routes = remembered(planned.desired, not_standing(outcome), cluster, self._routes(self._own), now)
+        try:
+            saved_routes.save(self._directory, self._own, routes, now)
+        except OSError as error:
+            path = self._directory / saved_routes.NAME
+            self._warn(f"{path}: {error.strerror}: which routes stood is not known after a boot")
+
+    def _saved(self) -> Saved:
+        return sorted_by_age(self._routes(self._own), time.time())
