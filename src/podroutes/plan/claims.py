@@ -1,8 +1,8 @@
-"""Which podCIDRs of an inventory may be routed: every rule that needs no kernel, applied to all nodes in one go.
+"""Decides which podCIDRs of an inventory may be routed, by all rules that need no kernel.
 
-What is trusted more decides: the limits of the cluster, then ``spec.podCIDRs``, then ``status.addresses``. The answer depends on
-the set of nodes alone, so every machine comes to the same one; what nodes do not agree on is decided by ``conflicts``, and anew on
-each machine, as what is in place there counts.
+The order of trust is: the limits of the cluster, ``spec.podCIDRs``, ``status.addresses``. The result depends only on the set
+of nodes, so it is the same on every machine. Conflicts between nodes are decided by ``conflicts`` on each machine, since the
+routes in place there count.
 """
 
 from collections import defaultdict
@@ -28,12 +28,12 @@ _WHY_NOTHING = {
 
 
 def examine(cluster: Cluster, noted: tuple[Problem, ...] = ()) -> Claims:
-    """Decide on every podCIDR of CLUSTER, finding all problems in one pass; NOTED are those that reading it found."""
+    """Decide about each podCIDR of CLUSTER and collect all problems. NOTED are the problems found when it was read."""
     return _Examination(cluster).verdict(noted)
 
 
 class _Examination:
-    """The working state of ``examine``: what was found on the way."""
+    """The working state of ``examine``."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -79,11 +79,11 @@ class _Examination:
         self.problems.append(Problem("error", code, message, names, dst))
 
     def _name(self, node: Node) -> str:
-        """How messages speak of a node: its name, and where it stands."""
+        """Return a node's name and position for messages."""
         return f"node {printable(node.name)} ({self.cluster.place(node)})"
 
     def _distinct_nodes(self) -> tuple[Node, ...]:
-        """Every node once; entries that share a name but not their data are all kept, and disputed."""
+        """Return the nodes without duplicates; different entries of the same name are all kept, and disputed."""
         nodes = self.cluster.nodes
         if len({node.name for node in nodes}) == len(nodes):
             return nodes
@@ -99,7 +99,7 @@ class _Examination:
         return tuple({(node.name, node.internal_ips, node.pod_cidrs): node for node in reversed(nodes)}.values())
 
     def _unread(self) -> tuple[Node, ...]:
-        """Return the nodes with an unread podCIDR, and take note of those with an unread address."""
+        """Return the nodes with an unread podCIDR, and record those with an unread address."""
         found = []
         for node in [node for node in self.nodes if node.unread]:
             fields = {each.field: each for each in node.unread}
@@ -110,14 +110,14 @@ class _Examination:
         return tuple(found)
 
     def _nothing(self) -> tuple[Problem, ...]:
-        """Return the problem that there is nothing to route, where no node has a podCIDR."""
+        """Return the problem that there is nothing to route, if no node has a podCIDR."""
         if not self.nodes or any(node.pod_cidrs for node in self.nodes) or self.unread:
             return ()
         fix = _WHY_NOTHING.get(self.cluster.format, "")
         return (Problem("error", "no-pod-cidr", f"no node of {self.cluster.source} has a podCIDR", (), None, fix),)
 
     def _addresses_outside(self) -> set[Address]:
-        """Addresses outside cluster.nodeCIDRs: nobody may claim them."""
+        """Return the addresses outside cluster.nodeCIDRs, which no node may claim."""
         limits = self.cluster.node_cidrs
         outside = set()
         for node in self.nodes if limits else ():
@@ -131,7 +131,7 @@ class _Examination:
         return outside
 
     def _shared_addresses(self) -> set[Address]:
-        """Addresses of more than one node: used only where the node has no other."""
+        """Return the addresses of more than one node; they are used only if the node has no other."""
         addresses = [address for node in self.nodes for address in node.internal_ips]
         if len(set(addresses)) == len(addresses):
             return set()
@@ -147,7 +147,7 @@ class _Examination:
         return shared
 
     def _claims(self) -> list[Claim]:
-        """Collect the podCIDRs that are inside the limits and whose node has an address to route them to, or may have one."""
+        """Collect the podCIDRs that are inside the limits and whose node has, or may have, an address for the next hop."""
         limited = any(self.cluster[1:4])
         claims = []
         for node in self.nodes:
@@ -161,7 +161,7 @@ class _Examination:
                 if not vias and not node.unread:
                     self._report_no_address(node, dst)
                     continue
-                if not vias and node.name not in self.unclear:  # its podCIDR alone cannot be read
+                if not vias and node.name not in self.unclear:  # only its podCIDR cannot be read
                     self._report_no_address(node, dst)
                     continue
                 if self.outside or self.shared:
@@ -170,7 +170,7 @@ class _Examination:
         return claims
 
     def _usable(self, node: Node, vias: tuple[Address, ...]) -> tuple[Address, ...]:
-        """Return VIAS of NODE without those outside the limits, and those that it shares last."""
+        """Return VIAS of NODE without those outside the limits, with shared ones last."""
         inside_limits = [via for via in vias if via not in self.outside]
         if vias and not inside_limits:
             what = f"{escaped(node.name)}'s InternalIP {vias[0]} is outside cluster.nodeCIDRs"
@@ -192,7 +192,7 @@ class _Examination:
             self._report("no-internal-ip", f"{self._name(node)}: podCIDR {dst}, but no InternalIP", [node], dst)
 
     def _report_public(self, claims: list[Claim]) -> None:
-        """Warn of pod CIDRs in public IPv4 space that no limit allows."""
+        """Warn about pod CIDRs in public IPv4 space that no limit allows."""
         if self.cluster.pod_cidrs:
             return
         for version, first, last in _extents(claims):
@@ -204,10 +204,10 @@ class _Examination:
                         self.problems[-1] = self.problems[-1]._replace(severity="warning")
 
     def _covered(self, claims: list[Claim]) -> tuple[list[tuple[Address, Node]], set[int]]:
-        """Return the addresses of nodes that lie in a claim, in order, and the id() of the claims that they lie in."""
+        """Return the addresses of nodes that are inside a claim, in order, and the id() of these claims."""
         addresses = sorted(address for node in self.nodes for address in node.internal_ips)
         if not any(inside(addresses, *extent) for extent in _extents(claims)):
-            return [], set()  # pods and nodes live in ranges of their own
+            return [], set()  # pods and nodes have separate ranges
         rows = sorted(((address, node) for node in self.nodes for address in node.internal_ips), key=_by_address)
         rows = [row for row in rows if row[0] not in self.outside]
         addresses = [address for address, _ in rows]
@@ -229,7 +229,7 @@ class _Examination:
 
 
 def outside_limits(cluster: Cluster, dst: Prefix) -> tuple[str, str] | None:
-    """Return code and words where the limits of CLUSTER do not let anybody have DST, None where they do."""
+    """Return code and reason if the limits of CLUSTER forbid DST, None if they permit it."""
     limits = cluster.pod_cidrs
     if limits and not any(limit.covers(dst) for limit in limits):
         return "pod-cidr-outside-cluster", f"is outside cluster.podCIDRs ({_listed(limits)})"
@@ -237,14 +237,14 @@ def outside_limits(cluster: Cluster, dst: Prefix) -> tuple[str, str] | None:
         if service.overlaps(dst):
             return "pod-cidr-overlaps-service", f"overlaps the service range {service}"
     for nodes in cluster.node_cidrs:
-        # Pods may live in a part of the nodes' range that cluster.podCIDRs sets aside.
+        # Pods may use a part of the nodes' range that cluster.podCIDRs reserves.
         if nodes.overlaps(dst) and not any(nodes.covers(limit) and limit.covers(dst) for limit in limits):
             return "pod-cidr-covers-node", f"overlaps the nodes' range {nodes}"
     return None
 
 
 def unread_loss(node: Node, field: str) -> Loss:
-    """Return that FIELD of NODE cannot be read."""
+    """Return the Loss for an unread FIELD of NODE."""
     code = next((each.code for each in node.unread if each.field == field), "")
     return Loss(f"{escaped(node.name)}'s {field} cannot be read", code)
 
@@ -258,7 +258,7 @@ def _by_address(row: tuple[Address, Node]) -> tuple[Address, str]:
 
 
 def _disjoint(claims: list[Claim]) -> bool:
-    """Whether no two of CLAIMS, sorted by destination, overlap: each ends before the next begins."""
+    """Return whether no two of CLAIMS, sorted by destination, overlap."""
     ends = [dst.value | _HOST_BITS[dst.version][dst.length] for dst, _, _ in claims]
     starts = [dst.value for dst, _, _ in claims]
     versions = [dst.version for dst, _, _ in claims]
@@ -270,7 +270,7 @@ def _disjoint(claims: list[Claim]) -> bool:
 
 
 def _extents(claims: list[Claim]) -> Iterator[tuple[int, int, int]]:
-    """Yield for each IP version the first and the last address that CLAIMS, sorted by destination, reach to."""
+    """Yield for each IP version the first and the last address in CLAIMS, sorted by destination."""
     for version in (4, 6):
         dsts = [claim.dst for claim in claims if claim.dst.version == version]
         if dsts:

@@ -1,7 +1,7 @@
-"""Routes that the administrator's own configuration makes as well: which of ours it keeps already, and which it works against.
+"""Compares our routes with the administrator's own configuration: which it already persists, and which it contradicts.
 
-A route that two configurations make is two routes after the next boot, and one of them stays when the other is changed. So
-podroutes leaves to the administrator's file what stands there, and says where.
+A route in two configurations becomes two routes at the next boot, and one of them stays when the other is changed. So podroutes
+does not persist a route that the administrator's file has, and names that file.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ from podroutes.model.text import escaped, printable
 
 
 class Overlap(NamedTuple):
-    """Routes to one destination each, by destination, that a file of the administrator makes."""
+    """Routes in the administrator's files, by destination."""
 
-    same: dict[Prefix, ConfiguredRoute]  # the wanted route
-    other: dict[Prefix, ConfiguredRoute]  # another one, which would stand beside the wanted route or win over it
+    same: dict[Prefix, ConfiguredRoute]  # equal to the desired route
+    other: dict[Prefix, ConfiguredRoute]  # different from it: they would exist beside the desired route or override it
 
 
 def overlap(wanted: Iterable[Route], configured: Iterable[ConfiguredRoute]) -> Overlap:
-    """Compare the WANTED routes with those that are CONFIGURED; of several lines for one destination a wrong one counts."""
+    """Compare the WANTED routes with the CONFIGURED ones. Of several lines for one destination a different one counts."""
     routes = {route.dst: route for route in wanted}
     same: dict[Prefix, ConfiguredRoute] = {}
     other: dict[Prefix, ConfiguredRoute] = {}
@@ -40,12 +40,12 @@ def _is_same(line: ConfiguredRoute, route: Route) -> bool:
 
 
 def without_configured(routes: Sequence[PersistedRoute], lines: Overlap) -> list[PersistedRoute]:
-    """Return those of ROUTES that a file of ours has to keep: no line of the administrator's leads there."""
+    """Return the ROUTES that our files must persist: those without a line in the administrator's files."""
     return [each for each in routes if each.route.dst not in lines.same and each.route.dst not in lines.other]
 
 
 def not_taken_over(plan: Plan, lines: Overlap) -> Plan:
-    """Return PLAN without the changes that take over what the administrator's configuration makes: it would make it again beside ours."""
+    """Return PLAN without changes that take over routes of the administrator's configuration, which would add them again beside ours."""
     kept = tuple(change for change in plan.changes if not (_takes_over(change) and change.route.dst in lines.same))
     return plan._replace(changes=kept, problems=tuple(_explained(problem, lines) for problem in plan.problems))
 
@@ -55,7 +55,7 @@ def _takes_over(change: Change) -> bool:
 
 
 def _explained(problem: Problem, lines: Overlap) -> Problem:
-    """Return PROBLEM with the line that makes a foreign route, where one does."""
+    """Return PROBLEM with the configuration line of the foreign route, if there is one."""
     if problem.code != "foreign-route" or problem.dst is None:
         return problem
     if line := lines.same.get(problem.dst):
@@ -66,7 +66,7 @@ def _explained(problem: Problem, lines: Overlap) -> Problem:
 
 
 def problems(routes: Sequence[PersistedRoute], lines: Overlap) -> list[Problem]:
-    """Return what to say about those of ROUTES that a file of the administrator makes as well, and that shall be kept."""
+    """Return problems for the ROUTES to persist that are also in a file of the administrator."""
     found = []
     for route, node in routes:
         names = (node,) if node else ()
@@ -82,7 +82,7 @@ def problems(routes: Sequence[PersistedRoute], lines: Overlap) -> list[Problem]:
 
 
 def left_behind(changes: Iterable[Change], configured: Iterable[ConfiguredRoute]) -> list[Problem]:
-    """Return what to say when CHANGES delete live routes that the administrator's configuration makes at the next boot."""
+    """Return problems for CHANGES that delete live routes which the administrator's configuration adds again at the next boot."""
     gone = {change.route.dst for change in changes if change.action == "delete"}
     return [
         Problem(

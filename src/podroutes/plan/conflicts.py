@@ -1,8 +1,8 @@
-"""Decides between claims that cannot all be true: alike on every machine, but for what is in place there (docs/design/trust.md).
+"""Decides between contradicting claims: equally on every machine, except for the routes in place there (docs/design/trust.md).
 
-What cuts the machine off loses; what is in place stays; a claim that covers several nodes' podCIDRs, its own node's only address or
-those of two others loses; an address inside somebody else's podCIDR is not used; of what is left the older Node's claim wins. A claim
-that has lost takes nothing from anybody.
+The rules in order: a claim that cuts the machine off loses; a claim in place wins; a claim that covers several nodes' podCIDRs,
+its own node's only address or those of two others loses; an address inside another node's podCIDR is not used; of the rest the
+older Node's claim wins. A claim that has lost does not affect others.
 """
 
 from collections import defaultdict
@@ -29,12 +29,12 @@ from podroutes.plan.overlaps import Owners, inside
 
 
 def decide(disputes: Disputes, machine: Machine, also: Iterable[Claim] = ()) -> Decision:
-    """Decide on the claims of DISPUTES, and on ALSO, clean ones that are disputed on MACHINE."""
+    """Decide about the claims of DISPUTES, and about ALSO, clean claims that are disputed only on MACHINE."""
     return _Decision(disputes, machine, also).decision()
 
 
 class _Decision:
-    """The claims that are left at each step."""
+    """The remaining claims at each step."""
 
     def __init__(self, disputes: Disputes, machine: Machine, also: Iterable[Claim]) -> None:
         self.disputes, self.machine = disputes, machine
@@ -42,10 +42,10 @@ class _Decision:
         claims = [*disputes.claims, *also, *(claim for claim, _ in machine.kept)]
         self.claims = sorted(claims, key=in_order)
         self.addresses = [address for address, _ in disputes.addresses]
-        self.placed: dict[int, Standing] = {}  # by id() of a claim: what is in place
+        self.placed: dict[int, Standing] = {}  # by id() of a claim: the route in place
         self.lost: dict[int, Loss] = {}
         self.mine: set[int] = set()  # the own node's
-        self.taken: set[tuple[str, Address]] = set()  # addresses that lie in somebody else's podCIDR
+        self.taken: set[tuple[str, Address]] = set()  # addresses inside another node's podCIDR
         self.problems: list[Problem] = []
         self.wide: set[int] = set()
 
@@ -72,11 +72,11 @@ class _Decision:
         )
 
     def _left(self) -> list[Claim]:
-        """Return what has not lost."""
+        """Return the claims that have not lost."""
         return [claim for claim in self.claims if id(claim) not in self.lost]
 
     def _open(self) -> list[Claim]:
-        """Return what is neither in place nor lost."""
+        """Return the claims that are neither in place nor lost."""
         return [claim for claim in self._left() if id(claim) not in self.placed]
 
     def _placed(self) -> list[Claim]:
@@ -93,7 +93,7 @@ class _Decision:
         return name_of(self.disputes.cluster, node)
 
     def _begin(self) -> None:
-        """See what is in place, what would cut the machine off, and what its own node claims."""
+        """Find the claims in place, those that would cut the machine off, and those of its own node."""
         own = self.machine.own
         for claim in self.claims:
             name = claim.node.name
@@ -118,7 +118,7 @@ class _Decision:
                 self.lost[id(claim)] = self.disputes.unclear[name]
 
     def _one_in_place(self) -> None:
-        """Let one claim have each route in place, where it goes through an address that several nodes report."""
+        """Assign each route in place to one claim, if several nodes report its next hop."""
         placed: defaultdict[Prefix, list[Claim]] = defaultdict(list)
         for claim in self._placed():
             placed[claim.dst].append(claim)
@@ -142,7 +142,7 @@ class _Decision:
         )
 
     def _against_what_is_in_place(self) -> None:
-        """Let everything lose that overlaps a route in place, or contains an address that one goes through."""
+        """Reject claims that overlap a route in place, or contain the next hop of one."""
         placed = self._placed()
         everybody = Owners(placed)
         narrow = Owners(each for each in placed if not everybody.several(each.dst, each.node.name))
@@ -161,7 +161,7 @@ class _Decision:
                 self._fall(claim, what, [victim])
 
     def _wide_claims(self) -> None:
-        """Let a claim that covers the podCIDRs of several other nodes lose to them."""
+        """Reject a claim that covers the podCIDRs of several other nodes."""
         left = self._left()
         owners = Owners(left)
         for claim in left:
@@ -183,7 +183,7 @@ class _Decision:
                     )
 
     def _covering_nodes(self) -> None:
-        """Let a claim fall that contains its own node's only address, or those of two other nodes that have no other."""
+        """Reject a claim that contains its own node's only address, or the only addresses of two other nodes."""
         for claim in self._open():
             name = claim.node.name
             covered = self._covered(claim)
@@ -211,7 +211,7 @@ class _Decision:
         return [self.disputes.addresses[place] for place in inside(self.addresses, dst.version, dst.value, dst.last)]
 
     def _without_address(self, owners: Owners) -> None:
-        """Let every claim lose whose node has no address that is outside the podCIDRs of OWNERS."""
+        """Reject each claim whose node has no address outside the podCIDRs of OWNERS."""
         self.taken = {
             (node.name, address)
             for address, node in self.disputes.addresses
@@ -224,25 +224,25 @@ class _Decision:
                 self.lost[id(claim)] = Loss(what, "internal-ip-in-pod-cidr")
 
     def _free(self, claim: Claim) -> tuple[Address, ...]:
-        """Return the addresses of CLAIM that lie neither in somebody else's podCIDR nor in itself."""
+        """Return the addresses of CLAIM that are neither inside another node's podCIDR nor inside its own."""
         return tuple(
             via for via in claim.vias if (claim.node.name, via) not in self.taken and not claim.dst.covers(via)
         )
 
     def _report_addresses(self) -> None:
-        """Report the addresses that are not used because they lie in somebody else's podCIDR."""
+        """Report the addresses that are not used because they are inside another node's podCIDR."""
         lost = ((claim, self.lost.get(id(claim))) for claim in self.claims)
         homeless = {claim.node.name for claim, loss in lost if loss and for_address(loss)}
         owners = Owners(self._left())
         self.problems += unusable_addresses(self.disputes.cluster, self.disputes.addresses, owners, homeless)
 
     def _counts(self, claim: Claim) -> bool:
-        """Whether CLAIM is one that others have to agree with: it has not lost for a reason of its own."""
+        """Return whether CLAIM constrains others: it has not lost for a reason of its own."""
         loss = self.lost.get(id(claim))
         return loss is None or loss.code in {"duplicate-pod-cidr", "overlapping-pod-cidr", "duplicate-node"}
 
     def _by_age(self) -> None:
-        """Let the older one of two Nodes have what both claim; where an age is not known, neither."""
+        """Give a prefix claimed by two Nodes to the older one; if an age is unknown, to neither."""
         self._merge_twins()
         claims = self._open()
         owners = Owners(claims)
@@ -261,7 +261,7 @@ class _Decision:
                 accepted.add(claim)
 
     def _merge_twins(self) -> None:
-        """Of claims that want the very same route one is enough: what they disagree on is only whose it is."""
+        """Merge claims for the same route: they differ only in its owner."""
         twins: defaultdict[Prefix, list[Claim]] = defaultdict(list)
         for claim in self._left():
             twins[claim.dst].append(claim)
@@ -272,11 +272,11 @@ class _Decision:
                     self.lost[id(claim)] = contested(claim, Owners([first]))
 
     def _winners(self) -> list[Claim]:
-        """Return what has not lost, one for each destination."""
+        """Return the claims that have not lost, one for each destination."""
         return list({claim.dst: claim for claim in reversed(self._left())}.values())[::-1]
 
     def _with_addresses(self, claim: Claim) -> Claim:
-        """Return CLAIM with the addresses that are to be used, best first."""
+        """Return CLAIM with its usable addresses, best first."""
         standing = self.placed.get(id(claim))
         free = self._free(claim)
         if standing and standing.via and (standing.guessed or not free) and standing.via not in free:
@@ -284,7 +284,7 @@ class _Decision:
         return claim._replace(vias=free)
 
     def _kept(self, won: Iterable[Claim]) -> Iterator[tuple[tuple[Prefix, str], Loss]]:
-        """Yield what stays only because it is in place, and why."""
+        """Yield the claims that stay only because they are in place, and why."""
         owners = Owners(each for each in self.claims if self._counts(each) and id(each) not in self.wide)
         for claim in won:
             if id(claim) not in self.placed or id(claim) in self.mine:

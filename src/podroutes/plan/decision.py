@@ -1,4 +1,4 @@
-"""What a decision between claims depends on, and what it comes to."""
+"""The input and the result of a decision between claims."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,9 +12,9 @@ from podroutes.plan.overlaps import Owners
 
 
 class Standing(NamedTuple):
-    """A claim is in place: through VIA, an address of its node, or None where the node has moved since.
+    """A claim in place: through VIA, an address of its node, or None if the node has moved since.
 
-    GUESSED is an address that may be the node's, as not all of its addresses are known.
+    GUESSED is an address that may be the node's, if not all of its addresses are known.
     """
 
     via: Address | None
@@ -30,10 +30,10 @@ def _nothing_is_cut(_: Claim, __: bool) -> str:  # noqa: FBT001, as Machine.cut 
 
 
 class Machine(NamedTuple):
-    """What a decision depends on besides the cluster: what is in place on a machine, and what cuts it off.
+    """The machine's part in a decision: which claims are in place, and which would cut it off.
 
-    ``cut`` returns what a claim, in place or not, would take from the machine, "" for nothing. ``kept`` are routes in place that may
-    be of nodes whose podCIDR cannot be read.
+    ``cut`` returns the dependency that a claim, in place or not, would redirect, "" for none. ``kept`` are routes in place that
+        may belong to nodes whose podCIDR cannot be read.
     """
 
     own: Node | None = None
@@ -46,7 +46,7 @@ NOWHERE = Machine()
 
 
 class Decision(NamedTuple):
-    """``won`` with the addresses that are to be used, by destination. ``kept`` says why by destination and node."""
+    """``won`` are the claims with their usable addresses, by destination. ``kept`` has reasons by destination and node."""
 
     won: tuple[Claim, ...]
     lost: tuple[tuple[Claim, Loss], ...]
@@ -65,22 +65,22 @@ def age(claim: Claim) -> tuple[str, str]:
 
 
 def podcidr_of(claim: Claim) -> str:
-    """Return how a reason speaks of CLAIM."""
+    """Return the name of CLAIM for reasons."""
     return f"{escaped(claim.node.name)}'s podCIDR"
 
 
 def contested(claim: Claim, owners: Owners) -> Loss:
-    """Return that CLAIM is contested by those of OWNERS that overlap it."""
+    """Return the Loss for a CLAIM that overlaps OWNERS."""
     same = owners.names.get(claim.dst, set())
     code = "duplicate-pod-cidr" if len(same) > (claim.node.name in same) else "overlapping-pod-cidr"
     return Loss(f"{podcidr_of(claim)} is contested by {owners.others(claim.dst, claim.node.name)}", code)
 
 
 def for_address(loss: Loss) -> bool:
-    """Whether a claim was lost because its node has no usable address."""
+    """Return whether a claim lost because its node has no usable address."""
     return loss.code == "internal-ip-in-pod-cidr"
 
 
 def cut_message(name: str, claim: Claim, what: str) -> str:
-    """Return the message that CLAIM of the node called NAME is not honoured, as it would take WHAT from this machine."""
+    """Return the message that CLAIM of node NAME is not honoured because it would redirect WHAT of this machine."""
     return f"{name}: podCIDR {claim.dst} would take {what} from this machine, and is not routed"

@@ -1,7 +1,7 @@
-"""What a machine depends on is not routed away: its gateways, name servers, the API server, the session's peer, its networks.
+"""Protects what a machine depends on from our routes: gateways, name servers, the API server, the session's peer, its networks.
 
-A route takes an address from the path that leads there now when it is more specific than that path. Nothing is protected where no
-path leads, and nothing but gateways where a route of ours does: a name server or an API server may live in pods.
+A route redirects an address if it is more specific than the present route to it. Without a present route nothing is protected. If
+the present route is ours, only gateways are: a name server or an API server may be a pod.
 """
 
 from bisect import bisect_right
@@ -16,18 +16,18 @@ from podroutes.model.dependencies import Dependencies, Dependency
 from podroutes.model.fib import Fib
 from podroutes.model.route import Route
 
-_KERNEL = 2  # RTPROT_KERNEL: the routes of networks that an address connects
+_KERNEL = 2  # RTPROT_KERNEL: connected routes
 
 
 class _Need(NamedTuple):
-    """An address that is needed; a ``hard`` one even where a route of ours leads there."""
+    """A needed address. A ``hard`` one is protected even if the present route is ours."""
 
     what: Dependency
     hard: bool = False
 
 
 class Needs:
-    """What one machine depends on. TABLE has our number on every route of ours."""
+    """The dependencies of one machine. In TABLE all our routes have our protocol number."""
 
     def __init__(self, table: Fib, own: Node, cluster: Cluster, dependencies: Dependencies) -> None:
         self._table = table
@@ -48,12 +48,12 @@ class Needs:
 
     @property
     def places(self) -> Iterator[Address]:
-        """Yield an address in everything that is needed."""
+        """Yield an address for each dependency."""
         yield from self._needs
         yield from (Address(dst.version, dst.value) for dst, _ in self._connected)
 
     def taken(self, claim: Claim, neighbours: Iterable[tuple[Address, Node]] = (), *, in_place: bool) -> str:
-        """Return what a route for CLAIM, IN_PLACE already or not, would take from this machine; "" for nothing.
+        """Return the dependency that a route for CLAIM, IN_PLACE already or not, would redirect; "" for none.
 
         NEIGHBOURS are addresses of nodes that CLAIM covers.
         """
@@ -85,7 +85,7 @@ class Needs:
         return length < dst.length and (hard or not ours)
 
     def _path(self, address: Address) -> tuple[int, bool] | None:
-        """Return how specific the path of others to ADDRESS is, and whether a route of ours is more so; None where none leads there."""
+        """Return the prefix length of the foreign route to ADDRESS, and whether a route of ours is longer; None if there is no foreign route."""
         if address not in self._lengths:
             theirs = max((route.dst.length for route in self._usable() if route.dst.covers(address)), default=-1)
             ours = max((dst.length for dst in self._ours_above(address)), default=-1)
@@ -102,7 +102,7 @@ class Needs:
         )
 
     def _ours_above(self, address: Address) -> Iterator[Prefix]:
-        """Yield the destinations of the routes of ours that ADDRESS lies in."""
+        """Yield the destinations of our routes that contain ADDRESS."""
         for version, length in {dst[::2] for dst in self._ours}:
             if version == address.version and (dst := network(address, length)) in self._ours:
                 yield dst
@@ -122,7 +122,7 @@ class Needs:
                     )
 
     def _is_network(self, route: Route) -> bool:
-        """Whether ROUTE is of a network that this machine is connected to, other than that of its own pods."""
+        """Return whether ROUTE is the connected route of a network other than that of the machine's own pods."""
         hop = route.next_hops[0] if len(route.next_hops) == 1 else None
         if hop is None or hop.via or hop.dead or hop.dev in self._dead or LINK_LOCAL.covers(route.dst):
             return False
@@ -133,7 +133,7 @@ class Needs:
 
 
 def covering(claims: Sequence[Claim], address: Address) -> Claim | None:
-    """Return the one of CLAIMS, sorted by destination and without overlaps, that ADDRESS lies in."""
+    """Return the claim of CLAIMS (sorted, without overlaps) that contains ADDRESS."""
     place = bisect_right(claims, (address.version, address.value, BITS[address.version]), key=lambda claim: claim.dst)
     found = claims[place - 1] if place else None
     return found if found and found.dst.covers(address) else None

@@ -1,4 +1,4 @@
-"""What one machine should route: the honoured claims of the other nodes, each with the next hop and device from here."""
+"""The desired routes of one machine: the honoured claims of the other nodes, each with its next hop and device."""
 
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ from podroutes.plan.onlink import Resolver
 
 
 class Wanted(NamedTuple):
-    """The routes wanted in one IP version, by destination; row i serves ``claims[i]`` through ``vias[i]``.
+    """The desired routes of one IP version, by destination. Row i serves ``claims[i]`` through ``vias[i]``.
 
-    The metric is not part of what is wanted: a route of ours keeps the one it has, and a new one gets its own.
+    The metric is not included: a present route keeps its own, and a new route gets one later.
     """
 
     routes: PlainRoutes
@@ -24,20 +24,18 @@ class Wanted(NamedTuple):
 
 
 class Desired(NamedTuple):
-    """What a machine should route, what it should leave as it is, and why."""
+    """The desired routes of a machine, the routes to leave as they are, and the problems."""
 
     wanted: dict[int, Wanted]  # by IP version
-    incumbents: dict[
-        Prefix, dict[Address, str]
-    ]  # unreachable claims: a route through one of these stays, as that node's
-    out_of_reach: dict[Prefix, Route]  # honoured claims that no interface leads to, as the routes they would be
+    incumbents: dict[Prefix, dict[Address, str]]  # addresses of unreachable claims: routes through these stay
+    out_of_reach: dict[Prefix, Route]  # routes of honoured claims that no interface leads to
     problems: tuple[Problem, ...]
 
 
 def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
-    """Resolve every claim of another node against the links of machine OWN.
+    """Resolve the claims of other nodes against the links of machine OWN.
 
-    The next hop is the claim's first address that is on-link, else the problem of its first address is reported.
+    The next hop is the claim's first address that is on-link. If none is, the problem of the first address is reported.
     """
     others = [claim for claim in claims.honoured if claim.node.name != own.name]
     incumbents: dict[Prefix, dict[Address, str]] = {}
@@ -57,7 +55,7 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
             continue
         problems.append(_problem(claim, via, obstacle, dev))
         out_of_reach[claim.dst] = Route(claim.dst, (NextHop(via, dev or None),))
-        if obstacle != "next-hop-is-self":  # a route through ourselves leads nowhere: nothing worth keeping
+        if obstacle != "next-hop-is-self":  # a route through this machine itself is useless
             incumbents.setdefault(claim.dst, {}).update(dict.fromkeys(claim.vias, claim.node.name))
     for version in (4, 6):
         rows = [row for row in reachable if row[1].version == version]
@@ -67,14 +65,14 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
 
 
 def _wanted(claims: list[Claim], vias: list[Address], devs: list[str]) -> Wanted:
-    """Turn claims of one IP version, at least one, into columns."""
+    """Return claims of one IP version, at least one, as columns."""
     _, networks, lengths = map(list, zip(*[claim.dst for claim in claims], strict=True))
     gateways = [via.value for via in vias]
     return Wanted(PlainRoutes(vias[0].version, networks, lengths, gateways, devs, [0] * len(vias)), claims, vias)
 
 
 def _next_hop(claim: Claim, links: Resolver) -> tuple[Address, str, str]:
-    """Return next hop, device and, where it cannot be used, the problem's code ("" otherwise)."""
+    """Return next hop, device and the code of the problem that makes it unusable ("" if none)."""
     for via in claim.vias:
         dev, obstacle = links.resolve(via)
         if not obstacle:

@@ -1,7 +1,7 @@
-"""Wanted routes minus the routes that are there: the one difference that every command is a view of.
+"""The difference between the desired routes and the FIB, which all commands show.
 
-Whose a route is, decides what may happen to it: ours carries our protocol number and may be replaced or deleted; anything
-else is somebody else's, and is at most taken over unchanged when that is asked for (``adopt``).
+Ownership decides what may change: a route with our protocol number may be replaced or deleted. Any other route is foreign, and
+is at most taken over unchanged if requested (``adopt``).
 """
 
 from bisect import bisect_left
@@ -20,7 +20,7 @@ from podroutes.plan.metric import metrics_of_new
 
 
 class Difference(NamedTuple):
-    """``changes`` are ordered so that carrying them out loses no packet: everything that adds comes before what deletes."""
+    """``changes`` are in an order that loses no packet: additions before deletions."""
 
     changes: tuple[Change, ...]
     unchanged: int
@@ -28,7 +28,7 @@ class Difference(NamedTuple):
 
 
 def difference(desired: Desired, fib: Fib, *, adopt: bool = False) -> Difference:
-    """Return what makes FIB agree with DESIRED; with ADOPT also identical routes of others become ours."""
+    """Return the changes that make FIB agree with DESIRED. With ADOPT identical foreign routes become ours."""
     rows = _others_by_destination(fib)
     parts = [_Family(desired, version, fib.plain[version], rows, adopt=adopt).difference() for version in (4, 6)]
     changes = sorted(chain.from_iterable(part.changes for part in parts), key=in_order)
@@ -40,7 +40,7 @@ def difference(desired: Desired, fib: Fib, *, adopt: bool = False) -> Difference
 
 
 def in_order(change: Change) -> tuple[bool, Prefix]:
-    """Sort key of changes: what adds before what deletes."""
+    """Sort key of changes: additions before deletions."""
     return change.action == "delete", change.route.dst
 
 
@@ -75,7 +75,7 @@ class _Family:
         return Difference(tuple(self.changes), self.unchanged, tuple(self.problems))
 
     def _columns_agree(self) -> bool:
-        """Whether the kernel has just what is wanted: whole columns compared at once, for the run that changes nothing."""
+        """Return whether the kernel has exactly the desired routes: compares whole columns, for runs without changes."""
         wanted, plain = self.wanted.routes, self.plain
         return (
             wanted.dst == plain.dst
@@ -86,7 +86,7 @@ class _Family:
         )
 
     def _compare_rows(self) -> None:
-        """Match row by row through the destination; what has one plain route and no rival never becomes an object."""
+        """Match rows by destination. A destination with one plain route and no other needs no objects."""
         plain = self.plain
         ours: dict[tuple[int, int], int | None] = {}
         several: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
@@ -120,25 +120,25 @@ class _Family:
         self.changes += [Change("add", route, name) for route, name in zip(new, names, strict=True)]
 
     def _move(self, moved: list[tuple[int, int]]) -> None:
-        """Replace in place: at the metric that the route has."""
+        """Return replaces at the metrics of the present routes."""
         new = self._new([index for index, _ in moved], [self.plain.metric[row] for _, row in moved])
         names = [self.wanted.claims[index].node.name for index, _ in moved]
         was = [self.plain.route(row) for _, row in moved]
         self.changes += [Change("replace", *each) for each in zip(new, names, was, strict=True)]
 
     def _new(self, rows: list[int], metrics: list[int]) -> list[Route]:
-        """Return new routes for ROWS of what is wanted; by columns, as a first run needs thousands of them."""
+        """Return new routes for ROWS of the desired ones; by columns, since a first run needs thousands."""
         wanted, claims, vias = self.wanted
         hops = map(NextHop, [vias[row] for row in rows], [wanted.dev[row] or None for row in rows])
         return list(map(Route, [claims[row].dst for row in rows], zip(hops), metrics))
 
     def _found(self, row: int | None, more: list[int], others: list[Route]) -> list[Route]:
-        """Every route to one destination, the one that the kernel uses first."""
+        """Return all routes to one destination, the one that the kernel uses first."""
         rows = [] if row is None else [row, *more]
         return sorted([*map(self.plain.route, rows), *others], key=lambda route: route.metric)
 
     def _settle(self, new: Route, node: str, found: list[Route]) -> None:
-        """Decide on one wanted destination where the table holds more than one plain route of ours."""
+        """Decide about one desired destination whose routes are not exactly one plain route of ours."""
         foreign = [route for route in found if not route.ours]
         ours = [route for route in found if route.ours]
         if self.adopt and len(foreign) == 1 and _same_way(foreign[0], new) and _metric_is_alone(foreign[0], ours):
@@ -158,7 +158,7 @@ class _Family:
         self._delete([route for route in ours if route is not right])
 
     def _retire(self, found: list[Route]) -> None:
-        """Delete what no node claims, except where a claim is undecided or out of reach and this is what it had."""
+        """Delete routes that no node claims, except those of an undecided or unreachable claim."""
         ours = [route for route in found if route.ours]
         keep = [route for route in ours if route.via in self.incumbents.get(route.dst, {})]
         self.unchanged += len(keep)
@@ -168,9 +168,9 @@ class _Family:
         self.changes += [Change("delete", route) for route in routes]
 
     def _report_foreign(self, new: Route, node: str, found: list[Route]) -> None:
-        """Report a prefix that someone else holds: a warning where packets go the wanted way all the same.
+        """Report a foreign route to a desired prefix: a warning if it sends packets to the desired next hop.
 
-        Of routes with one metric the order in the table decides, which a snapshot by columns does not keep: each of them has to be right.
+        Among routes of equal metric their order decides, which the columns of a snapshot do not preserve: all must be right.
         """
         first = [route for route in found if route.metric == found[0].metric and not route.tos]
         wrong = [route for route in first if not route.ours and not _same_way(route, new)]
@@ -182,7 +182,7 @@ class _Family:
             fix = "`podroutes apply --adopt` makes it ours"
         elif works:
             fix = "it decides nothing while the other route stands; its owner may remove it"
-        elif any(hop.via is None for hop in foreign.next_hops):  # a network of this machine, or not understood whole
+        elif any(hop.via is None for hop in foreign.next_hops):  # a network of this machine, or not fully decoded
             fix = "move what it is for out of the pod network, or give the node another podCIDR"
         else:
             fix = f"where it is not needed: `ip route del {_key(foreign)}`, then `podroutes apply`"
@@ -190,7 +190,7 @@ class _Family:
 
 
 def _described(route: Route) -> str:
-    """Return where ROUTE leads, with all that makes it another route than one of ours."""
+    """Describe ROUTE with the attributes that distinguish it from our routes."""
     if not route.next_hops:
         return route.kind
     ways = [
@@ -202,7 +202,7 @@ def _described(route: Route) -> str:
 
 
 def _key(route: Route) -> str:
-    """Return what names ROUTE alone to ip-route(8): destination, next hop, protocol, metric and TOS."""
+    """Return the arguments of ip-route(8) that identify ROUTE: destination, next hop, protocol, metric and TOS."""
     kind = "" if route.kind == "unicast" else f"{route.kind} "
     via = f" via {route.via}" if route.via else ""
     dev = f" dev {route.dev}" if route.dev else ""
@@ -212,7 +212,7 @@ def _key(route: Route) -> str:
 
 
 def _same_way(route: Route, wanted: Route) -> bool:
-    """Whether ROUTE sends its packets just where WANTED would."""
+    """Return whether ROUTE sends packets to the same next hop as WANTED."""
     return (
         (route.via, route.dev, route.kind) == (wanted.via, wanted.dev, wanted.kind)
         and not route.tos
@@ -221,12 +221,12 @@ def _same_way(route: Route, wanted: Route) -> bool:
 
 
 def _metric_is_alone(route: Route, others: list[Route]) -> bool:
-    """Whether a replace by destination and metric can only hit ROUTE."""
+    """Return whether a replace by destination and metric can only hit ROUTE."""
     return all(other.metric != route.metric for other in others)
 
 
 def _stands_on(dst: Prefix, wanted: PlainRoutes) -> bool:
-    """Whether DST is among the wanted destinations."""
+    """Return whether DST is a desired destination."""
     row = bisect_left(wanted.dst, dst.value)
     while row < len(wanted.dst) and wanted.dst[row] == dst.value:
         if wanted.length[row] == dst.length:

@@ -1,4 +1,4 @@
-"""The problems of claims that cannot all be true, each told once, whatever was decided."""
+"""Problems of contradicting claims. Each is reported once, whatever the decision."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -12,12 +12,12 @@ from podroutes.plan.overlaps import Owners
 
 
 def name_of(cluster: Cluster, node: Node) -> str:
-    """Return how messages speak of a node: its name, and where it stands."""
+    """Return a node's name and position for messages."""
     return f"node {printable(node.name)} ({cluster.place(node)})"
 
 
 def overlaps(cluster: Cluster, claims: Collection[Claim], wide: Collection[Prefix]) -> Iterator[Problem]:
-    """Yield what nodes do not agree on, once for each pair of destinations; that those in WIDE cover many is told already."""
+    """Yield a problem for each pair of overlapping destinations, except for those in WIDE, which are already reported."""
     owners = Owners(claims)
     nodes: defaultdict[Prefix, list[Node]] = defaultdict(list)
     for claim in claims:
@@ -36,7 +36,7 @@ def overlaps(cluster: Cluster, claims: Collection[Claim], wide: Collection[Prefi
 def unusable_addresses(
     cluster: Cluster, addresses: Iterable[tuple[Address, Node]], owners: Owners, homeless: Collection[str]
 ) -> Iterator[Problem]:
-    """Yield the ADDRESSES that are not used because they lie in a podCIDR of OWNERS: errors for the nodes that are HOMELESS so."""
+    """Yield problems for ADDRESSES that are unused because they are inside a podCIDR of OWNERS: errors for nodes in HOMELESS."""
     for address, node in addresses:
         alone = network(address, BITS[address.version])
         if owners.contended(alone, node.name):

@@ -1,7 +1,7 @@
-"""What can be done about one route at once, from what the last whole plan knew: a few microseconds where a plan takes milliseconds.
+"""The fast path: handles one route from the state of the last plan, in microseconds where a plan takes milliseconds.
 
-It only ever adds, which the kernel refuses where something stands already, and only what a whole plan would add too. Whatever
-is not quite as simple as that is left to the plan, which follows in any case.
+It only adds routes, which the kernel refuses if a route exists, and only those that a plan would add, too. Other cases are left
+to the plan, which always follows.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,7 +23,7 @@ from podroutes.plan.planning import Planned
 
 
 class ClaimIndex:
-    """What the verdict on a cluster makes easy to look up, made once and kept while the nodes are the same."""
+    """An index of the claims of a cluster, kept while the nodes are unchanged."""
 
     def __init__(self, cluster: Cluster, claims: Claims) -> None:
         self.cluster = cluster
@@ -31,8 +31,8 @@ class ClaimIndex:
         self._ids = set(map(id, cluster.nodes))
         self._names = {node.name for node in cluster.nodes}
         self._addresses = sorted({address for node in cluster.nodes for address in node.internal_ips})
-        self._starts: list[tuple[int, int]] = []  # where every claim begins, in order,
-        self._reaches: list[tuple[int, int]] = []  # and how far it and all before it reach
+        self._starts: list[tuple[int, int]] = []  # the first address of each claim, sorted
+        self._reaches: list[tuple[int, int]] = []  # the highest last address up to each claim
         furthest = (0, 0)
         for claim in (
             sorted((*claims.honoured, *claims.contested), key=_by_destination) if claims.contested else claims.honoured
@@ -42,11 +42,11 @@ class ClaimIndex:
             self._reaches.append(furthest)
 
     def arrivals(self, cluster: Cluster) -> Claims:
-        """Return the verdict on what is in CLUSTER and was not before, as far as it concerns nobody who was."""
+        """Return the claims of nodes that are new in CLUSTER and do not affect earlier ones."""
         nothing = Claims((), (), ())
         if cluster[1:4] != self.cluster[1:4]:  # the limits
             return nothing
-        # A source hands out the same value for a node that is the same.
+        # A source returns the same object for an unchanged node.
         new = tuple(node for node in cluster.nodes if id(node) not in self._ids)
         if not new or any(node.name in self._names or not all(map(self._is_new, node.internal_ips)) for node in new):
             return nothing
@@ -54,11 +54,11 @@ class ClaimIndex:
         return nothing._replace(honoured=tuple(claim for claim in claims.honoured if self._apart(claim.dst)))
 
     def _is_new(self, address: Address) -> bool:
-        """Whether no node has ADDRESS, and no claim covers it."""
+        """Return whether no node has ADDRESS and no claim covers it."""
         return self._apart(Prefix(address.version, address.value, BITS[address.version]))
 
     def _apart(self, dst: Prefix) -> bool:
-        """Whether no claim overlaps DST and no node has an address in it."""
+        """Return whether no claim overlaps DST and no node has an address in it."""
         before = bisect_right(self._starts, (dst.version, dst.last))
         if before and self._reaches[before - 1] >= (dst.version, dst.value):
             return False
@@ -71,7 +71,7 @@ def _by_destination(claim: Claim) -> tuple[Prefix, str]:
 
 
 class FastPath:
-    """The knowledge of one whole plan of machine OWN, to act on until the next one."""
+    """The state of one plan of machine OWN, used until the next one."""
 
     def __init__(
         self, known: ClaimIndex, own: Node, fib: Fib, planned: Planned, dependencies: Dependencies = ()
@@ -85,7 +85,7 @@ class FastPath:
         self._desired = wanted
 
     def healed(self, route: Route) -> Change | None:
-        """Return what puts ROUTE back, which stood when the plan was made; None where it is not just what is wanted."""
+        """Return the change that restores ROUTE, which existed at the plan; None unless it is a desired route."""
         position = self._positions.get(route.dst)
         if position is None or not route.plain or route.dst in self._foreign:
             return None
@@ -95,11 +95,11 @@ class FastPath:
         return Change("add", route, rows.claims[position].node.name)
 
     def wants(self, dst: Prefix) -> bool:
-        """Whether a route to DST is wanted here, or would be if everything was well."""
+        """Return whether a route to DST is desired here, or would be without problems."""
         return dst in self._positions or dst in self._desired.incumbents or dst in self._desired.out_of_reach
 
     def arrived(self, cluster: Cluster) -> Iterator[Change]:
-        """Yield the routes to nodes that are in CLUSTER and were not before, and that have nothing to do with any other."""
+        """Yield the routes to nodes that are new in CLUSTER and conflict with no other."""
         here = desired(self._known.arrivals(cluster), self._own, self._resolver)
         for version, (routes, claims, vias) in here.wanted.items():
             beside = len(self._desired.wanted[version].vias)
@@ -119,7 +119,7 @@ class FastPath:
 
     @cached_property
     def _positions(self) -> dict[Prefix, int]:
-        """The row of every wanted destination."""
+        """Return the row of each desired destination."""
         return {claim.dst: row for wanted in self._desired.wanted.values() for row, claim in enumerate(wanted.claims)}
 
     @cached_property

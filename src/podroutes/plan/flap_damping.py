@@ -1,4 +1,4 @@
-"""Healing never fights: a route that the same hand takes again and again is put back less and less often."""
+"""Flap damping: a route that the same program deletes repeatedly is restored at increasing intervals."""
 
 from typing import NamedTuple
 
@@ -6,27 +6,27 @@ from podroutes.model.address import Prefix
 
 PATIENCE = 3  # losses within WINDOW after which healing waits
 WINDOW = 10.0  # seconds
-LONGEST = 60.0  # seconds between two attempts, at most; twice as long without a loss is peace
+LONGEST = 60.0  # seconds between two attempts at most; after twice as long without a loss the history is dropped
 _FIRST = 1.0  # seconds
 
 
 class FlapHistory(NamedTuple):
-    """A route that we and somebody else do not agree on."""
+    """The losses of one route."""
 
     losses: int  # how often it was lost
-    last: float  # when it was lost last
-    until: float  # when it may be put back
-    rival: str  # who took it last, "" where that is not known
+    last: float  # the time of the last loss
+    until: float  # when it may be restored
+    rival: str  # the program that deleted it last, "" if unknown
 
 
 class FlapDamping:
-    """Remembers who takes which of our routes; times are seconds of any monotonic clock."""
+    """Records which program deletes which of our routes. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._contests: dict[Prefix, FlapHistory] = {}
 
     def deleted(self, dst: Prefix, rival: str, now: float) -> None:
-        """Take note that RIVAL took the route to DST."""
+        """Record that RIVAL deleted the route to DST."""
         before = self._contests.get(dst)
         if before is None or now - before.last > (WINDOW if before.losses < PATIENCE else 2 * LONGEST):
             self._contests[dst] = FlapHistory(1, now, now, rival)
@@ -36,12 +36,12 @@ class FlapDamping:
         self._contests[dst] = FlapHistory(losses, now, now + wait, rival or before.rival)
 
     def until(self, dst: Prefix) -> float:
-        """Return when the route to DST may be put back; a time that has passed means at once."""
+        """Return when the route to DST may be restored; a time in the past means at once."""
         contest = self._contests.get(dst)
         return contest.until if contest else 0.0
 
     def contested(self, now: float) -> dict[Prefix, FlapHistory]:
-        """Return the routes that are fought over, and forget those about which there is peace."""
+        """Return the damped routes, and drop the histories that have expired."""
         self._contests = {
             dst: each
             for dst, each in self._contests.items()

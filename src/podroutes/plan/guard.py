@@ -1,7 +1,8 @@
-"""The mass-delete guard: one for ``apply``, ``push``, the agent and the files of ``--persist``.
+"""The mass-delete guard of ``apply``, ``push``, the agent and the files of ``--persist``.
 
-The prefixes of one node may always go. Beyond that, what goes within ten minutes may be a third of what there was, and the rest
-is held: shown, and not deleted. The ten minutes are remembered, so that a third of what is left is not a third anew.
+The prefixes of one node may always be deleted. Beyond that, at most a third of the prefixes may be deleted within ten minutes;
+other deletions are held: shown, and not made. The deletions of the last ten minutes are saved, so that repeated runs do not
+delete a third each.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,14 +16,14 @@ from podroutes.model.text import listing, printable
 from podroutes.plan.vanishing import Leaving, vanishing
 
 WINDOW = (
-    600.0  # seconds; longer than a rolling replacement of one node takes, shorter than a person forgets what was typed
+    600.0  # seconds; longer than the replacement of one node takes, short enough for a person to remember the command
 )
-SHARE = 3  # more than one in so many of the prefixes that there were is too many
+SHARE = 3  # at most one in so many of the prefixes may be deleted
 EVERYTHING = 1 << 62  # an allowance without a limit
 
 
 class Deleted(NamedTuple):
-    """A prefix that went, the node that it served, and when: seconds of the clock that the caller goes by."""
+    """A deleted prefix, the node that it served, and the time in seconds of the caller's clock."""
 
     dst: Prefix
     node: str
@@ -30,34 +31,34 @@ class Deleted(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the guard says about a plan: prefixes, each with the node that it served."""
+    """The guard's decision about a plan: prefixes, each with the node that it served."""
 
-    held: Mapping[Prefix, str] = {}  # stay for now
-    passed: Mapping[Prefix, str] = {}  # may go, and count from now on
-    problem: Problem | None = None  # where something is held: how much, whose, and what to do
+    held: Mapping[Prefix, str] = {}  # deletions that are held
+    passed: Mapping[Prefix, str] = {}  # deletions that are allowed and counted from now on
+    problem: Problem | None = None  # if deletions are held: how many, of which nodes, and what to do
 
 
 HeldDeletions = Callable[[Leaving], Verdict]
 
 
 def no_guard(_: Leaving) -> Verdict:
-    """Let everything go, and count nothing."""
+    """Allow all deletions without counting them."""
     return Verdict()
 
 
 class Run(NamedTuple):
-    """The guard of one run of a command. ``at`` is the time now, ``allowed`` how many prefixes a person lets go at once."""
+    """The guard of one run of a command. ``at`` is the current time, ``allowed`` the number of prefixes that a person allows to delete."""
 
     cluster: Cluster
     former: Mapping[Prefix, str]  # the node that each prefix served before
     earlier: tuple[Deleted, ...]
     at: float
     allowed: int = 0
-    agreed: frozenset[Prefix] = frozenset()  # what a person was shown and lets go
+    agreed: frozenset[Prefix] = frozenset()  # deletions that a person has seen and confirmed
     advice: str = "correct {source}, or let them go: podroutes apply --allow-mass-delete={count}"
 
     def __call__(self, found: Leaving) -> Verdict:
-        """Judge what a plan leaves without a route."""
+        """Decide about the prefixes that a plan leaves without a route."""
         gone = {
             dst: node for dst, node in vanishing(found, self.cluster, self.former).items() if dst not in self.agreed
         }
@@ -70,15 +71,15 @@ class Run(NamedTuple):
 
 
 def recent(earlier: Iterable[Deleted], standing: AbstractSet[tuple[int, int, int]], now: float) -> tuple[Deleted, ...]:
-    """Return those of EARLIER that still count NOW: of the last ten minutes, and not STANDING again.
+    """Return the deletions in EARLIER that count at NOW: of the last ten minutes, and whose prefixes are not STANDING again.
 
-    One from the future was written under another clock, and counts.
+    A time in the future comes from another clock, and counts.
     """
     return tuple(each for each in earlier if now - each.at < WINDOW and each.dst not in standing)
 
 
 def too_many(gone: Mapping[Prefix, str], standing: int, earlier: Iterable[Deleted], *, nobody: bool) -> bool:
-    """Whether GONE of STANDING prefixes are too many to go at once, after EARLIER. NOBODY: no node claims anything any more."""
+    """Return whether GONE of STANDING prefixes are too many to delete, after EARLIER deletions. NOBODY: no node claims any prefix."""
     before = {each.dst: each.node for each in earlier}
     if nobody:
         return True
@@ -88,12 +89,12 @@ def too_many(gone: Mapping[Prefix, str], standing: int, earlier: Iterable[Delete
 
 
 def claims_anything(cluster: Cluster) -> bool:
-    """Whether any node of CLUSTER claims any podCIDR."""
+    """Return whether any node of CLUSTER has a podCIDR."""
     return any(node.pod_cidrs for node in cluster.nodes)
 
 
 def digest(dsts: Iterable[Prefix]) -> str:
-    """Return the name of a set of prefixes: what is confirmed by it is this set and no other."""
+    """Return an identifier of a set of prefixes, by which exactly this set is confirmed."""
     import hashlib  # noqa: PLC0415, few runs hold anything
 
     return hashlib.sha256("\n".join(map(str, sorted(dsts))).encode()).hexdigest()[:12]
@@ -102,7 +103,7 @@ def digest(dsts: Iterable[Prefix]) -> str:
 def held_problem(
     held: Mapping[Prefix, str], standing: int, earlier: Iterable[Deleted], source: str, advice: str
 ) -> Problem:
-    """Return the problem that HELD of STANDING prefixes are: how many, whose, what SOURCE lacks. ADVICE may name {source}, {count}."""
+    """Return the problem that HELD of STANDING prefixes are held: their number and nodes, and what SOURCE lacks. ADVICE may contain {source} and {count}."""
     nodes = tuple(sorted(set(held.values())))
     already = len(tuple(earlier))
     after = f", {already} more went in the last {WINDOW / 60:.0f} minutes" if already else ""

@@ -1,12 +1,12 @@
-"""The mass-delete guard of the agent: what is held, on whose word, and what ends it. Times are seconds of a monotonic clock, given.
+"""The mass-delete guard of the agent: which deletions are held, and what ends it. Times are seconds of a monotonic clock.
 
-A held deletion ends when its node returns or a person confirms it. What an API server says can end it, too:
+A held deletion ends when its node returns or a person confirms it. An API server can end it, too:
 
-- a watch that went on reported the deletion of the node: a minute in which no held node returns is enough;
-- a list lacks the node: another list, a minute later, has to lack it, too, and to claim something at all. Both have to be of one
-  history of the server: one that was restored or wiped tells what it has, and knows nothing of what there is.
+- an unbroken watch reported the deletion of the node, and no held node returned within a minute;
+- two lists, a minute apart, lack the node and contain podCIDRs. Both must belong to one history of the server: a server that was
+  restored or wiped does not know the present nodes.
 
-A file says nothing twice: to read the same bytes again is no second opinion.
+A file does not confirm itself: reading the same bytes again adds no evidence.
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,15 @@ from podroutes.model.cluster import Cluster
 from podroutes.plan.guard import Deleted, Verdict, claims_anything, digest, held_problem, recent, too_many
 from podroutes.plan.vanishing import Leaving, vanishing
 
-AGAIN = (
-    60.0  # seconds without a return, or between two lists: longer than an API server and its etcd take to come up again
-)
+AGAIN = 60.0  # seconds without a return, or between two lists: longer than a restart of an API server and its etcd
 ADVICE = "bring the nodes back into {source}, or let the routes go: podroutes confirm {digest}"
 Reason = Literal["confirmed", "watched", "listed"]
 
 
 class Evidence(NamedTuple):
-    """What a source says and how it came to say so: ``listed`` is when it told all its nodes last.
+    """What a source published, and how: ``listed`` is when it last published a complete list.
 
-    ``history`` changes when the source turns out not to continue what it told before; None is a source that cannot tell.
+    ``history`` changes when the source does not continue its earlier history; None if the source does not report this.
     """
 
     cluster: Cluster
@@ -36,9 +34,9 @@ class Evidence(NamedTuple):
 
 
 class HeldDeletions(NamedTuple):
-    """Deletions that wait ``since`` a time: prefixes, each with the node that it served; ``digest`` names the set.
+    """Deletions held ``since`` a time: prefixes, each with the node that it served. ``digest`` identifies the set.
 
-    ``until`` is when the first of them go by themselves, if nothing changes; None: never.
+    ``until`` is when the first of them are made without confirmation if nothing changes; None: never.
     """
 
     since: float
@@ -48,7 +46,7 @@ class HeldDeletions(NamedTuple):
 
 
 class Release(NamedTuple):
-    """Deletions that were too many and went all the same: when, which, and why."""
+    """Held deletions that were made: when, which, and why."""
 
     at: float
     nodes: Mapping[Prefix, str]
@@ -56,30 +54,30 @@ class Release(NamedTuple):
 
 
 class _Absence(NamedTuple):
-    """Since when no listed node claims a prefix, and how that was learned."""
+    """Since when no listed node claims a prefix, and the evidence."""
 
     since: float
-    watched: bool  # by a watch that went on, else by a list
-    sound: bool  # nothing says that the source lost its memory
+    watched: bool  # by an unbroken watch, else by a list
+    sound: bool  # no sign that the source lost its history
 
 
 class MassDeleteGuard:
-    """The guard of one agent. ALLOWED prefixes may go within ten minutes whatever the share; EARLIER are those that went before."""
+    """The guard of one agent. ALLOWED prefixes may be deleted within ten minutes whatever the share; EARLIER are previous deletions."""
 
     def __init__(self, *, allowed: int = 0, earlier: tuple[Deleted, ...] = ()) -> None:
         self.hold: HeldDeletions | None = None
-        self.holds = 0  # how often a hold began
+        self.holds = 0  # the number of holds
         self.release: Release | None = None  # the last one
         self.earlier = earlier
         self._allowed = allowed
         self._absent: dict[Prefix, _Absence] = {}
         self._confirmed: frozenset[Prefix] = frozenset()
-        self._back: set[Prefix] = set()  # what went or was held, and is claimed again
-        self._returned = 0.0  # when something was so last
+        self._back: set[Prefix] = set()  # deleted or held prefixes that are claimed again
+        self._returned = 0.0  # the time of the last such return
         self._before: Evidence | None = None
 
     def judge(self, found: Leaving, evidence: Evidence, former: Mapping[Prefix, str], now: float) -> Verdict:
-        """Judge what a plan leaves without a route. FORMER tells the node that each prefix served before."""
+        """Decide about the prefixes that a plan leaves without a route. FORMER has the node that each prefix served."""
         held = self.hold.nodes if self.hold else {}
         gone = vanishing(found, evidence.cluster, {**former, **held})
         self._observe(gone, evidence, now)
@@ -93,7 +91,7 @@ class MassDeleteGuard:
             self.release = Release(now, {dst: gone[dst] for dst in ripe}, reason)
         if not self._beyond(
             rest, standing, evidence.cluster
-        ):  # what is held already stays so: a third of it may not slip out
+        ):  # held deletions stay held: a third of them must not pass now
             rest = {dst: node for dst, node in rest.items() if dst in held}
         passed = {dst: node for dst, node in gone.items() if dst not in ripe and dst not in rest}
         self.earlier += tuple(Deleted(dst, node, now) for dst, node in passed.items())
@@ -106,17 +104,17 @@ class MassDeleteGuard:
         return Verdict(rest, passed, held_problem(rest, standing, self.earlier, evidence.cluster.source, ADVICE))
 
     def _beyond(self, gone: Mapping[Prefix, str], standing: int, cluster: Cluster) -> bool:
-        """Whether GONE of STANDING prefixes are more than may go unasked."""
+        """Return whether GONE of STANDING prefixes are more than may be deleted without confirmation."""
         if not gone or len(gone) + len(self.earlier) <= self._allowed:
             return False
         return too_many(gone, standing, self.earlier, nobody=not claims_anything(cluster))
 
     def note(self, evidence: Evidence) -> None:
-        """Take note that the source said the same once more, and nothing was compared with it."""
+        """Record that the source published the same nodes again, without a reconcile."""
         self._before = evidence
 
     def confirm(self, name: str) -> HeldDeletions:
-        """Let the held deletions go at the next judgement. NAME is their digest, "" whatever it is; ValueError says why not."""
+        """Allow the held deletions at the next decision. NAME is their digest, "" for any. Raises ValueError with a reason."""
         hold = self.hold
         if hold is None:
             raise ValueError("nothing is held")
@@ -126,21 +124,21 @@ class MassDeleteGuard:
         return hold
 
     def wake(self, now: float) -> float | None:
-        """Return when the held deletions are to be looked at again; None: when something happens."""
+        """Return when to decide about the held deletions again; None: at the next event."""
         times = [at for absence in self._held() if (at := self._start(absence) + AGAIN) > now]
         return min(times, default=None)
 
     def asks(self, now: float) -> float | None:
-        """Return for which minute, by its end, a second list is missing; None: it is not, or would not help."""
+        """Return the time at which a second list is needed; None if it is not, or would not help."""
         ends = [self._start(each) + AGAIN for each in self._held() if not each.watched]
         return min((end for end in ends if end <= now), default=None)
 
     def _held(self) -> list[_Absence]:
-        """Return how the held prefixes went, as far as time can end it."""
+        """Return the absences of the held prefixes that time can end."""
         return [each for dst in (self.hold.nodes if self.hold else ()) if (each := self._absent[dst]).sound]
 
     def _observe(self, gone: Mapping[Prefix, str], evidence: Evidence, now: float) -> None:
-        """Take note of what is absent now and how that was learned, and of what is back."""
+        """Record the absent prefixes with the evidence, and the prefixes that returned."""
         before, self._before = self._before, evidence
         for dst in self._absent.keys() - gone.keys():
             del self._absent[dst]
@@ -164,7 +162,7 @@ class MassDeleteGuard:
         return max(absence.since, self._returned)
 
     def _ripe(self, dst: Prefix, evidence: Evidence, now: float) -> Reason | None:
-        """Return why the deletion of DST needs no share any more, None where it does."""
+        """Return why the deletion of DST is allowed beyond the share, None if it is not."""
         absence = self._absent[dst]
         end = self._start(absence) + AGAIN
         if dst in self._confirmed:
@@ -176,7 +174,7 @@ class MassDeleteGuard:
         return "listed" if evidence.listed >= end and claims_anything(evidence.cluster) else None
 
     def _until(self, held: Mapping[Prefix, str], evidence: Evidence) -> float | None:
-        """Return when the first of HELD go by themselves."""
+        """Return when the first of HELD are made without confirmation."""
         some = claims_anything(evidence.cluster)
         absences = [self._absent[dst] for dst in held]
         return min(

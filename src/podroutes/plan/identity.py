@@ -1,4 +1,4 @@
-"""Which node of the inventory this machine is."""
+"""Finds the node of the inventory that is this machine."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,9 @@ from podroutes.model.text import listing, printable
 
 
 def named_node(cluster: Cluster, name: str, addresses: Iterable[Address] = ()) -> Node:
-    """Return the node called NAME; of several entries the one with an address in ADDRESSES, those of this machine.
+    """Return the node NAME; of several entries the one with an address in ADDRESSES, which are this machine's.
 
-    ``IdentityError`` names the nearest ones when there is none, or more than one.
+    Raises ``IdentityError``, with similar names, if there is none or more than one.
     """
     found = [node for node in cluster.nodes if node.name == name]
     if found:
@@ -23,10 +23,10 @@ def named_node(cluster: Cluster, name: str, addresses: Iterable[Address] = ()) -
 
 
 def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> Node:
-    """Return the node that this machine is: the one named like the host, else the one with one of its ADDRESSES.
+    """Return the node that is this machine: the one named like the host, else the one with one of its ADDRESSES.
 
-    HOSTNAME may be short or fully qualified. The node that has this name and one of the addresses is this machine, whoever else
-    says that this is its host name. ``IdentityError`` lists the candidates when there are several or none.
+    HOSTNAME may be short or fully qualified. A node with this name and one of the addresses has precedence over others with this
+        host name. Raises ``IdentityError``, with the candidates, if there are several or none.
     """
     own = set(addresses)
     names = {hostname.lower(), hostname.lower().partition(".")[0]} - {"", "localhost"}

@@ -1,7 +1,7 @@
-"""What is in place on a machine, and whose it is: by the kernel, else by what was saved, else by the files of ours.
+"""Finds the routes in place on a machine and their nodes: from the kernel, else from saved routes, else from our files.
 
-A route stands for a claim when it goes through an address that the claim's node reports, or that may be the node's because not all
-of its addresses are known and nobody else reports it.
+A route belongs to a claim if its next hop is an address that the claim's node reports, or may be one because not all of the
+node's addresses are known and no other node reports it.
 """
 
 from collections import defaultdict
@@ -18,17 +18,17 @@ from podroutes.plan.decision import Standing
 
 
 class Incumbents:
-    """The routes of ours on one machine: TABLE has our number on every one of them, OWNED tells those of our files."""
+    """Our routes on one machine. In TABLE all have our protocol number; OWNED are those of our files."""
 
     def __init__(self, disputes: Disputes, table: Fib, saved: Callable[[], Saved], owned: OwnedRoutes) -> None:
         self._disputes = disputes
         self._table = table
         self._load = saved
         self._ledger = owned
-        self.expired: list[SavedRoute] = []  # that would have counted, were they not too old
+        self.expired: list[SavedRoute] = []  # records that are ignored only because they are too old
 
     def standing(self, claim: Claim) -> Standing | None:
-        """Return how CLAIM is in place, None where it is not."""
+        """Return how CLAIM is in place, None if it is not."""
         there = self.gateways.get(claim.dst, ())
         owner = self._owner(claim.dst, there)
         if owner and owner != claim.node.name:
@@ -37,7 +37,7 @@ class Incumbents:
         if found:
             return found
         if not owner and any(self._holders.get(via, set()) - {claim.node.name} for via in there):
-            return None  # somebody else is in place
+            return None  # another node's route is in place
         record = next((each for each in self._saved.get(claim.dst, ()) if is_of(each, claim.node)), None)
         if record:
             return self._through(claim.node, (record.via,)) or (Standing(None) if claim.vias else None)
@@ -45,14 +45,14 @@ class Incumbents:
         return self._through(claim.node, self._written.get(claim.dst, ()))
 
     def _owner(self, dst: Prefix, there: Sequence[Address]) -> str:
-        """Return the node that the route to DST through THERE served, if it still claims DST; an address may be a stranger's now."""
+        """Return the node that the route to DST through THERE served, if it still claims DST; the address may be another machine's now."""
         for record in self._saved.get(dst, ()) if there else ():
             if record.via in there and dst in self._claimed.get(record.node, ()):
                 return record.node
         return ""
 
     def may_be_of(self, node: Node, via: Address) -> bool:
-        """Whether VIA may be an address of NODE, not all of whose addresses are known: nobody else has it."""
+        """Return whether VIA may be an address of NODE, whose addresses are not all known: no other node has it."""
         limits = self._disputes.cluster.node_cidrs
         return (
             node.name in self._disputes.unclear
@@ -62,7 +62,7 @@ class Incumbents:
         )
 
     def reports(self, node: Node, via: Address) -> bool:
-        """Whether NODE reports VIA, inside the limits; a route through an address of this machine leads nowhere."""
+        """Return whether NODE reports VIA, inside the limits. False for an address of this machine."""
         limits = self._disputes.cluster.node_cidrs
         allowed = not limits or any(limit.covers(via) for limit in limits)
         return allowed and via in node.internal_ips and via not in self._own
@@ -77,13 +77,13 @@ class Incumbents:
         return None
 
     def routes(self) -> Iterator[tuple[Prefix, Address]]:
-        """Yield every route of ours with one gateway, in the kernel."""
+        """Yield our routes in the kernel that have one gateway."""
         for dst, vias in self.gateways.items():
             yield from ((dst, via) for via in vias)
 
     @cached_property
     def gateways(self) -> dict[Prefix, list[Address]]:
-        """The gateways of the routes of ours to each destination, the one that the kernel uses first."""
+        """Return the gateways of our routes by destination, the one that the kernel uses first."""
         rows = [(route.metric, route.dst, route.via) for route in self._table.ours() if route.via]
         found: defaultdict[Prefix, list[Address]] = defaultdict(list)
         for _, dst, via in sorted(rows):
@@ -92,7 +92,7 @@ class Incumbents:
 
     @cached_property
     def saved(self) -> Saved:
-        """What was saved; read only where something is disputed."""
+        """Return the saved routes; read only if a claim is disputed."""
         return self._load()
 
     @cached_property
@@ -105,7 +105,7 @@ class Incumbents:
 
     @cached_property
     def _holders(self) -> dict[Address, set[str]]:
-        """The nodes that report each address."""
+        """Return the nodes that report each address."""
         found: defaultdict[Address, set[str]] = defaultdict(set)
         for node in self._disputes.cluster.nodes:
             for address in node.internal_ips:
@@ -114,7 +114,7 @@ class Incumbents:
 
     @cached_property
     def _claimed(self) -> dict[str, set[Prefix]]:
-        """The podCIDRs that each node claims."""
+        """Return the podCIDRs of each node."""
         found: defaultdict[str, set[Prefix]] = defaultdict(set)
         for node in self._disputes.cluster.nodes:
             found[node.name].update(node.pod_cidrs)
@@ -140,6 +140,6 @@ def _by_destination(records: Iterable[SavedRoute]) -> dict[Prefix, list[SavedRou
 
 
 def is_of(record: SavedRoute, node: Node) -> bool:
-    """Whether RECORD is of NODE: a Node made anew under an old name is the same while it reports the same address."""
+    """Return whether RECORD belongs to NODE: a recreated Node counts as the same while it reports the same address."""
     same = not record.uid or not node.uid or record.uid == node.uid
     return record.node == node.name and (same or record.via in node.internal_ips)

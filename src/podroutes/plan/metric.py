@@ -1,4 +1,4 @@
-"""The metric of a new route, which decides how fast the kernel takes a large table.
+"""Chooses the metric of a new route, which decides how fast the kernel adds routes to a large table.
 
 The kernel finds shared ``fib_info`` objects through a hash over protocol, scope, preferred source, metric and device but
 not the gateway (fib_info_hashfn_1(), net/ipv4/fib_semantics.c), so that N IPv4 routes through distinct gateways of one
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from podroutes.model.address import BITS
 from podroutes.model.fib import PlainRoutes
 
-PLAIN_LIMIT = 1000  # up to here the chain costs some 20 ms, and the routes look as if typed by hand
+PLAIN_LIMIT = 1000  # up to here the chain costs about 20 ms, and routes look like manual ones
 SPREAD = 16384  # distinct metrics: 100,000 routes make chains of 6
 IPV6_DEFAULT = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h: what the kernel makes of metric 0; no chain in IPv6
 
 
 def metrics_of_new(version: int, wanted: PlainRoutes, rows: Sequence[int], beside: int = 0) -> list[int]:
-    """Return the metrics of new routes for ROWS of WANTED, which with BESIDE others are all that is wanted in that IP version.
+    """Return the metrics of new routes for ROWS of WANTED. WANTED and BESIDE more are all desired routes of the IP version.
 
     In a large IPv4 table neighbouring podCIDRs get neighbouring metrics: 1 + (network number modulo SPREAD).
     """

@@ -1,4 +1,4 @@
-"""Which of many prefixes overlap, and whose they are."""
+"""An index of prefixes and their nodes that finds overlaps."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ _FEW = 3  # names in a reason
 
 
 class Owners:
-    """Prefixes, each with the names of the nodes that it belongs to."""
+    """Prefixes, each with the names of its nodes."""
 
     def __init__(self, claims: Iterable[Claim] = ()) -> None:
         self.names: dict[Prefix, set[str]] = {}
@@ -22,7 +22,7 @@ class Owners:
         self._overlapping: dict[Prefix, list[str]] = {}
 
     def add(self, claim: Claim) -> None:
-        """Add one more."""
+        """Add a claim."""
         self._overlapping.clear()
         names = self.names.get(claim.dst)
         if names is None:
@@ -32,19 +32,19 @@ class Owners:
         names.add(claim.node.name)
 
     def above(self, dst: Prefix) -> Iterator[Prefix]:
-        """Yield the prefixes that cover DST and are wider, the widest first."""
+        """Yield the wider prefixes that cover DST, widest first."""
         address = Address(dst.version, dst.value)
         for version, length in sorted(self._lengths):
             if version == dst.version and length < dst.length and (found := network(address, length)) in self.names:
                 yield found
 
     def below(self, dst: Prefix) -> list[Prefix]:
-        """Return the prefixes that DST covers and that are narrower."""
+        """Return the narrower prefixes that DST covers."""
         end = bisect_left(self._order, Prefix(dst.version, dst.last + 1, 0))
         return self._order[bisect_right(self._order, dst) : end]
 
     def others(self, dst: Prefix, name: str) -> str:
-        """Return in words the nodes other than NAME that have a prefix which overlaps DST, "" where there are none."""
+        """Return a text with the nodes other than NAME that have a prefix overlapping DST, "" if there are none."""
         found = self._overlapping.get(dst)
         if found is None:
             groups = (self.names.get(dst, ()), *(self.names[each] for each in (*self.above(dst), *self.below(dst))))
@@ -57,14 +57,14 @@ class Owners:
         return listing(names)
 
     def contended(self, dst: Prefix, name: str) -> bool:
-        """Whether a node other than NAME has a prefix that overlaps DST."""
+        """Return whether a node other than NAME has a prefix that overlaps DST."""
         groups = (self.names.get(dst, ()), *(self.names[each] for each in self.above(dst)))
         return any(_other(names, name) for names in groups) or any(
             _other(self.names[each], name) for each in self.below(dst)
         )
 
     def several(self, dst: Prefix, name: str) -> bool:
-        """Whether at least two nodes other than NAME have prefixes inside DST that are narrower."""
+        """Return whether at least two nodes other than NAME have narrower prefixes inside DST."""
         found: set[str] = set()
         for each in self.below(dst):
             found |= self.names[each] if len(self.names[each]) < 3 else set(sorted(self.names[each])[:3])
@@ -78,5 +78,5 @@ def _other(names: Iterable[str], name: str) -> bool:
 
 
 def inside(addresses: Sequence[Address], version: int, first: int, last: int) -> range:
-    """Return the places of those of ADDRESSES, which are sorted, that lie between FIRST and LAST."""
+    """Return the indexes of the sorted ADDRESSES that are between FIRST and LAST."""
     return range(bisect_left(addresses, Address(version, first)), bisect_right(addresses, Address(version, last)))

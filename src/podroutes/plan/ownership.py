@@ -1,8 +1,8 @@
-"""Whose a route is: ours carries our protocol number, or is what a file of ours made of a manager that gives another one.
+"""Ownership of routes: a route is ours if it has our protocol number, or if one of our files made a network manager add it.
 
-netplan and NetworkManager profiles know no protocol and make every route static. So with such a file the routes of ours are static
-in the kernel as well, or there would be two of each after the next boot, and the file tells which of the static routes are ours.
-The difference is then taken as if these carried our number (``claimed``), and told in the numbers that they have (``restored``).
+netplan and NetworkManager profiles have no protocol setting and add static routes. With such a file our routes are static in the
+kernel, too, or each would exist twice after the next boot; the file shows which static routes are ours. The difference is then
+computed as if these had our number (``claimed``), and converted back to their real protocol (``restored``).
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ _STATIC = 4  # RTPROT_STATIC, linux/rtnetlink.h
 
 
 def ours(fib: Fib, owned: OwnedRoutes) -> Iterator[Route]:
-    """Yield every route of ours in the main table as the kernel has it, in no particular order."""
+    """Yield our routes in the main table as they are in the kernel, in no particular order."""
     yield from fib.ours()
     yield from _by_file(fib, owned)
 
 
 def _by_file(fib: Fib, owned: OwnedRoutes) -> list[Route]:
-    """Return the static routes that are ours because a file of ours says so."""
+    """Return the static routes that are ours because one of our files has them."""
     if not owned.static:
         return []
     rows = (route for route in fib.others if route.protocol == _STATIC and written(route) in owned.static)
@@ -33,7 +33,7 @@ def _by_file(fib: Fib, owned: OwnedRoutes) -> list[Route]:
 
 
 def claimed(fib: Fib, owned: OwnedRoutes) -> Fib:
-    """Return FIB with our number on every route of ours; the same object where all have it."""
+    """Return FIB with our protocol number on all our routes; the same object if all have it."""
     static = _by_file(fib, owned)
     if not static:
         return fib
@@ -43,7 +43,7 @@ def claimed(fib: Fib, owned: OwnedRoutes) -> Fib:
 
 
 def _merged(columns: PlainRoutes, static: list[Route]) -> PlainRoutes:
-    """Return COLUMNS with rows for those of STATIC that have its IP version, in the order of a dump."""
+    """Return COLUMNS with rows added for STATIC routes of the same IP version, in the order of a dump."""
     rows = list(zip(*columns[1:], strict=True))
     rows += [
         (route.dst.value, route.dst.length, route.via.value, route.dev or "", route.metric)
@@ -57,9 +57,9 @@ def _merged(columns: PlainRoutes, static: list[Route]) -> PlainRoutes:
 
 
 def restored(found: Difference, fib: Fib, owned: OwnedRoutes, desired: Desired) -> Difference:
-    """Return FOUND, a difference against ``claimed``, with the numbers that routes have, and those that they shall have.
+    """Return FOUND, a difference against ``claimed``, with the real present protocols and the desired ones.
 
-    What stands as it should but under another number is replaced by the same with the right one.
+    A correct route with another protocol is replaced by the same route with the desired one.
     """
     static = {written(route) for route in _by_file(fib, owned)}
     if not static and owned.protocol == PROTOCOL:
@@ -89,13 +89,13 @@ def restored(found: Difference, fib: Fib, owned: OwnedRoutes, desired: Desired) 
 
 
 def node_names(desired: Desired) -> dict[Prefix, str]:
-    """Return the node that each honoured destination serves."""
+    """Return the node of each honoured destination."""
     names = {claim.dst: claim.node.name for wanted in desired.wanted.values() for claim in wanted.claims}
     return names | {problem.dst: problem.nodes[0] for problem in desired.problems if problem.dst}
 
 
 def standing(plan: Plan, desired: Desired, fib: Fib, owned: OwnedRoutes) -> list[PersistedRoute]:
-    """Return the routes of ours that stand once PLAN is carried out, and those that wait for a link: what is to be written down."""
+    """Return our routes after PLAN, and those that wait for a link: the routes to persist."""
     names = node_names(desired)
     leaving = {change.was or change.route for change in plan.changes if change.action != "add"}
     there = {
@@ -103,7 +103,7 @@ def standing(plan: Plan, desired: Desired, fib: Fib, owned: OwnedRoutes) -> list
     }
     there |= {change.route: change.node for change in plan.changes if change.action != "delete"}
     present = {route.dst for route in there}
-    there |= {change.route: change.node for change in plan.held if change.route.dst not in present}  # in a file alone
+    there |= {change.route: change.node for change in plan.held if change.route.dst not in present}  # only in a file
     routes = [PersistedRoute(route, node) for route, node in there.items() if route.via and route.dev]
     if desired.incumbents:
         present = {route.dst for route in there}
@@ -112,9 +112,9 @@ def standing(plan: Plan, desired: Desired, fib: Fib, owned: OwnedRoutes) -> list
 
 
 def _waiting(desired: Desired, fib: Fib, owned: OwnedRoutes) -> dict[Prefix, PersistedRoute]:
-    """Return the routes that a link has taken along which is down or has lost its addresses: they are wanted back when it is up.
+    """Return the persisted routes that went with a link which is down or has lost its addresses: it restores them when up.
 
-    What is written down stays so. A link that has addresses, if of other networks, is not going to bring them back.
+    A link that has addresses, even of other networks, will not restore them.
     """
     names = node_names(desired)
     down = {problem.dst for problem in desired.problems if problem.code == "link-down"}
@@ -134,7 +134,7 @@ def _waiting(desired: Desired, fib: Fib, owned: OwnedRoutes) -> dict[Prefix, Per
 
 
 def back(then: Fib, before: OwnedRoutes, now: Fib, after: OwnedRoutes) -> tuple[Change, ...]:
-    """Return what gives a machine the routes of ours again that it had THEN, when BEFORE told which these are."""
+    """Return the changes from the present FIB to our routes in the FIB THEN, with ownership BEFORE."""
     old, new = ({_place(route): route for route in ours(*each)} for each in ((then, before), (now, after)))
     changes = [
         Change("replace" if place in new else "add", route, None, new.get(place))
@@ -154,5 +154,5 @@ def _incumbent(desired: Desired, route: Route) -> str | None:
 
 
 def lasts(route: Route, owned: OwnedRoutes) -> bool:
-    """Whether a file of ours brings ROUTE back after a boot."""
+    """Return whether one of our files restores ROUTE at boot."""
     return owned.written is None or written(route) in owned.written

@@ -1,4 +1,4 @@
-"""The plan of one machine: inventory in, changes and problems out."""
+"""Plans one machine: returns the changes and problems for an inventory."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -20,11 +20,11 @@ from podroutes.plan.settle import Context, settle
 from podroutes.plan.vanishing import Leaving
 
 _NO_CONTEXT = Context()
-_BY_NUMBER = OwnedRoutes()  # without files of ours, the protocol number alone tells whose a route is
+_BY_NUMBER = OwnedRoutes()  # without our files only the protocol number shows ownership
 
 
 class Planned(NamedTuple):
-    """A plan together with what it was made from."""
+    """A plan and the values that it was made from."""
 
     plan: Plan
     desired: Desired
@@ -39,7 +39,7 @@ def plan_here(  # noqa: PLR0913, each is of another kind
     owned: OwnedRoutes = _BY_NUMBER,
     context: Context = _NO_CONTEXT,
 ) -> Planned:
-    """Plan for the machine that FIB is a snapshot of. Pure: the same arguments give the same plan, everywhere."""
+    """Plan for the machine with the snapshot FIB. Pure: equal arguments give equal plans."""
     table = claimed(fib, owned)
     here, kept = settle(claims, own, table, owned, context)
     wanted = desired(here, own, OnLink(fib))
@@ -53,13 +53,13 @@ def plan_here(  # noqa: PLR0913, each is of another kind
 
 
 def _without_deletions(found: Difference) -> Difference:
-    """Return FOUND without deletions: an inventory that has nothing to route does not say that nothing is to be routed."""
+    """Return FOUND without deletions, for an inventory without podCIDRs: that is more likely a mistake."""
     staying = tuple(change for change in found.changes if change.action != "delete")
     return found._replace(changes=staying, unchanged=found.unchanged + len(found.changes) - len(staying))
 
 
 def _kept(planned: Planned, kept: Mapping[tuple[Prefix, str], Loss], there: Iterable[Route]) -> Iterator[Kept]:
-    """Yield those routes that stand after the plan which are only KEPT."""
+    """Yield the routes that exist after the plan only because they are KEPT."""
     plan, wanted = planned
     standing = {route.dst: route for route in there}
     for change in plan.changes:
@@ -75,7 +75,7 @@ def _kept(planned: Planned, kept: Mapping[tuple[Prefix, str], Loss], there: Iter
 
 
 def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:
-    """Return PLANNED without the deletions of FOUND that VERDICT holds."""
+    """Return PLANNED without the deletions in FOUND that VERDICT holds."""
     if not verdict.held:
         return planned
     plan = planned.plan
@@ -83,7 +83,7 @@ def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:
     going: list[Change] = []
     for change in plan.changes:
         (going if change.action == "delete" and change.route.dst in verdict.held else changes).append(change)
-    alone = verdict.held.keys() - {change.route.dst for change in going}  # in files, or taken along by a link
+    alone = verdict.held.keys() - {change.route.dst for change in going}  # only in files, or removed with a link
     going += [Change("delete", route) for route in found.routes if route.dst in alone]
     held = tuple(sorted((_of(each, verdict.held[each.route.dst]) for each in going), key=in_order))
     problems = (*plan.problems, verdict.problem) if verdict.problem else plan.problems
@@ -91,17 +91,17 @@ def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:
 
 
 def _of(change: Change, owner: str) -> Change:
-    """Return CHANGE with the node that OWNER names, which may be the next hop for want of a name."""
+    """Return CHANGE with the node OWNER, which may be a next hop if the name is unknown."""
     return change._replace(node=None if owner == str(change.route.via) else owner)
 
 
 def plan_remote(claims: Claims, own: Node, interface: str | None = None) -> Planned:
-    """Plan for a machine that we are not on, as if it had no routes yet; INTERFACE overrides the inventory's."""
+    """Plan for a remote machine as if it had no routes. INTERFACE overrides the inventory's."""
     return plan_empty(claims, own, AssumedOnLink(interface or own.interface))
 
 
 def plan_empty(claims: Claims, own: Node, links: Resolver) -> Planned:
-    """Plan for machine OWN as if it had no routes yet; LINKS finds the device towards each next hop."""
+    """Plan for machine OWN as if it had no routes. LINKS finds the device of each next hop."""
     wanted = desired(claims, own, links)
     return _planned(claims, own, wanted, difference(wanted, empty_fib()))
 
