@@ -1,4 +1,4 @@
-"""The door to what machines really do: their tables as ip(8) prints them, and packets sent to see.
+"""Reads the state of machines: their tables as ip(8) prints them, files, tools, and probes with real packets.
 
 ``iproute``: the one parser of ``ip -j`` output; ``tables``: that output from files; ``here``: from the machine that we are
 on; ``echo``, ``sweep``: real packets.

@@ -1,6 +1,6 @@
-"""Whether an agent keeps the routes of this network namespace: told by an abstract socket, unix(7), which is one a namespace.
+"""Shows whether an agent runs in this network namespace, by an abstract socket, unix(7), which exists once per namespace.
 
-It vanishes with its process, so that there is nothing that could be stale. Through the same socket an agent is told what to do.
+It vanishes with its process, so it cannot be stale. The same socket accepts commands for the agent.
 """
 
 import os
@@ -16,14 +16,14 @@ _PATIENCE = 1.0  # seconds; connect(2) to a socket that listens does not wait fo
 
 
 def claim() -> socket.socket:
-    """Return what says that an agent is here, for as long as it is open. Raises AgentError where there is one already."""
+    """Return the socket that marks an agent while it is open. Raises AgentError if there is an agent already."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(_NAME)
         listener.listen()
     except OSError as error:
         pid = running()
-        if pid is None:  # a stranger has the name: that must not keep us from our work
+        if pid is None:  # another program has the name; the agent must work nevertheless
             return listener
         listener.close()
         raise AgentError(
@@ -33,7 +33,7 @@ def claim() -> socket.socket:
 
 
 def call() -> socket.socket:
-    """Return a connection to the agent here. Raises AgentError where none answers."""
+    """Return a connection to the agent of this namespace. Raises AgentError if none answers."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(_PATIENCE)
     try:
@@ -49,15 +49,15 @@ def call() -> socket.socket:
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:
-    """Return process id (0: in another PID namespace) and user id at the other end of CONNECTION, unix(7)."""
+    """Return the process id (0: in another PID namespace) and user id of the peer of CONNECTION, unix(7)."""
     pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return pid, uid
 
 
 def may_order(connection: socket.socket) -> bool:
-    """Return whether who is at the other end of CONNECTION may tell an agent what to do: root, or our own user, with CAP_NET_ADMIN.
+    """Return whether the peer of CONNECTION may give commands to an agent: root, or our own user, with CAP_NET_ADMIN.
 
-    Whoever has that could delete the routes without us. In another PID namespace it cannot be told, and the answer is no.
+    With this capability it could delete the routes itself. False for a peer in another PID namespace, which cannot be checked.
     """
     pid, uid = peer(connection)
     try:
@@ -67,9 +67,9 @@ def may_order(connection: socket.socket) -> bool:
 
 
 def running() -> int | None:
-    """Return the process id of the agent here (0: it is in another PID namespace), None where there is none.
+    """Return the process id of the agent here (0: in another PID namespace), None if there is none.
 
-    What an unprivileged stranger says is not believed: only agents of root, of our own user, and of who may change routes here.
+    Sockets of unprivileged users are ignored: only agents of root, of our own user, or with CAP_NET_ADMIN count.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(_PATIENCE)
@@ -91,9 +91,9 @@ def changes_routes(pid: int, uid: int) -> bool:
     process = Path(f"/proc/{pid}")
     try:
         if (process / "ns/user").readlink() != Path("/proc/self/ns/user").readlink():
-            return False  # whoever makes a user namespace has every capability there
+            return False  # the creator of a user namespace has all capabilities there
         return _has_net_admin(process)
-    except OSError:  # it is gone, or not ours to look at
+    except OSError:  # it is gone, or may not be read
         return False
 
 

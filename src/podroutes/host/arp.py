@@ -1,6 +1,6 @@
-"""Who has a next hop's address: ARP requests and neighbour solicitations, and every answer to them.
+"""Asks who has a next hop's address: sends ARP requests and neighbour solicitations, and collects all answers.
 
-The kernel would ask as well, but keeps one answer and forgets that there was another.
+The kernel does this, too, but keeps only one answer.
 """
 
 import select
@@ -20,15 +20,15 @@ _SOLICITATION, _ADVERTISEMENT = 135, 136  # RFC 4861 section 4
 _SOURCE_LINK, _TARGET_LINK = 1, 2  # its options
 _SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 section 2.7.1
 _BROADCAST = b"\xff" * 6
-_ROUNDS = 3  # whoever is silent is asked so often, like by the kernel (mcast_solicit)
-_WAIT = 0.4  # seconds that each round listens, also for a second answer
-_BURST = 64  # requests that are sent before listening again, so that answers find room
+_ROUNDS = 3  # requests without an answer, like the kernel's mcast_solicit
+_WAIT = 0.4  # seconds for answers in each round, second ones included
+_BURST = 64  # requests between two reads, so that the buffer holds the answers
 
 
 def ask_all(questions: Sequence[Question]) -> dict[Address, tuple[str, ...]]:
-    """Return the hardware addresses that answered, by next hop; none answered: an empty tuple.
+    """Return the hardware addresses that answered, by next hop; an empty tuple if none did.
 
-    Sends at most three small packets for each question, to its network only. OSError without CAP_NET_RAW.
+    Sends at most three small packets for each question, only to its network. Raises OSError without CAP_NET_RAW.
     """
     answers: dict[Address, set[str]] = {question.address: set() for question in questions}
     with ExitStack() as stack:
@@ -50,13 +50,13 @@ def ask_all(questions: Sequence[Question]) -> dict[Address, tuple[str, ...]]:
 
 def _open(version: int, device: Device) -> socket.socket:
     if version == 4:
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)  # deaf until it is bound to one device
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)  # receives nothing until it is bound to a device
         opened.bind((device.name, _ARP))
         return opened
     opened = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.name.encode())
     for option in (socket.IPV6_UNICAST_HOPS, socket.IPV6_MULTICAST_HOPS):
-        opened.setsockopt(socket.IPPROTO_IPV6, option, 255)  # anything less is ignored, RFC 4861 section 7.1
+        opened.setsockopt(socket.IPPROTO_IPV6, option, 255)  # receivers ignore lower hop limits, RFC 4861 section 7.1
     wanted = bytearray(b"\xff" * 32)  # struct icmp6_filter: a set bit blocks
     struct.pack_into("=I", wanted, _ADVERTISEMENT >> 5 << 2, 0xFFFFFFFF ^ 1 << (_ADVERTISEMENT & 31))
     opened.setsockopt(socket.IPPROTO_ICMPV6, 1, bytes(wanted))  # ICMPV6_FILTER, linux/icmpv6.h
@@ -75,12 +75,12 @@ def _send(sender: socket.socket, question: Question) -> None:
             message = struct.pack("!BBHI16sBB6s", _SOLICITATION, 0, 0, 0, target, _SOURCE_LINK, 1, mac)
             group = Address(6, _SOLICITED_NODE | question.address.value & 0xFFFFFF)
             sender.sendto(message, (str(group), 0, 0, question.device.ifindex))
-    except OSError:  # the device goes down, or its queue is full: nobody answers, and that is what is reported
+    except OSError:  # the device goes down, or its queue is full: reported as no answer
         return
 
 
 def _listen(sockets: Iterable[socket.socket], answers: dict[Address, set[str]], seconds: float) -> None:
-    """Take what comes within SECONDS."""
+    """Collect the answers that arrive within SECONDS."""
     waiting = list(sockets)
     end = time.monotonic() + seconds
     while True:
@@ -99,7 +99,7 @@ def _listen(sockets: Iterable[socket.socket], answers: dict[Address, set[str]], 
 
 
 def _reply(data: bytes) -> tuple[Address | None, str]:
-    """Return who says where he is in an ARP reply."""
+    """Return the sender's protocol and hardware addresses of an ARP reply."""
     if len(data) < _MESSAGE.size:
         return None, ""
     _, _, _, _, operation, mac, address, _, _ = _MESSAGE.unpack_from(data)
@@ -107,7 +107,7 @@ def _reply(data: bytes) -> tuple[Address | None, str]:
 
 
 def _advertisement(data: bytes) -> tuple[Address | None, str]:
-    """Return who says where he is in a neighbour advertisement: its option with the target's link-layer address."""
+    """Return the target and its link-layer address of a neighbour advertisement."""
     if len(data) < 24 or data[0] != _ADVERTISEMENT:
         return None, ""
     position = 24

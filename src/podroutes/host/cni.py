@@ -1,4 +1,4 @@
-"""The CNI configuration that the container runtime uses: the first file by name that it understands."""
+"""Reads the CNI configuration that the container runtime uses: the first valid file by name."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _SUFFIXES = (".conf", ".conflist", ".json")  # libcni, ConfFiles()
 
 
 def read_networks(files: Files, refused: list[str]) -> tuple[CniNetwork, ...]:
-    """Return the plugins that connect pods to this machine; what is no JSON is added to REFUSED.
+    """Return the plugins that connect pods to this machine. Invalid files are added to REFUSED.
 
     https://www.cni.dev/docs/spec/#section-1-network-configuration-format
     """
@@ -44,7 +44,7 @@ def _plugins(path: str, plugins: list[Any]) -> Iterator[CniNetwork]:
 
 
 def _subnets(ipam: Any) -> Iterator[Prefix]:
-    """Yield the networks of host-local: ``subnet``, or those of each set of ``ranges``."""
+    """Yield the subnets of host-local: ``subnet``, or those of ``ranges``."""
     if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
         return
     sets = ipam.get("ranges")
@@ -57,4 +57,4 @@ def _subnets(ipam: Any) -> Iterator[Prefix]:
             try:
                 yield parse_prefix(entry["subnet"])
             except ValueError:
-                continue  # the plugin refuses it, too, when it is called
+                continue  # the plugin rejects it, too

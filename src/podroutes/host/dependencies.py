@@ -1,4 +1,4 @@
-"""What this machine depends on besides its gateways: its name servers, its SSH session's peer, its cloud, the API server."""
+"""Finds what this machine depends on besides its gateways: name servers, the SSH session's peer, its cloud, the API server."""
 
 import os
 import socket
@@ -10,24 +10,23 @@ from urllib.parse import urlsplit
 from podroutes.model.address import Address, parse_address
 from podroutes.model.dependencies import Dependencies, Dependency
 
-# systemd-resolved puts its own address into the first, and the servers that it asks into the second; resolved.conf(5).
+# The first has the address of systemd-resolved, the second those of its upstream servers; resolved.conf(5).
 _RESOLVERS = ("etc/resolv.conf", "run/systemd/resolve/resolv.conf")
 _VENDOR = "sys/class/dmi/id/sys_vendor"
-FILES = (*_RESOLVERS, _VENDOR)  # what is read of a machine, relative to its root
-# Where a machine of a cloud asks for its configuration, by the firmware's vendor; 169.254.169.254, that of the others, is
-# link-local, which no podCIDR may be.
+FILES = (*_RESOLVERS, _VENDOR)  # files that are read, relative to the machine's root
+# Metadata servers by the firmware's vendor. Other clouds use 169.254.169.254, which is link-local and no valid podCIDR.
 _METADATA = {
     "Amazon EC2": "fd00:ec2::254",  # docs.aws.amazon.com, Instance metadata
     "Microsoft Corporation": "168.63.129.16",  # learn.microsoft.com, What is IP address 168.63.129.16
     "Alibaba Cloud": "100.100.100.200",  # alibabacloud.com, Instance metadata
 }
-_DEPTH = 16  # processes from us up to sshd at most: shells, sudo, terminals in terminals
+_DEPTH = 16  # maximum ancestors up to sshd: shells, sudo, terminal multiplexers
 
 
 def read_dependencies(
     server: str = "", root: Path = Path("/"), environ: Mapping[str, str] = os.environ
 ) -> Dependencies:
-    """Return what the machine below ROOT depends on; SERVER is the URL of the API server that the nodes come from, if any."""
+    """Return what the machine below ROOT depends on; SERVER is the URL of the API server in use, if any."""
     found = [
         *(Dependency(peer, "the peer of this SSH session", certain=True) for peer in _session(environ)),
         *(Dependency(each, "the API server", certain=True) for each in _server(server)),
@@ -46,7 +45,7 @@ def _name_servers(root: Path) -> Iterator[Address]:
 
 
 def _session(environ: Mapping[str, str]) -> Iterator[Address]:
-    """Yield the peer of the SSH session that we run in; sudo(8) takes the variable away, so those who started us are asked, too."""
+    """Yield the peer of our SSH session. sudo(8) removes the variable, so the environments of our ancestors are read, too."""
     told = environ.get("SSH_CONNECTION") or environ.get("SSH_CLIENT") or _inherited()
     yield from _address(told.split()[0] if told.split() else "")
 
@@ -65,7 +64,7 @@ def _inherited() -> str:
 
 
 def _in_our_network(process: int) -> bool:
-    """Whether PROCESS is in our network namespace, or does not let us see which it is in."""
+    """Return whether PROCESS is in our network namespace, or its namespace cannot be read."""
     try:
         return os.path.samefile(f"/proc/{process}/ns/net", "/proc/thread-self/ns/net")  # noqa: PTH121
     except OSError:
@@ -88,7 +87,7 @@ def _metadata(root: Path) -> Iterator[Address]:
 
 
 def _address(text: str) -> Iterator[Address]:
-    """Yield the address that TEXT is, unless it means something on this machine or link alone."""
+    """Yield the address TEXT, unless it is local to this machine or link."""
     with suppress(ValueError):
         address = parse_address(text)
         if not (address.version == 4 and address.value >> 24 == 127) and address != Address(6, 1):

@@ -8,10 +8,8 @@ from podroutes.model.route import PROTOCOL
 _NET = "/proc/sys/net"
 _SYSCTLS = (*SYSCTLS, "ipv6/conf/*/accept_ra")
 _DMI = "/sys/class/dmi/id"
-_AZURE = (
-    "7783-7084-3265-9085-8269-3286-77"  # chassis asset tag of every virtual machine there, and of no other of Hyper-V
-)
-# (file, how its text begins, cloud); what cloud-init's ds-identify goes by
+_AZURE = "7783-7084-3265-9085-8269-3286-77"  # chassis asset tag of Azure's virtual machines
+# (file, prefix of its text, cloud), as in cloud-init's ds-identify
 _CLOUDS = (
     ("sys_vendor", "Amazon EC2", "AWS"),
     ("bios_version", "amazon", "AWS"),
@@ -24,7 +22,7 @@ _CLOUDS = (
 
 
 def read_sysctls(files: Files) -> dict[str, int]:
-    """Return the settings that decide about forwarding, by their name as sysctl(8) has it."""
+    """Return the sysctls that decide about forwarding, by their sysctl(8) name."""
     found = {}
     for path in (path for pattern in _SYSCTLS for path in files.glob(f"{_NET}/{pattern}")):
         text = (files.read(path) or "").strip()
@@ -34,18 +32,18 @@ def read_sysctls(files: Files) -> dict[str, int]:
 
 
 def read_cloud(files: Files) -> Cloud | None:
-    """Return the cloud that the firmware names; no metadata service is asked."""
+    """Return the cloud that the firmware names; no metadata server is contacted."""
     for file, start, name in _CLOUDS:
         path = f"{_DMI}/{file}"
         text = (files.read(path) or "").strip()
         if text.startswith(start):
             return Cloud(name, f"{path}: {text}")
-    files.refused.pop(f"{_DMI}/product_uuid", None)  # root alone may read it; the others mostly suffice
+    files.refused.pop(f"{_DMI}/product_uuid", None)  # only root may read it; the other files usually suffice
     return None
 
 
 def protocol_named(files: Files) -> bool:
-    """Whether ip(8) has a name for our protocol."""
+    """Return whether ip(8) has a name for our protocol."""
     paths = [f"{place}/iproute2/rt_protos" for place in ("/etc", "/usr/share", "/usr/lib")]
     paths += [path for place in ("/etc", "/usr/share") for path in files.glob(f"{place}/iproute2/rt_protos.d/*.conf")]
     words = (line.split() for path in paths for line in (files.read(path) or "").splitlines())

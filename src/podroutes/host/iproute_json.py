@@ -1,4 +1,4 @@
-"""What ``ip -j`` prints, as values: links, addresses, rules and routes of one machine. Pure; any iproute2 since 4.19."""
+"""Parses the output of ``ip -j``: links, addresses, rules and routes of one machine. Pure; for iproute2 4.19 and later."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,11 +23,11 @@ _RULE_WORDS = {
     "priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "oif", "oif_detached", "fwmark", "fwmask", "tos",
     "table", "action", "goto", "unresolved", "nop", "l3mdev", "not", "suppress_prefixlen", "protocol",
 }  # fmt: skip
-_TEXT_MOST = 300  # of a line of sysctl(8)
+_TEXT_MOST = 300  # characters of a line of sysctl(8)
 
 
 class Texts(NamedTuple):
-    """What was printed on one machine, each with the place to name when it is wrong. Missing: None."""
+    """The outputs of one machine's commands. None: missing."""
 
     link: bytes
     addr: bytes
@@ -48,7 +48,7 @@ class Reader:
     def host(self, name: str, texts: Texts, sysctls: Mapping[str, int], place: Callable[[str], str]) -> Host:
         """Return the machine NAME. PLACE tells what to call a field of TEXTS in messages; TablesError says what is wrong.
 
-        A route or a rule that is not understood takes from the machine what is certain about it, and no more.
+        A route or rule that is not understood makes only the affected part of the machine's state uncertain.
         """
 
         def raws(field: str) -> list[msgspec.Raw]:
@@ -71,7 +71,7 @@ class Reader:
             rules[6] = self._rules(raws("rule6"), place("rule6"), unread)
         has = {found.version for found in (*(route.dst for route, _ in routes), *(each.address for each in addresses))}
         if 6 in has and (texts.rule6 is None or not any(route.dst.version == 6 for route, _ in routes)):
-            rules[6] = None  # IPv6 is there, but only in part among what was collected
+            rules[6] = None  # IPv6 is enabled, but its tables are incomplete
         if unread and any(map(covers_all, routes)):
             rules = dict.fromkeys(rules)
         return Host(
@@ -89,13 +89,13 @@ class Reader:
         )
 
     def _link(self, item: dict[str, Any]) -> tuple[Link, str | None, Medium] | None:
-        if not item:  # ip(8) prints {} for what a filter left out
+        if not item:  # ip(8) prints {} for a filtered object
             return None
         flags = set(item["flags"])
         link = Link(int(item["ifindex"]), str(item["ifname"]), "UP" in flags, "LOWER_UP" in flags)
         kind = (
             (item.get("linkinfo") or {}).get("info_kind", "") if "promiscuity" in item else None
-        )  # printed with -d alone
+        )  # printed only with -d
         outside = "link_netnsid" in item if "link_index" in item or "link" in item else None
         resolves = item.get("link_type", "ether") in ("ether", "loopback") and "NOARP" not in flags
         reports = item.get("operstate") != "UNKNOWN" or "LOOPBACK" in flags
@@ -103,7 +103,7 @@ class Reader:
         return link, str(item["master"]) if item.get("master") else None, self._media.setdefault(medium, medium)
 
     def _rules(self, raws: list[msgspec.Raw], place: str, unread: list[str]) -> tuple[Rule, ...] | None:
-        """Return the rules of one IP version, None where one of them is not understood."""
+        """Return the rules of one IP version, None if one of them is not understood."""
         try:
             return tuple(rule for raw in raws if (rule := parsed(raw, self._rule, place)) is not None)
         except TablesError as error:
@@ -124,7 +124,7 @@ class Reader:
             tos = "0"
         return Rule(
             int(item.get("priority", 0)),
-            action,  # type: ignore[arg-type]  # an unknown one is unmodelled
+            action,  # type: ignore[arg-type]  # an unknown action is unmodelled
             self._routes.table(item["table"]) if "table" in item else ANY_TABLE,
             int(item.get("goto", 0)),
             _selector(item, "src"),
@@ -141,7 +141,7 @@ class Reader:
 
 
 def sysctls(text: str, place: str) -> dict[str, int]:
-    """Return what sysctl(8) prints, ``net.ipv4.ip_forward = 1`` a line; where a device has a dot it prints a slash."""
+    """Parse the output of sysctl(8), lines of ``net.ipv4.ip_forward = 1``. It prints a dot in a device name as a slash."""
     found = {}
     for count, line in enumerate(text.splitlines(), 1):
         key, equals, value = line.partition("=")
@@ -155,13 +155,13 @@ def sysctls(text: str, place: str) -> dict[str, int]:
 
 
 def release(text: str) -> int:
-    """Return the number of a kernel's version, 6017 for 6.17; 0 where TEXT is none. See uname(2)."""
+    """Return a kernel version as a number, 6017 for 6.17; 0 if TEXT is not one. See uname(2)."""
     found = re.match(r"(\d{1,3})\.(\d{1,3})\b", text)
     return int(found[1]) * 1000 + int(found[2]) if found else 0
 
 
 def sysctls_json(data: bytes, place: str) -> dict[str, int]:
-    """Return ``{"net.ipv4.ip_forward": 1, …}``."""
+    """Parse a JSON object of sysctls: ``{"net.ipv4.ip_forward": 1, …}``."""
     try:
         return {
             key.replace("/", "."): value

@@ -1,6 +1,6 @@
-"""Routes as ``ip -j`` prints them, those by nexthop objects included. Pure.
+"""Parses routes of ``ip -j``, including those with nexthop objects. Pure.
 
-What is printed in one run for 5,000 machines repeats itself, so that equal routes are decoded once and shared.
+The tables of 5,000 machines have many equal routes, which are decoded once and shared.
 """
 
 import re
@@ -19,12 +19,12 @@ from podroutes.model.text import printable
 
 Read = tuple[Route, Peculiarity]
 
-# RTN_* of linux/rtnetlink.h, as `ip -N` prints them: from 1 on.
+# RTN_* of linux/rtnetlink.h from 1 on, which `ip -N` prints as numbers.
 _TYPES = (
     "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw",
 )  # fmt: skip
 _KINDS = {**{each: each for each in _TYPES}, **{str(place): each for place, each in enumerate(_TYPES, 1)}}
-_WITHOUT_HOPS = {"blackhole", "unreachable", "prohibit", "throw"}  # IPv6 shows these with "dev lo"
+_WITHOUT_HOPS = {"blackhole", "unreachable", "prohibit", "throw"}  # IPv6 prints these with "dev lo"
 _FLAGS = {"dead": 1, "pervasive": 2, "onlink": 4, "linkdown": 16}  # RTNH_F_*, linux/rtnetlink.h
 _SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  # iproute2, rt_scopes
 _PREFERENCES = {"high": 1, "medium": 0, "low": -1}
@@ -34,14 +34,14 @@ _ANYWHERE = Prefix(4, 0, 0)
 
 
 class Objects:
-    """The nexthop objects of one machine, ip-nexthop(8); None where they were not collected."""
+    """The nexthop objects of one machine, ip-nexthop(8); None if they were not collected."""
 
     def __init__(self, printed: Iterable[msgspec.Raw] | None, place: str) -> None:
         found = [parsed(raw, lambda item: item, place) for raw in printed or ()]
         self._by_id = {item.get("id"): item for item in found}
 
     def ways(self, number: Any) -> list[dict[str, Any]] | None:
-        """Return the ways out of object NUMBER, as a route shows its own; none: a blackhole; None: nothing is known of it."""
+        """Return the next hops of object NUMBER in a route's form; none: a blackhole; None: unknown."""
         item = self._by_id.get(number)
         if item is None:
             return None
@@ -61,7 +61,7 @@ class Routes:
         self._tables = {"local": LOCAL, "main": MAIN, "default": DEFAULT}
 
     def table(self, text: Any) -> int:
-        """Return the number of a table; one that only its machine's /etc/iproute2 knows gets a negative one."""
+        """Return the number of a table. A name from the machine's own /etc/iproute2 gets a negative number."""
         text = str(text)
         if text.isascii() and text.isdigit():
             return int(text)
@@ -69,11 +69,11 @@ class Routes:
 
     @property
     def table_names(self) -> dict[int, str]:
-        """The tables whose number is not known, by the one that they got."""
+        """The names of tables with negative numbers."""
         return {number: table for table, number in self._tables.items() if number < 0}
 
     def read(self, raws: Iterable[msgspec.Raw], objects: Objects, place: str, unread: list[str]) -> list[Read]:
-        """Return the routes; what is wrong with those that are not understood is appended to UNREAD."""
+        """Return the routes. Errors of routes that are not understood are appended to UNREAD."""
         return [self._known.get(text := bytes(raw)) or self._route(raw, text, objects, place, unread) for raw in raws]
 
     def _route(self, raw: msgspec.Raw, text: bytes, objects: Objects, place: str, unread: list[str]) -> Read:
@@ -87,11 +87,11 @@ class Routes:
         return found  # type: ignore[no-any-return]
 
     def _parse(self, text: bytes, objects: Objects, item: dict[str, Any]) -> tuple[Read, bool]:
-        """Return the route, and whether the same text is the same route everywhere: not where it names an object."""
+        """Return the route, and whether the same text is the same route on all machines: false if it names a nexthop object."""
         kind = _KINDS.get(given := str(item.get("type", "unicast")))
         if kind is None:
             raise ValueError(f"type {printable(given)} is not known")
-        if "encap" in item:  # the far end of the tunnel stands under the same key, behind the destination
+        if "encap" in item:  # the tunnel's remote address has the same key, after the destination
             item["dst"] = _destination_text(text)
         ways = item.get("nexthops") or ([item] if any(word in item for word in ("dev", "gateway", "via")) else [])
         unmodelled = next(
@@ -124,7 +124,7 @@ class Routes:
 
 
 def _unreadable(text: bytes) -> Read:
-    """Return what stands for a route that is not understood: nobody can tell where packets for its destination go."""
+    """Return a placeholder for a route that is not understood: where its packets go is unknown."""
     try:
         dst = _destination(found := _destination_text(text), 6 if ":" in found else 4)
     except (ValueError, OverflowError):
@@ -133,7 +133,7 @@ def _unreadable(text: bytes) -> Read:
 
 
 def covers_all(read: Read) -> bool:
-    """Whether it is not even known what destination a route is for that is not understood."""
+    """Return whether even the destination of a placeholder is unknown."""
     return read[0].dst == _ANYWHERE and read[1].unmodelled == "is not understood"
 
 

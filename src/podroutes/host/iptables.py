@@ -1,4 +1,4 @@
-"""``iptables-save`` as values: the chains that forwarded packets may meet. Pure; after iptables(8), iptables-extensions(8)."""
+"""Parses ``iptables-save``: the chains that forwarded packets may pass. Pure; see iptables(8), iptables-extensions(8)."""
 
 import shlex
 from collections.abc import Iterator
@@ -13,7 +13,15 @@ _VERDICTS: dict[str, Verdict] = {
     "RETURN": "return",
     "NFQUEUE": "accept",
 }
-_MODULES = {"comment", "conntrack", "state", "mark", "tcp", "udp", "icmp"}  # what they ask is in options of their own
+_MODULES = {
+    "comment",
+    "conntrack",
+    "state",
+    "mark",
+    "tcp",
+    "udp",
+    "icmp",
+}  # matches whose conditions are separate options
 _TEXTS = {"--comment", "--reject-with", "--log-prefix", "--log-level", "--icmp-type", "--set-xmark", "--queue-num"}
 _FIRST = "FORWARD"  # the chain that the hook calls
 
@@ -65,7 +73,7 @@ def _rule(words: list[str], line: str, known: set[str]) -> FilterRule:
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
-    """Yield option, value ("" where it takes none) and whether it is negated."""
+    """Yield option, value ("" if it takes none) and whether it is negated."""
     negated = False
     position = 0
     while position < len(words):
@@ -102,7 +110,7 @@ def _prefix(text: str) -> Prefix:
     head, _, length = text.partition("/")
     address = parse_address(head)
     bits = BITS[address.version]
-    if "." in length:  # a mask that is none but ones first stays as it is printed
+    if "." in length:  # a non-contiguous mask stays as printed
         mask = parse_address(length).value
         length = str(bits - (~mask & (1 << bits) - 1).bit_length())
     return network(address, int(length or bits))

@@ -1,4 +1,4 @@
-"""The tables of the machine that we are on, from ip(8) and /proc/sys."""
+"""Reads the tables of this machine from ip(8) and /proc/sys."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from podroutes.host import TablesError
 from podroutes.host.iproute_json import Reader, Texts, release
 from podroutes.model.host import Host
 
-# What each file of a directory of tables holds; the one list for reading live, and for the documentation.
+# The content of each file in a directory of tables; also used for live reading and the documentation.
 COMMANDS = {
     "link": "ip -j -d link",
     "addr": "ip -j addr",
@@ -17,7 +17,7 @@ COMMANDS = {
     "rule6": "ip -N -j -6 rule",
     "nexthop": "ip -N -j nexthop",
 }
-# Below /proc/sys/net: all that decides whether a packet is taken in, passed on, and found by its next hop's neighbours.
+# Below /proc/sys/net: the settings that decide about receiving, forwarding and neighbour discovery.
 SYSCTLS = (
     "ipv4/ip_forward",
     *(f"ipv4/conf/*/{key}" for key in ("forwarding", "rp_filter", "accept_local", "arp_ignore", "proxy_arp")),
@@ -29,7 +29,7 @@ _OPTIONAL = {"rule", "rule6", "nexthop"}  # a kernel without policy rules, IPv6 
 
 
 def read_here(name: str, reader: Reader) -> Host:
-    """Return the machine of the network namespace that we are in, under NAME; TablesError when ip(8) does not answer."""
+    """Return the state of the current network namespace, under NAME. Raises TablesError if ip(8) fails."""
     return reader.host(
         name, Texts(**{field: _printed(words) for field, words in COMMANDS.items()}), _sysctls(), COMMANDS.__getitem__
     )
@@ -57,6 +57,6 @@ def _sysctls() -> dict[str, int]:
         for path in _PROC.glob(pattern):
             try:
                 found["net." + str(path.relative_to(_PROC)).replace("/", ".")] = int(path.read_text(encoding="ascii"))
-            except (OSError, ValueError):  # a device that went away while we looked
+            except (OSError, ValueError):  # a device that was removed meanwhile
                 continue
     return found

@@ -1,4 +1,4 @@
-"""One machine as it is: its tables, devices, settings and surroundings."""
+"""Collects the facts of one machine: tables, devices, settings and environment."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ _TABLES = {4: "arp_cache", 6: "ndisc_cache"}
 
 
 def read_machine(files: Files) -> Facts:
-    """Return the network namespace that we are in, with the FILES of its machine; TablesError when ip(8) does not answer."""
+    """Return the facts of the current network namespace, with the FILES of its machine. Raises TablesError if ip(8) fails."""
     refused: list[str] = []
     host = read_here("", Reader())._replace(sysctls=environment.read_sysctls(files))
     links = _items("-d", "addr")
@@ -47,7 +47,7 @@ def _items(*words: str) -> list[dict[str, Any]]:
         raise TablesError(
             f"`ip -j {' '.join(words)}` failed: {said[1] if said else 'ip is not installed; install iproute2'}"
         )
-    try:  # ip(8) does not escape the control characters that a device's name may have
+    try:  # ip(8) does not escape control characters in device names
         found: list[dict[str, Any]] = json.loads(said[0].decode(errors="replace") or "[]", strict=False)
     except ValueError as error:
         raise TablesError(f"`ip -j {' '.join(words)}` prints what is no JSON: {error}") from None
@@ -55,7 +55,7 @@ def _items(*words: str) -> list[dict[str, Any]]:
 
 
 def _device(item: dict[str, Any]) -> Device:
-    """Return a device; one that is not Ethernet, or does not speak ARP, has no hardware address to ask for."""
+    """Return a device. Its hardware address is set only for Ethernet with ARP."""
     speaks = item.get("link_type") == "ether" and "NOARP" not in item.get("flags", ())
     kind = (item.get("linkinfo") or {}).get("info_kind", "")
     return Device(item["ifname"], item["ifindex"], item.get("mtu", 0), kind, item.get("address", "") if speaks else "")
@@ -68,7 +68,7 @@ def _temporary(links: list[dict[str, Any]]) -> list[Address]:
 
 
 def _thresholds(table: str) -> tuple[int, int, int] | None:
-    """Return gc_thresh1 to 3. /proc/sys has them in the first network namespace alone, and they hold in all."""
+    """Return gc_thresh1 to 3. /proc/sys has them only in the initial network namespace, but they apply to all."""
     found = _items("ntable", "show", "name", table)
     whole = next((item for item in found if "thresh3" in item), None)
     return (whole["thresh1"], whole["thresh2"], whole["thresh3"]) if whole else None

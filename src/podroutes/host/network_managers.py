@@ -1,4 +1,4 @@
-"""Which network managers run in this network namespace, and what they say of its devices. No D-Bus: their state files tell."""
+"""Finds the network managers of this network namespace and the devices that they manage, from state files instead of D-Bus."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ _TRUE = {"1", "yes", "true", "on", "y", "t"}
 
 
 def read_managers(files: Files, devices: Iterable[Device]) -> Managers:
-    """Return who runs and what each manages, as far as it may be read."""
+    """Return the running managers and their devices, as far as readable."""
     running = _running(files)
     claims: dict[str, list[tuple[str, str]]] = {}
     networkd = {}
@@ -54,7 +54,7 @@ def _running(files: Files) -> tuple[str, ...]:
 
 
 def _keeps_foreign_routes(files: Files) -> str:
-    """Return where ManageForeignRoutes= is turned off, "" where it is on; the last word counts, networkd.conf(5)."""
+    """Return where ManageForeignRoutes= is turned off, "" if it is on. The last setting counts, networkd.conf(5)."""
     main = next((path for place in _PLACES if files.read(path := f"{place}/networkd.conf") is not None), None)
     off = ""
     for path in (*([main] if main else []), *_drop_ins(files, "networkd.conf")):
@@ -73,7 +73,7 @@ def _link(files: Files, file: str) -> NetworkdLink:
                 try:
                     routes.add(parse_prefix(value))
                 except ValueError:
-                    continue  # networkd ignores it as well
+                    continue  # networkd ignores it, too
         for key, value in _settings(files, path, "Network"):
             if key in ("IPv6AcceptRA", "IPv6AcceptRouterAdvertisements"):
                 accepts_ra = value.lower() in _TRUE
@@ -81,7 +81,7 @@ def _link(files: Files, file: str) -> NetworkdLink:
 
 
 def _drop_ins(files: Files, name: str) -> list[str]:
-    """Return the drop-ins of a configuration file in their order; of two with one name that of the first place counts."""
+    """Return the drop-ins of a configuration file in order. Of two with the same name the first directory's counts."""
     found: dict[str, str] = {}
     for place in _PLACES:
         for path in files.glob(f"{place}/{name}.d/*.conf"):
@@ -90,7 +90,7 @@ def _drop_ins(files: Files, name: str) -> list[str]:
 
 
 def _unreadable(files: Files) -> Iterator[tuple[str, int]]:
-    """Yield what networkd's user cannot read: its group may, as netplan has it."""
+    """Yield files that networkd's user cannot read; netplan makes them readable for its group."""
     for place in _PLACES:
         for pattern in ("*.network", "*.netdev", "*.network.d/*.conf"):
             for path in files.glob(f"{place}/network/{pattern}"):

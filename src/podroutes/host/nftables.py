@@ -1,4 +1,4 @@
-"""``nft -j list ruleset`` as values: the chains that forwarded packets may meet. Pure; after libnftables-json(5)."""
+"""Parses ``nft -j list ruleset``: the chains that forwarded packets may pass. Pure; see libnftables-json(5)."""
 
 import json
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ from podroutes.model.address import BITS, Prefix, network, parse_address
 from podroutes.model.packet_filter import Chain, Condition, FilterRule, Verdict
 
 TOOL = "nft"
-_VERSIONS = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}  # families whose packets are forwarded by IP
+_VERSIONS = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}  # families of forwarded IP packets
 _META = {"iifname": "iif", "iif": "iif", "oifname": "oif", "oif": "oif", "mark": "mark", "l4proto": "protocol"}
 _ENDS = {"saddr": "src", "daddr": "dst"}
 _VERDICTS: dict[str, Verdict] = {
     "accept": "accept", "drop": "drop", "reject": "drop", "return": "return", "jump": "jump", "goto": "goto",
-    "queue": "accept",  # a program decides, about which nothing is known
+    "queue": "accept",  # an unknown program decides
 }  # fmt: skip
 _HARMLESS = {"counter", "log", "mangle", "notrack", "ct helper", "ct timeout", "flow", "secmark", "tproxy"}
 _OTHER = Condition("other")
 
 
 def chains(text: bytes, skip: frozenset[str] = frozenset()) -> tuple[Chain, ...]:
-    """Return all chains but those of the tables SKIP ("ip filter"); ValueError when TEXT is not what nft prints."""
+    """Return all chains except those of the tables SKIP ("ip filter"). Raises ValueError if TEXT is not nft's output."""
     items = json.loads(text or b"{}").get("nftables", [])
     rules: dict[tuple[str, str], list[FilterRule]] = {}
     for item in items:
@@ -49,7 +49,7 @@ def chains(text: bytes, skip: frozenset[str] = frozenset()) -> tuple[Chain, ...]
 
 
 def _rules(rule: dict[str, Any]) -> Iterator[FilterRule]:
-    """Yield a rule, once for each verdict that it may have; a verdict map has many."""
+    """Yield a rule once for each verdict that it may have; a verdict map has many."""
     text = f"handle {rule.get('handle')}" + (f" ({rule['comment']})" if rule.get("comment") else "")
     conditions: list[Condition] = []
     for expression in rule.get("expr", ()):

@@ -1,7 +1,7 @@
-"""Sockets that ask an address for a sign of life: ICMP echo, or UDP to a closed port; RFC 792, RFC 4443, icmp(7), ip(7).
+"""Sockets that check whether an address answers: ICMP echo, or UDP to a closed port; RFC 792, RFC 4443, icmp(7), ip(7).
 
-ICMP datagram sockets need no privileges where net.ipv4.ping_group_range lets this user in, raw sockets need CAP_NET_RAW,
-and UDP needs nothing: a port that nobody listens on answers with an ICMP error, which IP_RECVERR hands to us.
+ICMP datagram sockets need no privileges if net.ipv4.ping_group_range includes this user, raw sockets need CAP_NET_RAW, and UDP
+needs none: a closed port answers with an ICMP error, which IP_RECVERR delivers.
 """
 
 import os
@@ -19,12 +19,12 @@ _LEVEL = {4: socket.IPPROTO_IP, 6: socket.IPPROTO_IPV6}
 _ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 _REQUEST, _REPLY = {4: 8, 6: 128}, {4: 0, 6: 129}
 _MTU_DISCOVER = {4: 10, 6: 23}  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: linux/in.h, linux/in6.h
-_PROBE = 3  # IP_PMTUDISC_PROBE: do not fragment, whatever the path MTU is believed to be
+_PROBE = 3  # IP_PMTUDISC_PROBE: do not fragment, and ignore the known path MTU
 _RECVERR = {4: 11, 6: 25}  # IP_RECVERR, IPV6_RECVERR
 _MTU = {4: 14, 6: 24}  # IP_MTU, IPV6_MTU
 HEADERS = {4: 28, 6: 48}  # of IP, and ICMP's or UDP's 8
-_CLOSED_PORT = 33434  # where traceroute(8) begins, for the same reason
-_UNREACHABLE = {  # by (version, type): what the codes of the errors mean
+_CLOSED_PORT = 33434  # traceroute(8)'s first port, which is also expected to be closed
+_UNREACHABLE = {  # by (version, type): the meaning of the error codes
     (4, 3): {0: "network unreachable", 1: "host unreachable", 3: "", 4: "too big", 10: "prohibited", 13: "prohibited"},
     (4, 11): {0: "a routing loop (TTL exceeded)"},
     (6, 1): {
@@ -42,7 +42,7 @@ _MAGIC = b"podroutes"
 
 
 class Answer(NamedTuple):
-    """What came back for packet ``number`` to ``target``; ``error`` is empty where the target itself answered."""
+    """The answer to packet ``number`` to ``target``. ``error`` is empty if the target itself answered."""
 
     target: Address
     number: int
@@ -50,7 +50,7 @@ class Answer(NamedTuple):
 
 
 class PingSocket:
-    """A socket that asks, in the network namespace that it was made in. ``how`` is ``icmp`` or ``udp``."""
+    """A probing socket in the network namespace in which it was made. ``how`` is ``icmp`` or ``udp``."""
 
     def __init__(self, version: int, how: str) -> None:
         self.version = version
@@ -78,7 +78,7 @@ class PingSocket:
             ) from None
 
     def ask(self, target: Address, number: int, size: int) -> str:
-        """Send packet NUMBER, SIZE bytes with all headers; return why the kernel would not, or an empty text."""
+        """Send packet NUMBER, SIZE bytes with all headers; return why the kernel refused, or ""."""
         body = _MAGIC + number.to_bytes(4, "big")
         body += bytes(max(0, size - HEADERS[self.version] - len(body)))
         if self.how == "icmp":
@@ -87,7 +87,7 @@ class PingSocket:
                 head = head[:2] + _checksum(head + body).to_bytes(2, "big") + head[4:]
             body = head + body
         why = ""
-        for _ in range(2):  # an error that an earlier packet brought back is reported once, by the next send: ip(7)
+        for _ in range(2):  # a pending error of an earlier packet is reported once, by the next send: ip(7)
             try:
                 self.socket.sendto(body, (str(target), _CLOSED_PORT if self.how == "udp" else 0))
             except OSError as error:
@@ -97,7 +97,7 @@ class PingSocket:
         return why
 
     def heard(self) -> Iterator[Answer]:
-        """Yield what has come back."""
+        """Yield the pending answers."""
         with suppress(OSError):
             while True:
                 data, source = self.socket.recvfrom(65536)
@@ -111,7 +111,7 @@ class PingSocket:
                 yield from self._error()
 
     def _error(self) -> Iterator[Answer]:
-        """Read one message of the error queue: our packet, and a struct sock_extended_err of linux/errqueue.h."""
+        """Read one message of the error queue: our packet and a struct sock_extended_err of linux/errqueue.h."""
         data, extra, _, target = self.socket.recvmsg(65536, 512, socket.MSG_ERRQUEUE)
         number = _number(data)
         for level, kind, value in extra:
@@ -119,22 +119,22 @@ class PingSocket:
                 errno, origin, icmp, code = struct.unpack_from("=IBBB", value)
                 known = _UNREACHABLE.get((self.version, icmp), {}) if origin > 1 else {}
                 why = known.get(code, os.strerror(errno).lower())
-                if why or self.how == "udp":  # a closed port, which is what a UDP packet asks for
+                if why or self.how == "udp":  # a closed port, the expected answer to UDP
                     yield Answer(parse_address(target[0].partition("%")[0]), number, why)
 
     def largest(self, target: Address) -> int:
-        """Return the MTU of the device towards TARGET."""
+        """Return the MTU of the route to TARGET."""
         with socket.socket(_FAMILY[self.version], socket.SOCK_DGRAM) as asking:
             try:
                 asking.setsockopt(_LEVEL[self.version], _MTU_DISCOVER[self.version], _PROBE)
                 asking.connect((str(target), 9))
                 return int(asking.getsockopt(_LEVEL[self.version], _MTU[self.version]))
             except OSError:
-                return 1280  # IPv6's least, RFC 8200 section 5
+                return 1280  # the minimum of IPv6, RFC 8200 section 5
 
 
 def _number(data: bytes) -> int | None:
-    """Return the number in a packet of ours, None where it is none."""
+    """Return the number in a packet of ours, None if it is another packet."""
     place = data.find(_MAGIC, 0, 64)
     return int.from_bytes(data[place + len(_MAGIC) : place + len(_MAGIC) + 4], "big") if place >= 0 else None
 

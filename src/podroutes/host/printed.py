@@ -1,4 +1,4 @@
-"""The pieces of what ``ip -j`` prints that links, addresses, rules and routes have in common. Pure."""
+"""Parsers of the common parts of ``ip -j`` output. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from podroutes.host import TablesError
 from podroutes.model.address import BITS
 from podroutes.model.text import escaped, printable
 
-# DSCP values by the names of iproute2's rt_dsfield, shifted to where a TOS has them; RFC 2474, RFC 2597, RFC 3246.
+# DSCP values by the names of iproute2's rt_dsfield, shifted to their position in TOS; RFC 2474, RFC 2597, RFC 3246.
 CLASSES = {
     "default": 0, "lowdelay": 0x10, "throughput": 0x08, "reliability": 0x04, "mincost": 0x02, "EF": 0xB8, "VA": 0xB0, "LE": 0x04,
     **{f"CS{number}": number << 5 for number in range(8)},
@@ -18,7 +18,7 @@ CLASSES = {
 
 
 def items(data: bytes, place: str) -> list[msgspec.Raw]:
-    """Return the objects of a list; TablesError where it is none."""
+    """Return the objects of a list. Raises TablesError if it is not one."""
     try:
         return msgspec.json.decode(data, type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -27,7 +27,7 @@ def items(data: bytes, place: str) -> list[msgspec.Raw]:
 
 
 def parsed(raw: msgspec.Raw, parse: Callable[[Any], Any], place: str) -> Any:
-    """Return what PARSE makes of one object; TablesError quotes it when it makes nothing."""
+    """Return the result of PARSE for one object. Raises TablesError, which quotes the object, if that fails."""
     try:
         item = msgspec.json.decode(raw)
         if not isinstance(item, dict):
@@ -40,14 +40,14 @@ def parsed(raw: msgspec.Raw, parse: Callable[[Any], Any], place: str) -> Any:
 
 
 def length(value: Any, address: str) -> int:
-    """Return a prefix length of ADDRESS; ValueError where it is none."""
+    """Return a prefix length of ADDRESS. Raises ValueError if it is invalid."""
     if not 0 <= int(value) <= BITS[6 if ":" in address else 4]:
         raise ValueError(f"prefixlen {value} is too long")
     return int(value)
 
 
 def name(item: Mapping[str, Any], key: str) -> str | None:
-    """Return the name of a device, None where there is none."""
+    """Return the name of a device, None if absent."""
     found = item.get(key)
     if found is not None and not isinstance(found, str):
         raise TypeError(f"{key} is no name")
@@ -55,7 +55,7 @@ def name(item: Mapping[str, Any], key: str) -> str | None:
 
 
 def number(value: Any, names: Mapping[str, int]) -> int:
-    """Return a number that ip(8) prints as 16, "0x10" or by name."""
+    """Return a number that ip(8) prints as 16, as "0x10" or by name."""
     if isinstance(value, int):
         return value
     return names[value] if value in names else int(value, 0)

@@ -1,4 +1,4 @@
-"""Asks many addresses from many machines at once, at a bounded rate and for a bounded time."""
+"""Probes many addresses from many machines, at a bounded rate and for a bounded time."""
 
 import selectors
 import time
@@ -8,12 +8,12 @@ from podroutes.host.ping import PingSocket
 from podroutes.model.address import Address
 from podroutes.model.probe import Probed
 
-COUNT = 3  # packets to each address, for loss and latency
-RATE = 1000  # packets a second, all machines together: far below what hurts, and 5,000 nodes take 15 s
+COUNT = 3  # packets for each address, to measure loss and latency
+RATE = 1000  # packets a second of all machines together: low enough to be harmless; 5,000 nodes take 15 s
 PATIENCE = 1.0  # seconds after the last packet of a round
-LONGEST = 120.0  # seconds for everything
-SMALLEST = {4: 576, 6: 1280}  # bytes that every path takes: RFC 791, RFC 8200 section 5
-_SIZE = 84  # bytes of an ordinary packet, as ping(8) sends it over IPv4
+LONGEST = 120.0  # seconds in total
+SMALLEST = {4: 576, 6: 1280}  # bytes that each path must carry: RFC 791, RFC 8200 section 5
+_SIZE = 84  # bytes of an ordinary packet, as sent by ping(8) over IPv4
 
 Progress = Callable[[int, int], None]
 Pair = tuple[str, Address]

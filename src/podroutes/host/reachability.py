@@ -1,4 +1,4 @@
-"""Which machines answer: ICMP echo over raw sockets, RFC 792 and RFC 4443."""
+"""Finds the machines that answer ICMP echo, over raw sockets: RFC 792 and RFC 4443."""
 
 import os
 import select
@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from podroutes.errors import PersistError
 from podroutes.model.address import Address, parse_address
 
-MOST = 256  # addresses asked; more neighbours at once than gc_thresh2 overflow the kernel's table, arp(7)
-_AGAIN = 0.5  # seconds until those that have not answered are asked once more
+MOST = 256  # maximum addresses; more neighbours than gc_thresh2 would overflow the kernel's table, arp(7)
+_AGAIN = 0.5  # seconds until the silent ones are asked again
 _KINDS = {4: (socket.AF_INET, socket.IPPROTO_ICMP, 8, 0), 6: (socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)}
 
 
 def answering(addresses: Iterable[Address], seconds: float) -> set[Address]:
-    """Return those of ADDRESSES that answer within SECONDS; as soon as all have, it is done. PersistError without CAP_NET_RAW."""
+    """Return the ADDRESSES that answer within SECONDS, or as soon as all have. Raises PersistError without CAP_NET_RAW."""
     missing, found = set(addresses), set()
     try:
         sockets = {
@@ -44,7 +44,7 @@ def answering(addresses: Iterable[Address], seconds: float) -> set[Address]:
 
 
 def _ask(asking: socket.socket, address: Address) -> None:
-    """Send one request; the kernel fills in the checksum of ICMPv6 (RFC 3542 section 3.1), and a refusal is no answer."""
+    """Send one request. The kernel fills in the checksum of ICMPv6 (RFC 3542 section 3.1). A refusal counts as no answer."""
     identifier = os.getpid() & 0xFFFF
     checksum = 0 if address.version == 6 else 0xFFFF - (0x0800 + identifier) % 0xFFFF
     packet = struct.pack("!BBHHH", _KINDS[address.version][2], 0, checksum, identifier, 0)
@@ -55,7 +55,7 @@ def _ask(asking: socket.socket, address: Address) -> None:
 
 
 def _heard(ready: socket.socket) -> set[Address]:
-    """Return whose answer to us is in the socket; IPv4 raw sockets deliver the IP header, raw(7)."""
+    """Yield the senders of pending answers to us. IPv4 raw sockets include the IP header, raw(7)."""
     data, source = ready.recvfrom(2048)
     version = 4 if ready.family == socket.AF_INET else 6
     body = data[(data[0] & 15) * 4 :] if version == 4 else data

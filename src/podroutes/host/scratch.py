@@ -1,4 +1,4 @@
-"""Directories for files that a manager's own tool is to read before they are written where they belong."""
+"""Temporary directories for files that a manager's own tool checks before they are written."""
 
 import fcntl
 import os
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PREFIX = "podroutes-files-"  # no other temporary directory of ours begins so: they are not locked
+_PREFIX = "podroutes-files-"  # only these directories are locked
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Make an empty directory that goes at the end, and take away those that killed runs of this user have left.
+    """Make an empty directory that is deleted at the end, and delete those of killed runs of this user.
 
-    Each is locked while its run lives, flock(2); the lock goes with the process.
+    Each is locked while its run lives, flock(2); the lock ends with the process.
     """
     _sweep()
     directory, lock = _locked()
@@ -27,7 +27,7 @@ def scratch() -> Iterator[Path]:
 
 
 def _locked() -> tuple[Path, int]:
-    """Return a new directory and its lock. Another run may sweep it before it is locked: then there is another one."""
+    """Return a new directory and its lock. If another run deletes it before it is locked, a new one is made."""
     while True:
         directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
         try:
@@ -42,7 +42,7 @@ def _locked() -> tuple[Path, int]:
 
 def _sweep() -> None:
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # somebody else's, in use, or gone meanwhile
+        with suppress(OSError):  # another user's, in use, or already gone
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 if os.fstat(lock).st_uid == os.geteuid() and _is_scratch(path):
@@ -53,5 +53,5 @@ def _sweep() -> None:
 
 
 def _is_scratch(path: Path) -> bool:
-    """Whether the name is one of ours: the prefix and the eight characters of mkdtemp(3)."""
+    """Return whether the name is one of ours: the prefix and the eight characters of mkdtemp(3)."""
     return len(path.name) == len(_PREFIX) + 8

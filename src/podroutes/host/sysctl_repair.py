@@ -1,11 +1,11 @@
-"""Carries out what is safe: a sysctl of this network namespace, until the next boot."""
+"""Carries out a safe repair: a sysctl of this network namespace, until the next boot."""
 
 from podroutes.host.readable_files import Files
 from podroutes.model.finding import Repair
 
 
 def carry_out(files: Files, repair: Repair) -> str:
-    """Set the sysctl; return why it could not be done, "" when it was."""
+    """Set the sysctl; return why that failed, "" if it did not."""
     path = files.path(f"/proc/sys/{repair.sysctl}")
     try:
         path.write_text(f"{repair.value}\n", encoding="ascii")

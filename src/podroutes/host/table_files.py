@@ -1,4 +1,4 @@
-"""The tables of many machines from files: ``DIR/NODE/route.json`` and its siblings, each what one ip(8) command printed."""
+"""Reads the tables of many machines from files: ``DIR/NODE/route.json`` and others, each the output of one ip(8) command."""
 
 import stat
 from pathlib import Path
@@ -14,7 +14,7 @@ _LARGEST = 1 << 30  # bytes; 100,000 routes print as 12 MB
 
 
 def read_directory(directory: str) -> list[Host]:
-    """Return every machine that DIRECTORY has a directory of, named like that; TablesError names the file that is wrong."""
+    """Return the machines that have a directory in DIRECTORY, by its name. Raises TablesError with the invalid file."""
     root = Path(directory)
     try:
         names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))

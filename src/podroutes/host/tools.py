@@ -1,13 +1,13 @@
-"""Programs of the machine that are asked for what they know. They are found where an administrator's PATH has them."""
+"""Runs programs of the machine. They are searched on an administrator's PATH."""
 
 import os
 import subprocess
 
-_TIME = 20  # seconds; a large ruleset takes one
+_TIME = 20  # seconds; listing a large ruleset takes one
 
 
 def ask(*words: str) -> tuple[bytes, str] | None:
-    """Return what a program prints and, where it failed, why; None where it is not installed."""
+    """Return the output of a program and, if it failed, why; None if it is not installed."""
     env = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"}
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=env, timeout=_TIME)

@@ -13,7 +13,7 @@ from podroutes.model.fib import PlainRoutes
 
 PLAIN_LIMIT = 1000  # up to here the chain costs about 20 ms, and routes look like manual ones
 SPREAD = 16384  # distinct metrics: 100,000 routes make chains of 6
-IPV6_DEFAULT = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h: what the kernel makes of metric 0; no chain in IPv6
+IPV6_DEFAULT = 1024  # IP6_RT_PRIO_USER, linux/ipv6_route.h: the kernel's value for metric 0; IPv6 has no such chain
 
 
 def metrics_of_new(version: int, wanted: PlainRoutes, rows: Sequence[int], beside: int = 0) -> list[int]:

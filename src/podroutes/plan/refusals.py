@@ -1,4 +1,4 @@
-"""What a refusal of the kernel means, and what to do about it."""
+"""Explains refusals of the kernel."""
 
 import errno
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ _ERRNOS = {
 
 
 def explain(change: Change, refusal: Refusal) -> str:
-    """Return one line: what the kernel said to CHANGE in its own words, and what to do."""
+    """Return one line: the kernel's message about CHANGE, and what to do."""
     general = _ERRNOS.get(refusal.errno, "")
     advice = next((text for start, text in _TEXTS.items() if refusal.text.startswith(start)), general)
     advice = advice.replace("DEV", change.route.dev or "DEV")

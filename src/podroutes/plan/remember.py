@@ -1,4 +1,4 @@
-"""Which routes are remembered beyond this run: those that stand, and those of listed nodes that a link has taken along."""
+"""Chooses the routes to save: the present ones, and those of listed nodes that went with a link."""
 
 from collections.abc import Iterable
 
@@ -12,10 +12,10 @@ from podroutes.plan.desired import Desired
 def remembered(
     desired: Desired, missing: frozenset[Prefix], cluster: Cluster, before: Iterable[SavedRoute], now: float
 ) -> tuple[SavedRoute, ...]:
-    """Return what to remember of the routes of DESIRED that stand NOW, seconds since the epoch: all but those to MISSING.
+    """Return the routes to save: those of DESIRED at NOW (seconds since the epoch), except those to MISSING.
 
-    Of what was remembered BEFORE there stays what its node may still have: it is listed, and claims the podCIDR or has one that
-    cannot be read. So a route comes back after a link flap, or once a mistake is corrected.
+    Routes saved BEFORE stay if their node may still have them: it is listed, and claims the podCIDR or has an unreadable one. So a
+        route is restored after a link flap, or once a mistake is corrected.
     """
     found = {
         claim.dst: SavedRoute(claim.dst, via, dev, claim.node.name, claim.node.uid, now)

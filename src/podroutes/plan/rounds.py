@@ -1,4 +1,4 @@
-"""A plan that met a kernel which somebody else has changed meanwhile: when to plan again, and what both rounds come to."""
+"""Handles plans for a table that another program has changed meanwhile: when to plan again, and the joint result."""
 
 import errno
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What became of every route that should be here, and of every route of ours that is."""
+"""The states of all desired routes and of all routes of ours."""
 
 from collections.abc import Container, Iterator
 
@@ -11,9 +11,9 @@ from podroutes.plan.planning import Planned
 
 
 def survey(planned: Planned, fib: Fib, owned: OwnedRoutes, configured: Container[Prefix] = ()) -> list[Entry]:
-    """Return an entry for every route of ours in FIB and every wanted one, in order of destination.
+    """Return an entry for each route of ours in FIB and each desired one, in order of destination.
 
-    CONFIGURED has the destinations to which the administrator's own files make the wanted route at the next boot.
+    CONFIGURED has the destinations whose desired route the administrator's own files add at boot.
     """
     entries = sorted(_entries(planned, fib, owned), key=lambda entry: (entry.route.dst, entry.route.metric))
     kept = {(each.route.dst, each.route.via): each.reason for each in planned.plan.kept}

@@ -1,4 +1,4 @@
-"""The tables that one machine looks up what its pods send in, where its policy rules come to no more than a sequence."""
+"""Reduces a machine's policy rules to the sequence of tables for packets of its pods, where that is possible."""
 
 from collections.abc import Callable, Iterable, Sized
 from typing import NamedTuple
@@ -8,21 +8,21 @@ from podroutes.model.host import DEFAULT_RULES, Host, Rule
 
 
 class Traits(NamedTuple):
-    """What there is to know about the packets of one machine's pods: where they come in, and from which addresses."""
+    """The packets of one machine's pods: their incoming devices and their source addresses."""
 
     entries: tuple[str, ...] = ()
     sources: tuple[Prefix, ...] = ()
 
 
 def sequence(host: Host, version: int, traits: Traits, touched: Callable[[Prefix], Sized]) -> list[int]:
-    """Return the tables that what pods send is looked up in, in order; none where that is more than a sequence.
+    """Return the tables in which packets of pods are looked up, in order; none if the rules are more than a sequence.
 
-    TOUCHED returns the targets that a prefix shares an address with.
+    TOUCHED returns the targets that overlap a prefix.
     """
     found: list[int] = []
     rules = host.rules.get(version)
     if version == 6 and rules is not None and set(rules) < set(DEFAULT_RULES[6]):
-        return []  # whether these rules are asked is not known
+        return []  # whether these rules apply is unknown
     for rule in rules or ():
         if (selected := _selects(rule, host, traits, touched)) is False:
             continue
@@ -33,7 +33,7 @@ def sequence(host: Host, version: int, traits: Traits, touched: Callable[[Prefix
 
 
 def _selects(rule: Rule, host: Host, traits: Traits, touched: Callable[[Prefix], Sized]) -> bool | None:
-    """Whether RULE selects every packet that the pods of HOST send to a target, or none; None: some, or that is not known."""
+    """Return whether RULE selects all packets from the pods of HOST to a target, or none; None: some, or unknown."""
     answers = [
         not (rule.mark & rule.mask or rule.tos or rule.oif),
         None if rule.unmodelled or rule.action == "l3mdev" else True,
@@ -50,6 +50,6 @@ def _selects(rule: Rule, host: Host, traits: Traits, touched: Callable[[Prefix],
 
 
 def _all_or_none(prefix: Prefix, others: Iterable[Prefix]) -> bool | None:
-    """Whether PREFIX covers all of OTHERS, or none of their addresses; None: neither."""
+    """Return whether PREFIX covers all of OTHERS, or none of their addresses; None: neither."""
     answers = {prefix.covers(other) or (None if prefix.overlaps(other) else False) for other in others}
     return answers.pop() if len(answers) == 1 else None if answers else False

@@ -1,6 +1,6 @@
-"""The claims that one machine honours: those that nothing speaks against, and of the others what is decided here.
+"""The claims that one machine honours: the undisputed ones, and those that this machine decides.
 
-What is in place here stays, what would cut this machine off is refused, and where neither matters the answer is every machine's.
+Claims in place stay, claims that would cut this machine off are refused; all others are decided equally on every machine.
 """
 
 from bisect import bisect_left
@@ -27,21 +27,21 @@ _NOTHING = Saved()
 
 
 class Context(NamedTuple):
-    """What a plan is made from besides the inventory and the kernel: the saved routes, read where they matter, and what is needed."""
+    """Further input of a plan: the saved routes, which are read only if needed, and the machine's dependencies."""
 
     saved: Callable[[], Saved] = lambda: _NOTHING
     dependencies: Dependencies = ()
 
 
 class Settled(NamedTuple):
-    """The claims that are honoured here, and which of them only because they are in place: by destination and node."""
+    """The claims that are honoured here, and those of them that are honoured only because they are in place."""
 
     claims: Claims
     kept: Mapping[tuple[Prefix, str], Loss] = {}
 
 
 def settle(claims: Claims, own: Node, table: Fib, owned: OwnedRoutes, context: Context) -> Settled:
-    """Decide on CLAIMS for machine OWN; TABLE has our number on every route of ours, OWNED tells those of our files."""
+    """Decide about CLAIMS for machine OWN. In TABLE all our routes have our protocol number; OWNED are those of our files."""
     needs = Needs(table, own, claims.cluster, context.dependencies)
     disputes = claims.disputes or Disputes(claims.cluster, (), claims.honoured, (), {}, {}, (), claims.problems)
     here = _Here(disputes, own, needs, Incumbents(disputes, table, context.saved, owned))
@@ -59,7 +59,7 @@ class _Here:
         self.addresses = [address for address, _ in disputes.addresses]
 
     def refused(self) -> dict[int, str]:
-        """Return by id() the clean claims that are not honoured here, and what they would take from this machine ("" nothing)."""
+        """Return by id() the clean claims that are not honoured here, and the dependency that they would redirect ("" none)."""
         clean, found = self.disputes.clean, dict[int, str]()
         for address in self.needs.places:
             claim = covering(clean, address)
@@ -76,7 +76,7 @@ class _Here:
         return found
 
     def settled(self, claims: Claims, refused: dict[int, str]) -> Settled:
-        """Return what is honoured here when the clean claims REFUSED are not."""
+        """Return the claims that are honoured here if the clean claims REFUSED are not."""
         clean = [claim for claim in self.disputes.clean if id(claim) not in refused]
         guesses = kept_for_unread(self.disputes, self.incumbents, self.own) if self.disputes.unread else []
         owners = Owners(claim for claim, _ in guesses)
@@ -112,7 +112,7 @@ class _Here:
         return Problem("error", "pod-cidr-covers-dependency", message, (claim.node.name,), claim.dst)
 
     def _expired(self, won: set[tuple[Prefix, str]]) -> list[Problem]:
-        """Report what would have been restored, were it not too old."""
+        """Report the saved routes that are too old to be restored."""
         return [
             Problem(
                 "warning",

@@ -1,7 +1,7 @@
-"""The routes of nodes whose podCIDR cannot be read: which they may be, follows from what can be read.
+"""Finds the routes that may belong to nodes whose podCIDR cannot be read.
 
-A route through an address of such a node is its own, unless the node claims that podCIDR anyway. Where not all of its addresses
-can be read either, so is every route that no other node explains: neither by a podCIDR nor by an address.
+A route through an address of such a node belongs to it, unless the node claims that podCIDR anyway. If not all of its addresses
+can be read either, each route that no other node explains by a podCIDR or an address belongs to it, too.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ from podroutes.plan.incumbents import Incumbents, is_of
 
 
 def kept_for_unread(disputes: Disputes, incumbents: Incumbents, own: Node) -> list[tuple[Claim, Loss]]:
-    """Return as claims the routes in place, or saved, that may be of nodes with an unread podCIDR; each route once."""
+    """Return claims for the routes, in place or saved, that may belong to nodes with an unread podCIDR; each route once."""
     found: dict[Prefix, tuple[Claim, Loss]] = {}
     for node in sorted(disputes.unread, key=lambda node: node.name):
         if node.name == own.name:
@@ -33,7 +33,7 @@ def kept_for_unread(disputes: Disputes, incumbents: Incumbents, own: Node) -> li
 
 
 def _candidates(incumbents: Incumbents, node: Node) -> Iterator[tuple[Prefix, Address]]:
-    """Yield destination and next hop of the routes that could be of NODE."""
+    """Yield destination and next hop of the routes that may belong to NODE."""
     there = incumbents.gateways
     saved = incumbents.saved
     whose = {record.dst: record.node for record in saved.routes}
@@ -49,7 +49,7 @@ def _candidates(incumbents: Incumbents, node: Node) -> Iterator[tuple[Prefix, Ad
 
 
 def _claimants(disputes: Disputes, dst: Prefix) -> list[Claim]:
-    """Return the claims to just DST."""
+    """Return the claims to exactly DST."""
     found = [claim for claim in disputes.claims if claim.dst == dst]
     place = bisect_left(disputes.clean, dst, key=lambda claim: claim.dst)
     if place < len(disputes.clean) and disputes.clean[place].dst == dst:

@@ -1,7 +1,7 @@
-"""Which deletions of a plan take a prefix away for good: no listed node claims it, and its owner has no new one instead.
+"""Finds the deletions that leave a prefix without a route: no listed node claims it, and its owner has no new one instead.
 
-A change of next hop, a renamed node and a renumbered one are no such deletions; neither is the removal of a second route to a
-prefix that keeps one.
+A change of next hop, a renamed node and a renumbered one are not such deletions, nor is the removal of one of two routes to a
+prefix.
 """
 
 from collections import Counter, defaultdict
@@ -20,14 +20,14 @@ from podroutes.plan.ownership import ours
 
 
 class Leaving(NamedTuple):
-    """What a plan leaves without a route of ours.
+    """The prefixes that a plan leaves without a route of ours.
 
-    ``routes`` has one route for each such prefix, of the kernel or, where it has none, of a file of ours or held before;
-    ``standing`` are all prefixes that routes of ours lead to before the plan is carried out.
+    ``routes`` has one route for each such prefix: of the kernel or else of a file of ours or a held one. ``standing`` are all
+        prefixes with a route of ours before the plan.
     """
 
     routes: tuple[Route, ...] = ()
-    standing: AbstractSet[tuple[int, int, int]] = frozenset()  # equal to prefixes, and made in a fraction of the time
+    standing: AbstractSet[tuple[int, int, int]] = frozenset()  # equal to prefixes, but much cheaper to create
 
 
 def leaving(
@@ -38,9 +38,9 @@ def leaving(
     *,
     held: Iterable[Route] = (),
 ) -> Leaving:
-    """Return what PLAN, made from FIB and OWNED, leaves without a route of ours; STAY tells what is there after it.
+    """Return the prefixes that PLAN, made from FIB and OWNED, leaves without a route of ours. STAY are the routes after it.
 
-    HELD are routes that were held before: they count as there although a link may have taken them along.
+    HELD are routes that were held before. They count as present although a link may have removed them.
     """
     deleted = [change.route for change in plan.changes if change.action == "delete" and change.route.next_hops]
     if not owned.written and not held:
@@ -48,7 +48,7 @@ def leaving(
     there = {route.dst: route for route in ours(fib, owned) if route.next_hops}
     links = {link.name for link in fib.links}
     for (dst, via, metric), dev in (owned.written or {}).items():
-        if dev in links:  # what leaves by a device that is gone cannot be written down again
+        if dev in links:  # a route over a missing device cannot be persisted again
             there.setdefault(dst, Route(dst, (NextHop(via, dev),), metric, owned.protocol))
     for route in held:
         there.setdefault(route.dst, route)
@@ -57,7 +57,7 @@ def leaving(
 
 
 def _of_kernel(plan: Plan, deleted: list[Route], fib: Fib, owned: OwnedRoutes) -> Leaving:
-    """Return what the plan leaves without a route where the kernel alone has any: by columns, as one node often goes of thousands."""
+    """Return the prefixes without a route if only the kernel has routes: by columns, for one deleted node of thousands."""
     others = [route.dst for route in ours(fib._replace(plain={}), owned) if route.next_hops]
     rows: list[tuple[int, int, int]] = [*others]
     for version, each in fib.plain.items():
@@ -71,10 +71,10 @@ def _of_kernel(plan: Plan, deleted: list[Route], fib: Fib, owned: OwnedRoutes) -
 
 
 def vanishing(found: Leaving, cluster: Cluster, former: Mapping[Prefix, str]) -> dict[Prefix, str]:
-    """Return the prefixes of FOUND that vanish, each with the name of the node it served, or its next hop where that is unknown.
+    """Return the prefixes of FOUND that vanish, each with the name of its node, or its next hop if the node is unknown.
 
-    FORMER tells the node that each prefix served before. A route whose next hop is another node's by now does not count: what
-    is sent there is lost already.
+    FORMER has the node that each prefix served. A route whose next hop is now another node's does not count: its packets are
+        lost already.
     """
     if not found.routes:
         return {}
@@ -101,9 +101,9 @@ def vanishing(found: Leaving, cluster: Cluster, former: Mapping[Prefix, str]) ->
 def _new(
     owners: AbstractSet[str], claims: Iterable[tuple[str, Prefix]], found: Leaving, former: Mapping[Prefix, str]
 ) -> set[tuple[str, int]]:
-    """Return which of OWNERS claim a prefix that they did not have before, each with the IP version of that.
+    """Return the OWNERS that claim a prefix which they did not have before, each with its IP version.
 
-    Without a record of an owner, what has no route is new.
+    Without a record of an owner, a prefix without a route is new.
     """
     known = owners & set(former.values())
     return {
@@ -114,7 +114,7 @@ def _new(
 
 
 def _within_limits(cluster: Cluster, node: Node, dst: Prefix) -> bool:
-    """Whether the limits of CLUSTER let NODE have DST: a wrong limit is no proof that the pods are gone."""
+    """Return whether the limits of CLUSTER permit DST for NODE: a wrong limit does not prove that the pods are gone."""
     if not any(cluster[1:4]):
         return True
     if outside_limits(cluster, dst):

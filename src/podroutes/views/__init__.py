@@ -1,1 +1,1 @@
-"""Values into text: the same values for terminal and JSON, so that they cannot disagree."""
+"""Formats values as text. Terminal and JSON show the same values, so they cannot disagree."""

@@ -1,4 +1,4 @@
-"""What the stable codes mean and what to do about them, as ``podroutes help CODE`` prints it."""
+"""Explains the stable codes, for ``podroutes help CODE``."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ from podroutes.model.proof import CAUSES
 
 
 def known() -> list[str]:
-    """Return every code, sorted."""
+    """Return all codes, sorted."""
     return sorted({*CODES, *CAUSES, *FINDINGS})
 
 
 def explanation(code: str) -> Iterator[str]:
-    """Yield the lines that explain CODE; one part for each table that has it, none where no table has."""
+    """Yield the lines that explain CODE; one section for each table that has it."""
     parts = [*_problem(code), *_cause(code), *_finding(code)]
     for number, (where, meaning, fix) in enumerate(parts):
         if number:

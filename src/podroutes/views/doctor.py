@@ -1,4 +1,4 @@
-"""Findings for people and for programs."""
+"""Formats findings as text and as a document."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from podroutes.model.text import escaped
 from podroutes.views.style import Style
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
-_FIXES = 5  # commands shown; a rival program can have a thousand routes
+_FIXES = 5  # commands shown; another program may have a thousand routes
 
 
 def text(findings: Sequence[Finding], style: Style) -> Iterator[str]:
-    """Yield each finding: what is wrong, how that is known, what to type, where to read more."""
+    """Yield each finding: the cause, the evidence, the commands, the documentation."""
     for finding in findings:
         kind = finding.kind
         yield f"{style(_COLOURS[kind.severity], kind.severity)} {style('bold', finding.code)}: {escaped(finding.cause)}"
@@ -28,7 +28,7 @@ def text(findings: Sequence[Finding], style: Style) -> Iterator[str]:
 
 
 def repaired(done: Sequence[Repaired], style: Style) -> Iterator[str]:
-    """Yield what was done, and what could not be."""
+    """Yield the repairs that were made, and those that failed."""
     for each in done:
         what = f"{style('bold', each.code)}: {escaped(each.repair.name)} = {each.repair.value}"
         if each.error:
@@ -38,7 +38,7 @@ def repaired(done: Sequence[Repaired], style: Style) -> Iterator[str]:
 
 
 def verdict(findings: Sequence[Finding], unexamined: Sequence[str], name: str, style: Style) -> Iterator[str]:
-    """Yield what was not looked at, then what all comes to."""
+    """Yield what was not examined, then a summary."""
     yield from unexamined_lines(unexamined, style)
     severities = [finding.kind.severity for finding in findings]
     counts = [(severities.count(each), each) for each in _COLOURS if each in severities]
@@ -54,7 +54,7 @@ def verdict(findings: Sequence[Finding], unexamined: Sequence[str], name: str, s
 
 
 def unexamined_lines(unexamined: Sequence[str], style: Style) -> Iterator[str]:
-    """Yield what was not looked at."""
+    """Yield what was not examined."""
     for line in unexamined:
         yield style("dim", f"not examined: {escaped(line)}")
 
@@ -62,7 +62,7 @@ def unexamined_lines(unexamined: Sequence[str], style: Style) -> Iterator[str]:
 def document(
     findings: Sequence[Finding], unexamined: Sequence[str], name: str | None, done: Sequence[Repaired] | None
 ) -> dict[str, Any]:
-    """Return everything; NAME is null without an inventory, ``repaired`` is there where repairs were asked for."""
+    """Return the document. NAME is null without an inventory; ``repaired`` is present if repairs were requested."""
     shown: dict[str, Any] = {
         "node": name,
         "healthy": not grave(findings),

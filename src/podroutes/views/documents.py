@@ -1,4 +1,4 @@
-"""Documents for programs: JSON and YAML of the same values, and the one that tells of a failure."""
+"""Writes documents for programs as JSON or YAML, including the one for a failure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,11 +7,21 @@ from typing import Any
 from podroutes import errors
 
 API_VERSION = "podroutes/v1"
-STRUCTURED = ("json", "yaml")  # values of --output that are for programs
+STRUCTURED = ("json", "yaml")  # values of --output for programs
 _PLAIN = re.compile(
     r"[A-Za-z_/][\w./@+-]*(?: [\w./@+-]+)*", re.ASCII
-)  # what needs no quotes in YAML, unless it is a word of its own
-_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # of YAML 1.1 and 1.2, in any case
+)  # strings without quotes in YAML, unless reserved
+_WORDS = {
+    "null",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "y",
+    "n",
+}  # reserved in YAML 1.1 and 1.2, in upper or lower case
 
 
 def text(document: Any, output: str, *, indent: int | None = None, ascii_only: bool = False) -> str:
@@ -30,7 +40,7 @@ def text(document: Any, output: str, *, indent: int | None = None, ascii_only: b
 
 
 def failure(error: errors.PodroutesError) -> dict[str, Any]:
-    """Return the document that tells of ERROR: ``code`` is the kind of it, in one word."""
+    """Return the document for ERROR. ``code`` is its kind, in one word."""
     code = type(error).__name__.removesuffix("Error").lower()
     return {"apiVersion": API_VERSION, "error": {"code": code, "message": str(error)}}
 
@@ -63,9 +73,9 @@ def _scalar(value: Any) -> str:
         return value
     from json import dumps  # noqa: PLC0415
 
-    quoted = dumps(value, ensure_ascii=False)  # JSON's quoting and empty collections are YAML's, too
+    quoted = dumps(value, ensure_ascii=False)  # JSON's quoted strings and empty collections are valid YAML
     if isinstance(value, float) and "." not in quoted:
-        return quoted.replace("e", ".0e")  # without a point YAML 1.1 reads a string
+        return quoted.replace("e", ".0e")  # without a decimal point YAML 1.1 reads a string
     return quoted if quoted.isprintable() else "".join(map(_escaped, quoted))
 
 

@@ -1,4 +1,4 @@
-"""Routes the way ip-route(8) prints and takes them."""
+"""Formats routes in the syntax of ip-route(8)."""
 
 from podroutes.model.plan import Plan, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, Route, protocol_name
@@ -9,7 +9,7 @@ _FLAGS = {1: "dead", 4: "onlink", 16: "linkdown"}  # RTNH_F_*, linux/rtnetlink.h
 
 
 def where(route: Route) -> str:
-    """Return where a route leads: ``via 192.168.8.21 dev ens18``, or each way of an ECMP route."""
+    """Return the next hop of a route: ``via 192.168.8.21 dev ens18``, or all next hops of an ECMP route."""
     hops = [
         " ".join(
             [
@@ -24,13 +24,13 @@ def where(route: Route) -> str:
 
 
 def line(route: Route) -> str:
-    """Return a route as ``ip route show`` prints it."""
+    """Return a route in the format of ``ip route show``."""
     words = [
         route.kind if route.kind != "unicast" else "",
         str(route.dst),
         where(route),
         f"table {route.table}" if route.table != MAIN else "",
-        f"proto {protocol_name(route.protocol)}" if route.protocol != 3 else "",  # ip(8) keeps boot to itself
+        f"proto {protocol_name(route.protocol)}" if route.protocol != 3 else "",  # ip(8) omits proto boot
         f"scope {_SCOPES.get(route.scope, route.scope)}" if route.scope else "",
         f"src {route.prefsrc}" if route.prefsrc else "",
         f"metric {route.metric}" if route.metric else "",
@@ -39,16 +39,16 @@ def line(route: Route) -> str:
 
 
 def taken_over(found: TakenOver) -> str:
-    """Return which route of whom a replace of ours displaced, and what became of it."""
+    """Describe the foreign route that a replace of ours displaced, and whether it was restored."""
     who = escaped(found.program) or "somebody else"
     end = f"it cannot be put back: {found.failure}" if found.failure else "it was put back"
     return f"{who} put {line(found.route)} there between our look at the table and our write; {end}"
 
 
 def script(plan: Plan) -> str:
-    """Return the commands that give an empty table the routes of PLAN, each one safe beside routes of others.
+    """Return the commands that add the routes of PLAN to an empty table. They do not affect routes of others.
 
-    They add and never replace: run again they answer "File exists", and leave what is there.
+    They add and never replace: if a route exists, they print "File exists" and leave it.
     """
     lines = [f"# pod routes of {escaped(plan.node)}: one per podCIDR of every other node"]
     for change in plan.changes:
@@ -62,9 +62,9 @@ def script(plan: Plan) -> str:
 
 
 def batch(verb: str, route: Route) -> str:
-    """Return the line of ``ip -batch`` that does VERB (add, change, del) to ROUTE, told apart by all that the kernel tells by.
+    """Return the line of ``ip -batch`` for VERB (add, change, del) and ROUTE, with the complete key of the route.
 
-    Numbers instead of names, as those are a matter of each machine's /etc/iproute2. Device names go in as they are.
+    Uses numbers instead of names, since names depend on the machine's /etc/iproute2. Device names are not quoted.
     """
     words = [
         f"route {verb}",

@@ -1,4 +1,4 @@
-"""Values into the stable JSON shapes that scripts rely on."""
+"""Converts values into the stable JSON documents that scripts rely on."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,8 +13,8 @@ from podroutes.model.route_state import Entry
 def plan(plan: Plan) -> dict[str, Any]:
     """Return a plan.
 
-    ``files`` is there where files of ours keep the routes, ``held`` where deletions are too many to be made unasked, ``kept``
-    where a route is kept that no honoured claim wants.
+    ``files`` is present if our files persist the routes, ``held`` if deletions are held, ``kept`` if routes are kept that no
+        honoured claim wants.
     """
     return {
         "node": plan.node or None,
@@ -44,12 +44,12 @@ def _applied(failure: str | None) -> dict[str, Any]:
 
 
 def file(change: FileChange) -> dict[str, Any]:
-    """Return what happens to one file; ``backend`` is null for what goes with every one."""
+    """Return a file change. ``backend`` is null for files that belong to all backends."""
     return {"action": change.action, "path": change.file.path, "backend": change.backend or None}
 
 
 def change(change: Change) -> dict[str, Any]:
-    """Return one change; ``was`` is there for a replace."""
+    """Return a change. ``was`` is present for a replace."""
     shown = {"action": change.action, **_route(change.route), "node": change.node}
     if change.was:
         was = _route(change.was)
@@ -62,7 +62,7 @@ def change(change: Change) -> dict[str, Any]:
 
 
 def kept(kept: Kept) -> dict[str, Any]:
-    """Return one route that is kept, and why."""
+    """Return a kept route with its reason."""
     return {**_route(kept.route), "node": kept.node, "reason": kept.reason, "code": kept.code}
 
 
@@ -72,7 +72,7 @@ def _route(route: Route) -> dict[str, Any]:
         shown["next_hops"] = [{"via": str(hop.via) if hop.via else None, "dev": hop.dev} for hop in route.next_hops]
     if route.kind != "unicast":
         shown["type"] = route.kind
-    if route.metric and not (route.dst.version == 6 and route.metric == 1024):  # the defaults go without saying
+    if route.metric and not (route.dst.version == 6 and route.metric == 1024):  # defaults are omitted
         shown["metric"] = route.metric
     if not route.ours:
         shown["protocol"] = protocol_name(route.protocol)
@@ -80,7 +80,7 @@ def _route(route: Route) -> dict[str, Any]:
 
 
 def problem(problem: Problem) -> dict[str, Any]:
-    """Return one problem; ``dst`` is null where it is not about one podCIDR."""
+    """Return a problem. ``dst`` is null if it is not about one podCIDR."""
     return {
         "severity": problem.severity,
         "code": problem.code,

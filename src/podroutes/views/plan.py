@@ -1,4 +1,4 @@
-"""Plans, problems and routes for people."""
+"""Formats plans, problems and routes as text."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,11 +19,11 @@ _FILE_SIGNS = {
     "delete": _SIGNS["delete"],
 }
 _STATES = {"ok": "green", "missing": "red", "stale": "yellow", "foreign": "yellow", "unreachable": "red"}
-_ALIKE = 8  # problems of one code shown in full; a dead link makes thousands that say the same
+_ALIKE = 8  # problems of one code that are shown in full; a link that is down causes thousands of equal ones
 
 
 def changes(plan: Plan, style: Style) -> Iterator[str]:
-    """Yield a line for every change and every held deletion: ``+ 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1``."""
+    """Yield a line for each change and each held deletion: ``+ 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1``."""
     both = (*plan.changes, *plan.held)
     shown = [(change, f"{change.route.dst} {iproute.where(change.route)}".rstrip()) for change in both]
     width = max((len(text) for _, text in shown), default=0)
@@ -41,7 +41,7 @@ def changes(plan: Plan, style: Style) -> Iterator[str]:
 
 
 def held(plan: Plan, style: Style) -> Iterator[str]:
-    """Yield a line for every deletion that is held."""
+    """Yield a line for each held deletion."""
     return changes(plan._replace(changes=(), files=None), style)
 
 
@@ -57,7 +57,7 @@ def edit(change: FileChange, style: Style) -> Iterator[str]:
 
 
 def kept(plan: Plan, style: Style) -> Iterator[str]:
-    """Yield a line for every route that is kept: ``= 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1  kept: why``."""
+    """Yield a line for each kept route: ``= 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1  kept: why``."""
     for each in plan.kept:
         text = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
         yield f"  {style('cyan', '=')} {text}  {style('bold', escaped(each.node))}  kept: {each.reason}"
@@ -73,7 +73,7 @@ def _note(change: Change) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Return what a plan comes to, in one line."""
+    """Return the summary of a plan in one line."""
     problems = _problem_counts(plan)
     held = f", {len(plan.held)} held" if plan.held else ""
     if not plan.pending:
@@ -133,7 +133,7 @@ def _routes(count: int) -> str:
 
 
 def problems(found: Sequence[Problem], style: Style) -> Iterator[str]:
-    """Yield each problem with its fix; of very many alike the first ones and how many more there are."""
+    """Yield each problem with its fix; of many equal ones the first few and the number of others."""
     seen: dict[str, int] = {}
     for problem in found:
         seen[problem.code] = seen.get(problem.code, 0) + 1
@@ -147,7 +147,7 @@ def problems(found: Sequence[Problem], style: Style) -> Iterator[str]:
 
 
 def survey(entries: Sequence[Entry], style: Style) -> Iterator[str]:
-    """Yield one line a route in the style of ip-route(8), with its node and state, and whether it is lost at the next boot."""
+    """Yield one line for each route in the style of ip-route(8), with its node, its state, and whether the next boot loses it."""
     lines = [iproute.line(entry.route) for entry in entries]
     names = [escaped(entry.node) if entry.node else "-" for entry in entries]
     wide, broad = (max(map(len, column), default=0) for column in (lines, names))

@@ -1,4 +1,4 @@
-"""A proof, or what stands against it, for people and for programs."""
+"""Formats a proof or its findings as text and as a document."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from podroutes.views import iproute, json_values
 from podroutes.views.style import Style
 
 _COLOURS = {"unreachable": "red", "cannot-tell": "yellow", "warning": "yellow"}
-_ALIKE = 3  # findings of one code that are all shown; of more only the first one
-_ABOUT_NODES = {"tables-not-seen", "sysctls-not-seen"}  # what concerns a node both ways
+_ALIKE = 3  # up to so many findings of one code are all shown; of more only the first
+_ABOUT_NODES = {"tables-not-seen", "sysctls-not-seen"}  # findings that affect a node as source and destination
 
 
 def sentence(finding: Finding) -> str:
@@ -66,7 +66,7 @@ def _leaves(cause: Cause) -> str:
 
 
 def text(proof: Proof, style: Style) -> Iterator[str]:
-    """Yield the verdict, every finding with its fix (of many alike the first), and the verdict again."""
+    """Yield the verdict, the findings with their fixes (of many equal ones the first), and the verdict again."""
     said = verdict(proof, style)
     yield said
     by_code: dict[tuple[str, str], list[Finding]] = {}
@@ -97,7 +97,7 @@ ASSUMED = (
 
 
 def verdict(proof: Proof, style: Style) -> str:
-    """Return what a proof comes to, in one line."""
+    """Return the verdict of a proof in one line."""
     nodes = len(proof.sources) + len(proof.unseen)
     counts = f"{_count(nodes, 'node')}, {_count(proof.pod_cidrs, 'pod CIDR')}, {_count(proof.pairs, 'pair')}"
     if not proof.pairs:
@@ -120,7 +120,7 @@ def _count(number: int, word: str) -> str:
 
 
 def document(proof: Proof, problems: Sequence[Problem]) -> dict[str, Any]:
-    """Return the stable JSON shape; ``blocks`` of a finding stand for every pair of its sources and destinations."""
+    """Return the stable JSON document. ``blocks`` of a finding stand for all pairs of their sources and destinations."""
     return {
         "proven": proof.proven and not any(problem.severity == "error" for problem in problems),
         "nodes": len(proof.sources) + len(proof.unseen),

@@ -1,4 +1,4 @@
-"""A push, for people and for programs: a bar while it goes on, a table when it is over."""
+"""Formats a push: a progress bar while it runs, a table at the end, and a document."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ _BAR = 24  # columns
 
 
 def table(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
-    """Yield one line a machine: name, how it was left, what was done, and why not everything."""
+    """Yield one line for each machine: name, final state, changes, and errors."""
     rows = [(escaped(each.node), _state(each), _done(each), escaped(each.error)) for each in all_pushed]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for each, row in zip(all_pushed, rows, strict=True):
@@ -25,18 +25,18 @@ def table(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
 
 
 def line(pushed: Pushed) -> str:
-    """Return what became of one machine, in one line."""
+    """Return the result of one machine in one line."""
     return ": ".join(filter(None, (escaped(pushed.node), _state(pushed), _done(pushed), escaped(pushed.error))))
 
 
 def bar(done: int, whole: int, verb: str, last: str) -> str:
-    """Return how far a push is: ``reading [######......] 12/24 worker-3``."""
+    """Return the progress of a push: ``reading [######......] 12/24 worker-3``."""
     full = _BAR * done // whole if whole else _BAR
     return f"{verb} [{'#' * full}{'.' * (_BAR - full)}] {done}/{whole} {escaped(last)}"
 
 
 def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
-    """Return what a push came to, in one line."""
+    """Return the summary of a push in one line."""
     applied = sum(each.state == "applied" for each in all_pushed)
     failed = sum(each.failed for each in all_pushed)
     same = sum(each.state == "unchanged" and not each.failed for each in all_pushed)
@@ -46,12 +46,12 @@ def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
 
 
 def question(all_pushed: Sequence[Pushed], verb: str) -> str:
-    """Return what is asked before anything is changed."""
+    """Return the question before changes are made."""
     return f"{verb} this on {_nodes(sum(each.pending for each in all_pushed))}? [y/N] "
 
 
 def deletions(all_pushed: Sequence[Pushed]) -> str:
-    """Return how many routes are held on how many nodes, and whose they are; "" where none are."""
+    """Return the number of held deletions, of machines, and the nodes that they serve; "" if there are none."""
     held = [len(each.plan.held) for each in all_pushed if each.plan and each.plan.held]
     problems = [problem for each in all_pushed if each.plan for problem in each.plan.problems]
     names = sorted({name for problem in problems if problem.code == "mass-delete" for name in problem.nodes})
