@@ -52,7 +52,7 @@ def read_ini(source: Source) -> RawInventory:
                 hosts,
                 name,
                 number,
-                {key: [(value, number)] for key, _, value in (each.partition("=") for each in words)},
+                {key: [(value, number)] for key, _, value in (word.partition("=") for word in words)},
             )
     return _inventory(source, hosts, "worker-0 ansible_host=192.168.8.20 pod_cidr=10.200.0.0/24")
 

@@ -26,7 +26,7 @@ class MemoryKernel:
     ) -> None:
         self.links = {link.name: link for link in links}
         self.addresses = tuple(addresses)
-        self.routes = [_connected(each) for each in self.addresses if self._is_up(each.dev)]
+        self.routes = [_connected(address) for address in self.addresses if self._is_up(address.dev)]
         self.routes += routes
 
     def snapshot(self) -> Fib:
@@ -112,7 +112,7 @@ class MemoryKernel:
                 return Refusal(errno.ENODEV, "No such device")
             if not self._is_up(hop.dev):
                 return Refusal(errno.ENETDOWN, "Nexthop device is not up")
-            if hop.via and hop.via in {each.address for each in self.addresses}:
+            if hop.via and hop.via in {address.address for address in self.addresses}:
                 return Refusal(errno.EINVAL, "Gateway can not be a local address")
             if hop.via and not self._on_link(hop.via, hop.dev):
                 return Refusal(errno.ENETUNREACH, "Nexthop has invalid gateway")

@@ -88,7 +88,12 @@ def patch_condition(
     for attempt in range(1, _TRIES + 1):
         found = _read(client, path, node)
         there = next(
-            (each for each in (found.status or _Conditions()).conditions or () if each.type == _CONDITION), None
+            (
+                condition
+                for condition in (found.status or _Conditions()).conditions or ()
+                if condition.type == _CONDITION
+            ),
+            None,
         )
         if there and there.reason and not there.reason.startswith(_OURS):
             return False

@@ -123,7 +123,9 @@ def _described(place: str, cluster: Cluster) -> dict[str, Any]:
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
         "certificate-authority-data": b64encode(authority.read()).decode(),
         "proxy-url": cluster.proxy_url,
-        "config": next((each.extension for each in cluster.extensions or () if each.name == _PLUGIN_CONFIG), None),
+        "config": next(
+            (extension.extension for extension in cluster.extensions or () if extension.name == _PLUGIN_CONFIG), None
+        ),
     }
     return {key: value for key, value in told.items() if value}
 

@@ -142,7 +142,7 @@ def _places(cluster: Cluster) -> dict[tuple[str, int], _Place]:
         for node in cluster.nodes:
             where = pod_name(node.name) if node.pod_cidrs else node.name
             join_network(where)
-            for version in sorted({each.version for each in node.pod_cidrs or node.internal_ips}):
+            for version in sorted({value.version for value in node.pod_cidrs or node.internal_ips}):
                 places[node.name, version] = _Place(node.name, version, _raw_socket(version))
     except OSError as error:
         for place in places.values():

@@ -37,9 +37,9 @@ def order(plan: Plan, *more: FileChange) -> RemoteCommand:
                     raise PushError(
                         f"the device {printable(hop.dev)} has a name that ip -batch would misread; rename it"
                     )
-    for each in plan.files or ():
-        if not _PATH.fullmatch(each.file.path):
-            raise PushError(f"{printable(each.file.path)}: such a name cannot be handed to a shell script; rename it")
+    for file in plan.files or ():
+        if not _PATH.fullmatch(file.file.path):
+            raise PushError(f"{printable(file.file.path)}: such a name cannot be handed to a shell script; rename it")
     verbs = {"add": "add", "replace": "change", "delete": "del"}
     apply = tuple(batch(verbs[change.action], change.route) for change in plan.changes)
     return RemoteCommand(apply, tuple(map(_undo, reversed(plan.changes))), (*(plan.files or ()), *more))

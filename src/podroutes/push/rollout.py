@@ -86,7 +86,7 @@ class Rollout:
     def _reason_to_stop(self) -> str:
         if self.interrupted:
             return "interrupted"
-        if self._changing and sum(each.pushed.broken for each in self.machines) >= self._pace.failures:
+        if self._changing and sum(machine.pushed.broken for machine in self.machines) >= self._pace.failures:
             return "too many others failed"
         return ""
 

@@ -198,7 +198,7 @@ class Machine:
         """Hold the tables to what was written: nothing but what failed may be left to do."""
         results = self._outcome.routes if self._outcome else ()
         failed = {result.change.route.dst for result in results if result.refusal}
-        left = [each for each in plan(self._job, self.node, seen).plan.changes if each.route.dst not in failed]
+        left = [change for change in plan(self._job, self.node, seen).plan.changes if change.route.dst not in failed]
         if left:
             raise PushError(f"it does not have what was written: {listing([str(each.route.dst) for each in left])}")
 

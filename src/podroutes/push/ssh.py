@@ -157,7 +157,7 @@ class SshClient:
     def _known(self, names: tuple[str, ...]) -> "asyncssh.SSHKnownHosts":
         """Return whose keys are known. A file that is not there knows nobody, as for ssh(1); asyncssh would give up, or trust all."""
         if names not in self._hosts:
-            paths = [Path(each).expanduser() for each in names]
+            paths = [Path(name).expanduser() for name in names]
             files = [str(path) for path in paths if path.is_file()]
             self._hosts[names] = self._ssh.read_known_hosts(files) if files else self._ssh.import_known_hosts("")
         return self._hosts[names]

@@ -27,7 +27,7 @@ def configured(host: str, config: list[Path], user: str | None, port: int | None
     kind = type("Config", (SSHClientConfig,), {"_handlers": SSHClientConfig._handlers | strict})  # noqa: SLF001, the same
     found = kind.load(None, config, False, False, False, getpass.getuser(), user or (), host, port or ())  # type: ignore[attr-defined]
     files = found.get("IdentityFile")
-    there = [Path(each).expanduser().exists() for each in files or ()]
+    there = [Path(file).expanduser().exists() for file in files or ()]
     user_files = found.get("UserKnownHostsFile")
     machine = found.get("GlobalKnownHostsFile")
     return Configured(

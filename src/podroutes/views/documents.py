@@ -32,7 +32,7 @@ def text(document: Any, output: str, *, indent: int | None = None, ascii_only: b
     if output == "yaml":
         lines = "\n".join(yaml_lines(document))
         return (
-            "".join(each if each.isascii() else _escaped(each, plain=False) for each in lines) if ascii_only else lines
+            "".join(line if line.isascii() else _escaped(line, plain=False) for line in lines) if ascii_only else lines
         )
     from json import dumps  # noqa: PLC0415, only where it was asked for
 

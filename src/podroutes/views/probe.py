@@ -18,8 +18,8 @@ def text(
 ) -> Iterator[str]:
     """Yield the matrix where it fits, what was not answered, path MTUs, disagreements and what the doctor says, and the sum."""
     for version in (4, 6):
-        yield from _matrix([each for each in results if each.target.version == version], version, style)
-    lost = [each for each in results if not each.answered]
+        yield from _matrix([result for result in results if result.target.version == version], version, style)
+    lost = [result for result in results if not result.answered]
     for each in lost[:_LISTED]:
         yield f"{style('red', 'lost')} {_pair(each)}: {each.error}"
     if len(lost) > _LISTED:
@@ -31,7 +31,7 @@ def text(
         yield f"… and {len(disagreements) - _LISTED} more; -o json lists them all"
     yield from _doctor(disagreements, examined, style)
     answered = len(results) - len(lost)
-    sent, received = sum(each.sent for each in results), sum(each.received for each in results)
+    sent, received = sum(result.sent for result in results), sum(result.received for result in results)
     yield f"probe: {answered} of {len(results)} addresses answered, {received} of {sent} packets"
 
 
@@ -51,19 +51,21 @@ def _doctor(disagreements: Sequence[Disagreement], examined: Sequence[Examined],
         yield f"the doctor on {escaped(each.node)}:" + ("" if each.findings else " nothing found")
         yield from (f"  {line}" for line in doctor_view.text(each.findings, style))
         yield from (f"  {line}" for line in doctor_view.unexamined_lines(each.unexamined, style))
-    ends = dict.fromkeys(end for each in disagreements for end in (each.probed.source, each.probed.node))
+    ends = dict.fromkeys(
+        end for disagreement in disagreements for end in (disagreement.probed.source, disagreement.probed.node)
+    )
     if others := [escaped(name) for name in ends if name not in {each.node for each in examined}]:
         yield f"ask `podroutes doctor` on {listing(others)} as well"
 
 
 def _matrix(results: Sequence[Probed], version: int, style: Style) -> Iterator[str]:
     """Yield a row a source, a column a node: the mean time in ms, or the loss."""
-    sources = list(dict.fromkeys(each.source for each in results))
-    asked = {each.node for each in results}
-    nodes = [name for name in dict.fromkeys([*sources, *(each.node for each in results)]) if name in asked]
+    sources = list(dict.fromkeys(result.source for result in results))
+    asked = {result.node for result in results}
+    nodes = [name for name in dict.fromkeys([*sources, *(result.node for result in results)]) if name in asked]
     if not results or len(nodes) > _WIDEST or len(sources) > _WIDEST:
         return
-    cells = {(each.source, each.node): each for each in results}
+    cells = {(result.source, result.node): result for result in results}
     wide = max(len(escaped(name)) for name in [*sources, f"IPv{version}"])
     yield f"{f'IPv{version}':{wide}}  " + "  ".join(f"{escaped(node):>9}" for node in nodes)
     for source in sources:
@@ -85,9 +87,9 @@ def _cell(probed: Probed | None, style: Style, wide: int) -> str:
 def _mtus(results: Sequence[Probed]) -> Iterator[str]:
     """Yield the path MTU, one line for all pairs that have the same."""
     found: dict[int, list[str]] = {}
-    for each in results:
-        if each.mtu is not None:
-            found.setdefault(each.mtu, []).append(_pair(each))
+    for result in results:
+        if result.mtu is not None:
+            found.setdefault(result.mtu, []).append(_pair(result))
     for mtu, pairs in sorted(found.items(), reverse=True):
         yield f"path MTU {mtu}: {'every pair' if len(found) == 1 else listing(pairs)}"
 
@@ -99,28 +101,28 @@ def document(
     return {
         "results": [
             {
-                "source": each.source,
-                "node": each.node,
-                "address": str(each.target),
-                "sent": each.sent,
-                "received": each.received,
-                "loss": round(1 - each.received / each.sent, 3) if each.sent else None,
-                "fastest_ms": round(each.fastest, 3) if each.answered else None,
-                "mean_ms": round(each.mean, 3) if each.answered else None,
-                "mtu": each.mtu,
-                "how": each.how,
-                "error": each.error or None,
+                "source": result.source,
+                "node": result.node,
+                "address": str(result.target),
+                "sent": result.sent,
+                "received": result.received,
+                "loss": round(1 - result.received / result.sent, 3) if result.sent else None,
+                "fastest_ms": round(result.fastest, 3) if result.answered else None,
+                "mean_ms": round(result.mean, 3) if result.answered else None,
+                "mtu": result.mtu,
+                "how": result.how,
+                "error": result.error or None,
             }
-            for each in results
+            for result in results
         ],
         "disagreements": [
             {
-                "source": each.probed.source,
-                "address": str(each.probed.target),
-                "proven": each.proven,
-                "answered": each.probed.answered,
+                "source": disagreement.probed.source,
+                "address": str(disagreement.probed.target),
+                "proven": disagreement.proven,
+                "answered": disagreement.probed.answered,
             }
-            for each in disagreements
+            for disagreement in disagreements
         ],
         "doctor": [doctor_view.document(each.findings, each.unexamined, each.node, None) for each in examined],
     }

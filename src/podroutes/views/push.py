@@ -15,12 +15,12 @@ _BAR = 24  # columns
 
 
 def table(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
-    """Yield one line for each machine: name, final state, changes, and errors."""
-    rows = [(escaped(each.node), _state(each), _done(each), escaped(each.error)) for each in all_pushed]
+    """Yield one line for pushed machine: name, final state, changes, and errors."""
+    rows = [(escaped(pushed.node), _state(pushed), _done(pushed), escaped(pushed.error)) for pushed in all_pushed]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    for each, row in zip(all_pushed, rows, strict=True):
+    for pushed, row in zip(all_pushed, rows, strict=True):
         name, state, done = (f"{text:{width}}" for text, width in zip(row, widths, strict=False))
-        colour = "red" if each.error and each.state == "unchanged" else _COLOURS.get(each.state, "dim")
+        colour = "red" if pushed.error and pushed.state == "unchanged" else _COLOURS.get(pushed.state, "dim")
         yield f"{style('bold', name)}  {style(colour, state)}  {done}  {row[3]}".rstrip()
 
 
@@ -37,9 +37,9 @@ def bar(done: int, whole: int, verb: str, last: str) -> str:
 
 def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
     """Return the summary of a push in one line."""
-    applied = sum(each.state == "applied" for each in all_pushed)
-    failed = sum(each.failed for each in all_pushed)
-    same = sum(each.state == "unchanged" and not each.failed for each in all_pushed)
+    applied = sum(pushed.state == "applied" for pushed in all_pushed)
+    failed = sum(pushed.failed for pushed in all_pushed)
+    same = sum(pushed.state == "unchanged" and not pushed.failed for pushed in all_pushed)
     verdict = f"{verb} {'incomplete' if failed else 'complete'}"
     parts = [f"{applied} of {_nodes(len(all_pushed))} changed", f"{same} in sync already"]
     return f"{verdict}: {', '.join([*parts, *([f'{failed} failed'] if failed else [])])}."
@@ -47,13 +47,13 @@ def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
 
 def question(all_pushed: Sequence[Pushed], verb: str) -> str:
     """Return the question before changes are made."""
-    return f"{verb} this on {_nodes(sum(each.pending for each in all_pushed))}? [y/N] "
+    return f"{verb} this on {_nodes(sum(pushed.pending for pushed in all_pushed))}? [y/N] "
 
 
 def deletions(all_pushed: Sequence[Pushed]) -> str:
     """Return the number of held deletions, of machines, and the nodes that they serve; "" if there are none."""
-    held = [len(each.plan.held) for each in all_pushed if each.plan and each.plan.held]
-    problems = [problem for each in all_pushed if each.plan for problem in each.plan.problems]
+    held = [len(pushed.plan.held) for pushed in all_pushed if pushed.plan and pushed.plan.held]
+    problems = [problem for pushed in all_pushed if pushed.plan for problem in pushed.plan.problems]
     names = sorted({name for problem in problems if problem.code == "mass-delete" for name in problem.nodes})
     if not held:
         return ""
@@ -96,7 +96,7 @@ def _nodes(count: int) -> str:
 
 def document(all_pushed: Sequence[Pushed]) -> dict[str, Any]:
     """Return the stable JSON shape: each node's plan as ``plan -o json`` has it, and how it was left."""
-    return {"nodes": [_node(each) for each in all_pushed]}
+    return {"nodes": [_node(pushed) for pushed in all_pushed]}
 
 
 def _node(pushed: Pushed) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def document(status: Status) -> dict[str, Any]:
         ],
         "kept": [json_values.kept(each) for each in status.kept],
         "failures": dict(status.failures),
-        "problems": [json_values.problem(each) for each in status.problems],
+        "problems": [json_values.problem(problem) for problem in status.problems],
         "last_pass": status.last_pass or None,
         "last_duration": status.last_duration,
         "error": status.error or None,
@@ -203,7 +203,7 @@ def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
         dropped = shown["counters"]["log_lines_dropped"]
         lines.append(f"the log cannot be written: {escaped(shown['log_error'])}; {dropped} lines dropped")
     problems = [each for each in shown["problems"] if each["code"] != "mass-delete"]  # told above
-    lines += [f"{each['code']}: {each['message']}; fix: {each['fix']}" for each in problems[:_FEW]]
+    lines += [f"{problem['code']}: {problem['message']}; fix: {problem['fix']}" for problem in problems[:_FEW]]
     if len(problems) > _FEW:
         lines.append(f"… and {len(problems) - _FEW} more problems; -o json lists them all")
     return lines

@@ -117,7 +117,7 @@ def networks(cluster: Cluster, hosts: Mapping[str, Host]) -> dict[str, tuple[Pre
     lengths = sorted({*own.values(), *cluster.node_cidrs}, key=lambda each: -each.length)
 
     def network(name: str, address: Address) -> Prefix | None:
-        return own.get((name, address)) or next((each for each in lengths if each.covers(address)), None)
+        return own.get((name, address)) or next((length for length in lengths if length.covers(address)), None)
 
     return {
         node.name: tuple(
@@ -130,11 +130,11 @@ def networks(cluster: Cluster, hosts: Mapping[str, Host]) -> dict[str, tuple[Pre
 def _wire(prefixes: Sequence[Prefix], nodes: Sequence[Node], report: Report, standing: Standing, size: str) -> Html:
     names = {node.name for node in report.cluster.nodes}
     routers = [
-        f"{host.name} ({each.address})"
+        f"{host.name} ({address.address})"
         for host in report.hosts.values()
         if host.name not in names
-        for each in host.addresses
-        if each.prefix in prefixes
+        for address in host.addresses
+        if address.prefix in prefixes
     ]
     title = " · ".join(map(str, prefixes)) or "network not known"
     count = f"{len(nodes):,} node{'s' * (len(nodes) != 1)}" + (f", router {listing(routers)}" if routers else "")

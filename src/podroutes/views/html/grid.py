@@ -122,7 +122,7 @@ def _not_asked(cluster: Cluster, columns: Sequence[Target]) -> Iterator[tuple[St
         for version in BITS
     }
     for node in cluster.nodes:
-        spoken = {each.version for each in node.internal_ips} | {each.version for each in node.pod_cidrs}
+        spoken = {address.version for address in node.internal_ips} | {pod_cidr.version for pod_cidr in node.pod_cidrs}
         for version in BITS.keys() - spoken:
             yield APART, node.name, of_version[version]
 
@@ -153,7 +153,7 @@ def _bare(proof: Proof, cluster: Cluster, targets: Sequence[Target]) -> list[Tar
     known = {target.prefix for target in targets}
     blamed = {dst for finding in proof.findings for block in finding.blocks for dst in block.destinations} - known
     owners: dict[Prefix, str] = {
-        network(each, BITS[each.version]): node.name for node in cluster.nodes for each in node.internal_ips
+        network(address, BITS[address.version]): node.name for node in cluster.nodes for address in node.internal_ips
     }
     return [Target(prefix, owners.get(prefix, ""), pods=False) for prefix in blamed]
 

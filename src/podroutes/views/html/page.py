@@ -56,7 +56,7 @@ def page(report: Report) -> str:
             *(tag("a", name, href=f"#{key}") for key, name, _, content in sections if content),
             aria_label="Sections",
         ),
-        tag("main", *(_section(*each) for each in sections if each[-1])),
+        tag("main", *(_section(*section) for section in sections if section[-1])),
         tag("footer", f"Made by podroutes {report.version}. This page loads nothing and sends nothing."),
         tag("script", _harmless(findings.data(found, grid)), type="application/json", id="data"),
         tag("script", Html(script)),

@@ -43,4 +43,4 @@ class Report(NamedTuple):
     @property
     def lost(self) -> int:
         """How many addresses answered no packet at all."""
-        return sum(not each.answered for each in self.probe.results) if self.probe else 0
+        return sum(not result.answered for result in self.probe.results) if self.probe else 0

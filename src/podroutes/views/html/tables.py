@@ -86,31 +86,31 @@ def packets(probe: Probe) -> Html:
     odd = [
         tag(
             "li",
-            f"{escaped(each.probed.source)} → {escaped(each.probed.node)} ({each.probed.target}): "
+            f"{escaped(disagreement.probed.source)} → {escaped(disagreement.probed.node)} ({disagreement.probed.target}): "
             + (
                 "the tables lead there and back, but no packet was answered: look for a firewall, a reverse path filter or the CNI."
-                if each.proven
+                if disagreement.proven
                 else "the tables do not lead there and back, but packets are answered: they changed since, or somebody else answers."
             ),
         )
-        for each in probe.disagreements[:_MOST]
+        for disagreement in probe.disagreements[:_MOST]
     ]
     rows: list[tuple[str, list[Cell]]] = [
         (
-            "fine" if each.answered else "fault",
+            "fine" if result.answered else "fault",
             [
-                each.source,
-                each.node,
-                str(each.target),
-                f"{100 - 100 * each.received // each.sent} %" if each.sent else _NOTHING,
-                f"{each.fastest:.2f}" if each.answered else _NOTHING,
-                f"{each.mean:.2f}" if each.answered else _NOTHING,
-                str(each.mtu) if each.mtu is not None else _NOTHING,
-                each.how,
-                each.error or "answered",
+                result.source,
+                result.node,
+                str(result.target),
+                f"{100 - 100 * result.received // result.sent} %" if result.sent else _NOTHING,
+                f"{result.fastest:.2f}" if result.answered else _NOTHING,
+                f"{result.mean:.2f}" if result.answered else _NOTHING,
+                str(result.mtu) if result.mtu is not None else _NOTHING,
+                result.how,
+                result.error or "answered",
             ],
         )
-        for each in probe.results
+        for result in probe.results
     ]
     heads = ["From", "To", "Address", "Loss", "Fastest (ms)", "Mean (ms)", "Path MTU", "How", "Result"]
     differing = joined(
