@@ -37,13 +37,6 @@ def decided(worker, destination):
     return worker.show(f"route get {destination}")[0]
 
 
-DIFFERS = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the metrics of a route, such as its MTU, are not read",
-)
-
-
 def test_a_route_in_front_of_ours_that_leads_elsewhere_is_an_error(run, worker):
     worker.ip(
         "route add 10.200.1.0/24 via 192.168.8.99 proto static",
@@ -95,7 +88,7 @@ def test_a_route_behind_ours_that_leads_elsewhere_decides_nothing(run, worker):
     ("route", "differs"),
     [
         ("via 192.168.8.21 src 192.168.8.20", ["src 192.168.8.20"]),
-        pytest.param("via 192.168.8.21 mtu 1400", ["mtu 1400"], marks=DIFFERS),
+        ("via 192.168.8.21 mtu 1400", ["mtu 1400"]),
         ("nexthop via 192.168.8.21 nexthop via 192.168.8.24", ["192.168.8.21", "192.168.8.24"]),
         ("nexthop via 192.168.8.23 weight 2 nexthop via 192.168.8.24", ["192.168.8.23", "192.168.8.24"]),
         ("via 192.168.8.99", ["192.168.8.99"]),
@@ -126,12 +119,6 @@ def test_routes_that_are_all_somebody_elses_are_no_dead_end(run, worker):
     assert "--adopt --persist auto" in said
 
 
-OWN = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a route that sends the packets to the own pods away goes unseen"
-)
-
-
-@OWN
 def test_the_own_pod_cidr_as_a_route_is_a_problem_with_the_command_that_cures_it(run, worker):
     """Typed before the bridge was made, it stands in front of the bridge's own."""
     worker.ip(
@@ -151,7 +138,6 @@ def test_the_own_pod_cidr_as_a_route_is_a_problem_with_the_command_that_cures_it
     assert run("plan")[0] == 0
 
 
-@OWN
 @pytest.mark.parametrize(
     "route", ["10.200.0.0/24 via 192.168.8.99 proto static", "10.200.0.128/25 via 192.168.8.21 proto static"]
 )
@@ -168,7 +154,6 @@ def test_a_route_that_takes_the_own_pods_elsewhere_is_a_problem(run, worker, rou
     assert route.partition(" proto")[0] in said
 
 
-@OWN
 def test_an_ipv6_route_that_takes_the_own_pods_elsewhere_is_a_problem(run, worker):
     worker.ip("route add fd00:200::/64 via fd00::99 dev ens18 proto static")
     run("apply", inventory=DUAL)
@@ -194,11 +179,6 @@ def vpn(worker, run):
     return worker
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a policy rule that takes all pod traffic is not looked at: in sync, and ok",
-)
 @pytest.mark.parametrize("words", [("plan",), ("show",), ("apply",)])
 def test_a_rule_before_the_main_table_that_takes_the_traffic_is_named(run, vpn, words):
     status, said = run(*words)
@@ -218,14 +198,7 @@ def test_a_rule_that_concerns_no_pod_is_no_reason(run, worker, rule):
     assert run("show")[0] == 0
 
 
-BY_ID = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a route by the id of a nexthop object is not followed to its gateways, and called unicast",
-)
-
-
-@pytest.mark.parametrize("mode", ["1", pytest.param("0", marks=BY_ID)])
+@pytest.mark.parametrize("mode", ["1", "0"])
 def test_routes_of_others_through_nexthop_objects_are_read_whole(run, worker, mode):
     Path("/proc/sys/net/ipv4/nexthop_compat_mode").write_text(mode)
     worker.ip(

@@ -38,11 +38,6 @@ def test_the_own_address_that_another_machine_has_is_told_as_that(healthy, worke
     assert [each for each in plan()["problems"] if "fd00::20" in each["message"]]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="an address of another node whose duplicate address detection failed here counts as this machine's",
-)
 def test_the_address_of_another_node_that_we_could_not_get_is_still_its_next_hop(healthy, worker, plan):
     before = worker.show("-6 route show proto 107")
     assert len(before) == 2

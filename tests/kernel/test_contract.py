@@ -174,15 +174,15 @@ def ipv4_nodes(count):
     )
 
 
-def test_a_run_that_changes_nothing_is_four_dumps_and_no_write(worker, linux):
-    """Links, addresses, and the main table of each IP version: never a dump a node."""
+def test_a_run_that_changes_nothing_is_five_dumps_and_no_write(worker, linux):
+    """Links, addresses, policy rules, and the main table of each IP version: never a dump a node."""
     worker.ip("addr add 172.16.0.1/12 dev ens18")
     inventory = ipv4_nodes(3 * BATCH)
     linux.apply(planned(inventory, linux).changes)
     dumps, batches, messages = linux.dumps, linux.batches, linux.messages
-    assert (dumps, batches, messages) == (4, 3, 3 * BATCH)
+    assert (dumps, batches, messages) == (5, 3, 3 * BATCH)
     linux.apply(planned(inventory, linux).changes)
-    assert (linux.dumps - dumps, linux.batches - batches) == (4, 0)
+    assert (linux.dumps - dumps, linux.batches - batches) == (5, 0)
 
 
 def test_one_node_that_moves_among_many_is_one_message(worker, linux):
@@ -267,7 +267,7 @@ def test_an_interrupted_dump_is_asked_for_again(worker, linux, monkeypatch):
 
     monkeypatch.setattr(RouteDump, "feed", interrupted_once)
     assert list(linux.snapshot().ours()) == [route("10.200.1.0/24 via 192.168.8.21 dev ens18")]
-    assert linux.dumps == 5
+    assert linux.dumps == 6
 
 
 def test_a_table_that_never_holds_still_is_an_error_not_an_empty_table(worker, linux, monkeypatch):

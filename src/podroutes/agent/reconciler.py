@@ -34,6 +34,7 @@ from podroutes.plan.planning import plan_here
 from podroutes.plan.remember import remembered
 from podroutes.plan.settle import Context
 from podroutes.plan.vanishing import Leaving
+from podroutes.verify.deciding import with_deciding
 
 _DAY = 86400.0  # seconds after which what stands is written down again, so that it does not look like something of long ago
 
@@ -209,6 +210,7 @@ class Machine:
             return plan_machine(claims, own, fib, self._settings.root, request), ()
         except PersistError as error:
             planned = plan_here(claims, own, fib, adopt=request.adopt, context=request.context)
+            planned = with_deciding(planned, own, fib)
             return MachinePlan(guarded(planned, fib, OwnedRoutes(), request), OwnedRoutes()), (not_persistent(error),)
 
     def _admitted(self, plan: Plan, view: NodeSnapshot, now: float) -> tuple[list[Change], float | None]:

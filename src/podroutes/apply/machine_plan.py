@@ -22,6 +22,7 @@ from podroutes.plan.ownership import standing
 from podroutes.plan.planning import Planned, plan_here, withheld
 from podroutes.plan.settle import Context
 from podroutes.plan.vanishing import leaving
+from podroutes.verify.deciding import with_deciding
 
 AUTO, NONE = "auto", "none"
 
@@ -61,7 +62,16 @@ class MachinePlan(NamedTuple):
 
 
 def plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: PlanRequest) -> MachinePlan:
-    """Plan for the machine that FIB and ROOT are of.
+    """Plan for the machine that FIB and ROOT are of; what decides there instead of our routes is a problem of the plan.
+
+    Raises PersistError where what was asked for cannot be.
+    """
+    machine_plan = _plan_machine(claims, own, fib, root, request)
+    return machine_plan._replace(planned=with_deciding(machine_plan.planned, own, fib))
+
+
+def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: PlanRequest) -> MachinePlan:
+    """Plan for kernel and files.
 
     Raises PersistError where what was asked for cannot be: an unknown interface, two managers, a file of somebody else's in the
     way. Where only what is there already cannot be kept up, that is a problem of the plan, and the kernel's routes go ahead.

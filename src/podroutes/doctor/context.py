@@ -118,11 +118,6 @@ class MachineContext(NamedTuple):
         return link.up and link.carrier and bool(self.facts.devices[dev].mac)
 
 
-def sample(prefix: Prefix) -> Address:
-    """Return an address of PREFIX that a pod could have: not the first, which is the network's, nor the bridge's next to it."""
-    return Address(prefix.version, min(prefix.value + 2, prefix.last))
-
-
 def connected(context: MachineContext) -> Prefixes[str]:
     """Return the networks of the machine itself, to which no router leads, with their devices."""
     routes = (route for route in context.facts.host.routes if route.table != LOCAL and route.kind == "unicast")

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, product
 from typing import NamedTuple
 
-from podroutes.doctor.context import MachineContext, sample
+from podroutes.doctor.context import MachineContext
 from podroutes.model.address import Address, Prefix
 from podroutes.model.finding import Finding
 from podroutes.model.packet_filter import Chain, Condition, FilterRule
+from podroutes.verify.rule_takers import sample
 
 _OTHERS = 16  # podCIDRs that are tried: a filter that knows some nodes and not others is caught by the first few
 _DEEPEST = 64  # jumps; nft refuses more than 16, NFT_JUMP_STACK_SIZE

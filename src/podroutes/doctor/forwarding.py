@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from podroutes.doctor.context import MachineContext, sample
+from podroutes.doctor.context import MachineContext
 from podroutes.doctor.messages import conf, counted, few, setting
 from podroutes.model.address import Prefix
 from podroutes.model.finding import Finding, Repair
 from podroutes.model.forwarding_path import Flow
 from podroutes.verify.lookup import Tables
+from podroutes.verify.rule_takers import sample
 
 _RA = 9  # RTPROT_RA, linux/rtnetlink.h
 _STRICT = 1  # rp_filter

@@ -32,13 +32,6 @@ def described(route: Route) -> str:
     return " ".join([*_key(route), "proto", protocol_name(route.protocol), *_rest(route)])
 
 
-def deletion(route: Route) -> str:
-    """Return the command that deletes ROUTE and no other: with protocol, metric and gateway."""
-    family = ["-6"] if route.dst.version == 6 else []
-    words = ["ip", *family, "route", "del", *_key(route), "proto", str(route.protocol), *_rest(route)]
-    return shlex.join(words)
-
-
 def _key(route: Route) -> list[str]:
     words = [] if route.kind == "unicast" else [route.kind]
     words.append(str(route.dst) if route.dst.length else "default")
@@ -51,7 +44,8 @@ def _key(route: Route) -> list[str]:
 
 
 def _rest(route: Route) -> list[str]:
-    words = ["metric", str(route.metric)] if route.metric else []
+    words = [f"src {route.prefsrc}"] if route.prefsrc else []
+    words += ["metric", str(route.metric)] if route.metric else []
     return words + (["table", str(route.table)] if route.table != MAIN else [])
 
 

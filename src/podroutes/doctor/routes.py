@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from podroutes.doctor.context import MachineContext, Prefixes, connected
-from podroutes.doctor.messages import apply, counted, deletion, described, few
+from podroutes.doctor.messages import apply, counted, described, few
 from podroutes.model.address import BITS, network
 from podroutes.model.cluster import Node
 from podroutes.model.finding import Finding
 from podroutes.model.host import LOCAL
 from podroutes.model.route import Route, protocol_name
+from podroutes.views.iproute import deletion
 
 _KERNEL, _BOOT = 2, 3  # RTPROT_KERNEL, RTPROT_BOOT
 _ONLINK = 4  # RTNH_F_ONLINK, linux/rtnetlink.h

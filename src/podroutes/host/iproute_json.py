@@ -10,7 +10,7 @@ from podroutes.host import TablesError
 from podroutes.host.iproute_routes import Objects, Routes, covers_all
 from podroutes.host.printed import CLASSES, items, length, name, number, parsed
 from podroutes.model.address import BITS, Prefix, network, parse_address
-from podroutes.model.fib import IfAddress, Link
+from podroutes.model.fib import IfAddress, Link, Unusable
 from podroutes.model.host import ANY_TABLE, DEFAULT_RULES, Host, Medium, Rule
 from podroutes.model.text import printable
 
@@ -86,6 +86,7 @@ class Reader:
             sysctls,
             {link.name: medium for link, _, medium in links},
             tuple(unread),
+            tuple(each for found in read("addr", _unusable) for each in found),
         )
 
     def _link(self, item: dict[str, Any]) -> tuple[Link, str | None, Medium] | None:
@@ -173,9 +174,25 @@ def sysctls_json(data: bytes, place: str) -> dict[str, int]:
 
 def _addresses(item: dict[str, Any]) -> list[IfAddress]:
     return [
-        IfAddress(parse_address(each["local"]), length(each["prefixlen"], each["local"]), str(item["ifname"]))
+        _address(each, str(item["ifname"]))
         for each in item.get("addr_info", ())
         if each.get("family") in ("inet", "inet6") and "local" in each and not each.get("dadfailed")
+    ]
+
+
+def _address(each: Mapping[str, Any], dev: str) -> IfAddress:
+    peer = parse_address(each["address"]) if "address" in each else None
+    return IfAddress(parse_address(each["local"]), length(each["prefixlen"], each["local"]), dev, peer)
+
+
+def _unusable(item: dict[str, Any]) -> list[Unusable]:
+    """Return the IPv6 addresses that duplicate address detection has not given to this machine, or not yet."""
+    return [
+        Unusable(_address(each, str(item["ifname"])), failed=bool(each.get("dadfailed")))
+        for each in item.get("addr_info", ())
+        if each.get("family") == "inet6"
+        and "local" in each
+        and (each.get("dadfailed") or (each.get("tentative") and not each.get("optimistic")))
     ]
 
 

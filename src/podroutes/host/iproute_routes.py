@@ -119,6 +119,13 @@ class Routes:
             0 if version == 6 else number(item.get("scope", "global"), _SCOPES),
             number(tos, CLASSES),
             parse_address(item["prefsrc"]) if "prefsrc" in item else None,
+            tuple(
+                (str(key), value)
+                for each in item.get("metrics", ())
+                for key, value in each.items()
+                if isinstance(value, int) and value
+            ),
+            int(item.get("nhid", 0)),
         )
         return (route, Peculiarity(_PREFERENCES.get(item.get("pref", "medium"), 0), unmodelled)), not by_object
 

@@ -16,7 +16,7 @@ class Kernel(Protocol):
     """The interface of a kernel. All methods raise ``KernelError`` if the request as a whole fails."""
 
     def snapshot(self) -> Fib:
-        """Read links, addresses and the routes of the main table, with one dump each (routes: one per IP version)."""
+        """Read links, addresses, policy rules and the routes of the main table, with one dump each (routes: one per IP version)."""
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""

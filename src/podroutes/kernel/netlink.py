@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 from podroutes.errors import KernelError
 from podroutes.kernel.listening import RECEIVE_BUFFER
 from podroutes.kernel.meanwhile import Meanwhile
+from podroutes.kernel.reading import read_fib
 from podroutes.kernel.replacing import Replacing, kept, positions
 from podroutes.model.fib import Fib, Link
 from podroutes.model.plan import Change, Refusal, TakenOver
@@ -68,20 +69,15 @@ class NetlinkKernel:
         self._listen(None)
 
     def snapshot(self) -> Fib:
-        """Read links, addresses and the main table, with one dump each (routes: one per IP version)."""
+        """Read links, addresses, policy rules and the main table, with one dump each (routes: one per IP version).
+
+        Other tables are read where a rule looks them up, nexthop objects where a route leads by one.
+        """
         with suppress(OSError):
             self._listen(Meanwhile())
         found = self._links()
         names = {link.ifindex: link.name for link in found}
-        dump = self._dump(MessageDump(nl.RTM_NEWADDR), links.addresses_request)
-        addresses = [links.address(datagram, said, names) for datagram, said in dump.messages]
-        dumps = self._routes(names, table=MAIN)
-        return Fib(
-            found,
-            tuple(address for address in addresses if address),
-            {version: dump.plain for version, dump in dumps.items()},
-            tuple(route for dump in dumps.values() for route in dump.others if route.table == MAIN),
-        )
+        return read_fib(self._dump, found, self._routes(names, table=MAIN), names)
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""

@@ -1,10 +1,11 @@
 """A snapshot of the kernel: links, addresses and the routes of the main table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix, network
 from podroutes.model.route import NextHop, Route
+from podroutes.model.rule import DEFAULT_RULES, Rule
 
 
 class Link(NamedTuple):
@@ -17,16 +18,30 @@ class Link(NamedTuple):
 
 
 class IfAddress(NamedTuple):
-    """An address of this machine, with its prefix length and device."""
+    """An address of this machine, with its prefix length and device.
+
+    ``peer`` is the other end of a point-to-point link; the prefix is then that of the peer, ip-address(8).
+    """
 
     address: Address
     length: int
     dev: str
+    peer: Address | None = None
 
     @property
     def prefix(self) -> Prefix:
         """The connected prefix of this address."""
-        return network(self.address, self.length)
+        return network(self.peer or self.address, self.length)
+
+
+class Unusable(NamedTuple):
+    """An IPv6 address that this machine was given and does not have, or not yet: duplicate address detection, RFC 4862.
+
+    ``failed``: another machine on the link has it. Else the detection has not come to its end.
+    """
+
+    address: IfAddress
+    failed: bool
 
 
 class PlainRoutes(NamedTuple):
@@ -58,6 +73,13 @@ class PlainRoutes(NamedTuple):
         return (self.route(row) for row in range(len(self.dst)))
 
 
+class Policy(NamedTuple):
+    """The policy rules of one machine by IP version, and the routes of the tables besides local and main that they look up."""
+
+    rules: Mapping[int, tuple[Rule, ...]] = DEFAULT_RULES
+    routes: tuple[Route, ...] = ()
+
+
 class Fib(NamedTuple):
     """A snapshot of one machine."""
 
@@ -65,6 +87,8 @@ class Fib(NamedTuple):
     addresses: tuple[IfAddress, ...]
     plain: dict[int, PlainRoutes]  # ours, by IP version: 4 and 6
     others: tuple[Route, ...]  # all other routes of the main table, in the kernel's order
+    policy: Policy = Policy()
+    unusable: tuple[Unusable, ...] = ()  # failed ones are not among ``addresses``, tentative ones are
 
     def ours(self) -> Iterator[Route]:
         """Yield the routes of the main table with our protocol number, in no particular order."""

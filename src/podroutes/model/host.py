@@ -1,36 +1,25 @@
 """The state of one machine that decides about packets: policy rules, the routes of all tables, links, sysctls."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from podroutes.model.address import Address, Prefix
-from podroutes.model.fib import IfAddress, Link
-from podroutes.model.route import MAIN, Route
+from podroutes.model.address import Address
+from podroutes.model.fib import IfAddress, Link, Unusable
+from podroutes.model.route import Route
+from podroutes.model.rule import ANY_TABLE, DEFAULT, DEFAULT_RULES, LOCAL, LOOPBACK, Rule, RuleAction
 
-LOCAL, DEFAULT = 255, 253  # RT_TABLE_LOCAL, RT_TABLE_DEFAULT, linux/rtnetlink.h
-ANY_TABLE = 0  # RT_TABLE_UNSPEC: in rules without a table
-LOOPBACK = "lo"  # the incoming device of packets that the machine itself sends, ``iif lo`` of fib_rules
-
-RuleAction = Literal["lookup", "goto", "nop", "blackhole", "unreachable", "prohibit", "l3mdev"]
-
-
-class Rule(NamedTuple):
-    """One policy rule, ip-rule(8). ``unmodelled`` names its selectors that cannot be evaluated from routes and addresses."""
-
-    priority: int
-    action: RuleAction = "lookup"
-    table: int = ANY_TABLE
-    target: int = 0  # the priority that ``goto`` jumps to
-    src: Prefix | None = None
-    dst: Prefix | None = None
-    iif: str | None = None
-    oif: str | None = None
-    mark: int = 0
-    mask: int = 0
-    tos: int = 0
-    inverted: bool = False
-    suppress_prefixlength: int = -1
-    unmodelled: str = ""
+__all__ = [
+    "ANY_TABLE",
+    "DEFAULT",
+    "DEFAULT_RULES",
+    "LOCAL",
+    "LOOPBACK",
+    "Host",
+    "Medium",
+    "Peculiarity",
+    "Rule",
+    "RuleAction",
+]
 
 
 class Peculiarity(NamedTuple):
@@ -38,12 +27,6 @@ class Peculiarity(NamedTuple):
 
     preference: int = 0
     unmodelled: str = ""
-
-
-DEFAULT_RULES = {
-    4: (Rule(0, table=LOCAL), Rule(32766, table=MAIN), Rule(32767, table=DEFAULT)),
-    6: (Rule(0, table=LOCAL), Rule(32766, table=MAIN)),
-}
 
 
 class Medium(NamedTuple):
@@ -88,6 +71,7 @@ class Host(NamedTuple):
     sysctls: Mapping[str, int]  # the known ones, by their sysctl(8) name
     media: Mapping[str, Medium] = {}
     unread: tuple[str, ...] = ()  # why some routes and rules could not be read
+    unusable: tuple[Unusable, ...] = ()  # failed ones are not among ``addresses``, tentative ones are
 
     def sysctl(self, version: int, dev: str, key: str) -> int | None:
         """Return ``net.ipvV.conf.DEV.KEY``, None if unknown."""

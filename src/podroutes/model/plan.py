@@ -2,6 +2,7 @@
 
 from typing import Literal, NamedTuple
 
+from podroutes.model.address import Prefix
 from podroutes.model.persisted import FileChange
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route
@@ -46,6 +47,7 @@ class Plan(NamedTuple):
     held: tuple[Change, ...] = ()
     kept: tuple[Kept, ...] = ()
     files_required: bool = False
+    overruled: frozenset[Prefix] = frozenset()  # desired destinations about which another route or rule decides
 
     def with_problem(self, problem: Problem) -> "Plan":
         """Return this plan with one more PROBLEM."""

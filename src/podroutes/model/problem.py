@@ -16,6 +16,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The administrator's own configuration makes another route to this podCIDR at every boot.",
         "Take the line that is named out of the file; until then podroutes does not write its own route down.",
     ),
+    "duplicate-address": (
+        "IPv6 duplicate address detection has found an InternalIP that this machine was given on another machine.",
+        "Take the address from one of the two machines.",
+    ),
     "duplicate-internal-ip": (
         "Two nodes have the same InternalIP, so a route through it could end at either.",
         "Give each node its own address.",
@@ -111,6 +115,18 @@ CODES: dict[str, tuple[str, str]] = {
     "public-pod-cidr": (
         "A podCIDR is public IPv4 address space, and no limit allows it: packets to its real owner would go to a node.",
         "Choose private addresses, or allow it with `--pod-cidr` (cluster.podCIDRs).",
+    ),
+    "own-pod-cidr-routed": (
+        "A route that is not ours leads packets for the pods of this machine away from them.",
+        "Remove that route, and whatever makes it.",
+    ),
+    "part-routed-elsewhere": (
+        "A route that is not ours is more specific than the one to a podCIDR, and leads a part of it elsewhere.",
+        "Remove that route, or move what it is for out of the pod network.",
+    ),
+    "rule-takes-pods": (
+        "A policy rule (ip-rule(8)) decides about pod traffic before the main table is asked: a VPN's, an exit node's, or that of a second card.",
+        "Have the main table asked first for the podCIDRs: `ip rule add pref N to CIDR lookup main`, with a smaller number than that rule has.",
     ),
     "saved-route-expired": (
         "A route that served a node stood more than a month ago; its next hop may be a stranger's by now, so it is not restored.",

@@ -60,6 +60,10 @@ class Route(NamedTuple):
     scope: int = 0  # RT_SCOPE_UNIVERSE; 253 is link
     tos: int = 0
     prefsrc: Address | None = None
+    metrics: tuple[tuple[str, int], ...] = ()  # RTA_METRICS by their names in ip-route(8), such as ("mtu", 1400)
+    nhid: int = (
+        0  # the nexthop object that it leads by; ``next_hops`` are those of the object, as far as they are known
+    )
 
     @property
     def via(self) -> Address | None:

@@ -11,7 +11,8 @@ class Entry(NamedTuple):
     """One route, the node it serves (None: no node claims it), and its state.
 
     ``missing`` is desired and absent, ``stale`` ours and not desired (any more, or with another next hop), ``foreign`` another
-        program's on a desired prefix, ``unreachable`` desired, but with a next hop that cannot be reached from here.
+        program's on a desired prefix, or ours where another program's route or rule decides instead, ``unreachable`` desired, but
+        with a next hop that cannot be reached from here.
         ``lasts`` is whether a file of ours restores it at the next boot. ``kept`` is why it stays, or is restored, although no
         honoured claim wants it, "" if one does.
     """

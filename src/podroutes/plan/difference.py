@@ -14,9 +14,10 @@ from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.plan import Change
 from podroutes.model.problem import Problem
 from podroutes.model.route import NextHop, Route, protocol_name
-from podroutes.model.text import printable
+from podroutes.model.text import listing, printable
 from podroutes.plan.desired import Desired, Wanted
 from podroutes.plan.metric import metrics_of_new
+from podroutes.views import iproute
 
 
 class Difference(NamedTuple):
@@ -141,13 +142,13 @@ class _Family:
         """Decide about one desired destination whose routes are not exactly one plain route of ours."""
         foreign = [route for route in found if not route.ours]
         ours = [route for route in found if route.ours]
-        if self.adopt and len(foreign) == 1 and _same_way(foreign[0], new) and _metric_is_alone(foreign[0], ours):
+        if self.adopt and len(foreign) == 1 and _identical(foreign[0], new) and _metric_is_alone(foreign[0], ours):
             self.changes.append(Change("replace", new._replace(metric=foreign[0].metric), node, foreign[0]))
             self._delete(ours)
             return
         if foreign:
             self._report_foreign(new, node, found)
-        right = next((route for route in ours if _same_way(route, new)), None)
+        right = next((route for route in ours if _identical(route, new)), None)
         if right:
             self.unchanged += 1
         elif ours and not ours[0].tos and _metric_is_alone(ours[0], foreign):
@@ -177,47 +178,52 @@ class _Family:
         foreign = wrong[0] if wrong else next(route for route in found if not route.ours)
         works = bool(first) and all(_same_way(route, new) for route in first)
         made = f"{new.dst} is already routed {_described(foreign)} by protocol {protocol_name(foreign.protocol)}"
-        message = f"node {printable(node)}: {made}" + (", as wanted but not by us" if works else "")
-        if works and _same_way(foreign, new):
+        differs = [*_traits(foreign), *([f"nexthop object {foreign.nhid}"] if foreign.nhid else [])]
+        message = f"node {printable(node)}: {made}"
+        if works and not differs:
+            message += ", as wanted but not by us"
+        elif works:
+            message += f": the wanted way, and not the wanted route, as it has {listing(differs)}"
+        if works and _identical(foreign, new):
             fix = "`podroutes apply --adopt` makes it ours"
+        elif works and _same_way(foreign, new):
+            fix = "nothing has to be done: it leads to the node; podroutes takes over only what is identical to a route of its own"
         elif works:
             fix = "it decides nothing while the other route stands; its owner may remove it"
-        elif any(hop.via is None for hop in foreign.next_hops):  # a network of this machine, or not fully decoded
+        elif iproute.deletable(foreign):
+            fix = f"where it is not needed: `{iproute.deletion(foreign)}`, then `podroutes apply`"
+        elif len(foreign.next_hops) > 1 or foreign.nhid:
+            fix = f"have protocol {protocol_name(foreign.protocol)} lead to {new.via} alone, or leave the podCIDR out there"
+        else:  # a network of this machine
             fix = "move what it is for out of the pod network, or give the node another podCIDR"
-        else:
-            fix = f"where it is not needed: `ip route del {_key(foreign)}`, then `podroutes apply`"
         self.problems.append(Problem("warning" if works else "error", "foreign-route", message, (node,), new.dst, fix))
 
 
 def _described(route: Route) -> str:
     """Describe ROUTE with the attributes that distinguish it from our routes."""
     if not route.next_hops:
-        return route.kind
+        return f"by nexthop object {route.nhid}" if route.nhid and route.kind == "unicast" else route.kind
     ways = [
         " ".join(filter(None, (f"via {hop.via}" if hop.via else "directly", f"dev {hop.dev}" if hop.dev else "")))
         for hop in route.next_hops
     ]
-    source = f" src {route.prefsrc}" if route.prefsrc else ""
-    return " and ".join(ways) + source
+    return " ".join([" and ".join(ways), *_traits(route)])
 
 
-def _key(route: Route) -> str:
-    """Return the arguments of ip-route(8) that identify ROUTE: destination, next hop, protocol, metric and TOS."""
-    kind = "" if route.kind == "unicast" else f"{route.kind} "
-    via = f" via {route.via}" if route.via else ""
-    dev = f" dev {route.dev}" if route.dev else ""
-    metric = f" metric {route.metric}" if route.metric else ""
-    tos = f" tos {route.tos}" if route.tos else ""
-    return f"{kind}{route.dst}{via}{dev}{tos} proto {route.protocol}{metric}"
+def _traits(route: Route) -> list[str]:
+    """Return what ROUTE has besides its way that a route of ours has not, in the words of ip-route(8)."""
+    source = [f"src {route.prefsrc}"] if route.prefsrc else []
+    return [*source, *(f"{key} {value}" for key, value in route.metrics if key != "lock")]
 
 
 def _same_way(route: Route, wanted: Route) -> bool:
-    """Return whether ROUTE sends packets to the same next hop as WANTED."""
-    return (
-        (route.via, route.dev, route.kind) == (wanted.via, wanted.dev, wanted.kind)
-        and not route.tos
-        and route.prefsrc is None
-    )
+    """Whether ROUTE sends its packets just where WANTED would."""
+    return (route.via, route.dev, route.kind, route.tos) == (wanted.via, wanted.dev, wanted.kind, 0)
+
+
+def _identical(route: Route, wanted: Route) -> bool:
+    """Whether ROUTE is WANTED, whoever made it."""
+    return _same_way(route, wanted) and not route.nhid and not _traits(route)
 
 
 def _metric_is_alone(route: Route, others: list[Route]) -> bool:

@@ -13,6 +13,7 @@ from podroutes.model.route import Route
 from podroutes.plan.claims import Claims
 from podroutes.plan.desired import Desired, desired
 from podroutes.plan.difference import Difference, difference, in_order
+from podroutes.plan.duplicate_addresses import duplicate_addresses
 from podroutes.plan.guard import Verdict
 from podroutes.plan.onlink import AssumedOnLink, OnLink, Resolver
 from podroutes.plan.ownership import claimed, ours, restored
@@ -47,6 +48,9 @@ def plan_here(  # noqa: PLR0913, each is of another kind
     if claims.nothing:
         found = _without_deletions(found)
     planned = _planned(here, own, wanted, restored(found, fib, owned, wanted))
+    duplicates = tuple(duplicate_addresses(claims.cluster, own, fib))
+    if duplicates:
+        planned = planned._replace(plan=planned.plan._replace(problems=(*planned.plan.problems, *duplicates)))
     if not kept:
         return planned
     return planned._replace(plan=planned.plan._replace(kept=tuple(_kept(planned, kept, ours(fib, owned)))))

@@ -32,11 +32,16 @@ def _entries(planned: Planned, fib: Fib, owned: OwnedRoutes) -> Iterator[Entry]:
     leaving = {change.route for change in plan.changes if change.action == "delete"}
     leaving |= {change.was for change in plan.changes if change.was}
     here = tuple(ours(fib, owned))
+    overruled = plan.overruled | {
+        each.dst for each in plan.problems if each.code == "foreign-route" and each.severity == "error"
+    }
     for route in here:
         incumbent = desired.incumbents.get(route.dst, {})
         node = nodes.get(route.dst) or (incumbent.get(route.via) if route.via else None)
         if route in leaving:
             yield Entry(route, node, "stale")
+        elif route.dst in overruled:
+            yield Entry(route, node, "foreign")
         elif route.dst in desired.out_of_reach or any(hop.dead for hop in route.next_hops):
             yield Entry(route, node, "unreachable")
         else:

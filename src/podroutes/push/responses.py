@@ -9,10 +9,11 @@ from podroutes.errors import PushError
 from podroutes.host import TablesError
 from podroutes.host.iproute_json import Reader, Texts
 from podroutes.host.local_tables import COMMANDS
-from podroutes.model.fib import Fib, PlainRoutes
+from podroutes.model.fib import Fib, PlainRoutes, Policy
 from podroutes.model.host import Host
 from podroutes.model.plan import Refusal
 from podroutes.model.route import MAIN
+from podroutes.model.rule import DEFAULT_RULES, LOCAL
 from podroutes.model.text import escaped, printable
 
 # Paths that scripts.READ may send. They are written below a directory of ours, so no component may begin with a dot.
@@ -148,7 +149,17 @@ def fib(host: Host) -> Fib:
         columns.via.append(route.via.value)
         columns.dev.append(route.dev or "")
         columns.metric.append(route.metric)
-    return Fib(tuple(host.links.values()), host.addresses, plain, tuple(others))
+    rules = {version: DEFAULT_RULES[version] if of_it is None else of_it for version, of_it in host.rules.items()}
+    wanted = {(version, rule.table) for version, of_it in rules.items() for rule in of_it} - {(4, LOCAL), (6, LOCAL)}
+    elsewhere = (route for route in host.routes if route.table != MAIN and (route.dst.version, route.table) in wanted)
+    return Fib(
+        tuple(host.links.values()),
+        host.addresses,
+        plain,
+        tuple(others),
+        Policy(rules, tuple(elsewhere)),
+        host.unusable,
+    )
 
 
 def refusals(errors: bytes) -> dict[int, Refusal]:

@@ -7,6 +7,7 @@ Other routes are decoded message by message.
 import struct
 import sys
 from array import array
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from podroutes.model.address import BITS, Address, Prefix
@@ -216,7 +217,16 @@ def read_route(datagram: bytes, said: Message, names: dict[int, str]) -> Route:
         scope,
         tos,
         Address(version, value(nl.RTA_PREFSRC)) if nl.RTA_PREFSRC in found else None,
+        tuple(_metrics(datagram, *found[nl.RTA_METRICS])) if nl.RTA_METRICS in found else (),
+        word(nl.RTA_NH_ID, 0),
     )
+
+
+def _metrics(datagram: bytes, start: int, end: int) -> Iterator[tuple[str, int]]:
+    """Yield what RTA_METRICS sets; the congestion control is a name, and the only one that is no number."""
+    for kind, first, last in attributes(datagram, start, end):
+        if last - first == _WORD.size and kind in nl.METRICS and (value := _WORD.unpack_from(datagram, first)[0]):
+            yield nl.METRICS[kind], int(value)
 
 
 def _hop(

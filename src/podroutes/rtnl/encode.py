@@ -29,8 +29,11 @@ _VERBS: dict[Action, tuple[int, int]] = {
 
 def routes_request(seq: int, version: int, *, table: int = 0, protocol: int = 0) -> bytes:
     """Return a dump request for the routes of one IP version; with NETLINK_GET_STRICT_CHK only of TABLE and PROTOCOL (0: any)."""
-    rtmsg = RTMSG.pack(nl.FAMILY[version], 0, 0, 0, table, protocol, 0, 0, 0)
-    return message(nl.RTM_GETROUTE, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, rtmsg)
+    narrow = table if table < 256 else 0  # a larger number has no room in the header
+    body = RTMSG.pack(nl.FAMILY[version], 0, 0, 0, narrow, protocol, 0, 0, 0)
+    if table != narrow:
+        body += attribute(nl.RTA_TABLE, struct.pack("=I", table))
+    return message(nl.RTM_GETROUTE, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, body)
 
 
 def encode(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> bytearray:

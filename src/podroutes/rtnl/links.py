@@ -1,9 +1,10 @@
 """Dump requests for links and addresses, and decoding of the answers."""
 
 import struct
+import sys
 
 from podroutes.model.address import Address
-from podroutes.model.fib import IfAddress, Link
+from podroutes.model.fib import IfAddress, Link, Unusable
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl.message import Message, attribute, attributes, message
 
@@ -32,13 +33,13 @@ def link(datagram: bytes, said: Message) -> Link:
     return Link(index, name, up=bool(flags & nl.IFF_UP), carrier=bool(flags & nl.IFF_LOWER_UP))
 
 
-def address(datagram: bytes, said: Message, names: dict[int, str]) -> IfAddress | None:
+def address(datagram: bytes, said: Message, names: dict[int, str]) -> IfAddress | Unusable | None:
     """Decode an RTM_NEWADDR message; None if it is neither IPv4 nor IPv6. NAMES maps interface indexes to device names.
 
     On a point-to-point link IFA_LOCAL is the local address and IFA_ADDRESS the peer's; elsewhere both are equal. IPv6 has only
         IFA_ADDRESS.
     """
-    family, length, _, _, index = _IFADDRMSG.unpack_from(datagram, said.start)
+    family, length, flags, _, index = _IFADDRMSG.unpack_from(datagram, said.start)
     if family not in nl.VERSION:
         return None
     found = {
@@ -47,4 +48,10 @@ def address(datagram: bytes, said: Message, names: dict[int, str]) -> IfAddress 
     value = found.get(nl.IFA_LOCAL) or found.get(nl.IFA_ADDRESS)
     if not value:
         return None
-    return IfAddress(Address(nl.VERSION[family], int.from_bytes(value, "big")), length, names.get(index, f"if{index}"))
+    version, other = nl.VERSION[family], found.get(nl.IFA_ADDRESS, value)
+    peer = Address(version, int.from_bytes(other, "big")) if other != value else None
+    flags = int.from_bytes(found[nl.IFA_FLAGS], sys.byteorder) if nl.IFA_FLAGS in found else flags
+    here = IfAddress(Address(version, int.from_bytes(value, "big")), length, names.get(index, f"if{index}"), peer)
+    if version == 6 and flags & (nl.IFA_F_DADFAILED | nl.IFA_F_TENTATIVE) and not flags & nl.IFA_F_OPTIMISTIC:
+        return Unusable(here, failed=bool(flags & nl.IFA_F_DADFAILED))
+    return here

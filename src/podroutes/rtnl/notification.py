@@ -18,6 +18,8 @@ GROUPS = (
     nl.RTNLGRP_IPV4_ROUTE,
     nl.RTNLGRP_IPV6_ROUTE,
     nl.RTNLGRP_NEXTHOP,
+    nl.RTNLGRP_IPV4_RULE,
+    nl.RTNLGRP_IPV6_RULE,
 )
 _SURROUNDINGS = {
     nl.RTM_NEWLINK: False,
@@ -26,6 +28,8 @@ _SURROUNDINGS = {
     nl.RTM_DELADDR: True,
     nl.RTM_NEWNEXTHOP: False,
     nl.RTM_DELNEXTHOP: True,
+    nl.RTM_NEWRULE: False,
+    nl.RTM_DELRULE: True,
 }
 _ROUTES = {nl.RTM_NEWROUTE: False, nl.RTM_DELROUTE: True}
 

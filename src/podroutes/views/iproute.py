@@ -1,10 +1,13 @@
 """Formats routes in the syntax of ip-route(8)."""
 
+import shlex
+
 from podroutes.model.plan import Plan, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, Route, protocol_name
 from podroutes.model.text import escaped
 
 _SCOPES = {0: "", 200: "site", 253: "link", 254: "host", 255: "nowhere"}  # iproute2, rt_scopes
+_REFUSING = {"blackhole", "unreachable", "prohibit"}
 _FLAGS = {1: "dead", 4: "onlink", 16: "linkdown"}  # RTNH_F_*, linux/rtnetlink.h
 
 
@@ -34,8 +37,46 @@ def line(route: Route) -> str:
         f"scope {_SCOPES.get(route.scope, route.scope)}" if route.scope else "",
         f"src {route.prefsrc}" if route.prefsrc else "",
         f"metric {route.metric}" if route.metric else "",
+        metrics(route),
     ]
     return " ".join(filter(None, words))
+
+
+def metrics(route: Route) -> str:
+    """Return what a route sets for the connections over it: ``mtu 1400``."""
+    return " ".join(f"{key} {value}" for key, value in route.metrics if key != "lock")
+
+
+def deletable(route: Route) -> bool:
+    """Whether a command to delete ROUTE may be advised: it is no connected network, and all of it is understood."""
+    if route.kind == "unicast":
+        return len(route.next_hops) == 1 and route.via is not None
+    return route.kind in _REFUSING
+
+
+def deletion(route: Route) -> str:
+    """Return the command that deletes ROUTE and no other: with next hop, protocol, metric, TOS and table.
+
+    A route by a nexthop object is named by the object's number: with a gateway the kernel would not find it, fib_nh_match().
+    """
+    ways = [
+        [*(("via", str(hop.via)) if hop.via else ()), *(("dev", hop.dev) if hop.dev else ())] for hop in route.next_hops
+    ]
+    if route.nhid:
+        ways = [["nhid", str(route.nhid)]]
+    elif len(ways) > 1:
+        ways = [["nexthop", *way] for way in ways]
+    words = [
+        *("ip", *(("-6",) if route.dst.version == 6 else ()), "route", "del"),
+        *((route.kind,) if route.kind != "unicast" else ()),
+        str(route.dst) if route.dst.length else "default",
+        *(word for way in ways for word in way),
+        *(("tos", hex(route.tos)) if route.tos else ()),
+        *("proto", str(route.protocol)),
+        *(("metric", str(route.metric)) if route.metric else ()),
+        *(("table", str(route.table)) if route.table != MAIN else ()),
+    ]
+    return shlex.join(words)
 
 
 def taken_over(found: TakenOver) -> str:
@@ -70,7 +111,7 @@ def batch(verb: str, route: Route) -> str:
         f"route {verb}",
         route.kind if route.kind != "unicast" else "",
         str(route.dst),
-        f"tos {route.tos}" if route.tos else "",
+        f"tos {route.tos:#x}" if route.tos else "",
         f"table {route.table}" if route.table != MAIN else "",
         f"proto {route.protocol}",
         f"scope {route.scope}" if route.dst.version == 4 and route.scope else "",

@@ -1,0 +1,159 @@
+"""Policy rules that decide about pod traffic instead of the main table: a VPN's table in front of it, that of a second card."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.forwarding_path import Decision, Flow
+from podroutes.model.host import Host
+from podroutes.model.route import MAIN, NextHop, Route
+from podroutes.model.rule import LOCAL, Rule
+from podroutes.verify.lookup import Tables
+from podroutes.views.iproute import line
+
+_SPECIFIC = 8  # prefixes in rules and their tables up to which destinations are decided about by kind
+_COMMANDS = 8  # commands that are advised at most for one rule
+
+
+class Way(NamedTuple):
+    """Packets to DST shall leave by HOP; any of RIGHT will do as the next hop. The pods of this machine itself have none."""
+
+    dst: Prefix
+    hop: NextHop
+    right: tuple[Address, ...] = ()
+
+
+class Here(NamedTuple):
+    """What a machine is in one IP version: its pods, their device ("" where there is none), the devices towards the other nodes."""
+
+    cidrs: tuple[Prefix, ...]
+    bridge: str
+    uplinks: frozenset[str]
+    address: Address | None  # by which it speaks to other nodes itself
+
+
+class Taken(NamedTuple):
+    """Packets to DSTS do not go where the main table leads: RULE sends them by ROUTE. No rule: none looks up the main table."""
+
+    rule: Rule | None
+    route: Route | None
+    decision: Decision
+    dsts: tuple[Prefix, ...]
+    pods: bool  # packets of pods; else only those that the machine itself sends
+
+    @property
+    def said(self) -> str:
+        """How the rule is to be found, in the words of ip-rule(8)."""
+        if self.rule is None:
+            return "no policy rule looks up the main table"
+        does = f"lookup {self.rule.table}" if self.rule.action == "lookup" else self.rule.action
+        return f"policy rule {self.rule.priority} ({does})"
+
+    @property
+    def way(self) -> str:
+        """Where the packets go instead."""
+        if self.route is not None:
+            return f"`{line(self.route)}`"
+        return f"refuses them ({self.decision.kind})"
+
+    def fix(self, version: int) -> tuple[str, ...]:
+        """Return the commands that have the main table asked first, for pods alone; none where no rule can stand in front."""
+        ip = "ip -6 rule add" if version == 6 else "ip rule add"
+        if self.rule is None:
+            return (f"{ip} pref 32766 lookup main",)
+        if not self.rule.priority:
+            return ()
+        dsts = merged(self.dsts)
+        before = self.rule.priority - 1
+        if len(dsts) > _COMMANDS:  # everything that is more specific than the default route
+            return (f"{ip} pref {before} lookup main suppress_prefixlength 0",)
+        return tuple(f"{ip} pref {before} to {dst} lookup main" for dst in dsts)
+
+
+def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Taken]:
+    """Return which packets of pods, and of HOST itself, do not go the WAYS that the main table has, by what takes them.
+
+    HOST's routes of the main table are not looked at: what would be found there is WAYS.
+    """
+    elsewhere = [route for route in host.routes if route.dst.version == version and route.table not in (MAIN, LOCAL)]
+    specific = {rule.dst for rule in host.rules.get(version) or () if rule.dst and rule.dst.length}
+    specific |= {route.dst for route in elsewhere if route.dst.length}
+    kinds: dict[tuple[object, ...], list[Way]] = {}
+    for way in ways:
+        key: tuple[object, ...] = (way.dst,)
+        if len(specific) <= _SPECIFIC:
+            key = (bool(way.right), *(each for each in specific if each.overlaps(way.dst)))
+        kinds.setdefault(key, []).append(way)
+    first = [alike[0] for alike in kinds.values()]
+    stand_ins = [Route(way.dst, (way.hop,), table=MAIN) for way in first]
+    tables = Tables(host, version, [*elsewhere, *stand_ins], custom_local=False)
+    found: dict[tuple[object, ...], Taken] = {}
+    for way, alike in zip(first, kinds.values(), strict=True):
+        for pods, flow in _flows(way, here, specific):
+            decision = tables.decide(flow)
+            if _right(decision, way, here):
+                continue
+            dsts = tuple(each.dst for each in alike)
+            key = decision.rule, decision.route, pods
+            before = found.get(key)
+            old = before.dsts if before else ()
+            new = tuple(dict.fromkeys((*old, *dsts)))
+            found[key] = Taken(decision.rule, decision.route, decision, new, pods)
+    of_pods = {each.rule for each in found.values() if each.pods}
+    return [each for each in found.values() if each.pods or each.rule not in of_pods]
+
+
+def _flows(way: Way, here: Here, specific: Iterable[Prefix]) -> Iterator[tuple[bool, Flow]]:
+    """Yield packets to WAY's pods, and whether pods send them: to any of these, and to the parts that rules and tables name."""
+    targets = [sample(way.dst)]
+    targets += [Address(each.version, each.value) for each in specific if way.dst.covers(each) and each != way.dst]
+    pod = sample(here.cidrs[0]) if here.cidrs else None
+    for target in targets:
+        if way.right:
+            if pod:
+                yield True, Flow(target, pod, here.bridge)
+            yield not here.cidrs, Flow(target)
+            if here.address:  # a connection looks its way up again for the source that it got
+                yield not here.cidrs, Flow(target, here.address)
+        else:
+            for uplink in here.uplinks:
+                yield True, Flow(target, None, uplink)
+
+
+def _right(decision: Decision, way: Way, here: Here) -> bool:
+    """Whether DECISION is as good as WAY; what cannot be told is."""
+    if decision.kind == "unknown":
+        return True
+    if decision.rule and decision.rule.action == "lookup" and decision.rule.table == MAIN:
+        return True
+    if decision.kind != "unicast":
+        return decision.kind == "local"
+    if way.right:
+        return all(hop.via in way.right for hop in decision.hops)
+    return all(hop.via is None and hop.dev not in here.uplinks for hop in decision.hops)
+
+
+def sample(prefix: Prefix) -> Address:
+    """Return an address of PREFIX that a pod could have: not the first, which is the network's, nor the bridge's next to it."""
+    return Address(prefix.version, min(prefix.value + 2, prefix.last))
+
+
+def merged(prefixes: Iterable[Prefix]) -> list[Prefix]:
+    """Return the fewest prefixes that are just all addresses of PREFIXES."""
+    found: list[Prefix] = []
+    for prefix in sorted(set(prefixes)):
+        if found and found[-1].covers(prefix):
+            continue
+        found.append(prefix)
+        while len(found) > 1 and (whole := _parent(found[-2], found[-1])):
+            found[-2:] = [whole]
+    return found
+
+
+def _parent(one: Prefix, other: Prefix) -> Prefix | None:
+    """Return the prefix whose halves ONE and OTHER are, None where they are of none."""
+    if one[::2] != other[::2] or not one.length:
+        return None
+    size = 1 << (BITS[one.version] - one.length)
+    whole = Prefix(one.version, one.value & ~size, one.length - 1)
+    return whole if {one.value, other.value} == {whole.value, whole.value + size} else None
