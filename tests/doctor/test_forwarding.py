@@ -14,7 +14,13 @@ s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 0, 
 
 def test_a_healthy_machine_has_no_findings(healthy, filters):
     report = healthy.examine()
-    assert report.document == {"node": "worker-0", "healthy": True, "findings": [], "unexamined": []}
+    assert report.document == {
+        "apiVersion": "podroutes/v1",
+        "node": "worker-0",
+        "healthy": True,
+        "findings": [],
+        "unexamined": [],
+    }
     assert report.status == 0
 
 
