@@ -269,3 +269,82 @@ def test_a_gateway_that_is_reached_by_one_of_our_own_routes_is_no_dependency(run
     worker.ip("route del 10.200.2.0/24")
     assert run("apply", GOOD)[0] == 0, "without our route nothing leads there"
     assert ours() == [ONE, TWO]
+
+
+OWN = [
+    pytest.param(GOOD.replace("10.200.0.0/24", "10.200.0.0/16"), id="a netmask that covers all others"),
+    pytest.param(GOOD.replace("10.200.0.0/24", "10.200.1.0/24"), id="the podCIDR of another node"),
+    pytest.param(GOOD.replace("10.200.0.0/24", "10.200.0.0/23"), id="a netmask that covers one other"),
+    pytest.param(GOOD.replace("10.200.0.0/24", "192.168.8.0/24"), id="the nodes' network"),
+    pytest.param(
+        "cluster: {podCIDRs: [10.200.0.0/16]}\n" + GOOD.replace("10.200.0.0/24", "10.200.0.0/14"),
+        id="wider than the limits",
+    ),
+    pytest.param(GOOD.replace("name: worker-1", "name: worker-0"), id="another node with our name"),
+]
+
+
+@pytest.mark.parametrize("corrupted", OWN)
+def test_a_mistake_in_the_entry_of_this_machine_takes_no_route_of_the_others(run, ours, worker, corrupted):
+    worker.ip("link add cni0 type bridge", "addr add 10.200.0.1/24 dev cni0", "link set cni0 up")
+    assert run("apply", GOOD)[0] == 0
+    assert run("plan", corrupted)[0]
+    assert run("apply", corrupted)[0] == 1
+    assert ours() == [ONE, TWO]
+    worker.ip(*FLAP)
+    run("apply", corrupted)
+    assert ours() == [ONE, TWO], "and put back after a flap"
+    assert run("apply", GOOD)[0] == 0
+
+
+def test_a_route_into_the_network_of_our_own_pods_is_never_kept(run, ours, worker):
+    """The pods are here, whoever had the podCIDR before."""
+    run("apply", GOOD)
+    worker.ip("link add cni0 type bridge", "addr add 10.200.1.1/24 dev cni0", "link set cni0 up")
+    run("apply", GOOD.replace("10.200.0.0/24", "10.200.1.0/24"))
+    assert ours() == [TWO]
+
+
+REFUSED = [
+    pytest.param("10.200.0.0/16", "", id="covers the podCIDRs of several nodes"),
+    pytest.param("10.200.2.0/24", "", id="another node's"),
+    pytest.param("192.168.8.0/24", "", id="the nodes' network"),
+    pytest.param("10.20.1.0/24", "cluster: {podCIDRs: [10.200.0.0/16]}\n", id="outside the limits"),
+    pytest.param("10.32.0.0/24", "cluster: {serviceCIDRs: [10.32.0.0/16]}\n", id="the service range"),
+]
+
+
+@pytest.mark.parametrize(("typed", "limits"), REFUSED)
+def test_a_pod_cidr_that_is_refused_does_not_cost_its_node_the_former_one(run, ours, worker, typed, limits):
+    assert run("apply", limits + GOOD)[0] == 0
+    corrupted = limits + GOOD.replace("10.200.1.0/24", typed)
+    status, _, err = run("apply", corrupted)
+    assert (status, ours()) == (1, [ONE, TWO])
+    assert "worker-1" in err
+    worker.ip(*FLAP)
+    run("apply", corrupted)
+    assert ours() == [ONE, TWO], "and put back after a flap"
+    new = limits + GOOD.replace("10.200.1.0/24", "10.200.7.0/24")
+    assert run("apply", new)[0] == 0
+    assert ours() == [TWO, ONE.replace("10.200.1.", "10.200.7.")], "what can be routed replaces it"
+
+
+def test_somebody_else_may_have_the_former_pod_cidr_of_a_node_whose_new_one_is_refused(run, ours):
+    run("apply", GOOD)
+    heir = "- {name: worker-3, internalIP: 192.168.8.23, podCIDR: 10.200.1.0/24}\n"
+    assert run("apply", GOOD.replace("10.200.1.0/24", "10.200.0.0/16") + heir)[0] == 1
+    assert ours() == [ONE.replace("8.21", "8.23"), TWO]
+
+
+def test_a_node_that_reports_an_address_of_this_machine_keeps_its_route(run, ours, worker):
+    """That it is wrong is certain, where the node is now is not."""
+    run("apply", GOOD)
+    wrong = GOOD.replace("192.168.8.21", "192.168.8.20")
+    status, _, err = run("apply", wrong)
+    assert (status, ours()) == (1, [ONE, TWO])
+    assert "next-hop-is-self" in err
+    worker.ip(*FLAP)
+    run("apply", wrong)
+    assert ours() == [ONE, TWO]
+    run("apply", wrong + "- {name: worker-9, internalIP: 192.168.8.21}\n")
+    assert ours() == [TWO], "another node has that address now"

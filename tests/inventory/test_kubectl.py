@@ -1,6 +1,7 @@
 """What ``kubectl get nodes -o json`` and ``-o yaml`` print, and what only looks like it."""
 
 import json
+import re
 
 import pytest
 
@@ -175,3 +176,31 @@ def test_an_address_that_is_empty_or_none_marks_the_field_and_the_others_are_use
     assert list(map(str, found.internal_ips)) == ["192.168.8.20"]
     assert {each.field for each in found.unread} == {"internalIP"}
     assert [problem.code for problem in inventory.problems] == ["invalid-internal-ip", "invalid-internal-ip"]
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "field"),
+    [
+        ("spec", "Spec", "podCIDR"),
+        ("spec", "spc", "podCIDR"),
+        ("podCIDR", "podCidr", "podCIDR"),
+        ("podCIDR", "podcidr", "podCIDR"),
+        ("status", "sattus", "internalIP"),
+        ("addresses", "adresses", "internalIP"),
+        ("addresses", "addrEsses", "internalIP"),
+        ("InternalIP", "InternalIp", "internalIP"),
+        ("InternalIP", "InternlIP", "internalIP"),
+    ],
+)
+@pytest.mark.parametrize("kubectl", [kubectl_json, kubectl_yaml], ids=["json", "yaml"])
+def test_a_field_behind_a_misspelt_key_cannot_be_read_which_is_not_the_same_as_none(kubectl, key, typed, field):
+    """Somebody has edited what kubectl printed."""
+    separator = '"apiVersion"' if kubectl is kubectl_json else "\n- "
+    parts = kubectl(SEED).split(separator)
+    (place,) = (number for number, part in enumerate(parts) if "worker-1" in part)
+    before = parts[place]
+    parts[place] = re.sub(rf"\b{key}(s?)\b", rf"{typed}\1", before)
+    assert parts[place] != before
+    inventory = read(separator.join(parts))
+    assert [[each.field for each in node.unread] for node in inventory.cluster.nodes] == [[], [field], []]
+    assert [(each.code, each.nodes) for each in inventory.problems] == [("unknown-key", ("worker-1",))]

@@ -82,3 +82,12 @@ def test_a_name_without_an_end_is_a_problem_of_its_node_and_floods_no_screen(tmp
     assert (problem.severity, problem.code) == ("error", "invalid-name")
     assert "1,000,000 characters are more than the 253" in problem.message
     assert len(problem.message) < 300 + len(str(path))
+
+
+def test_a_hash_that_was_typed_into_a_word_does_not_hide_the_pod_cidr():
+    inventory = read(f"{JUMP}\n192.168.8.21 worker-1.k worke#r-1 10.200.1.0/24\n")
+    assert [each.field for each in inventory.cluster.nodes[1].unread] == ["podCIDR"]
+    assert messages(f"{JUMP}\n192.168.8.21 worker-1.k worke#r-1 10.200.1.0/24\n") == [
+        'nodes:2: node "worke": a # inside a word hides the podCIDR'
+    ]
+    assert read("192.168.8.21 worker-1.k worker-1 # 10.200.1.0/24\n").problems == (), "that was commented out"

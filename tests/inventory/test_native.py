@@ -252,3 +252,12 @@ def test_machines_txt_imports_nothing_heavy(module):
         f"sys.exit({module!r} in sys.modules)"
     )
     assert run([sys.executable, "-S", "-c", script], check=False, env={"PYTHONPATH": "src"}).returncode == 0
+
+
+def test_a_pod_cidr_among_the_addresses_is_no_entry_without_one():
+    """As it is where the line ``podCIDRs:`` between two lists was lost."""
+    text = "nodes:\n- name: a\n  internalIPs:\n  - 192.168.8.21\n  - 10.200.1.0/24\n"
+    (node,) = read(text).cluster.nodes
+    assert {each.field for each in node.unread} == {"internalIP", "podCIDR"}
+    (other,) = read(text.replace("10.200.1.0/24", "192.168.8.22/24")).cluster.nodes
+    assert {each.field for each in other.unread} == {"internalIP"}, "a netmask is only that"

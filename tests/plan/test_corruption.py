@@ -168,3 +168,70 @@ def test_equal_records_give_equal_decisions_in_any_order_of_nodes(aged, touched,
             )
         )
     assert len(decisions) == 1
+
+
+own_mistakes = st.builds(
+    lambda pods, ips, unread: {"pods": pods, "ips": ips, "unread": unread},
+    st.lists(cidrs, max_size=2, unique=True),
+    st.one_of(st.none(), st.lists(addresses, min_size=1, max_size=2, unique=True)),
+    st.booleans(),
+)
+
+
+@given(st.booleans(), own_mistakes, steps, st.randoms())
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_corrupted_of_the_own_entry_costs_no_other_node_its_route(aged, mistake, todo, dice):
+    """A netmask too short, another node's podCIDR, the nodes' own network: what is in place, or saved, stays."""
+    nodes = [good(number, aged=aged) for number in range(COUNT)]
+    machine = Machine()
+    machine.applies(Cluster(tuple(nodes)))
+    before = machine.routes()
+    own = nodes[0]._replace(pod_cidrs=tuple(map(parse_prefix, mistake["pods"])))
+    if mistake["ips"] is not None:
+        own = own._replace(internal_ips=tuple(map(parse_address, mistake["ips"])))
+    if mistake["unread"]:
+        own = own._replace(unread=(Unread("podCIDR", "x", "invalid-pod-cidr"),))
+    after = [own, *nodes[1:]]
+    for step in todo:
+        if step != "plan":
+            machine.loses_everything()
+        dice.shuffle(after)
+        machine.applies(Cluster(tuple(after)))
+        assert machine.routes() == before
+
+
+refused = st.sampled_from(
+    [f"10.200.{n}.0/24" for n in range(COUNT)]
+    + ["10.200.0.0/16", "10.200.2.0/23", "192.168.8.0/24", "192.168.0.0/16", "10.99.1.0/24", "10.32.0.0/24"]
+)
+
+
+@given(st.booleans(), st.dictionaries(st.integers(1, COUNT - 1), refused, min_size=1, max_size=COUNT - 1), steps)
+@settings(max_examples=300, deadline=None)
+def test_a_podcidr_that_is_refused_costs_its_node_not_the_former_one(aged, mistakes, todo):
+    """Who says something that cannot be routed instead of what worked has made a mistake; nobody else has those pods."""
+    nodes = [good(number, aged=aged) for number in range(COUNT)]
+    limits = {"pod_cidrs": (parse_prefix("10.200.0.0/16"),)}
+    machine = Machine()
+    machine.applies(Cluster(tuple(nodes), **limits))
+    before = machine.routes()
+    after = [
+        node._replace(pod_cidrs=(parse_prefix(mistakes[n]),)) if n in mistakes else node for n, node in enumerate(nodes)
+    ]
+    claimed = {str(node.pod_cidrs[0]) for node in after}
+    for step in todo:
+        if step != "plan":
+            machine.loses_everything()
+        plan = machine.applies(Cluster(tuple(after), **limits))
+        routes = machine.routes()
+        for n in range(1, COUNT):
+            dst = f"10.200.{n}.0/24"
+            if n not in mistakes:
+                assert routes[dst] == before[dst]
+                continue
+            somebodys = any(parse_prefix(each).covers(parse_prefix(dst)) for each in routes if each != dst)
+            routed = any(routes.get(str(cidr)) for cidr in after[n].pod_cidrs)
+            if dst not in claimed and not somebodys and not routed:
+                assert routes.get(dst) == before[dst], (plan.problems, routes)
+    machine.applies(Cluster(tuple(nodes), **limits))
+    assert machine.routes() == before

@@ -1,8 +1,11 @@
 """What a machine depends on is found where it stands, and counts only as far as a path leads there."""
 
+import sys
+
 import pytest
 
 from podroutes.host.dependencies import read_dependencies
+from podroutes.host.ssh_peers import ssh_peers
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.address import parse_address
 from podroutes.model.dependencies import Dependency
@@ -60,3 +63,42 @@ def test_a_dependency_counts_where_its_path_is_taken(routes, limits, certain, ro
     assert kernel.apply(plan.changes) == {}
     assert (route(ONE) in kernel.routes) == routed
     assert [problem.code for problem in plan.problems] == ([] if routed else ["pod-cidr-covers-dependency"])
+
+
+def _proc(root, rows, *, rows6=(), servers=()):
+    """Lay out what proc(5) shows of TCP connections: ROWS, and of processes: SERVERS with pid, name and inode."""
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    line = "   0: {} {} {} 00000000:00000000 00:00000000 00000000     0        0 {} 1 0 20 4 24 10 -1\n"
+    (root / "thread-self/net").mkdir(parents=True)
+    for name, each in (("tcp", rows), ("tcp6", rows6)):
+        (root / "thread-self/net" / name).write_text(head + "".join(line.format(*row) for row in each))
+    for pid, name, inode in servers:
+        (root / pid / "fd").mkdir(parents=True)
+        (root / pid / "comm").write_text(f"{name}\n")
+        (root / pid / "fd/3").symlink_to(f"socket:[{inode}]")
+
+
+def test_the_peers_of_ssh_servers_are_found_without_any_variable(tmp_path):
+    """Neither that of sudo, which hides SSH_CONNECTION, nor that of a multiplexer, which has an earlier session's."""
+    words = lambda text: b"".join(  # noqa: E731
+        int.from_bytes(parse_address(text).value.to_bytes(16 if ":" in text else 4, "big")[i : i + 4], sys.byteorder)
+        .to_bytes(4, "big")
+        for i in range(0, 16 if ":" in text else 4, 4)
+    ).hex().upper()  # fmt: skip
+    here, here6, mapped = words("192.168.8.20"), words("fd00:8::20"), "0000000000000000" + words("::ffff")[-8:]
+    _proc(
+        tmp_path,
+        [
+            (f"{here}:0016", f"{words('203.0.113.9')}:C350", "01", "11"),
+            (f"{here}:0016", "00000000:0000", "0A", "12"),  # listens
+            (f"{here}:08AE", f"{words('203.0.113.10')}:C351", "01", "13"),  # sshd on port 2222
+            (f"{here}:1F90", f"{words('203.0.113.11')}:C352", "01", "14"),  # somebody else's connection
+            (f"{here}:0016", f"{words('203.0.113.12')}:C353", "06", "0"),  # TIME_WAIT
+        ],
+        rows6=[
+            (f"{here6}:0016", f"{words('fd00:9::7')}:C354", "01", "15"),
+            (f"{mapped}{here}:0016", f"{mapped}{words('203.0.113.13')}:C355", "01", "16"),
+        ],
+        servers=[("100", "sshd", "13"), ("101", "nginx", "14")],
+    )
+    assert [str(each) for each in ssh_peers(tmp_path)] == ["203.0.113.9", "203.0.113.10", "fd00:9::7", "203.0.113.13"]

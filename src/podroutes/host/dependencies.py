@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from podroutes.host.ssh_peers import ssh_peers
 from podroutes.model.address import Address, parse_address
 from podroutes.model.dependencies import Dependencies, Dependency
 
@@ -24,11 +25,15 @@ _DEPTH = 16  # maximum ancestors up to sshd: shells, sudo, terminal multiplexers
 
 
 def read_dependencies(
-    server: str = "", root: Path = Path("/"), environ: Mapping[str, str] = os.environ
+    server: str = "", root: Path = Path("/"), environ: Mapping[str, str] | None = None
 ) -> Dependencies:
-    """Return what the machine below ROOT depends on; SERVER is the URL of the API server in use, if any."""
+    """Return what the machine below ROOT depends on; SERVER is the URL of the API server that the nodes come from, if any.
+
+    ENVIRON tells the session of another machine; without it this machine is asked for all of its SSH sessions.
+    """
     found = [
         *(Dependency(peer, "the peer of this SSH session", certain=True) for peer in _session(environ)),
+        *(Dependency(each, "the peer of an SSH session", certain=True) for each in _sessions(environ)),
         *(Dependency(each, "the API server", certain=True) for each in _server(server)),
         *(Dependency(each, "the name server") for each in _name_servers(root)),
         *(Dependency(each, "the cloud's metadata server", certain=True) for each in _metadata(root)),
@@ -44,10 +49,17 @@ def _name_servers(root: Path) -> Iterator[Address]:
                 yield from _address(words[1])
 
 
-def _session(environ: Mapping[str, str]) -> Iterator[Address]:
+def _session(environ: Mapping[str, str] | None) -> Iterator[Address]:
     """Yield the peer of our SSH session. sudo(8) removes the variable, so the environments of our ancestors are read, too."""
+    environ = os.environ if environ is None else environ
     told = environ.get("SSH_CONNECTION") or environ.get("SSH_CLIENT") or _inherited()
     yield from _address(told.split()[0] if told.split() else "")
+
+
+def _sessions(environ: Mapping[str, str] | None) -> Iterator[Address]:
+    """Yield the peers of all SSH sessions of this machine: ours is among them, however we were started."""
+    for peer in ssh_peers() if environ is None else ():
+        yield from _address(str(peer))
 
 
 def _inherited() -> str:

@@ -56,8 +56,9 @@ def load(path: str, stream: BinaryIO | None = None) -> Inventory:
     with opened(path, stream) as source:
         try:
             raw = _read(source)
-            problems = list(raw.problems)
-            nodes = parse_nodes(raw.nodes, source.name, problems)
+            found: list[Problem] = []
+            nodes = parse_nodes(raw.nodes, source.name, found)
+            problems = [*raw.problems, *found]
         except MemoryError:
             raise source.error("does not fit into memory") from None
         if not nodes:

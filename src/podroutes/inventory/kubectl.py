@@ -3,12 +3,16 @@
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1/
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from podroutes.inventory.nodes import Located
 from podroutes.inventory.source import Source
+from podroutes.model.cluster import Unread
+from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
+_TYPES = frozenset({"InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS"})  # k8s.io/api NodeAddressType
+_NEAR = 0.75  # of difflib: Spec, spc, podCidr and adresses are near, phase is not
 _LISTS = ("List", "NodeList")  # kubectl prints List, the API server sends NodeList
 
 
@@ -47,3 +51,51 @@ def internal_ips_and_hostnames(
         elif address and kind == "Hostname":
             hostnames.append(address)
     return internal_ips, tuple(hostnames)
+
+
+def misspelt(node: object, *, cidrs: bool, ips: bool) -> tuple[Unread, ...]:
+    """Return the fields that stand behind misspelt keys of NODE, mappings and lists of a document that a person has edited.
+
+    CIDRS and IPS tell which were found under their right keys.
+    """
+    found = []
+    if not cidrs and (what := _meant(node, "spec") or _meant(_of(node, "spec"), "podCIDR")):
+        found.append(Unread("podCIDR", what, "unknown-key"))
+    if not ips and (what := _meant(node, "status") or _meant(_of(node, "status"), "addresses") or _types(node)):
+        found.append(Unread("internalIP", what, "unknown-key"))
+    return tuple(found)
+
+
+def misspelt_problems(
+    source: Source, name: str, unread: Iterable[Unread], line: int | None = None
+) -> Iterator[Problem]:
+    """Yield a problem for each UNREAD field of the node called NAME."""
+    place = f"{source.name}:{line}" if line else source.name
+    for each in unread:
+        yield Problem("error", each.code, f"{place}: node {printable(name)}: {each.reason}", (name,))
+
+
+def _types(node: object) -> str:
+    """Return the type of an address that is none of the API's."""
+    addresses = _of(_of(node, "status"), "addresses")
+    for each in addresses if isinstance(addresses, list) else ():
+        kind = _of(each, "type")
+        if kind not in _TYPES:
+            return f"address type {printable(str(kind))}; meant InternalIP?" if kind else "an address has no type"
+    return ""
+
+
+def _meant(fields: object, known: str) -> str:
+    """Return that a key of FIELDS is KNOWN misspelt, where that is not there itself."""
+    if not isinstance(fields, dict) or known in fields:
+        return ""
+    from difflib import SequenceMatcher  # noqa: PLC0415 - only a misspelt inventory pays for it
+
+    for key in map(str, fields):
+        if SequenceMatcher(None, key[:64].lower(), known.lower()).ratio() >= _NEAR:
+            return f"unknown key {printable(key)}; meant {known}?"
+    return ""
+
+
+def _of(fields: object, key: str) -> object:
+    return fields.get(key) if isinstance(fields, dict) else None

@@ -11,9 +11,10 @@ import msgspec
 
 from podroutes.errors import InventoryError
 from podroutes.inventory.jsontext import syntax_error
-from podroutes.inventory.kubectl import check_list, internal_ips_and_hostnames, node_name
+from podroutes.inventory.kubectl import check_list, internal_ips_and_hostnames, misspelt, misspelt_problems, node_name
 from podroutes.inventory.nodes import RawInventory, RawNode, once
 from podroutes.inventory.source import CHUNK, Source
+from podroutes.model.problem import Problem
 
 
 class Metadata(msgspec.Struct, rename={"creation_timestamp": "creationTimestamp"}):
@@ -78,19 +79,34 @@ _WORDS = {
 
 def read(source: Source) -> RawInventory:
     """Yield the Nodes. Raises InventoryError if the JSON is malformed or an item is not a Node."""
-    return RawInventory(_nodes(source), format="kubernetes")
+    problems: list[Problem] = []
+    return RawInventory(_nodes(source, problems), problems=problems, format="kubernetes")
 
 
-def _nodes(source: Source) -> Iterator[RawNode]:
+def _nodes(source: Source, problems: list[Problem]) -> Iterator[RawNode]:
     count = 0
-    for nodes in _batches(source):
-        for node in nodes:
-            yield _raw(source, node, f"items[{count}]")
+    for nodes, data in _batches(source):
+        again: list[object] = []  # the same as mappings with all keys, where a node seems to lack something
+        for position, node in enumerate(nodes):
+            raw = _raw(source, node, f"items[{count}]")
             count += 1
+            if not raw.pod_cidrs or not raw.internal_ips:
+                again = again or _with_all_keys(data)
+                unread = misspelt(again[position], cidrs=bool(raw.pod_cidrs), ips=bool(raw.internal_ips))
+                problems += misspelt_problems(source, raw.name, unread)
+                raw = raw._replace(unread=unread)
+            yield raw
 
 
-def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
-    """Yield the items in batches, cut between items where kubectl's layout shows the boundary.
+def _with_all_keys(data: bytes | bytearray) -> list[object]:
+    found = msgspec.json.decode(bytes(data).decode(errors="replace"))  # the typed decoder skips what is no UTF-8
+    if isinstance(found, dict):
+        return [found] if found.get("kind") == "Node" else found["items"]
+    return list(found)
+
+
+def _batches(source: Source) -> Iterator[tuple[list[KubernetesNode], bytes | bytearray]]:
+    """Yield the items in batches, each with its bytes, cut between items where kubectl's layout shows the boundary.
 
     A cut is safe whatever the layout. If ``[{A}]`` is valid JSON and ``[{`` with the rest is too, the list consists of
         the items of both. If not, the cut was inside an item, and a later one is tried.
@@ -114,7 +130,7 @@ def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
         except (msgspec.DecodeError, RecursionError):
             wanted = 2 * len(buffer)
             continue
-        yield nodes
+        yield nodes, batch
         cut += len(separator)
         count += len(nodes)
         lines += buffer.count(b"\n", 0, cut)
@@ -126,10 +142,10 @@ def _batches(source: Source) -> Iterator[list[KubernetesNode]]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _explain(source, error, buffer, lines, count) from None
     if document.kind == "Node":
-        yield [document]
+        yield [document], buffer
     else:
         check_list(source, document.kind, items=document.items is not None)
-        yield document.items or []
+        yield document.items or [], buffer
 
 
 def _raw(source: Source, node: KubernetesNode, place: str) -> RawNode:

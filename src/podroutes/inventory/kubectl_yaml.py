@@ -7,6 +7,7 @@ blanked first, by their indentation. Line breaks stay, so line numbers remain co
 import re
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from podroutes.inventory.events import (
     List,
@@ -21,10 +22,14 @@ from podroutes.inventory.events import (
     strings,
     text,
 )
-from podroutes.inventory.kubectl import check_list, internal_ips_and_hostnames, node_name
+from podroutes.inventory.kubectl import check_list, internal_ips_and_hostnames, misspelt, misspelt_problems, node_name
 from podroutes.inventory.nodes import RawInventory, RawNode, once
 from podroutes.inventory.source import Source
 from podroutes.inventory.yamltext import yaml_events
+from podroutes.model.problem import Problem
+
+if TYPE_CHECKING:
+    from podroutes.model.cluster import Unread
 
 # The first line of a list and of a single Node by kubectl, and the indentation of the keys in metadata, spec and status.
 _LAYOUTS = (
@@ -34,8 +39,9 @@ _LAYOUTS = (
 # A key at that depth that routes do not need, with its subtree: all lines that are indented deeper, have a list's dash at
 # the same depth, or are blank.
 _USELESS = (
-    rb"^%b(?!(?:name|uid|creationTimestamp|podCIDRs?|addresses):)[A-Za-z]++:.*\n(?:(?:%b(?: |-(?: |$))| *$).*\n)*+"
+    rb"^%b(?!(?:name|uid|creationTimestamp|podCIDRs?|addresses|%b):)[A-Za-z]++:.*\n(?:(?:%b(?: |-(?: |$))| *$).*\n)*+"
 )
+_MISSPELT = rb"(?i:p\w*c\w*d\w*|\w*ad+r\w*)"  # podCIDR or addresses, perhaps
 # Pruning is trusted only if all remaining lines are complete in themselves, so that none can be inside a
 # block scalar or quotes: "key:", "key: word", "- key: word", "- word".
 _WORD = rb"""(?:[A-Za-z0-9_./][A-Za-z0-9_./:-]*+|"[^"\\\n]*+"|'[^'\n]*+'|\{\}|\[\])"""
@@ -47,26 +53,27 @@ def read(source: Source) -> RawInventory:
     events = yaml_events(source, source.decode(b"".join(_pruned(source))))
     line = opened_mapping(events, source, "items")
     nodes: list[RawNode] = []
+    problems: list[Problem] = []
     fields: dict[str, Value] = {}
     listed = False
     for key, _, event in entries(events, source):
         if key == "items" and event[0] == "[":
             listed = True
             for item in items(events):
-                nodes.append(_raw(source, compose(events, item, source), f"items[{len(nodes)}]"))
+                nodes.append(_raw(source, compose(events, item, source), f"items[{len(nodes)}]", problems))
         else:
             fields[key] = compose(events, event, source)
     for _ in events:  # the parser reports a second document only when it is read on
         pass
     kind = string(fields.get("kind"), source, "kind")
     if kind == "Node":
-        nodes = [_raw(source, Mapping({}, fields, line), "the Node")]
+        nodes = [_raw(source, Mapping({}, fields, line), "the Node", problems)]
     else:
         check_list(source, kind, items=listed)
-    return RawInventory(nodes, format="kubernetes")
+    return RawInventory(nodes, problems=problems, format="kubernetes")
 
 
-def _raw(source: Source, node: Value, place: str) -> RawNode:
+def _raw(source: Source, node: Value, place: str, problems: list[Problem]) -> RawNode:
     fields = _mapping(source, node, place)
     metadata, spec, status = (
         _mapping(source, fields.get(key), f"{place}.{key}") for key in ("metadata", "spec", "status")
@@ -79,7 +86,21 @@ def _raw(source: Source, node: Value, place: str) -> RawNode:
     )
     name = node_name(source, place, kind, name, node.line)
     age = (text(metadata.get(key)) for key in ("creationTimestamp", "uid"))
-    return RawNode(name, ips, once(chain.from_iterable(cidrs)), None, hostnames, node.line, (), *age)
+    listed = once(chain.from_iterable(cidrs))
+    unread: tuple[Unread, ...] = ()
+    if not listed or not ips:
+        unread = misspelt(_plain(node), cidrs=bool(listed), ips=bool(ips))
+        problems += misspelt_problems(source, name, unread, node.line)
+    return RawNode(name, ips, listed, None, hostnames, node.line, unread, *age)
+
+
+def _plain(value: Value) -> object:
+    """Return VALUE as dictionaries, lists and strings."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.values.items()}
+    if isinstance(value, List):
+        return [_plain(each) for each in value.values]
+    return value.text
 
 
 def _addresses(source: Source, value: Value | None, place: str) -> Iterator[tuple[str | None, str | None, int]]:
@@ -103,7 +124,7 @@ def _pruned(source: Source) -> Iterator[bytes]:
     if indent is None:
         yield from source.chunks()
         return
-    useless = re.compile(_USELESS % (indent, indent), re.MULTILINE)
+    useless = re.compile(_USELESS % (indent, _MISSPELT, indent), re.MULTILINE)
     buffer, trusted = bytearray(), True
     for chunk in source.chunks():
         passed = max(len(buffer) - 2, 0)

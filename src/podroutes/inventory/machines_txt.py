@@ -3,12 +3,16 @@
 https://github.com/kelseyhightower/kubernetes-the-hard-way/blob/master/docs/03-compute-resources.md
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
-from podroutes.inventory.nodes import Located, RawInventory, RawNode
+from podroutes.inventory.nodes import CODES, Located, RawInventory, RawNode
 from podroutes.inventory.source import Source
+from podroutes.model.cluster import Unread
+from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
+_HIDDEN = re.compile(r"\S#.*\s[0-9a-fA-F.:,]+/[0-9]")  # a # that was typed into a word, in front of a network
 _WANTED = "wanted IPV4 FQDN HOST [POD_SUBNET]"
 
 
@@ -17,10 +21,11 @@ def read(source: Source) -> RawInventory:
 
     The first and fourth columns may be comma-separated lists (dual stack). A machine without a fourth column has no pods.
     """
-    return RawInventory(_nodes(source), format="machines")
+    problems: list[Problem] = []
+    return RawInventory(_nodes(source, problems), problems=problems, format="machines")
 
 
-def _nodes(source: Source) -> Iterator[RawNode]:
+def _nodes(source: Source, problems: list[Problem]) -> Iterator[RawNode]:
     for number, line in enumerate(source.text().split("\n"), 1):
         fields = (line.partition("#")[0] if "#" in line else line).split()
         if not fields:
@@ -36,7 +41,12 @@ def _nodes(source: Source) -> Iterator[RawNode]:
         if "/" in name:
             raise source.error(f"{printable(name)} stands where the host's name belongs, {_WANTED}", number)
         cidrs = _listed(fields[3], number) if len(fields) == 4 else ()
-        yield RawNode(name, _listed(fields[0], number), cidrs, None, (fields[1],), number)
+        unread: tuple[Unread, ...] = ()
+        if "#" in line and len(fields) == 3 and _HIDDEN.search(line):
+            unread = (Unread("podCIDR", "a # inside a word hides the podCIDR", CODES["podCIDR"]),)
+            message = f"{source.name}:{number}: node {printable(name)}: {unread[0].reason}"
+            problems.append(Problem("error", unread[0].code, message, (name,)))
+        yield RawNode(name, _listed(fields[0], number), cidrs, None, (fields[1],), number, unread)
 
 
 def _listed(text: str, line: int) -> Sequence[Located]:

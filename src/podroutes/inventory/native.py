@@ -4,6 +4,7 @@ Field names are the Kubernetes Node's, singular or plural; each takes one value 
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 
 from podroutes.errors import InventoryError
@@ -22,7 +23,7 @@ from podroutes.inventory.events import (
     strings,
     text,
 )
-from podroutes.inventory.nodes import CODES, Located, RawInventory, RawNode, once
+from podroutes.inventory.nodes import CODES, Located, RawInventory, RawNode, once, parse_pod_cidr
 from podroutes.inventory.source import Source
 from podroutes.inventory.spelling import field_meant, look
 from podroutes.model.cluster import Unread
@@ -85,10 +86,19 @@ def _node(value: Value, source: Source, problems: list[Problem]) -> RawNode:
         string(fields.get("interface"), source, f"{entry.who}interface") or None,
         (),
         value.line,
-        (*entry.unread, *entry.misspelt()),
+        (*entry.unread, *entry.misspelt(), *_misplaced(ips, cidrs)),
         text(fields.get("creationTimestamp")),
         text(fields.get("uid")),
     )
+
+
+def _misplaced(ips: Iterable[Located], cidrs: Iterable[Located]) -> Iterator[Unread]:
+    """Yield that the podCIDR is not known where one stands among the addresses, as it does when the line above it is lost."""
+    for value, _ in ips if not cidrs else ():
+        with suppress(ValueError):
+            parse_pod_cidr(value)
+            yield Unread("podCIDR", f"{printable(value)} stands where an internalIP belongs", CODES["internalIP"])
+            return
 
 
 class _Entry:

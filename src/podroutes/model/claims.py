@@ -39,6 +39,7 @@ class Disputes(NamedTuple):
     ]  # by name, the nodes whose addresses are not all known: their routes may have another next hop
     unread: tuple[Node, ...]  # nodes whose podCIDRs are not all known
     problems: tuple[Problem, ...]  # without those of the disputes
+    outside: Mapping[str, Loss] = {}  # by name, the nodes with a podCIDR that the limits forbid
     lost: Mapping[
         tuple[Prefix, str], Loss
     ] = {}  # by destination and node: claims that are not honoured unless in place
@@ -57,3 +58,4 @@ class Claims(NamedTuple):
     cluster: Cluster = Cluster(())
     noted: tuple[Problem, ...] = ()  # the part of ``problems`` that was found when the inventory was read
     nothing: bool = False  # no node has a podCIDR: more likely a mistake than intended
+    shared: frozenset[Address] = frozenset()  # addresses that several nodes report

@@ -31,6 +31,10 @@ class Node(NamedTuple):
     created: str = ""  # metadata.creationTimestamp, RFC 3339 in UTC, so that text sorts by time; "" if unknown
     uid: str = ""  # metadata.uid
 
+    def is_entry_of(self, other: "Node") -> bool:
+        """Whether this entry of an inventory and OTHER tell the same machine; two that share no more than a name do not."""
+        return self.name == other.name and self.internal_ips == other.internal_ips and self.pod_cidrs == other.pod_cidrs
+
 
 class Cluster(NamedTuple):
     """All machines of one inventory, and the limits on what they may claim (empty: no limit)."""

@@ -40,6 +40,7 @@ class _Examination:
         self.problems: list[Problem] = []
         self.twice: dict[str, Loss] = {}
         self.unclear: dict[str, Loss] = {}
+        self.forbidden: dict[str, Loss] = {}
         self.nodes = self._distinct_nodes()
         self.outside = self._addresses_outside()
         self.shared = self._shared_addresses()
@@ -55,8 +56,8 @@ class _Examination:
             disputed |= {id(claim) for claim in claims if claim.node.name in named}
         nothing = self._nothing()
         problems = (*noted, *self.problems, *nothing)
-        if not disputed and not self.unread:
-            return Claims(tuple(claims), (), problems, None, self.cluster, noted, bool(nothing))
+        if not disputed and not self.unread and not self.forbidden:
+            return Claims(tuple(claims), (), problems, None, self.cluster, noted, bool(nothing), frozenset(self.shared))
         disputes = Disputes(
             self.cluster,
             tuple(claim for claim in claims if id(claim) in disputed),
@@ -66,13 +67,15 @@ class _Examination:
             self.unclear,
             self.unread,
             problems,
+            self.forbidden,
         )
         decided = decide(disputes, NOWHERE)
         disputes = disputes._replace(lost={(claim.dst, claim.node.name): loss for claim, loss in decided.lost})
         honoured = tuple(sorted((*disputes.clean, *decided.won), key=_by_destination))
         contested = tuple(claim for claim, _ in decided.lost)
         problems += decided.problems
-        return Claims(honoured, contested, problems, disputes, self.cluster, noted, bool(nothing))
+        shared = frozenset(self.shared)
+        return Claims(honoured, contested, problems, disputes, self.cluster, noted, bool(nothing), shared)
 
     def _report(self, code: str, message: str, nodes: Iterable[Node], dst: Prefix | None = None) -> None:
         names = tuple(dict.fromkeys(node.name for node in nodes))
@@ -182,6 +185,7 @@ class _Examination:
         if found:
             code, what = found
             self._report(code, f"{self._name(node)}: podCIDR {dst} {what}", [node], dst)
+            self.forbidden.setdefault(node.name, Loss(f"{escaped(node.name)}'s podCIDR {what}", code))
         return not found
 
     def _report_no_address(self, node: Node, dst: Prefix) -> None:

@@ -19,6 +19,7 @@ from podroutes.plan.decision import (
     Standing,
     age,
     contested,
+    cut_loss,
     cut_message,
     for_address,
     in_order,
@@ -48,6 +49,7 @@ class _Decision:
         self.taken: set[tuple[str, Address]] = set()  # addresses inside another node's podCIDR
         self.problems: list[Problem] = []
         self.wide: set[int] = set()
+        self.mistaken: set[Prefix] = set()  # of the own node's
 
     def decision(self) -> Decision:
         self._begin()
@@ -95,18 +97,17 @@ class _Decision:
     def _begin(self) -> None:
         """Find the claims in place, those that would cut the machine off, and those of its own node."""
         own = self.machine.own
+        self._own_claims()
         for claim in self.claims:
             name = claim.node.name
-            if own and name == own.name:
-                self.placed[id(claim)] = Standing(None)
-                self.mine.add(id(claim))
+            if id(claim) in self.mine:
                 continue
             guess = id(claim) in self.guesses
             standing = Standing(claim.vias[0], guessed=True) if guess else self.machine.standing(claim)
-            if own and any(cidr.covers(claim.dst) for cidr in own.pod_cidrs):
+            if own and self._inside_own(claim, own, standing):
                 self.lost[id(claim)] = Loss(f"it is inside the podCIDR of {escaped(own.name)}", "overlapping-pod-cidr")
             elif what := self.machine.cut(claim, standing is not None):
-                self.lost[id(claim)] = Loss(f"it would take {what} from this machine", "pod-cidr-covers-dependency")
+                self.lost[id(claim)] = cut_loss(claim, what)
                 self._report(
                     self.lost[id(claim)].code, cut_message(self._name(claim.node), claim, what), [name], claim.dst
                 )
@@ -116,6 +117,30 @@ class _Decision:
                 self.lost[id(claim)] = self.disputes.twice[name]
             elif not claim.vias:
                 self.lost[id(claim)] = self.disputes.unclear[name]
+
+    def _own_claims(self) -> None:
+        """Find the own node's claims, and those that are mistakes on every other machine: what is in place stays beside them."""
+        own = self.machine.own
+        self.mine = {id(claim) for claim in self.claims if own and claim.node.is_entry_of(own)}
+        owners = Owners(self.claims) if self.mine else Owners()
+        for claim in self.claims:
+            if id(claim) not in self.mine:
+                continue
+            self.placed[id(claim)] = Standing(None)
+            if owners.several(claim.dst, claim.node.name):
+                self.mistaken.add(claim.dst)
+            elif what := self._covers_nodes(claim):
+                self.mistaken.add(claim.dst)
+                self._report_covering(claim, *what)
+
+    def _inside_own(self, claim: Claim, own: Node, standing: Standing | None) -> bool:
+        """Whether CLAIM is for pods of this machine: always but for a route in place that was another node's before OWN claimed it."""
+        covering = [cidr for cidr in own.pod_cidrs if cidr.covers(claim.dst)]
+        if not covering or not standing:
+            return bool(covering)
+        counting = {each.dst for each in self.claims if id(each) in self.mine} - self.mistaken
+        counts = any(cidr in counting for cidr in covering)
+        return self.machine.has_pods_in(claim.dst) or (counts and not self.machine.remembers(claim))
 
     def _one_in_place(self) -> None:
         """Assign each route in place to one claim, if several nodes report its next hop."""
@@ -133,9 +158,9 @@ class _Decision:
         via = self.placed[id(claim)].via
         lost = (claim.dst, claim.node.name) in self.disputes.lost
         return (
+            via is None,
             id(claim) not in self.mine,
             lost,
-            via is None,
             via != (claim.vias or (via,))[0],
             age(claim),
             claim.node.name,
@@ -165,44 +190,46 @@ class _Decision:
         left = self._left()
         owners = Owners(left)
         for claim in left:
-            if owners.several(claim.dst, claim.node.name):
-                self.wide.add(id(claim))
-                if id(claim) in self.mine:
-                    continue
-                names = sorted(
-                    set().union(*(owners.names[each] for each in owners.below(claim.dst))) - {claim.node.name}
-                )
-                several = listing([printable(name) for name in names])
-                placed = id(claim) in self.placed
-                end = ", and stays only where it is in place" if placed else ", and loses to them"
-                message = f"{self._name(claim.node)}: podCIDR {claim.dst} covers those of {several}{end}"
-                self._report("overlapping-pod-cidr", message, [claim.node, *names], claim.dst)
-                if not placed:
-                    self.lost[id(claim)] = Loss(
-                        f"{podcidr_of(claim)} covers those of {several}", "overlapping-pod-cidr"
-                    )
+            if not owners.several(claim.dst, claim.node.name):
+                continue
+            self.wide.add(id(claim))
+            names = sorted(set().union(*(owners.names[each] for each in owners.below(claim.dst))) - {claim.node.name})
+            several = listing([printable(name) for name in names])
+            placed = id(claim) in self.placed
+            end = ", and stays only where it is in place" if placed else ", and loses to them"
+            end = ", and takes nothing from them" if id(claim) in self.mine else end
+            message = f"{self._name(claim.node)}: podCIDR {claim.dst} covers those of {several}{end}"
+            self._report("overlapping-pod-cidr", message, [claim.node, *names], claim.dst)
+            if not placed:
+                self.lost[id(claim)] = Loss(f"{podcidr_of(claim)} covers those of {several}", "overlapping-pod-cidr")
 
     def _covering_nodes(self) -> None:
         """Reject a claim that contains its own node's only address, or the only addresses of two other nodes."""
         for claim in self._open():
-            name = claim.node.name
-            covered = self._covered(claim)
-            if claim.vias and all(claim.dst.covers(via) for via in claim.vias):
-                self._fall(claim, f"contains {claim.vias[0]}, the node's own InternalIP", [])
-                continue
-            alone = {
-                address: node.name
-                for address, node in covered
-                if node.name != name
-                and all(claim.dst.covers(each) for each in node.internal_ips if each.version == claim.dst.version)
-                and node.name not in self.disputes.twice
-            }
-            if len(alone) > 1 and len(set(alone.values())) > 1:
-                what = listing([f"{address} of {printable(node)}" for address, node in sorted(alone.items())])
-                self._fall(claim, f"contains the only InternalIP of several nodes: {what}", sorted(set(alone.values())))
+            if what := self._covers_nodes(claim):
+                self._fall(claim, *what)
+
+    def _covers_nodes(self, claim: Claim) -> tuple[str, list[str]] | None:
+        """Return which addresses CLAIM contains that it must not, and whose they are; None where it contains no such."""
+        if claim.vias and all(claim.dst.covers(via) for via in claim.vias):
+            return f"contains {claim.vias[0]}, the node's own InternalIP", []
+        alone = {
+            address: node.name
+            for address, node in self._covered(claim)
+            if node.name != claim.node.name
+            and all(claim.dst.covers(each) for each in node.internal_ips if each.version == claim.dst.version)
+            and node.name not in self.disputes.twice
+        }
+        if len(alone) < 2 or len(set(alone.values())) < 2:
+            return None
+        what = listing([f"{address} of {printable(node)}" for address, node in sorted(alone.items())])
+        return f"contains the only InternalIP of several nodes: {what}", sorted(set(alone.values()))
 
     def _fall(self, claim: Claim, what: str, others: Iterable[str]) -> None:
         self.lost[id(claim)] = Loss(f"{podcidr_of(claim)} {what}", "pod-cidr-covers-node")
+        self._report_covering(claim, what, others)
+
+    def _report_covering(self, claim: Claim, what: str, others: Iterable[str]) -> None:
         message = f"{self._name(claim.node)}: podCIDR {claim.dst} {what}"
         self._report("pod-cidr-covers-node", message, [claim.node, *others], claim.dst)
 

@@ -29,17 +29,28 @@ def _nothing_is_cut(_: Claim, __: bool) -> str:  # noqa: FBT001, as Machine.cut 
     return ""
 
 
+def _no_pods(_: Prefix) -> bool:
+    return False
+
+
+def _no_memory(_: Claim) -> bool:
+    return False
+
+
 class Machine(NamedTuple):
     """The machine's part in a decision: which claims are in place, and which would cut it off.
 
     ``cut`` returns the dependency that a claim, in place or not, would redirect, "" for none. ``kept`` are routes in place that
-        may belong to nodes whose podCIDR cannot be read.
+        may belong to nodes whose podCIDR cannot be read. ``has_pods_in`` tells whether a network of the machine's own pods is
+        in a prefix, ``remembers`` whether the route of a claim was saved as that node's.
     """
 
     own: Node | None = None
     standing: Callable[[Claim], Standing | None] = _nothing_stands
     cut: Callable[[Claim, bool], str] = _nothing_is_cut
     kept: tuple[tuple[Claim, Loss], ...] = ()
+    has_pods_in: Callable[[Prefix], bool] = _no_pods
+    remembers: Callable[[Claim], bool] = _no_memory
 
 
 NOWHERE = Machine()
@@ -84,3 +95,8 @@ def for_address(loss: Loss) -> bool:
 def cut_message(name: str, claim: Claim, what: str) -> str:
     """Return the message that CLAIM of node NAME is not honoured because it would redirect WHAT of this machine."""
     return f"{name}: podCIDR {claim.dst} would take {what} from this machine, and is not routed"
+
+
+def cut_loss(claim: Claim, what: str) -> Loss:
+    """Return that CLAIM would take WHAT from this machine."""
+    return Loss(f"{podcidr_of(claim)} {claim.dst} would take {what} from this machine", "pod-cidr-covers-dependency")

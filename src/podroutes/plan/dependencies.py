@@ -45,6 +45,17 @@ class Needs:
             if route.protocol == _KERNEL and route.dst.length < BITS[route.dst.version] and self._is_network(route)
         ]
         self._lengths: dict[Address, tuple[int, bool] | None] = {}
+        self._pods_here = tuple(
+            dict.fromkeys(
+                route.dst
+                for route in table.others
+                if route.protocol == _KERNEL and any(cidr.overlaps(route.dst) for cidr in own.pod_cidrs)
+            )
+        )
+
+    def has_pods_in(self, dst: Prefix) -> bool:
+        """Whether a network of this machine's own pods is in DST: one that an address of this machine connects."""
+        return any(each.overlaps(dst) for each in self._pods_here)
 
     @property
     def places(self) -> Iterator[Address]:

@@ -37,7 +37,7 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
 
     The next hop is the claim's first address that is on-link. If none is, the problem of the first address is reported.
     """
-    others = [claim for claim in claims.honoured if claim.node.name != own.name]
+    others = [claim for claim in claims.honoured if claim.node.name != own.name or not claim.node.is_entry_of(own)]
     incumbents: dict[Prefix, dict[Address, str]] = {}
     out_of_reach: dict[Prefix, Route] = {}
     problems = []

@@ -44,6 +44,10 @@ class Incumbents:
         self.expired += [each for each in self._old.get(claim.dst, ()) if is_of(each, claim.node)]
         return self._through(claim.node, self._written.get(claim.dst, ()))
 
+    def remembers(self, claim: Claim) -> bool:
+        """Whether the route of CLAIM was saved as its node's."""
+        return any(is_of(each, claim.node) for each in self._saved.get(claim.dst, ()))
+
     def _owner(self, dst: Prefix, there: Sequence[Address]) -> str:
         """Return the node that the route to DST through THERE served, if it still claims DST; the address may be another machine's now."""
         for record in self._saved.get(dst, ()) if there else ():

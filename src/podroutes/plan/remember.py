@@ -14,8 +14,8 @@ def remembered(
 ) -> tuple[SavedRoute, ...]:
     """Return the routes to save: those of DESIRED at NOW (seconds since the epoch), except those to MISSING.
 
-    Routes saved BEFORE stay if their node may still have them: it is listed, and claims the podCIDR or has an unreadable one. So a
-        route is restored after a link flap, or once a mistake is corrected.
+    Routes saved BEFORE stay if their node may still have them: it is listed, and claims the podCIDR, or has an unreadable one, or none
+    of the podCIDRs that it claims instead is routed. So a route is restored after a link flap, or once a mistake is corrected.
     """
     found = {
         claim.dst: SavedRoute(claim.dst, via, dev, claim.node.name, claim.node.uid, now)
@@ -25,12 +25,19 @@ def remembered(
     }
     old = [route for route in before if route.dst not in found]
     if old:
+        standing = frozenset(found)
         nodes: dict[str, Node] = {node.name: node for node in cluster.nodes}
         for route in old:
             node = nodes.get(route.node)
-            if node and (route.dst in node.pod_cidrs or any(each.field == "podCIDR" for each in node.unread)):
+            if node and (route.dst in node.pod_cidrs or _uncertain(node, route.dst.version, standing)):
                 found[route.dst] = route
     return tuple(found.values())
+
+
+def _uncertain(node: Node, version: int, standing: frozenset[Prefix]) -> bool:
+    """Whether it is not sure what NODE has now: a podCIDR cannot be read, or no route to one that it claims is STANDING."""
+    claimed = [dst for dst in node.pod_cidrs if dst.version == version]
+    return any(each.field == "podCIDR" for each in node.unread) or (bool(claimed) and standing.isdisjoint(claimed))
 
 
 def not_standing(outcome: Outcome) -> frozenset[Prefix]:

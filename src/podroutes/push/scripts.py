@@ -73,8 +73,15 @@ masked() {
 }
 """
     + f"file {' '.join(_OURS)} {' '.join(_NEEDED)}\n"
-    + "say session\nprintf '%s\\n' \"${SSH_CONNECTION-}\"\n"
     + r"""
+# sudo takes SSH_CONNECTION away; those who started us have it still.
+session=${SSH_CONNECTION-} process=$PPID
+while [ -z "$session" ] && [ "${process:-0}" -gt 1 ]; do
+    session=$(tr '\0' '\n' <"/proc/$process/environ" | sed -n 's/^SSH_CONNECTION=//p') || session=
+    process=$(sed 's/.*) [^ ]* //; s/ .*//' "/proc/$process/stat") || process=
+done 2>/dev/null
+say session
+printf '%s\n' "$session"
 ours() {
     for each; do
         [ ! -f "$each" ] || return 0
