@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from agent.conftest import until
 from podroutes.agent import endpoint, service
+from podroutes.host import agent_lock
 from podroutes.host.machine_lock import locked
 from podroutes.kernel.watch import KernelWatch
 from podroutes.plan import held_deletions
@@ -381,6 +383,47 @@ def test_there_are_never_two_agents(start, nodes, tmp_path):
     assert start("--listen", "none").ended() == 1
     said = f"an agent (process {first.pid}) keeps the routes of this machine already: `podroutes status` asks it"
     assert complaint(tmp_path) == said
+
+
+def test_connections_of_others_keep_nobody_from_the_agent(start, nodes, tmp_path):
+    """Any user of the machine may connect to the socket, and say nothing."""
+    nodes(OWN, ONE)
+    first = start().ready()
+    with ExitStack() as stack:
+        for _ in range(300):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(agent_lock._NAME)  # waits where nobody takes connections
+        done = podroutes("confirm")
+        assert done.stderr == "podroutes: nothing is held\n"
+        assert start("--listen", "none").ended() == 1
+    assert f"an agent (process {first.pid})" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nodes.yaml", "routes.json", "deleted.json"])
+def test_what_stands_in_the_place_of_the_state_is_not_waited_for(start, nodes, routes, tmp_path, name):
+    (tmp_path / "state").mkdir()
+    os.mkfifo(tmp_path / "state" / name)
+    nodes(OWN, ONE)
+    agent = start().ready()
+    assert routes() == [R1]
+    until(lambda: f"{name}: cannot be read: Not a regular file" in agent.events("state not used")[0]["error"])
+    assert agent.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_while_it_loads_ends_it_in_good_order_or_not_at_all(number):
+    """The package of the agent is replaced by a signal."""
+    program = (
+        "import os, signal, sys\n"
+        "sys.argv[1:] = ['agent', '--resync', '0']\n"
+        "sys.meta_path.insert(0, type('Finder', (), {'find_spec': staticmethod(lambda name, *_:"
+        f" os.kill(os.getpid(), {int(number)}) if name == 'podroutes.cli.parser' else None)}}))\n"
+        "from podroutes.cli import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == (1 if number == signal.SIGHUP else 0)
+    assert ("wanted a number of seconds" in done.stderr) == (number == signal.SIGHUP)
 
 
 def test_an_address_that_is_taken_is_told_and_the_routes_are_kept(start, nodes, routes):

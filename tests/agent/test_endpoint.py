@@ -1,6 +1,8 @@
 """The endpoint serves a bounded number of connections, each for a bounded time, and only who means it."""
 
+import errno
 import socket
+import threading
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -46,6 +48,7 @@ def ask(request: bytes) -> tuple[bytes, bytes]:
         (b"GET /livez HTTP/1.1\r\nHost: [::1]:9107\r\n\r\n", b"HTTP/1.1 200 OK", b"ok\n"),
         (b"HEAD /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"HTTP/1.1 200 OK", b""),
         (b"GET /livez HTTP/1.1\r\nhost:evil.example:9107\r\n\r\n", b"HTTP/1.1 421 Misdirected Request", None),
+        (b"GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", b"HTTP/1.1 421 Misdirected Request", None),
         (b"POST /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"HTTP/1.1 405 Method Not Allowed", None),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"HTTP/1.1 404 Not Found", None),
         (b"\x16\x03\x01\r\n\r\n", b"HTTP/1.1 400 Bad Request", None),
@@ -56,6 +59,41 @@ def test_answers(request_, line, body):
     found = ask(request_)
     assert found[0] == line
     assert body is None or found[1] == body
+
+
+def test_a_name_server_that_does_not_answer_keeps_nobody_waiting(monkeypatch, worker):
+    asked, answered = threading.Event(), threading.Event()
+
+    def resolve(*arguments, **more):
+        asked.set()
+        answered.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 9107))]
+
+    monkeypatch.setattr(endpoint.socket, "getaddrinfo", resolve)
+    found = Endpoint("worker-0.example:9107", lambda: WELL, lambda: "", lambda *_, **__: None)
+    found.start()
+    assert asked.wait(60)
+    answered.set()
+    until(lambda: not found.error)
+    found.close()
+
+
+def test_without_a_descriptor_left_it_waits_and_goes_on(worker, monkeypatch):
+    waits = []
+    monkeypatch.setattr(endpoint.time, "sleep", waits.append)
+
+    class Listener:
+        def accept(self):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    found = Endpoint("127.0.0.1:9107", lambda: WELL, lambda: "", lambda *_, **__: None)
+    real, found._listener = found._listener, Listener()
+    found._accept()
+    assert waits == [1.0]
+    found._listener = real
+    found.start()
+    assert ask(b"GET /livez HTTP/1.1\r\n\r\n") == (b"HTTP/1.1 200 OK", b"ok\n")
+    found.close()
 
 
 def test_on_other_addresses_people_have_names_for_it(worker):

@@ -1,5 +1,6 @@
 """An inventory file is read when it has changed and nobody writes it; what cannot be read is tried again, and told."""
 
+import io
 import os
 import resource
 import socket
@@ -7,6 +8,7 @@ import socket
 import pytest
 
 from agent.conftest import until
+from podroutes import inventory
 from podroutes.agent import source, watched_file
 from podroutes.agent.source import FileSource
 from podroutes.agent.watched_file import WatchedFile
@@ -131,6 +133,32 @@ def test_a_socket_is_refused_too(tmp_path, looked, path):
         other.bind(str(path))
         found._look(asked=False)
     assert "cannot be read: No such device or address" in reports[-1].error
+
+
+def test_whatever_goes_wrong_with_a_file_is_a_failed_read(path, looked, monkeypatch):
+    found, views, reports = looked
+
+    def fail(*_):
+        raise RuntimeError("beyond all expectations")
+
+    path.write_text("".join(MACHINES))
+    with monkeypatch.context() as broken:
+        broken.setattr(source.inventory, "load", fail)
+        found._look(asked=False)
+    assert reports[-1].error == f"{path}: cannot be read: RuntimeError: beyond all expectations"
+    found._look(asked=True)
+    assert (len(views), reports[-1].connected) == (1, True)
+
+
+def test_a_file_that_has_nothing_to_read_yet_is_a_failed_read():
+    """As /proc/kmsg, which is a regular file by its mode."""
+
+    class Waiting(io.BytesIO):
+        def read(self, *_):
+            return None
+
+    with pytest.raises(InventoryError, match="kmsg: has nothing to read yet"):
+        inventory.load("kmsg", Waiting())
 
 
 def test_a_failed_read_is_tried_again_later_each_time(path, looked, monkeypatch):

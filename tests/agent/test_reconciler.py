@@ -8,7 +8,7 @@ import pytest
 from podroutes.agent.reconciler import Machine, Settings
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.apply.machine_plan import PlanRequest, plan_machine
-from podroutes.errors import IdentityError
+from podroutes.errors import IdentityError, KernelError
 from podroutes.host.files import HostFiles
 from podroutes.inventory import Inventory
 from podroutes.kernel.memory import MemoryKernel
@@ -84,6 +84,18 @@ def test_a_stolen_route_is_put_back_without_a_whole_pass(machine, kernel):
     healed = machine.heal(take(kernel, ONE), 1, nobody)
     assert list(map(shown, healed)) == [f"add {ONE}"]
     assert installed(kernel) == [ONE, TWO]
+
+
+def test_a_kernel_that_does_not_answer_is_left_to_the_pass(machine, kernel, monkeypatch):
+    machine.reconcile(view(SEED), 0)
+
+    def broken(changes):
+        raise KernelError("netlink: Cannot allocate memory")
+
+    monkeypatch.setattr(kernel, "apply", broken)
+    heard = take(kernel, ONE)
+    assert machine.heal(heard, 1, nobody) == ()
+    assert machine.concerns(heard)
 
 
 def test_a_prefix_that_somebody_took_is_left_to_them(machine, kernel):

@@ -1,6 +1,7 @@
 """The door to the API: TLS, identities that rotate, proxies, refusals."""
 
 import json
+import select
 import socket
 import ssl
 import subprocess
@@ -364,6 +365,45 @@ def test_an_answer_that_drips_is_given_up(monkeypatch):
     drip = Say(lines=(b" ",) * 9, then="hold")
     with serving(Script(drip)) as script, pytest.raises(UnreachableError, match="is not complete after"):
         Client(script.access()).ask(Request("/api"))
+
+
+OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"H", b"T"),
+        (OK + b"X: ", b"y"),
+        (OK + CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: y\r\n"),
+    ],
+    ids=["continue", "status", "header", "trailers"],
+)
+def test_bytes_that_never_make_an_answer_are_given_up(monkeypatch, first, again):
+    """Each byte begins the socket's own timeout anew."""
+    for name in ("ANSWER", "SILENCE", "_COMPLETE"):
+        monkeypatch.setattr(door, name, 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        script = Script()
+        script.url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        def drip():
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(1 << 16)
+                connection.sendall(first)
+                while True:
+                    connection.sendall(again)
+                    select.select([connection], [], [], 0.01)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        client = Client(script.access())
+        with pytest.raises(UnreachableError, match="no answer, or no more of it, for too long"):
+            client.ask(Request("/api"))
+        client.close()
+        thread.join()
 
 
 def test_who_waits_is_told_why():

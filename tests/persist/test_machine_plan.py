@@ -1,5 +1,7 @@
 """The one plan of kernel and files, with a kernel in memory and a directory for a machine: ownership, interruption, refusals."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -302,6 +304,25 @@ def test_only_what_was_written_is_news_to_a_manager(worker, capsys):
     assert capsys.readouterr().err.endswith(
         "networkd takes this up at the next boot; to have it so now: networkctl reload\n"
     )
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "directory"])
+def test_what_stands_at_the_name_of_the_temporary_file_is_not_waited_for(tmp_path, kind):
+    path = tmp_path / "file"
+    temporary = tmp_path / f".file.{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as other:
+        if kind == "fifo":
+            os.mkfifo(temporary)
+        elif kind == "socket":
+            other.bind(str(temporary))
+        else:
+            temporary.mkdir()
+        if kind == "fifo":
+            write_whole(path, "new")
+            assert [each.name for each in tmp_path.iterdir()] == ["file"]
+            return
+        with pytest.raises(FileExistsError):
+            write_whole(path, "new")
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):

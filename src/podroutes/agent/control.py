@@ -3,9 +3,12 @@
 One line of JSON goes each way: ``{"confirm": DIGEST}`` there, ``{"error": null, "routes": 5, ...}`` or ``{"error": "..."}`` back.
 """
 
+import errno
 import json
+import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,39 +19,70 @@ from podroutes.host import agent_lock
 Confirm = Callable[[str], dict[str, Any]]  # of a digest, "" for whatever is held
 _PATIENCE = 10.0  # seconds for the loop to answer: a whole pass of thousands of routes takes less
 _LONGEST = 4096  # bytes of a request
+_MOST = 16  # connections: whoever is on this machine may connect, and few have anything to say
+_PAUSE = 1.0  # seconds before accept(2) is tried again where this process has no descriptor left
 
 
 class Control:
-    """Answers at LISTENER in a thread of its own. CONFIRM lets held deletions go, or raises ValueError."""
+    """Answers at LISTENER in a thread of its own. CONFIRM lets held deletions go, or raises ValueError.
+
+    Nobody is waited for: of too many connections the oldest is closed, and first one whose process may not order anything.
+    """
 
     def __init__(self, listener: socket.socket, confirm: Confirm) -> None:
         self._listener = listener
         self._confirm = confirm
+        self._connections: dict[socket.socket, bool] = {}  # the oldest first, and whether its process may order
         threading.Thread(target=self._run, name="control", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
+        with selectors.DefaultSelector() as selector:
             try:
-                connection, _ = self._listener.accept()
-            except OSError:  # it is closed, or a stranger has the name and it never listened
+                selector.register(self._listener, selectors.EVENT_READ)
+                while True:
+                    for key, _ in selector.select():
+                        if key.fileobj is self._listener:
+                            self._accept(selector)
+                        elif isinstance(key.fileobj, socket.socket) and key.fileobj in self._connections:
+                            self._serve(key.fileobj)
+                            self._close(key.fileobj, selector)
+            except (OSError, ValueError):  # the listener is closed
                 return
-            with suppress(OSError), connection:
-                connection.settimeout(_PATIENCE)
-                self._serve(connection)
+
+    def _accept(self, selector: selectors.BaseSelector) -> None:
+        """Take a connection. Raises OSError where a stranger has the name, so that the listener never listened."""
+        if len(self._connections) >= _MOST:
+            self._close(min(self._connections, key=self._connections.__getitem__), selector)
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise
+            time.sleep(_PAUSE)
+            return
+        connection.settimeout(_PATIENCE)
+        self._connections[connection] = agent_lock.may_order(connection)
+        selector.register(connection, selectors.EVENT_READ)
+
+    def _close(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+        selector.unregister(connection)
+        del self._connections[connection]
+        connection.close()
 
     def _serve(self, connection: socket.socket) -> None:
-        line = connection.recv(_LONGEST)
-        if line:  # else somebody only wanted to know whether we are here
-            connection.sendall(json.dumps(self._answer(connection, line)).encode() + b"\n")
+        with suppress(OSError):
+            line = connection.recv(_LONGEST)
+            if line:  # else somebody only wanted to know whether we are here
+                connection.sendall(json.dumps(self._answer(connection, line)).encode() + b"\n")
 
     def _answer(self, connection: socket.socket, line: bytes) -> dict[str, Any]:
-        if not agent_lock.may_order(connection):
+        if not self._connections[connection]:
             return {
                 "error": "only root may do that, with CAP_NET_ADMIN and where the agent runs (in its pod: kubectl exec)"
             }
         try:
             return {"error": None, **self._confirm(str(json.loads(line)["confirm"]))}
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             return {"error": str(error)}
 
 

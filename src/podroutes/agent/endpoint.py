@@ -25,6 +25,7 @@ _MOST = 32  # connections: probes, Prometheus and a few people
 _PATIENCE = 10.0  # seconds for a client to send its request and to take the answer
 _LARGEST = 8192  # bytes of a request
 _BLOCK = 1 << 16  # bytes a read or write at most
+_PAUSE = 1.0  # seconds before accept(2) is tried again where this process has no descriptor left
 _RETRY = 10.0  # seconds until an address that is taken is tried again
 _REASONS = {
     200: "OK",
@@ -72,7 +73,8 @@ class Endpoint:
         self._bell, self._ear = socket.socketpair()
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._closing = False
-        self._open()
+        if _is_address(self._host):  # else a name server that does not answer would keep the routes waiting
+            self._open()
         self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
 
     def start(self) -> None:
@@ -101,7 +103,7 @@ class Endpoint:
         self.error = ""
 
     def _run(self) -> None:
-        again = time.monotonic() + _RETRY
+        again = time.monotonic() + (_RETRY if self.error.startswith("--") else 0.0)
         while not self._closing:
             now = time.monotonic()
             if self._listener is None and now >= again:
@@ -131,9 +133,13 @@ class Endpoint:
             self._drop(next(iter(self._connections.values())), refused=True)
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # it is gone again, or this process has no descriptor left: one of ours may go for it
+        except (BlockingIOError, ConnectionError):  # it is gone again
+            return
+        except OSError:  # this process has no descriptor left: one of ours goes for it
             if self._connections:
                 self._drop(next(iter(self._connections.values())), refused=True)
+            else:
+                time.sleep(_PAUSE)
             return
         connection.setblocking(False)
         self._selector.register(connection, selectors.EVENT_READ)
@@ -198,7 +204,10 @@ class Endpoint:
         to that address asks (DNS rebinding). On other addresses people have names of their own for us.
         """
         fields = (line.partition(":") for line in headers.splitlines())
-        host = next((value.strip() for name, _, value in fields if name.strip().lower() == "host"), "")
+        hosts = {value.strip() for name, _, value in fields if name.strip().lower() == "host"}
+        if len(hosts) > 1:
+            return False
+        host = next(iter(hosts), "")
         name = (host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]).strip("[]")
         return not host or name.lower() in ("localhost", self._host) or _is_address(name) or not _is_local(self._host)
 

@@ -8,6 +8,9 @@ from podroutes.inventory import Inventory
 from podroutes.kubernetes.access import Access
 from podroutes.kubernetes.watch import NodeWatch, WatchState
 from podroutes.model.status import SourceStatus
+from podroutes.model.text import escaped
+
+_PATIENCE = 10.0  # seconds that an answer may take before that is told: a whole list of a large cluster takes two
 
 
 class KubernetesSource:
@@ -17,6 +20,7 @@ class KubernetesSource:
         self._publish = publish
         self._report = report
         self._listed, self._history = 0.0, 0
+        self._server = escaped(access.name)
         self._watch = NodeWatch(access, self._inventory, self._state)
 
     def run(self) -> None:
@@ -32,8 +36,9 @@ class KubernetesSource:
         self._watch.stop()
 
     def stuck(self) -> str:
-        """Return "": every request has an end, and says so itself."""
-        return ""
+        """Return that the server does not answer, before the request is given up, "" while it does."""
+        seconds = self._watch.waiting()
+        return f"{self._server}: no answer for {seconds:.0f} s" if seconds > _PATIENCE else ""
 
     def _inventory(self, found: Inventory) -> None:
         self._publish(NodeSnapshot(found, time.monotonic(), self._listed, history=self._history))

@@ -8,7 +8,7 @@ from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.apply.executor import Executor
 from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, not_persistent, plan_machine
 from podroutes.apply.observer import SILENT, Observer
-from podroutes.errors import IdentityError, PersistError
+from podroutes.errors import IdentityError, KernelError, PersistError
 from podroutes.host.files import HostFiles
 from podroutes.kernel import Kernel
 from podroutes.kernel.watch import KernelEvents
@@ -141,7 +141,10 @@ class Machine:
     def _add(self, changes: list[Change]) -> tuple[Change, ...]:
         if not changes:
             return ()
-        refused = self._kernel.apply(changes)
+        try:
+            refused = self._kernel.apply(changes)
+        except KernelError:  # the pass that follows in any case says so, and is tried again
+            return ()
         return tuple(change for position, change in enumerate(changes) if position not in refused)
 
     def _identify(self, cluster: Cluster, fib: Fib) -> tuple[Node, tuple[Problem, ...]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from podroutes import inventory
 from podroutes.errors import InventoryError
-from podroutes.host.atomic_write import write_whole
+from podroutes.host.atomic_write import read_whole, write_whole
 from podroutes.inventory import Inventory
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.saved_route import SavedRoute
@@ -35,11 +35,12 @@ def load(directory: Path) -> Inventory | None:
     """Return what was saved in DIRECTORY, None where nothing was; InventoryError where it is damaged or cannot be read."""
     path = directory / NAME
     try:
-        head, _, body = path.read_text(encoding="utf-8").partition("\n")
+        head, _, body = read_whole(path).partition("\n")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise InventoryError(f"{path}: cannot be read: {error}; waiting for the source instead") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InventoryError(f"{path}: cannot be read: {why}; waiting for the source instead") from None
     if head != _HEAD + _digest(body.rstrip("\n")):
         raise InventoryError(f"{path}: is damaged (its checksum does not match); waiting for the source instead")
     return inventory.load(str(path), io.BytesIO(body.encode()))

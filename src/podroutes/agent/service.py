@@ -22,7 +22,7 @@ from podroutes.host import agent_lock
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.status import Status
 
-_GOODBYE = 5.0  # seconds that a source may take to end
+_GOODBYE = 1.0  # seconds that a source may take to end: it has nothing to save
 
 
 class AgentOptions(NamedTuple):

@@ -11,6 +11,7 @@ from podroutes.agent.watched_file import WatchedFile
 from podroutes.errors import InventoryError
 from podroutes.inventory import Inventory
 from podroutes.model.status import SourceStatus
+from podroutes.model.text import escaped
 
 if TYPE_CHECKING:
     from podroutes.model.cluster import Cluster
@@ -90,6 +91,9 @@ class FileSource:
                 found = inventory.load(self._path, stream) if stream else None
         except InventoryError as error:
             self._failed(str(error))
+            return True
+        except Exception as error:  # noqa: BLE001, whatever a file holds, it must not end the agent
+            self._failed(f"{escaped(self._path)}: cannot be read: {type(error).__name__}: {escaped(str(error))}")
             return True
         if found:
             self._failures = 0

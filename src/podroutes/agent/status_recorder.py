@@ -56,6 +56,8 @@ class StatusRecorder:
         self._machine = machine
         self._memory = memory
         self._tell = tell
+        self._synced = False  # the source has told all its nodes,
+        self._compared = False  # and these were compared with the kernel: the saved ones do not count
         self._kept: Cluster | None = None
         self._hold = HeldDeletions(0.0, {}, "", None)  # what was logged last
         self._hold_logged = 0.0
@@ -79,7 +81,8 @@ class StatusRecorder:
     def source(self, told: SourceStatus) -> None:
         """Take note of how the source is doing; a change for better or worse is an event."""
         before = self.status.source
-        self.status = self.status._replace(source=told)
+        self._synced = told.synced
+        self.status = self.status._replace(source=told._replace(synced=told.synced and self._compared))
         if told.error and told.error != before.error:
             self._log(
                 "warning",
@@ -121,6 +124,7 @@ class StatusRecorder:
         self, reason: str, found: ReconcileResult, view: NodeSnapshot, seconds: float, fresh: float | None
     ) -> None:
         """Take note of a whole pass that took SECONDS; FRESH is how long ago the source told what is new in it."""
+        self._compared |= not view.from_cache
         before, plan = self.status, found.plan
         self.first_pass = not before.last_pass
         self._changed("changed", found.done)
@@ -141,6 +145,7 @@ class StatusRecorder:
         self._keeps(before.kept, plan.kept)
         foreign = sum(problem.code == "foreign-route" for problem in plan.problems)
         self.status = before._replace(
+            source=before.source._replace(synced=self._synced and self._compared),
             node=plan.node,
             routes=Routes(found.wanted, found.installed, foreign, len(found.failures), len(plan.held), len(contested)),
             problems=plan.problems,

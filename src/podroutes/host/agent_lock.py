@@ -12,7 +12,7 @@ from podroutes.errors import AgentError
 
 _NAME = b"\0podroutes/agent"
 _NET_ADMIN = 1 << 12  # CAP_NET_ADMIN, linux/capability.h
-_PATIENCE = 1.0  # seconds; connect(2) to a socket that listens does not wait for its process
+_PATIENCE = 1  # seconds; connect(2) to a socket that listens waits for its process only when the backlog is full
 
 
 def claim() -> socket.socket:
@@ -35,10 +35,12 @@ def claim() -> socket.socket:
 def call() -> socket.socket:
     """Return a connection to the agent of this namespace. Raises AgentError if none answers."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(_PATIENCE)
     try:
-        connection.connect(_NAME)
+        _connect(connection)
         pid, uid = peer(connection)
+    except BlockingIOError:
+        connection.close()
+        raise AgentError("the agent does not answer: too many processes are connected to it; try it again") from None
     except OSError:
         connection.close()
         raise AgentError("no agent runs here: start one with `podroutes agent`") from None
@@ -72,13 +74,18 @@ def running() -> int | None:
     Sockets of unprivileged users are ignored: only agents of root, of our own user, or with CAP_NET_ADMIN count.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(_PATIENCE)
         try:
-            client.connect(_NAME)
+            _connect(client)
         except OSError:
             return None
         pid, uid = peer(client)
     return pid if changes_routes(pid, uid) else None
+
+
+def _connect(client: socket.socket) -> None:
+    """Connect CLIENT to the agent here, and wait a moment where its backlog is full, which settimeout() would not. Raises OSError."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
+    client.connect(_NAME)
 
 
 def changes_routes(pid: int, uid: int) -> bool:

@@ -1,10 +1,14 @@
-"""Writes files atomically."""
+"""Writes files atomically, and reads them without waiting for what is no file."""
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+
+_LARGEST = 64 << 20  # bytes: the nodes of the largest cluster take 1
 
 
 def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -36,6 +40,20 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
         os.close(directory)
 
 
+def read_whole(path: Path) -> str:
+    """Return what ``write_whole`` put at PATH. Whatever stands there instead is not waited for.
+
+    Raises ``OSError`` for what cannot be read, is no regular file or is far too large, and ``UnicodeDecodeError``.
+    """
+    with open(path, encoding="utf-8", opener=_at_once) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        if found.st_size > _LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return file.read()
+
+
 def leftovers(name: str) -> str:
     """Return the glob pattern of temporary files that killed writers of NAME leave behind."""
     head, slash, tail = name.rpartition("/")
@@ -45,6 +63,11 @@ def leftovers(name: str) -> str:
 def sweep(temporaries: Iterable[Path]) -> None:
     """Delete the TEMPORARIES whose writer is gone; its lock ended with it, flock(2)."""
     for path in temporaries:
-        with suppress(OSError), path.open("rb") as file:
+        with suppress(OSError), open(path, "rb", opener=_at_once) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open PATH; a FIFO would be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)

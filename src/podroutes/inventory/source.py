@@ -64,6 +64,8 @@ class Source:
             chunk = self._stream.read(CHUNK)
         except OSError as error:
             raise self.error(f"cannot be read: {error.strerror}") from None
+        if chunk is None:  # read(2) would have waited
+            raise self.error("has nothing to read yet; give the path of a regular file")
         if b"\0" in chunk:
             raise self.error(
                 "holds NUL bytes, so it is binary or UTF-16; wanted UTF-8 text: YAML, JSON or machines.txt"

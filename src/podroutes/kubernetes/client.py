@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from podroutes import __version__
@@ -19,13 +19,14 @@ from podroutes.model.text import escaped
 if TYPE_CHECKING:
     import urllib3
 
+    from podroutes.kubernetes.pool import Deadline
+
 _Answer = TypeVar("_Answer")
 
 NODES = "/api/v1/nodes"
 CONNECT = 10.0  # seconds for TCP and TLS; a server on another continent needs one
 ANSWER = 60.0  # seconds between two reads of a response; the API server's own request timeout
 SILENCE = 90.0  # seconds without a line on a watch; the server sends a bookmark about every 60
-_DEAD = 30  # seconds without an acknowledgement after which TCP closes the connection
 _REREAD = 60.0  # seconds until an identity is read again; client-go's value for token files
 _BLOCK = 1 << 18  # maximum bytes of a read
 PAGE = 64 << 20  # maximum bytes of a page of 500 Nodes: ten times the usual size
@@ -33,22 +34,6 @@ LIST = 1 << 30  # maximum bytes of an unpaged list; 5,000 Nodes are 70 MB
 _DEEPEST = 10  # nested exceptions
 _REFUSAL = 1 << 16  # maximum bytes read of an error response; a Status has some hundred
 _COMPLETE = 300.0  # seconds for a complete response that is not a stream; a page takes less than one
-
-# TCP options that detect a vanished server within half a minute, tcp(7); each is set where the system has it.
-_SOCKET_OPTIONS = tuple(
-    (level, getattr(socket, name), value)
-    for level, name, value in (
-        (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 15),
-        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 15),  # macOS's name for TCP_KEEPIDLE
-        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
-        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", _DEAD * 1000),  # Linux
-    )
-    if hasattr(socket, name)
-)
-
 
 # By class name: http.client and urllib3 have equivalent classes of the same name.
 _PLAIN = {
@@ -94,17 +79,22 @@ class Request(NamedTuple):
 class Stream:
     """A streamed response. ``interrupt`` may be called from any thread."""
 
-    def __init__(self, access: Access, response: "urllib3.BaseHTTPResponse") -> None:
+    def __init__(self, access: Access, response: "urllib3.BaseHTTPResponse", deadline: "Deadline") -> None:
         self._access = access
+        self._deadline = deadline
         self._response = response
         self._socket = socket.socket(fileno=socket.dup(response.fileno()))  # stays valid after urllib3 drops its socket
         self.bytes = 0
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the response as it arrives, at least a byte at a time. Raises UnreachableError if the connection breaks."""
-        while block := _guarded(self._access, lambda: self._response.read1(_BLOCK, decode_content=False)):
+        while block := _guarded(self._access, self._block):
             self.bytes += len(block)
             yield block
+
+    def _block(self) -> bytes:
+        self._deadline.begin(SILENCE)
+        return self._response.read1(_BLOCK, decode_content=False)
 
     def interrupt(self) -> None:
         """End ``blocks``, which then raises UnreachableError."""
@@ -126,6 +116,7 @@ class Client:
         self._known = float("-inf")  # when the identity was last read
         self._material: tuple[bytes, bytes, bytes] | None = None  # what the pool was created with
         self._pool: urllib3.PoolManager | None = None
+        self._deadline: Deadline
 
     def ask(self, request: Request) -> bytes:
         """Return the complete response. Raises RefusedError, UnreachableError, or KubernetesError if there is no identity."""
@@ -139,8 +130,13 @@ class Client:
         """Return the response; reading stops after MOST bytes. Raises UnreachableError."""
         body, end = bytearray(), time.monotonic() + _COMPLETE
         whole = False
+
+        def read() -> bytes:
+            self._deadline.begin(ANSWER)
+            return response.read1(_BLOCK, decode_content=False)
+
         try:
-            while block := _guarded(self._access, lambda: response.read1(_BLOCK, decode_content=False)):
+            while block := _guarded(self._access, read):
                 body += block
                 if len(body) > most:
                     return bytes(body)
@@ -157,7 +153,7 @@ class Client:
     def stream(self, request: Request) -> Iterator[Stream]:
         """Return the response to REQUEST as a stream. Raises the errors of ``ask``."""
         response = self._send(request, SILENCE)
-        stream = Stream(self._access, response)
+        stream = Stream(self._access, response, self._deadline)
         try:
             yield stream
         finally:
@@ -194,6 +190,7 @@ class Client:
         timeout = urllib3.Timeout(connect=CONNECT, read=silence)
 
         def send() -> urllib3.BaseHTTPResponse:
+            self._deadline.begin(ANSWER)
             return pool.request(
                 request.method,
                 url,
@@ -213,37 +210,17 @@ class Client:
 
     def _ready(self) -> "urllib3.PoolManager":
         """Return a connection pool for the current identity: certificates and authorities rotate, too."""
+        from podroutes.kubernetes.pool import pool  # noqa: PLC0415, see above
+
         now = time.monotonic()
         if self._pool is None or now - self._known > _REREAD:
             identity = self._access.credentials.identity()
             material = (self._access.authority.read(), identity.certificate, identity.key)
             if self._pool is None or material != self._material:
                 self.close()
-                self._pool = _pool(self._access, *material)
+                self._pool, self._deadline = pool(self._access, *material)
             self._identity, self._material, self._known = identity, material, now
         return self._pool
-
-
-def _pool(access: Access, authority: bytes, certificate: bytes, key: bytes) -> "urllib3.PoolManager":
-    import urllib3  # noqa: PLC0415, see above
-
-    from podroutes.kubernetes.tls import context  # noqa: PLC0415, ssl is as large
-
-    options: dict[str, Any] = {"socket_options": _SOCKET_OPTIONS, "maxsize": 2}
-    if access.server.startswith("https:"):
-        options["ssl_context"] = context(access, authority, certificate, key)
-        if access.server_name:
-            options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
-        if not access.verify:
-            options["assert_hostname"] = False
-            urllib3.disable_warnings(
-                urllib3.exceptions.InsecureRequestWarning
-            )  # insecure-skip-tls-verify in the kubeconfig
-    if not access.proxy:
-        return urllib3.PoolManager(**options)
-    url = urllib3.util.parse_url(access.proxy)
-    headers = urllib3.make_headers(proxy_basic_auth=url.auth) if url.auth else None
-    return urllib3.ProxyManager(url._replace(auth=None).url, proxy_headers=headers, **options)
 
 
 def _guarded(access: Access, call: Callable[[], _Answer]) -> _Answer:

@@ -188,12 +188,10 @@ class Reflector:
                 return
         # A restored server sends nothing on a watch from a newer resourceVersion, not even an error.
         silent = self._mute and self._clock() - self._began > _MUTE
+        why = why or ("the list ended before it was complete" if self._coming is not None else "")
         if silent or (self._coming is not None and not self._more):
             self._restart()
-        self._fail(
-            why or ("the list ended before it was complete" if self._coming is not None else ""),
-            longest=self._by_size(_LONGEST_SMALL, _LONGEST),
-        )
+        self._fail(why, longest=self._by_size(_LONGEST_SMALL, _LONGEST))
 
     def relist(self) -> None:
         """List everything again with the next request."""

@@ -66,6 +66,7 @@ class NodeWatch:
         self._wake = threading.Event()
         self._stopped = False
         self._anew = False
+        self._asked = 0.0  # since when an answer is waited for, 0 while none is
 
     def run(self) -> None:
         """Watch until ``stop``. Errors of the server are reported and retried; nothing is raised."""
@@ -73,6 +74,7 @@ class NodeWatch:
             if self._wait(self._reflector.delay):
                 self._reflector.relist()
                 continue
+            self._asked = self._clock()
             try:
                 self._ask()
             except RefusedError as error:
@@ -84,7 +86,14 @@ class NodeWatch:
                     continue
                 self._reflector.cut(str(error))
                 self._say(connected=False, error=str(error))
+            finally:
+                self._asked = 0.0
         self._client.close()
+
+    def waiting(self) -> float:
+        """Return for how many seconds an answer has been waited for, 0 while none is; from any thread."""
+        asked = self._asked
+        return self._clock() - asked if asked else 0.0
 
     def again(self) -> None:
         """List and publish all nodes again."""
@@ -124,6 +133,7 @@ class NodeWatch:
                     self._stream = stream
                     if self._wake.is_set():  # requested before there was a stream to interrupt
                         return
+                self._asked = 0.0
                 self._reflector.opened()
                 self._say(connected=True, error="")
                 self._read(stream)

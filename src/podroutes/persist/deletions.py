@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from podroutes.errors import PersistError
-from podroutes.host.atomic_write import write_whole
+from podroutes.host.atomic_write import read_whole, write_whole
 from podroutes.model.address import parse_prefix
 from podroutes.plan.guard import WINDOW, Deleted
 
@@ -21,7 +21,7 @@ def load(directory: Path) -> tuple[Deleted, ...]:
     """
     path = directory / NAME
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["deleted"]
+        rows = json.loads(read_whole(path))["deleted"]
         return tuple(Deleted(parse_prefix(row["dst"]), str(row["node"]), float(row["at"])) for row in rows)
     except (FileNotFoundError, NotADirectoryError):
         return ()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from podroutes.errors import PersistError
-from podroutes.host.atomic_write import write_whole
+from podroutes.host.atomic_write import read_whole, write_whole
 from podroutes.model.address import parse_address, parse_prefix
 from podroutes.model.saved_route import SavedRoute
 
@@ -22,7 +22,7 @@ def load(directory: Path, own: str) -> tuple[SavedRoute, ...]:
     """
     path = directory / NAME
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_whole(path))
         return tuple(map(_route, found["routes"])) if found["node"] == own else ()
     except (FileNotFoundError, NotADirectoryError):
         return ()
@@ -49,8 +49,7 @@ def save(directory: Path, own: str, routes: Sequence[SavedRoute], now: float) ->
 
 def _is_there(path: Path, head: str, now: float) -> bool:
     try:
-        with path.open(encoding="utf-8") as file:
-            return 0 <= now - path.stat().st_mtime < _FRESH and file.readline() == head
+        return 0 <= now - path.stat().st_mtime < _FRESH and read_whole(path).startswith(head)
     except (OSError, UnicodeDecodeError):
         return False
 
