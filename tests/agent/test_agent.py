@@ -300,7 +300,7 @@ def test_root_confirms_what_is_held(start, nodes, routes):
     done = podroutes("confirm", "0123456789ab")
     assert (done.returncode, len(routes())) == (1, 10)
     assert done.stderr == (
-        f"podroutes: what is held is {held['digest']}, and not 0123456789ab: look at it anew (`podroutes status`)\n"
+        f"podroutes: what is held is {held['digest']}, and not 0123456789ab: look again (`podroutes status`)\n"
     )
     done = podroutes("confirm", held["digest"])
     assert (done.returncode, done.stderr) == (0, "")

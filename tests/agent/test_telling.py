@@ -59,5 +59,5 @@ def test_unreachable_and_contested_peers_are_events():
     )
     assert [(key, message.partition(";")[0]) for key, message in events(status)] == [
         (("next-hop-off-link", "None"), "worker-1 is off-link"),
-        (("route-contested", "10.200.2.0/24"), "10.200.2.0/24 is taken away again and again by bird"),
+        (("route-contested", "10.200.2.0/24"), "10.200.2.0/24 is deleted again and again by bird"),
     ]

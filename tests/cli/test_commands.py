@@ -265,13 +265,13 @@ def test_plan_all_needs_no_machine(bare, podroutes):
     ("words", "environment", "complaint"),
     [
         (["plan", "--node", "worker-9"], {}, 'no node is named "worker-9" in '),
-        (["plan", "--bogus"], {}, '"--bogus" is no option of `podroutes plan` (see `podroutes plan --help`)'),
+        (["plan", "--bogus"], {}, '"--bogus" is not an option of `podroutes plan` (see `podroutes plan --help`)'),
         (["plan", "-o", "xml"], {}, '--output "xml": it can be text, json, yaml'),
         (["plan"], {"PODROUTES_OUTPUT": "xml"}, "PODROUTES_OUTPUT is 'xml'; it can be text, json, yaml"),
         (["apply"], {"PODROUTES_ADOPT": "perhaps"}, "PODROUTES_ADOPT is 'perhaps'; it can be 1 or 0"),
         (["render", "ip", "--directory", "x", "--node", "worker-0"], {}, "--directory goes with --all"),
-        (["frobnicate"], {}, '"frobnicate" is no command (see `podroutes --help`)'),
-        (["plan", "--interface"], {}, "--interface stands without its value: --interface DEV"),
+        (["frobnicate"], {}, '"frobnicate" is not a command (see `podroutes --help`)'),
+        (["plan", "--interface"], {}, "--interface needs a value: --interface DEV"),
         (["trace", "worker-0"], {}, "DST is missing"),
     ],
 )

@@ -89,7 +89,7 @@ def test_node_name_counts_before_a_file(home, say, monkeypatch, worker):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("inventroy = x", 'etc.conf:2: "inventroy" is no option; did you mean inventory? (see `podroutes config`)'),
+        ("inventroy = x", 'etc.conf:2: "inventroy" is not an option; did you mean inventory? (see `podroutes config`)'),
         ("inventory", 'etc.conf:2: "inventory": wanted OPTION = VALUE, such as inventory = /etc/podroutes/nodes.yaml'),
         ("yes = true", "etc.conf:2: yes is a decision about one run: give --yes on the command line"),
         ("allow-mass-delete = all", "etc.conf:2: allow-mass-delete is a decision about one run"),

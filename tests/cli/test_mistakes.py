@@ -60,14 +60,14 @@ WRONG = [
     ("verfy", ["did you mean verify?"]),
     ("dostor", ["did you mean doctor?"]),
     ("PLAN -i good.yaml", ["did you mean plan?"]),
-    ("frobnicate", ['"frobnicate" is no command', "podroutes --help"]),
+    ("frobnicate", ['"frobnicate" is not a command', "podroutes --help"]),
     ("push paln -i good.yaml", ["did you mean plan?", "podroutes push --help"]),
     ("lab staus", ["did you mean status?", "podroutes lab --help"]),
     ("plan --invntory good.yaml", ["did you mean --inventory?", "podroutes plan --help"]),
     ("plan --inventroy=good.yaml", ["did you mean --inventory?", "podroutes plan --help"]),
     ("plan -i good.yaml --noed worker-0", ["did you mean --node?"]),
     ("apply -i good.yaml --alow-mass-delete", ["did you mean --allow-mass-delete?"]),
-    ("plan -i good.yaml -z", ['"-z" is no option', "podroutes plan --help"]),
+    ("plan -i good.yaml -z", ['"-z" is not an option', "podroutes plan --help"]),
     ("lab up --node 3", ["did you mean --nodes?", "podroutes lab up --help"]),
     ("push plan -i good.yaml --limt x", ["did you mean --limit?", "podroutes push plan --help"]),
     ("plan good.yaml", ["podroutes plan -i good.yaml"]),
@@ -81,7 +81,7 @@ WRONG = [
     ("completion basj", ["did you mean bash?"]),
     ("plan -i good.yaml --kubernetes", ["wanted one source of nodes"]),
     ("plan -i good.yaml --node woker-0", ['"woker-0"', '"worker-0"']),
-    ("plan -i good.yaml", ["is no node of good.yaml", '--node from "worker-0" and "worker-1"']),
+    ("plan -i good.yaml", ["is not a node of good.yaml", '--node from "worker-0" and "worker-1"']),
     ("lab ping", ["podroutes lab up"]),
     ("status", ["no agent answers", "podroutes agent"]),
     ("status --listen foo", ["--listen foo: wanted ADDRESS:PORT, such as 127.0.0.1:9107"]),
@@ -114,9 +114,12 @@ def test_options_before_the_command_are_understood(say, words, ordered):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("-i good.yaml", ["there is no command behind -i"]),
-        ("--inventroy good.yaml plan", ['"--inventroy" is no option of `podroutes plan`', "did you mean --inventory?"]),
-        ("-i paln", ["there is no command behind -i"]),
+        ("-i good.yaml", ["there is not a command behind -i"]),
+        (
+            "--inventroy good.yaml plan",
+            ['"--inventroy" is not an option of `podroutes plan`', "did you mean --inventory?"],
+        ),
+        ("-i paln", ["there is not a command behind -i"]),
     ],
 )
 def test_options_that_belong_to_no_command_are_explained(say, words, said):

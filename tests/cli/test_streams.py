@@ -52,4 +52,4 @@ def test_the_answer_of_another_version_is_told_in_one_line(worker, body):
         done = podroutes("", "status")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "is of another version" in done.stderr or "is no podroutes agent" in done.stderr
+    assert "is of another version" in done.stderr or "is not a podroutes agent" in done.stderr

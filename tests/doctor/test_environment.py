@@ -10,7 +10,7 @@ def test_an_internal_ip_that_moved(healthy, worker):
     text = healthy.inventory.read_text()
     healthy.inventory.write_text(text.replace("192.168.8.20", "192.168.8.98"))
     finding = healthy.examine().finding("internal-ip-not-here")
-    assert finding["cause"] == "192.168.8.98 of worker-0 is no address of this machine"
+    assert finding["cause"] == "192.168.8.98 of worker-0 is not an address of this machine"
     worker.ip("addr add 192.168.8.98/24 dev ens18")
     assert healthy.examine().codes == []
 

@@ -134,7 +134,7 @@ def test_impersonation(write):
         ({"cluster": "{server: 'ftp://x'}"}, "wanted a URL"),
         ({"cluster": "{server: 'https://x:99999'}"}, "wanted a URL"),
         ({"cluster": "{server: 'https://x', proxy-url: 'socks5://p'}"}, 'a proxy of the kind "socks5"'),
-        ({"user": "{token: 123}"}, "is no kubeconfig: Expected `str`, got `int`"),
+        ({"user": "{token: 123}"}, "is not a kubeconfig: Expected `str`, got `int`"),
         (
             {"user": "{exec: {command: x, apiVersion: client.authentication.k8s.io/v1alpha1}}"},
             "wanted client.authentication.k8s.io/v1 or",
@@ -182,9 +182,9 @@ def test_an_identity_that_cannot_be_told_is_one_line(write, user, words):
         (ONE.replace("name: u,", "name: v,"), None, 'its user "u" is not in the file'),
         ("{", None, ":2: is not valid YAML"),
         ("x:\n\t- y", None, "is not valid YAML"),
-        ("[]", None, "is no kubeconfig"),
+        ("[]", None, "is not a kubeconfig"),
         ("", None, "no current-context"),
-        ("clusters: 7", None, "is no kubeconfig"),
+        ("clusters: 7", None, "is not a kubeconfig"),
     ],
 )
 def test_files_and_contexts_that_do_not_do(write, text, context, words):
@@ -315,7 +315,7 @@ def test_a_plugin_is_told_what_it_asks_for(write, tmp_path, version):
         ({}, {"version": "v9", "token": "x"}, 'it printed "v9 ExecCredential", wanted client'),
         ({}, {}, "neither a token nor"),
         ({}, {"clientKeyData": "K", "token": "x"}, "neither a token nor"),
-        ({}, {"token": 7}, "what it printed is no ExecCredential"),
+        ({}, {"token": 7}, "what it printed is not an ExecCredential"),
     ],
 )
 def test_a_plugin_that_does_not_do_is_one_line(write, tmp_path, monkeypatch, *, more, status, words):

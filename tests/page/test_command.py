@@ -37,8 +37,8 @@ def test_a_link_is_followed(podroutes, tmp_path):  # noqa: F811
     ("name", "says"),
     [
         ("-", "standard output has the verdict"),
-        ("/dev/null", "is no regular file"),
-        (".", "is no regular file"),
+        ("/dev/null", "is not a regular file"),
+        (".", "is not a regular file"),
         ("/no/such/page.html", 'there is no directory "/no/such"'),
         ("/proc/version/page.html", 'there is no directory "/proc/version"'),
         ("/proc/page.html", "cannot write"),

@@ -110,7 +110,7 @@ def test_routes_move_from_one_place_to_another_and_are_never_in_both(machine, bo
     said = machine.podroutes("apply", "--persist", "auto")
     assert "--persist auto is networkd: /run/systemd/netif/links/" in said
     assert "10-netplan-ens18.network, made by netplan" in said
-    assert "networkd takes this up at the next boot; to have it so now: networkctl reload" in said
+    assert "networkd applies this at the next boot; to apply it now: networkctl reload" in said
     assert machine.exists(drop_in)
     machine.podroutes("apply", "--persist", "netplan")
     assert (machine.exists(drop_in), machine.exists(OURS["netplan"])) == (False, True)

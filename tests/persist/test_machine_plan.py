@@ -302,7 +302,7 @@ def test_only_what_was_written_is_news_to_a_manager(worker, capsys):
     assert capsys.readouterr().err == ""
     say_later(Outcome(plan, (), (written,)))
     assert capsys.readouterr().err.endswith(
-        "networkd takes this up at the next boot; to have it so now: networkctl reload\n"
+        "networkd applies this at the next boot; to apply it now: networkctl reload\n"
     )
 
 

@@ -135,5 +135,5 @@ def test_a_thousand_problems_do_not_fill_the_screen():
 def test_ready_is_only_who_has_heard_the_source_since_the_start():
     assert WELL.ready == ""
     waiting = WELL._replace(source=SourceStatus("lab.yaml"))
-    assert waiting.ready == "lab.yaml has not told its nodes yet"
+    assert waiting.ready == "lab.yaml has not reported its nodes yet"
     assert WELL._replace(last_pass=0.0).ready == "no pass yet"

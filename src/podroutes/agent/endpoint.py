@@ -179,11 +179,11 @@ class Endpoint:
         words = head.split()
         method = words[0] if words else ""
         if len(request) > _LARGEST or len(words) != 3 or not words[2].startswith("HTTP/1."):
-            answer = Answer(400, _TEXT, "that is no HTTP request\n")
+            answer = Answer(400, _TEXT, "that is not an HTTP request\n")
         elif method not in ("GET", "HEAD"):
-            answer = Answer(405, _TEXT, "there are GET and HEAD\n")
+            answer = Answer(405, _TEXT, "only GET and HEAD are supported\n")
         elif not self._is_meant(rest):
-            answer = Answer(421, _TEXT, "ask for it by its address or as localhost\n")
+            answer = Answer(421, _TEXT, "the Host header must be this address or localhost\n")
         else:
             answer = self._answer(words[1].partition("?")[0])
         body = answer.body.encode(errors="backslashreplace")
@@ -222,7 +222,7 @@ class Endpoint:
             return Answer(200, "text/plain; version=0.0.4; charset=utf-8", f"{lines}\n")
         if path == "/status":
             return Answer(200, "application/json", json.dumps(views.document(self._status())))
-        return Answer(404, _TEXT, "there are /livez, /readyz, /metrics and /status\n")
+        return Answer(404, _TEXT, "the paths are /livez, /readyz, /metrics and /status\n")
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -95,7 +95,7 @@ def events(status: Status) -> list[tuple[tuple[str, str], str]]:
     return problems + [
         (
             ("route-contested", str(each.dst)),
-            f"{each.dst} is taken away again and again{f' by {each.rival}' if each.rival else ''}; it is put back less often now",
+            f"{each.dst} is deleted again and again{f' by {each.rival}' if each.rival else ''}; it is restored less often now",
         )
         for each in status.contested
     ]

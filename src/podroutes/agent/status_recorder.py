@@ -25,7 +25,7 @@ _SHOWN = 8  # changes that are logged one by one; a first run makes thousands
 CALM = 10.0  # seconds between two lines about a hold that changes all the time
 _ENDS = {
     "confirmed": "somebody confirmed it",
-    "watched": "the watch told of each, and no node came back for a minute",
+    "watched": "the watch reported each deletion, and no node came back for a minute",
     "listed": "two lists, a minute apart, lack the nodes",
 }
 
@@ -105,7 +105,7 @@ class StatusRecorder:
         """Take note of what others did, and of what was put back at once."""
         status = self.status
         if heard.overflow:
-            self._log("warning", "announcements lost", cause="the kernel made more than fit into the socket")
+            self._log("warning", "announcements lost", cause="the kernel sent more than the socket could hold")
         self.status = status._replace(healed=status.healed + len(healed), overflows=status.overflows + heard.overflow)
         self._changed("healed", healed)
 

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
         sys.stdout = None
         return _say(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        return _say("interrupted; what is done is done, running it again does the rest", 130)
+        return _say("interrupted; changes made so far stay, run it again for the rest", 130)
     return status
 
 

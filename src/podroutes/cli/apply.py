@@ -72,4 +72,4 @@ def say_later(outcome: Outcome) -> None:
     """Say how a manager that keeps its files in mind learns of what became of them."""
     for name in dict.fromkeys(change.backend for change in outcome.files_written if change.backend):
         if commands := " && ".join(" ".join(words) for words in backend(name).RELOAD):
-            common.warn(f"{name} takes this up at the next boot; to have it so now: {commands}")
+            common.warn(f"{name} applies this at the next boot; to apply it now: {commands}")

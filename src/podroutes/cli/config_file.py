@@ -81,7 +81,7 @@ def _check(key: str, place: str) -> None:
     if key not in OPTIONS:
         from podroutes.cli.mistakes import near  # noqa: PLC0415, only for a mistake
 
-        raise UsageError(f"{place}: {printable(key)} is no option{near(key, OPTIONS)} (see `podroutes config`)")
+        raise UsageError(f"{place}: {printable(key)} is not an option{near(key, OPTIONS)} (see `podroutes config`)")
 
 
 def _text(path: str) -> str:

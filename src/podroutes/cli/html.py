@@ -29,7 +29,7 @@ def destination(text: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:  # no access, a null byte, a loop of links
         raise PodroutesError(f"--html {printable(text)}: {getattr(error, 'strerror', None) or error}") from None
     if mode is not None and not stat.S_ISREG(mode):  # the page would take its place
-        raise PodroutesError(f"--html {printable(text)}: is there and is no regular file; name another one")
+        raise PodroutesError(f"--html {printable(text)}: exists and is not a regular file; name another one")
     return path
 
 

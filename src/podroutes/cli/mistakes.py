@@ -23,7 +23,7 @@ def no_choice(action: argparse.Action, value: object) -> str:
     choices = [str(each) for each in action.choices or ()]
     meant = near(str(value), choices)
     if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001, argparse has no public name for it
-        return f"{printable(str(value))} is no command{meant}"
+        return f"{printable(str(value))} is not a command{meant}"
     return f"{name(action)} {printable(str(value))}: it can be {', '.join(choices)}{meant}"
 
 
@@ -35,7 +35,7 @@ def no_value(action: argparse.Action, text: str, why: str) -> str:
 
 def nothing_given(action: argparse.Action) -> str:
     """Say that ACTION has no value."""
-    return f"{name(action)} stands without its value: {name(action)} {action.metavar or (action.dest or '').upper()}"
+    return f"{name(action)} needs a value: {name(action)} {action.metavar or (action.dest or '').upper()}"
 
 
 def missing(parser: argparse.ArgumentParser, names: Sequence[str]) -> str:
@@ -52,11 +52,11 @@ def left_over(parser: argparse.ArgumentParser, words: Sequence[str], rest: Seque
     option = next((word for word in rest if word.startswith("-") and len(word) > 1), "").partition("=")[0]
     commands = subcommands(parser)
     if option and commands and not any(word in commands for word in words):
-        return f"there is no command behind {escaped(option)}"
+        return f"there is not a command behind {escaped(option)}"
     if option:
         parsers = [parser, *(commands[word] for word in words if word in commands)]
         known = [each for one in parsers for each in one._option_string_actions]  # noqa: SLF001
-        return f"{printable(option)} is no option of `{parsers[-1].prog}`{near(option, known)}"
+        return f"{printable(option)} is not an option of `{parsers[-1].prog}`{near(option, known)}"
     extra = rest[0]
     named = {"-i", "--inventory"} & {word.partition("=")[0] for word in words}
     if "--inventory" in parser._option_string_actions and not named and _is_file(extra):  # noqa: SLF001

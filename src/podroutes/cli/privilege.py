@@ -20,7 +20,7 @@ def require_net_admin() -> None:
         return
     if not effective >> _NET_ADMIN & 1:
         raise KernelError(
-            f"changing routes needs the capability CAP_NET_ADMIN, and this process has it not: {sudo()} "
+            f"changing routes needs the capability CAP_NET_ADMIN, which this process does not have: {sudo()} "
             "(a service has it by AmbientCapabilities=CAP_NET_ADMIN)"
         )
 

@@ -46,7 +46,7 @@ def call() -> socket.socket:
         raise AgentError("no agent runs here: start one with `podroutes agent`") from None
     if not changes_routes(pid, uid):
         connection.close()
-        raise AgentError(f"what answers here (process {pid}) is no podroutes agent")
+        raise AgentError(f"what answers here (process {pid}) is not a podroutes agent")
     return connection
 
 

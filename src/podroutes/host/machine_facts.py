@@ -50,7 +50,7 @@ def _items(*words: str) -> list[dict[str, Any]]:
     try:  # ip(8) does not escape control characters in device names
         found: list[dict[str, Any]] = json.loads(said[0].decode(errors="replace") or "[]", strict=False)
     except ValueError as error:
-        raise TablesError(f"`ip -j {' '.join(words)}` prints what is no JSON: {error}") from None
+        raise TablesError(f"`ip -j {' '.join(words)}` prints invalid JSON: {error}") from None
     return found
 
 

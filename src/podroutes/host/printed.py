@@ -50,7 +50,7 @@ def name(item: Mapping[str, Any], key: str) -> str | None:
     """Return the name of a device, None if absent."""
     found = item.get(key)
     if found is not None and not isinstance(found, str):
-        raise TypeError(f"{key} is no name")
+        raise TypeError(f"{key} is not a name")
     return found
 
 

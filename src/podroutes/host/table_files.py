@@ -19,7 +19,7 @@ def read_directory(directory: str) -> list[Host]:
     try:
         names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise TablesError(f"{escaped(directory)}: {error.strerror}; it is to have a directory for each node") from None
+        raise TablesError(f"{escaped(directory)}: {error.strerror}; it must have a directory for each node") from None
     if not names:
         raise TablesError(f"{escaped(directory)}: has no directory in it; make one for each node, named like the node")
     reader = Reader()

@@ -160,7 +160,7 @@ def parse(text: bytes, path: str) -> Config:
     except (OverflowError, RecursionError):
         raise KubernetesError(f"{origin}: has more than {_MOST:,} values, once its YAML aliases are followed") from None
     except msgspec.ValidationError as error:
-        raise KubernetesError(f"{origin}: is no kubeconfig: {escaped(str(error))}") from None
+        raise KubernetesError(f"{origin}: is not a kubeconfig: {escaped(str(error))}") from None
     base = os.path.dirname(os.path.abspath(path))  # noqa: PTH100, PTH120, see above
     return Config(
         origin,

@@ -146,7 +146,7 @@ class PluginCredentials:
             found = msgspec.json.decode(said, type=_ExecCredential)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise KubernetesError(
-                f"{self._place}: what it printed is no ExecCredential: {escaped(str(error))}"
+                f"{self._place}: what it printed is not an ExecCredential: {escaped(str(error))}"
             ) from None
         if (found.api_version, found.kind) != (self._plugin.api_version, "ExecCredential"):
             got = printable(f"{found.api_version} {found.kind}")

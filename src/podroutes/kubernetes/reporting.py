@@ -113,7 +113,7 @@ def _read(client: Client, path: str, node: str) -> _Node:
     try:
         return msgspec.json.decode(client.ask(Request(path)), type=_Node)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise KubernetesError(f"node {printable(node)}: the server's answer is no Node: {error}") from None
+        raise KubernetesError(f"node {printable(node)}: the server's answer is not a Node: {error}") from None
 
 
 def _patch(path: str, found: _Node, there: _Condition | None, wanted: _Condition, moment: str) -> Request:

@@ -85,14 +85,14 @@ FINDINGS: dict[str, Kind] = {
     "ipv4-forwarding-off": Kind(
         "error",
         "This machine does not forward IPv4",
-        "Every packet between a pod and another node is forwarded; without it they are dropped without a word.",
+        "Every packet between a pod and another node is forwarded; without it they are dropped silently.",
         "Turn it on, and keep it on in /etc/sysctl.d/.",
         "Documentation/networking/ip-sysctl.rst of Linux, ip_forward",
     ),
     "ipv6-forwarding-off": Kind(
         "error",
         "This machine does not forward IPv6",
-        "Every packet between a pod and another node is forwarded; without it they are dropped without a word.",
+        "Every packet between a pod and another node is forwarded; without it they are dropped silently.",
         "Turn it on, and keep it on in /etc/sysctl.d/.",
         "Documentation/networking/ip-sysctl.rst of Linux, conf/all/forwarding",
     ),
@@ -128,7 +128,7 @@ FINDINGS: dict[str, Kind] = {
     "next-hop-off-link": Kind(
         "error",
         "The next hop of a route is on no connected network",
-        "The address that made it reachable was taken from this machine and the route stayed: its packets are asked for in vain.",
+        "The address that made it reachable was taken from this machine and the route stayed: its next hop no longer answers.",
         "Give the machine an address in that network again, or run `podroutes apply`.",
         "fib_check_nh() of net/ipv4/fib_semantics.c",
     ),
@@ -149,7 +149,7 @@ FINDINGS: dict[str, Kind] = {
     "pod-bridge-wrong-cidr": Kind(
         "error",
         "The pods' bridge has an address of another podCIDR",
-        "Pods behind it are where the other nodes do not look for them: the bridge was made before the node got this podCIDR.",
+        "The other nodes send packets for its pods elsewhere: the bridge was made before the node got this podCIDR.",
         "Delete the bridge and restart the pods of this node; the CNI plugin makes it anew with the right address.",
         "CNI bridge plugin, https://www.cni.dev/plugins/current/main/bridge/",
     ),

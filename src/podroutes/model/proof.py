@@ -83,7 +83,7 @@ CAUSES: dict[str, tuple[str, str]] = {
         "Collect the tables of all nodes and give their directory with `--tables`.",
     ),
     "unknown-gateway": (
-        "The route leads through a machine that is no node and whose tables were not collected.",
+        "The route leads through a machine that is not a node and whose tables were not collected.",
         "Collect that router's tables into a directory of its own next to the nodes', or try it with `verify --probe`.",
     ),
     "wrong-next-hop": (

@@ -118,7 +118,7 @@ class Status(NamedTuple):
         if self.error:
             return self.error
         if not self.source.synced:
-            return f"{self.source.name} has not told its nodes yet" + (
+            return f"{self.source.name} has not reported its nodes yet" + (
                 f": {self.source.error}" if self.source.error else ""
             )
         return "" if self.last_pass else "no pass yet"

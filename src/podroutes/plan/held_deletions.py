@@ -119,7 +119,7 @@ class MassDeleteGuard:
         if hold is None:
             raise ValueError("nothing is held")
         if name and name != hold.digest:
-            raise ValueError(f"what is held is {hold.digest}, and not {name}: look at it anew (`podroutes status`)")
+            raise ValueError(f"what is held is {hold.digest}, and not {name}: look again (`podroutes status`)")
         self._confirmed = frozenset(hold.nodes)
         return hold
 

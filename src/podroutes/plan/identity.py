@@ -39,7 +39,7 @@ def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> 
     if by_address:
         return _only(cluster, by_address, "has an address of this host")
     raise IdentityError(
-        f"this host ({printable(hostname)}) is no node of {cluster.source}: no name and no InternalIP matches; "
+        f"this host ({printable(hostname)}) is not a node of {cluster.source}: no name and no InternalIP matches; "
         f"{'choose with --node from' if cluster.nodes else 'it has'} {_names([node.name for node in cluster.nodes])}"
     )
 

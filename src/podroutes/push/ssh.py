@@ -241,7 +241,7 @@ class SshSession:
             raise PushError(f"{escaped(verdict)}; passwords are not asked for: {fix}")
         if answer.status and b"Unmatched '" in answer.err:
             raise PushError(
-                "its login shell is no POSIX shell (csh?); push runs sh: give the user another shell, or --user another user"
+                "its login shell is not a POSIX shell (csh?); push runs sh: give the user another shell, or --user another user"
             )
         return answer
 

@@ -45,7 +45,7 @@ def sentence(finding: Finding) -> str:
         "sysctls-not-seen": f"whether {detail or node} forwards packets was not collected",
         "tables-not-seen": f"the tables of {detail} were not collected, so that nothing is known of what goes there or comes from there",
         "taken-locally": f"{node}, which owns {what}, takes its packets for itself: {line}",
-        "unknown-gateway": f"{node} hands {what} to {detail}, which is no node and whose tables have not been seen",
+        "unknown-gateway": f"{node} hands {what} to {detail}, which is not a node and whose tables have not been seen",
         "wrong-next-hop": f"{node} sends {what} to {detail}, which does not own it: {line}",
         "wrong-pod-device": f"{node} sends packets for its own {what} to {detail}, and not to the device that its pods are behind: {line}"
         if cause.severity == "unreachable"

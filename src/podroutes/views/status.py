@@ -195,7 +195,7 @@ def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
         lines.append(f"… and {len(kept) - _FEW} more routes are kept; -o json lists them all")
     for each in shown["contested"]:
         rival = f" to {escaped(each['rival'])}" if each["rival"] else ""
-        lines.append(f"{each['dst']} was lost {each['losses']} times{rival}; it is put back less often now")
+        lines.append(f"{each['dst']} was lost {each['losses']} times{rival}; it is restored less often now")
     lines += [f"{dst}: {escaped(why)}" for dst, why in shown["failures"].items()]
     if shown["state_error"]:
         lines.append(f"the last good state cannot be kept: {escaped(shown['state_error'])}")

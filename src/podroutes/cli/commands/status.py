@@ -63,4 +63,4 @@ def _ask(listen: str) -> dict[str, Any]:
         ) from None
     finally:
         connection.close()
-    raise AgentError(f"what answers on {escaped(listen)} is no podroutes agent: name its address with --listen")
+    raise AgentError(f"what answers on {escaped(listen)} is not a podroutes agent: name its address with --listen")

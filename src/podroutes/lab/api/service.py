@@ -214,7 +214,7 @@ def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
-        raise bad_request(f"the body is no JSON: {error}") from None
+        raise bad_request(f"the body is not valid JSON: {error}") from None
 
 
 def _check_preconditions(target: Target, metadata: Document, options: Any) -> None:

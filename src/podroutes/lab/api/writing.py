@@ -104,7 +104,7 @@ def _checked(resource: Resource, document: Any) -> Document:
             raise bad_request(f"{key} {document[key]} in the body is not {wanted}, as the URL says")
     for key in ("spec", "status"):
         if not isinstance(document.get(key, {}), dict):
-            raise bad_request(f"cannot unmarshal {key}: it is no object")
+            raise bad_request(f"cannot unmarshal {key}: it is not an object")
     labels = document["metadata"].get("labels") or {}
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise bad_request("cannot unmarshal metadata.labels: its values are strings")
