@@ -24,7 +24,7 @@ def internal_ip(context: MachineContext) -> Iterator[Finding]:
     own, host = context.own, context.facts.host
     missing = [each for each in own.internal_ips if not host.owns(each)]
     if missing:
-        cause = f"{listing([str(each) for each in missing])} of {own.name} {'is no address' if len(missing) == 1 else 'are no addresses'} of this machine"
+        cause = f"{listing([str(each) for each in missing])} of {own.name} {'is not an address' if len(missing) == 1 else 'are no addresses'} of this machine"
         found = [
             f"ip address: {each.address}/{each.length} dev {each.dev}" for each in host.addresses if each.dev != "lo"
         ]
