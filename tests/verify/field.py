@@ -7,6 +7,7 @@ p0, p1, … is. Network 8 is the switch's bridge br0, network 9 its br1; r0 is t
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from podroutes.host.iproute_json import Reader
@@ -47,10 +48,15 @@ def gateway(index: int, version: int) -> str:
 
 
 class Shape(NamedTuple):
-    """Which networks each node is in (the first has its InternalIP), and whether there is a router."""
+    """Which networks each node is in (the first has its InternalIP), and whether there is a router.
+
+    A node has a pod behind a bridge; one of ``routed`` has a host route to it instead, one of ``podless`` has none.
+    """
 
     nodes: Mapping[str, tuple[int, ...]]
     router: bool = False
+    routed: frozenset[str] = frozenset()
+    podless: frozenset[str] = frozenset()
 
 
 TWO = Shape({"n0": (8,), "n1": (8,)})
@@ -69,7 +75,7 @@ class Field(Spaces):
         self.machines = [*shape.nodes, *([ROUTER] if shape.router else [])]
         self.hidden: set[str] = set()  # whose tables were not collected
         self.without_sysctls: set[str] = set()
-        names = [f"p{name[1:]}" for name in shape.nodes]
+        names = [f"p{name[1:]}" for name in shape.nodes if name not in shape.podless]
         super().__init__(["sw", *self.machines, *names])
         for name in self.machines:
             for path, value in FORWARDING.items():
@@ -89,7 +95,7 @@ class Field(Spaces):
                 Node(
                     name,
                     (parse_address(lan(lans[0], 20 + int(name[1:]), self.version)),),
-                    (parse_prefix(cidr(int(name[1:]), self.version)),),
+                    () if name in self.shape.podless else (parse_prefix(cidr(int(name[1:]), self.version)),),
                 )
                 for name, lans in self.shape.nodes.items()
             ),
@@ -97,7 +103,10 @@ class Field(Spaces):
         )
 
     def do(self, changes: Iterable[str], *, strict: bool = True) -> None:
-        """Make CHANGES: ``n1: route add …`` is ip(8) there, ``n0: sysctl ipv4/ip_forward 0``, ``tables of n1 not collected``."""
+        """Make CHANGES: ``n1: route add …`` is ip(8) there, ``n0: sysctl ipv4/ip_forward 0``, ``n0: cable n1 DEVICE``.
+
+        ``tables of n1 not collected`` and ``sysctls of n1 not collected`` hide what is there. Unless STRICT, what is refused is left.
+        """
         for change in changes:
             if found := re.fullmatch(r"(tables|sysctls) of (\S+) not collected", change):
                 (self.hidden if found[1] == "tables" else self.without_sysctls).add(found[2])
@@ -105,7 +114,11 @@ class Field(Spaces):
             name, _, line = change.partition(": ")
             words = line.split()
             if words[0] == "sysctl":
-                self.sysctl(name, words[1], int(words[2]))
+                with nullcontext() if strict else suppress(OSError):
+                    self.sysctl(name, words[1], int(words[2]))
+            elif words[0] == "cable":
+                end = f"peer name {words[2]} netns {self.file(words[1])}"
+                self.ip(name, [f"link add {words[2]} type veth {end}"], strict=strict)
             else:
                 version = int(words[0][1:]) if words[0] in ("-4", "-6") else self._family(line)
                 self.ip(name, [line.removeprefix(f"-{version} ")], version, strict=strict)
@@ -127,24 +140,34 @@ class Field(Spaces):
         """Return the proof for what was collected."""
         return prove(Network(self.read(), self.inventory), examine(self.inventory))
 
-    def packets(self) -> dict[tuple[str, Prefix], list[tuple[Address, Address, bool]]]:
+    def packets(self, tries: int = 3) -> dict[tuple[str, Prefix], list[tuple[Address, Address, bool]]]:
         """Send from every pod to every other; return for each pair (source, destination, whether it arrived)."""
         everything = [
             (source, target, src, dst)
             for source in self.shape.nodes
             for target in self.shape.nodes
-            if source != target
-            for src in pods(int(source[1:]), self.version)
+            if source != target and target not in self.shape.podless
+            for src in self._ends(source)
             for dst in pods(int(target[1:]), self.version)
         ]
         self.settle()
-        sent = [Packet(f"p{source[1:]}", dst, src) for source, _, src, dst in everything]
-        came = self.arrivals(self.version, sent)
+        sent = [Packet(self._sender(source), dst, src) for source, _, src, dst in everything]
+        came = self.arrivals(self.version, sent, tries)
         found: dict[tuple[str, Prefix], list[tuple[Address, Address, bool]]] = {}
         for (source, target, src, dst), where in zip(everything, came, strict=True):
             pair = source, parse_prefix(cidr(int(target[1:]), self.version))
             found.setdefault(pair, []).append((parse_address(src), parse_address(dst), f"p{target[1:]}" in where))
         return found
+
+    def _ends(self, name: str) -> list[str]:
+        """Return the addresses that a node sends from: those of its pod, or its own."""
+        index = int(name[1:])
+        if name in self.shape.podless:
+            return [lan(self.shape.nodes[name][0], 20 + index, self.version)]
+        return pods(index, self.version)
+
+    def _sender(self, name: str) -> str:
+        return name if name in self.shape.podless else f"p{name[1:]}"
 
     def tell(self, name: str, *words: str) -> str:
         """Return what a command prints on a machine."""
@@ -184,13 +207,15 @@ class Field(Spaces):
                     f"ntable change name {table} dev eth{number} proxy_delay 0"
                     for table in ("arp_cache", "ndisc_cache")
                 ]
-            if name != ROUTER:
+            if name != ROUTER and name not in self.shape.podless:
                 lines += self._pods(name)
             self.ip(name, [*lines, *self._routes(name)], strict=True)
 
     def _pods(self, name: str) -> list[str]:
         index = int(name[1:])
         pod = f"p{index}"
+        if name in self.shape.routed:
+            return self._routed_pod(name, pod)
         lines = [
             "link add cni0 up type bridge forward_delay 0 mcast_snooping 0",
             f"link add pod0 master cni0 up type veth peer name eth0 netns {self.file(pod)}",
@@ -209,6 +234,26 @@ class Field(Spaces):
         )
         return []
 
+    def _routed_pod(self, name: str, pod: str) -> list[str]:
+        """Connect a pod as the ptp plugin does: a veth of its own, and a host route to each of its addresses."""
+        index, full = int(name[1:]), 32 if self.version == 4 else 128
+        nodad = " nodad" if self.version == 6 else ""
+        lines = [
+            f"link add pod0 up type veth peer name eth0 netns {self.file(pod)}",
+            f"addr add {gateway(index, self.version)}/{full} dev pod0{nodad}",
+            *(f"route add {each}/{full} dev pod0" for each in pods(index, self.version)),
+        ]
+        self.ip(name, lines, strict=True)
+        lines = [
+            "link set lo up",
+            "link set eth0 up",
+            *(f"addr add {each}/{full} dev eth0{nodad}" for each in pods(index, self.version)),
+            f"route add {gateway(index, self.version)}/{full} dev eth0",
+            f"route add default via {gateway(index, self.version)} dev eth0",
+        ]
+        self.ip(pod, lines, strict=True)
+        return []
+
     def _address(self, text: str, dev: str) -> str:
         return f"addr add {text}/24 dev {dev}" if self.version == 4 else f"addr add {text}/64 dev {dev} nodad"
 
@@ -221,7 +266,7 @@ class Field(Spaces):
         lines = []
         for other, lans in self.shape.nodes.items():
             index = int(other[1:])
-            if other != name:
+            if other != name and other not in self.shape.podless:
                 number = next((each for each in lans if each in mine), None)
                 via = lan(mine[0], 1, self.version) if number is None else lan(number, 20 + index, self.version)
                 lines.append(f"route add {cidr(index, self.version)} via {via} proto 107")

@@ -112,7 +112,8 @@ class Spaces:
         for sender, src in sorted({(packets[number].sender, packets[number].src) for number in numbers}):
             with self.inside(sender), socket.socket(family, socket.SOCK_RAW, protocol) as mouth:
                 if src:
-                    mouth.bind((src, 0))
+                    with suppress(OSError):  # an address that it has no more
+                        mouth.bind((src, 0))
                 for number in numbers:
                     if packets[number].sender == sender and packets[number].src == src:
                         head = bytes([kind, 0, 0, 0]) + b"podroute" + number.to_bytes(4, "big")

@@ -230,7 +230,19 @@ def test_an_address_on_a_port_of_a_bridge_finds_no_next_hop():
 
 def test_a_machine_that_answers_for_no_address_is_no_next_hop():
     verdict = proof(worker_1=["net.ipv4.conf.all.arp_ignore=8"])
-    assert {each[:3] for each in found(verdict)} == {
+    assert {each[:3] for each in found(verdict)} == {  # who hears it ask knows it without an answer
+        ("cannot-tell", "cannot-tell", "worker-0"),
+        ("cannot-tell", "cannot-tell", "worker-2"),
+        ("cannot-tell", "no-neighbour", "worker-1"),
+    }
+
+
+def test_a_next_hop_that_nobody_has_any_more_is_no_next_hop():
+    """Where the router is not known, it could have the address; without one nobody has it."""
+    gone = ["!ens18", "+ens18 192.168.8.99/24"]
+    assert ("cannot-tell", "unknown-gateway", "worker-0", 1) in found(proof(worker_1=gone))
+    verdict = proof(worker_0=["-0.0.0.0/0"], worker_1=gone, worker_2=["-0.0.0.0/0"])
+    assert {each[:3] for each in found(verdict)} >= {
         ("unreachable", "no-neighbour", name) for name in ("worker-0", "worker-2")
     }
 

@@ -115,6 +115,10 @@ class Host(NamedTuple):
         """Return the devices whose master is DEV, for example a bridge."""
         return [name for name, master in self.masters.items() if master == dev]
 
+    def attached(self, dev: str) -> bool:
+        """Whether anything can be behind DEV: of a bridge one of its ports has to work."""
+        return self.medium(dev).kind != "bridge" or any(map(self.works, self.ports(dev)))
+
     def works(self, dev: str) -> bool:
         """Return whether DEV is up and has a carrier."""
         link = self.links.get(dev)

@@ -76,7 +76,7 @@ class Judge:
         here = Cause("cannot-tell", "cannot-tell", host.name)
         if len(pods.devices) > 1:
             return here._replace(code="wrong-pod-device", detail=listing([printable(each) for each in pods.devices]))
-        if host.medium(dev).kind == "bridge" and not any(map(host.works, host.ports(dev))):
+        if not host.attached(dev):
             return here._replace(
                 code="no-pod-device", detail=f"{printable(dev)} is a bridge that nothing is attached to"
             )

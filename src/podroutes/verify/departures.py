@@ -9,7 +9,7 @@ from podroutes.model.proof import Cause
 from podroutes.model.text import listing, printable
 from podroutes.verify.address_family import Places
 from podroutes.verify.causes import source_cause
-from podroutes.verify.pods import Pods
+from podroutes.verify.pods import Pods, outermost
 from podroutes.verify.sources import source_verdict
 
 
@@ -43,12 +43,26 @@ def _judged(places: Places, name: str, place: int) -> Iterator[tuple[Prefix, Cau
                 cause = Cause("unreachable", "forwarding-off", name, None, iif)
             if cause is None and places.version == 4:
                 cause = _source_cause(places, host, place, src, iif)
-            yield part, cause
+            yield part, cause or _gateway_cause(places, host, place, src, iif)
+
+
+def _gateway_cause(places: Places, host: Host, place: int, src: Address, iif: str) -> Cause | None:
+    """Return that the pod SRC may not find its gateway, None where it does, or where it is not known which it is."""
+    cidr = places.targets[place].prefix
+    inside = [each for each in host.addresses if cidr.covers(each.address) and each.address != src]
+    gateways = [each.address for each in inside if each.dev == iif] or [each.address for each in inside]
+    neighbours = places.neighbours
+    answers = [neighbours.answers(host, iif, each, src, places.look(host.name, each)) for each in gateways]
+    if True in answers or not answers:
+        return None
+    return Cause(
+        "cannot-tell", "no-neighbour", host.name, None, f"{printable(host.name)} does not answer for {gateways[0]}"
+    )
 
 
 def _devices(places: Places, host: Host, src: Address) -> list[str]:
     decision = places.look(host.name, src).decide(Flow(src))
-    return [str(hop.dev) for hop in decision.hops] or [LOOPBACK]
+    return [outermost(host, str(hop.dev)) for hop in decision.hops] or [LOOPBACK]
 
 
 def _nowhere(places: Places, host: Host, place: int) -> Cause:
@@ -68,8 +82,8 @@ def _attached(places: Places, host: Host) -> list[str]:
         if host.works(dev)
         and dev != LOOPBACK
         and dev not in host.masters
-        and not places.network.segment(host.name, dev)
-        and (host.medium(dev).kind != "bridge" or any(map(host.works, host.ports(dev))))
+        and (host.medium(dev).kind == "bridge" or not places.network.segment(host.name, dev))
+        and host.attached(dev)
     ]
 
 
@@ -80,7 +94,10 @@ def _device_cause(places: Places, host: Host, pods: Pods, iif: str) -> Cause | N
     if not host.works(iif):
         severity = "cannot-tell" if _attached(places, host) else "unreachable"
         return Cause(severity, "link-down", host.name, None, f"{iif} of {host.name}")  # type: ignore[arg-type]
-    if host.medium(iif).kind == "bridge" and not any(map(host.works, host.ports(iif))):
+    if not host.medium(iif).resolves:
+        detail = f"{printable(iif)} of {printable(host.name)} does not answer to ARP and neighbour discovery"
+        return Cause("cannot-tell", "cannot-tell", host.name, None, detail)
+    if not host.attached(iif):
         detail = f"{printable(iif)} is a bridge that nothing is attached to"
         return Cause("cannot-tell", "no-pod-device", host.name, None, detail)
     return None

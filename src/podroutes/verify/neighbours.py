@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
 from podroutes.model.forwarding_path import Flow
-from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
 from podroutes.model.route import NextHop
 from podroutes.model.text import printable
-from podroutes.verify.lookup import is_custom_local
+from podroutes.verify.lookup import Tables, is_custom_local
 from podroutes.verify.network import Arrival, Network
 from podroutes.verify.sources import source_verdict
 from podroutes.verify.targets import parts
@@ -36,7 +36,7 @@ class Neighbours:
         self._senders: dict[tuple[str, str, int], Lost | None] = {}
         self._plain: dict[tuple[Arrival, Address], bool] = {}
         self._found: dict[tuple[str, str | None, Address], list[Arrival | Lost]] = {}
-        self._silence: dict[tuple[tuple[Prefix, ...], int], bool] = {}
+        self._silence: dict[tuple[tuple[Prefix, ...], int, Address | None], bool] = {}
 
     def receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
         """Return where a packet of FLOW may come in that SENDER hands to HOP; several: one of them, nobody knows which."""
@@ -50,7 +50,8 @@ class Neighbours:
     def _receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
         dev, target = str(hop.dev), hop.via or flow.dst
         segment = self.network.segment(sender.name, dev)
-        if hop.via is None and not segment and dev != LOOPBACK and sender.is_wire(dev):
+        apart = not segment or (hop.via is None and self.network.has_pods(sender.name, dev, target))
+        if hop.via is None and apart and dev != LOOPBACK and sender.is_wire(dev):
             return [Lost("on-link", dev)]
         if fault := self.sends(sender, dev, target.version) or _is_itself(sender, dev, target):
             return [fault]
@@ -77,6 +78,8 @@ class Neighbours:
             working = [host for host, each in near if self.network.hosts[host].works(each)]
             if not working:
                 return Lost("link-down", f"{near[0][1]} of {near[0][0]}")
+            if target.version == 4:  # who asks by ARP is known to those who hear it: arp_process()
+                return Lost("unknown", f"{working[0]} does not answer for {target}, and is known only after it asked")
             return Lost("no-neighbour", f"{working[0]} does not answer for {target}")
         if target.version == 6 and owners and all(map(self._hidden, owners)):
             return Lost(
@@ -87,6 +90,9 @@ class Neighbours:
             return Lost("unknown", f"{several} has the address {target}, but in no network of {printable(dev)}")
         if (node := self.network.unseen_node(target)) is not None:
             return Lost("unseen", node)
+        node = self.network.claimed_by(target)
+        if node is not None and self._no_proxies[target.version] and self._silent(segment, target.version, target):
+            return Lost("no-neighbour", f"{printable(node)} has no address {target}, and nobody else")
         if hop.via is not None:
             return Lost("left", str(target))
         if self._silent(segment, target.version):
@@ -98,9 +104,12 @@ class Neighbours:
         host = self.network.hosts[owner.host]
         return owner.iif == LOOPBACK and all(self._never_proxy(host, dev, 6) for dev in host.links)
 
-    def _silent(self, segment: tuple[Prefix, ...], version: int) -> bool:
-        """Whether on the wire of SEGMENT certainly nobody answers in the name of others: all are known, and none is a proxy."""
-        key = segment, version
+    def _silent(self, segment: tuple[Prefix, ...], version: int, besides: Address | None = None) -> bool:
+        """Whether on the wire of SEGMENT certainly nobody answers in the name of others: all are known, and none is a proxy.
+
+        BESIDES is an address that is known to be nobody's.
+        """
+        key = segment, version, besides
         if key not in self._silence:
             strangers = {
                 hop.via
@@ -108,13 +117,22 @@ class Neighbours:
                 for hop in route.next_hops
                 if hop.via and not self.network.owners(hop.via)
             }
-            unknown = {*strangers, *self.network.unseen_addresses}
+            unknown = {*strangers, *self.network.unseen_addresses} - {besides}
             self._silence[key] = not any(subnet.covers(each) for subnet in segment for each in unknown) and all(
                 self._never_proxy(host, dev, version)
                 for host in self.network.hosts.values()
                 for dev in self.network.on_wire(segment, host.name)
             )
         return self._silence[key]
+
+    @cached_property
+    def _no_proxies(self) -> dict[int, bool]:
+        """Whether no machine answers for others, on any device; by IP version."""
+        hosts = self.network.hosts.values()
+        return {
+            version: all(self._never_proxy(host, dev, version) for host in hosts for dev in host.links)
+            for version in (4, 6)
+        }
 
     def _never_proxy(self, host: Host, dev: str, version: int) -> bool:
         key = "proxy_arp" if version == 4 else "proxy_ndp"
@@ -136,16 +154,26 @@ class Neighbours:
 
     def _is_plain(self, arrival: Arrival, address: Address) -> bool:
         host, segment = self.network.hosts[arrival.host], self.network.segment(*arrival)
-        if not host.works(arrival.iif) or arrival.iif in host.masters or not segment:
+        if not (host.works(arrival.iif) and host.attached(arrival.iif) and segment) or arrival.iif in host.masters:
             return False
         if len([dev for dev in self.network.on_wire(segment, arrival.host) if host.works(dev)]) > 1:
             return False
         if any(name != arrival.host and self.network.on_wire(segment, name) for name in self._odd(address.version)):
             return False
+        for name in self.network.doubles(arrival.host):  # to its own address a machine does not answer
+            if self.network.on_wire(segment, name) and not self._asks(host, arrival.iif, self.network.hosts[name]):
+                return False
         if address.version == 6:
             return bool(self._answers(arrival, address, None))
         askers = (who for subnet in segment if subnet.version == 4 for who in self._askers(arrival.host, subnet))
         return all(self._answers(arrival, address, who) for who in askers)
+
+    def _asks(self, host: Host, dev: str, other: Host) -> bool:
+        """Whether HOST makes itself known to OTHER as it asks for its address by ARP, to lead packets of its pods there."""
+        theirs = {each.address for each in other.addresses}
+        routes = self.network.shared.pick(host, self.network.shared.with_gateway)
+        asks = any(hop.via in theirs and hop.dev == dev for route in routes for hop in route.next_hops)
+        return asks and host.rules.get(4) == DEFAULT_RULES[4]
 
     def _askers(self, name: str, subnet: Prefix) -> list[Address]:
         """Return an address for every part of SUBNET that a machine's routes tell apart, as far as neighbours may have it."""
@@ -202,6 +230,8 @@ class Neighbours:
         named = f"{printable(dev)} of {printable(sender.name)}"
         if dev == LOOPBACK:
             return Lost("loop", sender.name)
+        if not sender.attached(dev):
+            return Lost("no-neighbour", f"nothing is attached to {named}")
         if master := sender.masters.get(dev):
             if sender.medium(master).kind == "bridge":
                 return Lost("bridge-port", dev)
@@ -234,12 +264,24 @@ class Neighbours:
         host, dev = self.network.hosts[arrival.host], self._input(arrival)
         if dev is None or not host.medium(arrival.iif).resolves:
             return None
-        if not host.works(arrival.iif) or not host.works(dev):
+        if not (host.works(arrival.iif) and host.attached(arrival.iif) and host.works(dev)):
             return False
         if target.version == 6:
             return self._advertises(host, dev, target)
         near = any(subnet.covers(target) for subnet in self.network.segment(*arrival))
         tables = self.network.close(host.name, 4) if near else self.network.look(host.name, target)
+        return self._replies(host, dev, target, source, tables)
+
+    def answers(self, host: Host, dev: str, target: Address, source: Address, tables: Tables) -> bool | None:
+        """Whether HOST answers on DEV for TARGET, asked by SOURCE that is attached there; TABLES decide about TARGET."""
+        if not host.medium(dev).resolves:
+            return None
+        if target.version == 6:
+            return self._advertises(host, dev, target)
+        return self._replies(host, dev, target, source, tables)
+
+    def _replies(self, host: Host, dev: str, target: Address, source: Address | None, tables: Tables) -> bool | None:
+        """Whether HOST replies to an ARP request for TARGET on DEV: arp_process()."""
         decision = tables.decide(Flow(target, source, dev))
         if decision.kind == "local":
             if (ignored := self._ignored(host, dev, target)) is not False:

@@ -41,6 +41,14 @@ class Network:
         self._unseen = {
             address: node.name for node in cluster.nodes if node.name not in self.hosts for address in node.internal_ips
         }
+        self._claimed = {
+            address: node.name for node in cluster.nodes if node.name in self.hosts for address in node.internal_ips
+        }
+        self._double = {
+            address: owners
+            for address, owners in self._owners.items()
+            if len({owner.host for owner in owners}) > 1 and not _everywhere(address)
+        }
         self._segments: dict[tuple[str, str], tuple[Prefix, ...]] = {}
         self._tables: dict[tuple[str, int], Tables] = {}
         self._close: dict[tuple[str, int], Tables] = {}
@@ -95,6 +103,15 @@ class Network:
         """The InternalIPs of the nodes whose tables are not known."""
         return self._unseen
 
+    def claimed_by(self, address: Address) -> str | None:
+        """Return the node that has ADDRESS by the inventory, and does not have it by its own tables."""
+        return self._claimed.get(address) if not self._owners.get(address) else None
+
+    def doubles(self, name: str) -> list[str]:
+        """Return the other machines that have an address of the machine NAME, too."""
+        found = (owner.host for each in self.hosts[name].addresses for owner in self._double.get(each.address, ()))
+        return [other for other in dict.fromkeys(found) if other != name]
+
     def node_with(self, address: Address) -> str | None:
         """Return the node that has ADDRESS, by its tables or else by the inventory."""
         return next((owner.host for owner in self.owners(address)), self._unseen.get(address))
@@ -106,15 +123,38 @@ class Network:
         """
         key = host, dev
         if key not in self._segments:
-            mine = [each for each in self.hosts[host].addresses if each.dev == dev] if dev != LOOPBACK else []
-            own = {each.prefix for each in mine}
-            if any(each.length == BITS[each.address.version] for each in mine):
-                routes = self.shared.pick(self.hosts[host], self._onlink)
-                own |= {route.dst for route in routes if route.dev == dev and route.dst.length}
-            self._segments[key] = tuple(
-                prefix for prefix in sorted(own) if not LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix)
-            )
+            self._segments[key] = self._segment(host, dev) if dev != LOOPBACK else ()
         return self._segments[key]
+
+    def _segment(self, name: str, dev: str) -> tuple[Prefix, ...]:
+        host = self.hosts[name]
+        mine = {each.prefix for each in host.addresses if each.dev == dev}
+        alone = {prefix for prefix in mine if prefix.length == BITS[prefix.version]}
+        own = mine - alone
+        if any(map(self._is_of_pods, own)):
+            # The wire of pods is that of machines, too, where the bridge has a port to it, which is no pod's.
+            if all(host.medium(port).kind in ("veth", None) for port in host.ports(dev)):
+                return ()
+        elif alone:
+            elsewhere = [
+                each.prefix
+                for each in host.addresses
+                if each.dev not in (dev, LOOPBACK) and each.length < BITS[each.address.version]
+            ]
+            # An address without a subnet, in that of another device, says nothing about the wire: a VIP, or one that was moved.
+            strange = {prefix for prefix in alone if any(each.covers(prefix) for each in elsewhere)}
+            own |= alone - strange
+            if own:
+                routes = self.shared.pick(host, self._onlink)
+                own |= {route.dst for route in routes if route.dev == dev and route.dst.length} - strange
+        return tuple(prefix for prefix in sorted(own) if not LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix))
+
+    def has_pods(self, name: str, dev: str, address: Address) -> bool:
+        """Whether a device has an address of the pod network that ADDRESS is in."""
+        return any(
+            each.dev == dev and each.prefix.covers(address) and self._is_of_pods(each.prefix)
+            for each in self.hosts[name].addresses
+        )
 
     def on_wire(self, segment: Iterable[Prefix], host: str) -> list[str]:
         """Return the devices of HOST that are on the wire of SEGMENT."""
@@ -164,6 +204,11 @@ class Network:
             if bisect_left(last[route.dst.version], route.dst.value)
             < bisect_left(first[route.dst.version], route.dst.last + 1)
         }
+
+
+def _everywhere(address: Address) -> bool:
+    """Whether many machines have ADDRESS and it says nothing: of the loopback, or link-local."""
+    return LINK_LOCAL.covers(address) or (address.version == 6 and address.value == 1) or address.value >> 24 == 127
 
 
 def meet(one: Iterable[Prefix], other: Iterable[Prefix]) -> bool:

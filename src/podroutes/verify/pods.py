@@ -12,6 +12,7 @@ from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.proof import Target
 from podroutes.model.route import Route
 
+_KERNEL = 2  # RTPROT_KERNEL: what it makes for an address
 _SMALLEST = 2  # host bits of a network that has a first and a last address which no host gets; RFC 3021
 
 
@@ -46,7 +47,9 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
     single = [
         route
         for route in onlink
-        if route.dst.length == full and cidr.covers(route.dst) and Address(cidr.version, route.dst.value) not in own
+        if route.dst.length == full
+        and cidr.covers(route.dst)
+        and (route.protocol != _KERNEL or Address(cidr.version, route.dst.value) not in own)
     ]
     wide = [
         route for route in onlink if route.dst.length < full and route.dst.overlaps(cidr) and route.dev not in uplinks
@@ -54,10 +57,11 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
     subnets = [each for each in inside if each.length < full]
     if single and not wide and not subnets and cidr.length < full:
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
-        return Pods((), frozenset(route.dst for route in single), devices)
-    behind = [_outermost(host, each.dev) for each in subnets] or [_outermost(host, str(each.dev)) for each in wide]
+        entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
+        return Pods((), frozenset(route.dst for route in single), entries)
+    behind = [outermost(host, each.dev) for each in subnets] or [outermost(host, str(each.dev)) for each in wide]
     devices = _likely(host, tuple(dict.fromkeys(behind)))
-    gateway = next((each.address for each in subnets if _outermost(host, each.dev) in devices), None)
+    gateway = next((each.address for each in subnets if outermost(host, each.dev) in devices), None)
     return Pods(devices, frozenset(), devices, ends(cidr).union({gateway} if gateway else ()))
 
 
@@ -68,7 +72,7 @@ def ends(cidr: Prefix) -> frozenset[Address]:
     return frozenset({Address(cidr.version, cidr.value), *([Address(4, cidr.last)] if cidr.version == 4 else [])})
 
 
-def _outermost(host: Host, dev: str) -> str:
+def outermost(host: Host, dev: str) -> str:
     """Return the bridge that DEV is a port of, or DEV itself."""
     master = host.masters.get(dev)
     return master if master in host.links and host.medium(str(master)).kind == "bridge" else dev  # type: ignore[return-value]

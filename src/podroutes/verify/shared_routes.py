@@ -4,9 +4,10 @@ Five thousand machines share most of their 25 million routes, as one object each
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 
 from podroutes.model.host import Host
-from podroutes.model.route import Route
+from podroutes.model.route import MAIN, Route
 from podroutes.verify.table_diff import TableDiffs
 
 
@@ -25,6 +26,11 @@ class Shared:
     def routes(self) -> Iterator[Route]:
         """Yield every route once."""
         return (route for _, routes in self.first for route in routes)
+
+    @cached_property
+    def with_gateway(self) -> dict[int, Route]:
+        """Every route of the main table over a gateway, by its id."""
+        return {id(route): route for route in self.routes() if route.table == MAIN and route.via}
 
     def held(self, host: Host, wanted: Collection[int]) -> frozenset[int]:
         """Return the ids of those routes of HOST that are among WANTED, which is kept and must not change any more."""
