@@ -52,7 +52,7 @@ def _gateway_cause(places: Places, host: Host, place: int, src: Address, iif: st
     inside = [each for each in host.addresses if cidr.covers(each.address) and each.address != src]
     gateways = [each.address for each in inside if each.dev == iif] or [each.address for each in inside]
     neighbours = places.neighbours
-    answers = [neighbours.answers(host, iif, each, src, places.look(host.name, each)) for each in gateways]
+    answers = [neighbours.answers.for_attached(host, iif, each, src, places.look(host.name, each)) for each in gateways]
     if True in answers or not answers:
         return None
     return Cause(
@@ -94,8 +94,10 @@ def _device_cause(places: Places, host: Host, pods: Pods, iif: str) -> Cause | N
     if not host.works(iif):
         severity = "cannot-tell" if _attached(places, host) else "unreachable"
         return Cause(severity, "link-down", host.name, None, f"{iif} of {host.name}")  # type: ignore[arg-type]
-    if not host.medium(iif).resolves:
-        detail = f"{printable(iif)} of {printable(host.name)} does not answer to ARP and neighbour discovery"
+    if not host.is_wire(iif):
+        detail = (
+            f"whether pods are behind {printable(iif)} of {printable(host.name)}, which does without ARP or is a tunnel"
+        )
         return Cause("cannot-tell", "cannot-tell", host.name, None, detail)
     if not host.attached(iif):
         detail = f"{printable(iif)} is a bridge that nothing is attached to"

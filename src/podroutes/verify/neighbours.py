@@ -1,6 +1,6 @@
 """Who receives what a machine hands to a next hop: ARP and neighbour discovery, as far as tables tell.
 
-After arp_solicit() and arp_process() (net/ipv4/arp.c), ndisc_solicit(), ndisc_recv_ns() and ndisc_recv_na() (net/ipv6/ndisc.c).
+After arp_solicit() (net/ipv4/arp.c), ndisc_solicit() and ndisc_recv_na() (net/ipv6/ndisc.c).
 Static neighbour entries are not collected: what depends on them cannot be told.
 """
 
@@ -12,13 +12,10 @@ from podroutes.model.forwarding_path import Flow
 from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
 from podroutes.model.route import NextHop
 from podroutes.model.text import printable
-from podroutes.verify.lookup import Tables, is_custom_local
+from podroutes.verify.answers import Answers
+from podroutes.verify.lookup import is_custom_local
 from podroutes.verify.network import Arrival, Network
-from podroutes.verify.sources import source_verdict
 from podroutes.verify.targets import parts
-
-_NEVER = 8  # arp_ignore: do not reply for any local address
-_SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 section 2.7.1
 
 
 class Lost(NamedTuple):
@@ -33,6 +30,7 @@ class Neighbours:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self.answers = Answers(network)
         self._senders: dict[tuple[str, str, int], Lost | None] = {}
         self._plain: dict[tuple[Arrival, Address], bool] = {}
         self._found: dict[tuple[str, str | None, Address], list[Arrival | Lost]] = {}
@@ -61,9 +59,9 @@ class Neighbours:
         others = [*self._odd(target.version), *([] if owners else self._proxies(target.version))]
         for name in dict.fromkeys([*(owner.host for owner in owners), *others]):
             for each in self.network.on_wire(segment, name) if name != sender.name else ():
-                answer = self._answers(Arrival(name, each), target, source)
+                answer = self.answers.on_wire(Arrival(name, each), target, source)
                 if answer:
-                    found.append(Arrival(name, str(self._input(Arrival(name, each)))))
+                    found.append(Arrival(name, str(self.answers.input_device(Arrival(name, each)))))
                 elif answer is None:
                     named = f"{printable(each)} of {printable(name)}"
                     found.append(Lost("unknown", f"whether {named} answers for {target} cannot be told"))
@@ -164,9 +162,9 @@ class Neighbours:
             if self.network.on_wire(segment, name) and not self._asks(host, arrival.iif, self.network.hosts[name]):
                 return False
         if address.version == 6:
-            return bool(self._answers(arrival, address, None))
+            return bool(self.answers.on_wire(arrival, address, None))
         askers = (who for subnet in segment if subnet.version == 4 for who in self._askers(arrival.host, subnet))
-        return all(self._answers(arrival, address, who) for who in askers)
+        return all(self.answers.on_wire(arrival, address, who) for who in askers)
 
     def _asks(self, host: Host, dev: str, other: Host) -> bool:
         """Whether HOST makes itself known to OTHER as it asks for its address by ARP, to lead packets of its pods there."""
@@ -218,14 +216,6 @@ class Neighbours:
     def _proxies(self, version: int) -> list[str]:
         return list(self._proxies4) if version == 4 else []
 
-    def _input(self, arrival: Arrival) -> str | None:
-        """Return the device that packets come in by that arrive at another one, which may be a port of a bridge; None: not known."""
-        host = self.network.hosts[arrival.host]
-        master = host.masters.get(arrival.iif)
-        if master is None:
-            return arrival.iif
-        return master if host.medium(master).kind == "bridge" else None
-
     def _sender_fault(self, sender: Host, dev: str, version: int) -> Lost | None:
         named = f"{printable(dev)} of {printable(sender.name)}"
         if dev == LOOPBACK:
@@ -258,65 +248,6 @@ class Neighbours:
         if kind == "local":
             return None
         return Lost("no-neighbour", f"{named} does not take answers to its own address: table local is not asked first")
-
-    def _answers(self, arrival: Arrival, target: Address, source: Address | None) -> bool | None:
-        """Whether a machine answers on a device for TARGET, asked by SOURCE; None where that cannot be told."""
-        host, dev = self.network.hosts[arrival.host], self._input(arrival)
-        if dev is None or not host.medium(arrival.iif).resolves:
-            return None
-        if not (host.works(arrival.iif) and host.attached(arrival.iif) and host.works(dev)):
-            return False
-        if target.version == 6:
-            return self._advertises(host, dev, target)
-        near = any(subnet.covers(target) for subnet in self.network.segment(*arrival))
-        tables = self.network.close(host.name, 4) if near else self.network.look(host.name, target)
-        return self._replies(host, dev, target, source, tables)
-
-    def answers(self, host: Host, dev: str, target: Address, source: Address, tables: Tables) -> bool | None:
-        """Whether HOST answers on DEV for TARGET, asked by SOURCE that is attached there; TABLES decide about TARGET."""
-        if not host.medium(dev).resolves:
-            return None
-        if target.version == 6:
-            return self._advertises(host, dev, target)
-        return self._replies(host, dev, target, source, tables)
-
-    def _replies(self, host: Host, dev: str, target: Address, source: Address | None, tables: Tables) -> bool | None:
-        """Whether HOST replies to an ARP request for TARGET on DEV: arp_process()."""
-        decision = tables.decide(Flow(target, source, dev))
-        if decision.kind == "local":
-            if (ignored := self._ignored(host, dev, target)) is not False:
-                return None if ignored is None else False
-            out = LOOPBACK
-        elif (
-            decision.kind == "unicast"
-            and dev not in [hop.dev for hop in decision.hops]
-            and host.forwards(4, dev) is not False
-        ):
-            proxies = host.either(4, dev, "proxy_arp")
-            if not proxies:
-                return None if proxies is None else False
-            out = str(decision.hops[0].dev)
-        else:
-            return None if decision.kind == "unknown" else False
-        fault = source_verdict(tables, Flow(target, source, dev), Flow(source, target, out)).fault if source else ""
-        return None if fault in ("unknown", "asymmetric") else not fault
-
-    def _ignored(self, host: Host, dev: str, target: Address) -> bool | None:
-        """Whether arp_ignore keeps a machine from answering on DEV for its address TARGET; Documentation/networking/ip-sysctl.rst."""
-        ignore = host.either(4, dev, "arp_ignore")
-        if any(each.address == target and each.dev == dev for each in host.addresses):
-            return ignore == _NEVER
-        return None if ignore is None else ignore > 0
-
-    def _advertises(self, host: Host, dev: str, target: Address) -> bool | None:
-        if not any(each.address == target and each.dev == dev for each in host.addresses):
-            proxies = host.either(6, dev, "proxy_ndp")
-            return None if proxies != 0 and host.forwards(6, dev) is not False else False
-        if self.network.close(host.name, 6).local_first:
-            return True
-        group = Address(6, _SOLICITED_NODE | target.value & 0xFFFFFF)
-        kind = self.network.look(host.name, group).decide(Flow(group, None, dev)).kind
-        return None if kind == "unknown" else kind == "multicast"
 
 
 def _is_itself(sender: Host, dev: str, target: Address) -> Lost | None:

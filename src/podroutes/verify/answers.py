@@ -1,0 +1,88 @@
+"""Which machines answer ARP and neighbour solicitation, on which device, for which address.
+
+After arp_process() (net/ipv4/arp.c) and ndisc_recv_ns() (net/ipv6/ndisc.c).
+"""
+
+from podroutes.model.address import Address
+from podroutes.model.forwarding_path import Flow
+from podroutes.model.host import LOOPBACK, Host
+from podroutes.verify.lookup import Tables
+from podroutes.verify.network import Arrival, Network
+from podroutes.verify.sources import source_verdict
+
+_NEVER = 8  # arp_ignore: do not reply for any local address
+_SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 section 2.7.1
+
+
+class Answers:
+    """Answers for one cluster who answers. Everything returns None where that cannot be told."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def on_wire(self, arrival: Arrival, target: Address, source: Address | None) -> bool | None:
+        """Whether a machine answers on a device for TARGET, asked by SOURCE; None where that cannot be told."""
+        host, dev = self.network.hosts[arrival.host], self.input_device(arrival)
+        if dev is None or not host.medium(arrival.iif).resolves:
+            return None
+        if not (host.works(arrival.iif) and host.attached(arrival.iif) and host.works(dev)):
+            return False
+        if target.version == 6:
+            return self._advertises(host, dev, target)
+        near = any(subnet.covers(target) for subnet in self.network.segment(*arrival))
+        tables = self.network.close(host.name, 4) if near else self.network.look(host.name, target)
+        return self._replies(host, dev, target, source, tables)
+
+    def for_attached(self, host: Host, dev: str, target: Address, source: Address, tables: Tables) -> bool | None:
+        """Whether HOST answers on DEV for TARGET, asked by SOURCE that is attached there; TABLES decide about TARGET."""
+        if not host.medium(dev).resolves:
+            return None
+        if target.version == 6:
+            return self._advertises(host, dev, target)
+        return self._replies(host, dev, target, source, tables)
+
+    def input_device(self, arrival: Arrival) -> str | None:
+        """Return the device that packets come in by that arrive at another one, which may be a port of a bridge; None: not known."""
+        host = self.network.hosts[arrival.host]
+        master = host.masters.get(arrival.iif)
+        if master is None:
+            return arrival.iif
+        return master if host.medium(master).kind == "bridge" else None
+
+    def _replies(self, host: Host, dev: str, target: Address, source: Address | None, tables: Tables) -> bool | None:
+        """Whether HOST replies to an ARP request for TARGET on DEV: arp_process()."""
+        decision = tables.decide(Flow(target, source, dev))
+        if decision.kind == "local":
+            if (ignored := self._ignored(host, dev, target)) is not False:
+                return None if ignored is None else False
+            out = LOOPBACK
+        elif (
+            decision.kind == "unicast"
+            and dev not in [hop.dev for hop in decision.hops]
+            and host.forwards(4, dev) is not False
+        ):
+            proxies = host.either(4, dev, "proxy_arp")
+            if not proxies:
+                return None if proxies is None else False
+            out = str(decision.hops[0].dev)
+        else:
+            return None if decision.kind == "unknown" else False
+        fault = source_verdict(tables, Flow(target, source, dev), Flow(source, target, out)).fault if source else ""
+        return None if fault in ("unknown", "asymmetric") else not fault
+
+    def _ignored(self, host: Host, dev: str, target: Address) -> bool | None:
+        """Whether arp_ignore keeps a machine from answering on DEV for its address TARGET; Documentation/networking/ip-sysctl.rst."""
+        ignore = host.either(4, dev, "arp_ignore")
+        if any(each.address == target and each.dev == dev for each in host.addresses):
+            return ignore == _NEVER
+        return None if ignore is None else ignore > 0
+
+    def _advertises(self, host: Host, dev: str, target: Address) -> bool | None:
+        if not any(each.address == target and each.dev == dev for each in host.addresses):
+            proxies = host.either(6, dev, "proxy_ndp")
+            return None if proxies != 0 and host.forwards(6, dev) is not False else False
+        if self.network.close(host.name, 6).local_first:
+            return True
+        group = Address(6, _SOLICITED_NODE | target.value & 0xFFFFFF)
+        kind = self.network.look(host.name, group).decide(Flow(group, None, dev)).kind
+        return None if kind == "unknown" else kind == "multicast"
