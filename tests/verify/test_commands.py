@@ -33,6 +33,7 @@ def test_verifys_json_is_stable(podroutes):
     status, out, _ = podroutes("verify", "-o", "json", worker_2=["blackhole 10.200.1.64/26"])
     assert status == 2
     assert json.loads(out) == {
+        "apiVersion": "podroutes/v1",
         "proven": False,
         "nodes": 3,
         "pod_cidrs": 3,

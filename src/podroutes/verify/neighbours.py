@@ -65,6 +65,14 @@ class Neighbours:
                 elif answer is None:
                     named = f"{printable(each)} of {printable(name)}"
                     found.append(Lost("unknown", f"whether {named} answers for {target} cannot be told"))
+        for name in self._odd(target.version):
+            if name != sender.name and not self.network.on_wire(segment, name) and self._may_be_on(segment, name):
+                found.append(
+                    Lost(
+                        "unknown",
+                        f"whether {printable(name)}, which takes {target}, is on the network of {printable(dev)}",
+                    )
+                )
         return list(dict.fromkeys(found)) or [self._nobody(sender, hop, target, owners)]
 
     def _nobody(self, sender: Host, hop: NextHop, target: Address, owners: list[Arrival]) -> Lost:
@@ -156,7 +164,7 @@ class Neighbours:
             return False
         if len([dev for dev in self.network.on_wire(segment, arrival.host) if host.works(dev)]) > 1:
             return False
-        if any(name != arrival.host and self.network.on_wire(segment, name) for name in self._odd(address.version)):
+        if any(name != arrival.host and self._may_be_on(segment, name) for name in self._odd(address.version)):
             return False
         for name in self.network.doubles(arrival.host):  # to its own address a machine does not answer
             if self.network.on_wire(segment, name) and not self._asks(host, arrival.iif, self.network.hosts[name]):
@@ -165,6 +173,21 @@ class Neighbours:
             return bool(self.answers.on_wire(arrival, address, None))
         askers = (who for subnet in segment if subnet.version == 4 for who in self._askers(arrival.host, subnet))
         return all(self.answers.on_wire(arrival, address, who) for who in askers)
+
+    def _may_be_on(self, segment: tuple[Prefix, ...], name: str) -> bool:
+        """Whether a machine is on the wire of SEGMENT, or has a device that may be, as it has no address that tells."""
+        if self.network.on_wire(segment, name):
+            return True
+        host = self.network.hosts[name]
+        addressed = {each.dev for each in host.addresses if each.address.version == 4}
+        return any(
+            dev not in addressed
+            and dev != LOOPBACK
+            and dev not in host.masters
+            and host.works(dev)
+            and host.attached(dev)
+            for dev in host.links
+        )
 
     def _asks(self, host: Host, dev: str, other: Host) -> bool:
         """Whether HOST makes itself known to OTHER as it asks for its address by ARP, to lead packets of its pods there."""

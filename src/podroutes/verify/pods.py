@@ -58,11 +58,17 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
     if single and not wide and not subnets and cidr.length < full:
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
-        return Pods((), frozenset(route.dst for route in single), entries)
+        taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]
+        return Pods((), frozenset((*(route.dst for route in single), *taken)), entries)
     behind = [outermost(host, each.dev) for each in subnets] or [outermost(host, str(each.dev)) for each in wide]
     devices = _likely(host, tuple(dict.fromkeys(behind)))
     gateway = next((each.address for each in subnets if outermost(host, each.dev) in devices), None)
     return Pods(devices, frozenset(), devices, ends(cidr).union({gateway} if gateway else ()))
+
+
+def _is_typed(route: Route) -> bool:
+    """Whether somebody has a route here instead of the one to a pod, that does not lead on."""
+    return route.kind not in ("unicast", "throw") and route.protocol != _KERNEL
 
 
 def ends(cidr: Prefix) -> frozenset[Address]:
