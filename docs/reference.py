@@ -15,8 +15,10 @@ from podroutes.cli.parser import arguments, build_parser, subcommands
 from podroutes.model.finding import FINDINGS
 from podroutes.model.problem import CODES
 from podroutes.model.proof import CAUSES
+from podroutes.persist import BACKENDS, EVENTS, backend
 
 HERE = Path(__file__).parent
+SURVIVAL, SURVIVAL_END = "<!-- what survives what: ./dev man -->", "<!-- end -->"
 
 PROBLEMS = """\
 # Problems
@@ -156,6 +158,17 @@ def findings() -> str:
     return FINDINGS_HEAD + "".join(sections)
 
 
+def persistence() -> str:
+    """Return docs/persistence.md with the table of what survives what, which the backends know."""
+    page = (HERE / "persistence.md").read_text(encoding="utf-8")
+    backends = {name: backend(name) for name in BACKENDS}
+    rows = [["event", *backends], ["---"] * (len(backends) + 1)]
+    rows += [[words, *(each.SURVIVES[event] for each in backends.values())] for event, words in EVENTS.items()]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    head, begin, rest = page.partition(SURVIVAL)
+    return head + begin + "\n\n" + table + "\n" + rest[rest.index(SURVIVAL_END) :]
+
+
 def man_page() -> str:
     """Return docs/man/podroutes.1, in the macros of man(7)."""
     parser = build_parser()
@@ -236,6 +249,7 @@ PAGES = {
     HERE / "problems.md": problems,
     HERE / "findings.md": findings,
     HERE / "causes.md": causes,
+    HERE / "persistence.md": persistence,
     HERE / "man" / "podroutes.1": man_page,
 }
 

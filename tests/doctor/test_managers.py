@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from podroutes.persist.file_format import HEADER
+
 NETWORK = "/run/systemd/network/10-netplan-ens18.network"
 DROP_IN = "/etc/systemd/network/10-netplan-ens18.network.d/50-podroutes.conf"
 ROUTES = "".join(
@@ -127,3 +129,40 @@ def test_files_that_cannot_be_read_are_said(networkd):
         (networkd.root / "etc/network/interfaces").mkdir()  # nobody, not even root, reads a directory
     report = networkd.examine()
     assert report.document["unexamined"][-1].startswith("/etc/network/interfaces: ")
+
+
+def test_what_is_written_down_and_not_carried_out_at_a_boot(healthy):
+    hook = healthy.root / "etc/network/if-up.d/podroutes"
+    healthy.write("/etc/network/interfaces", "auto ens18\niface ens18 inet manual\n")
+    healthy.write("/etc/network/if-up.d/podroutes", f"#!/bin/sh\n{HEADER}", 0o755)
+    assert healthy.examine().codes == []
+    hook.chmod(0o644)
+    finding = healthy.examine().finding("routes-not-restored")
+    assert finding["evidence"] == ["/etc/network/if-up.d/podroutes is not executable: mode 0644"]
+    hook.chmod(0o755)
+    healthy.write("/etc/network/interfaces", "auto lo\niface lo inet loopback\n")
+    assert "ifupdown does not know it" in healthy.examine().finding("routes-not-restored")["evidence"][0]
+
+
+def test_a_netplan_id_of_ours_that_no_other_file_has_any_more(healthy):
+    text = "network: {version: 2, ethernets: {ens18: {routes: []}}}\n"
+    healthy.write("/etc/netplan/00-installer-config.yaml", text, 0o600)
+    healthy.write("/etc/netplan/90-podroutes.yaml", HEADER + text, 0o600)
+    assert healthy.examine().codes == []
+    healthy.write(
+        "/etc/netplan/00-installer-config.yaml", text.replace("ens18: {", "id0: {match: {name: enp0s1}, "), 0o600
+    )
+    finding = healthy.examine().finding("routes-not-restored")
+    assert finding["evidence"] == [
+        'no interface of /etc/netplan is "ens18": netplan does not manage it; try --persist auto'
+    ]
+
+
+def test_routes_that_the_administrators_files_make_are_no_rivals(healthy, worker):
+    worker.ip("route del 10.200.1.0/24 proto 107", "route add 10.200.1.0/24 via 192.168.8.21 dev ens18")
+    assert healthy.examine().codes == ["rival-routes"]
+    healthy.write(
+        "/etc/network/interfaces",
+        "auto ens18\niface ens18 inet static\n  address 192.168.8.20/24\n  up ip route add 10.200.1.0/24 via 192.168.8.21\n",
+    )
+    assert healthy.examine().codes == []

@@ -193,3 +193,80 @@ def test_a_file_for_root_alone_is_said_to_an_ordinary_user(tmp_path, monkeypatch
     found = configured_routes(root, WANTED)
     assert not found.routes
     assert [(path, "Permission denied" in why) for path, why in found.unread] == [("/etc/netplan/02.yaml", True)]
+
+
+def managed(directory: Path, **devices: str) -> dict[str, str]:
+    """Return the files that tell what networkd uses for DEVICES."""
+    files = {}
+    for index, (dev, file) in enumerate(devices.items(), 2):
+        files[f"/sys/class/net/{dev}/ifindex"] = f"{index}\n"
+        files[f"/run/systemd/netif/links/{index}"] = (
+            f"ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/{file}\n"
+        )
+    return files
+
+
+def test_a_network_file_counts_for_the_device_that_has_it_and_not_at_all_where_none_has(tmp_path):
+    section = "[Match]\nName={}\n[Route]\nDestination=10.200.1.0/24\nGateway=192.168.8.21\n"
+    files = managed(tmp_path, ens18="20-lan.network", ens19="30-other.network") | {
+        "/etc/systemd/network/05-new.network": section.format("ens1*"),  # the first, once it is read
+        "/etc/systemd/network/06-new.network": section.format("eth0"),
+        "/etc/systemd/network/20-lan.network.d/x.conf": "[Route]\nDestination=10.200.2.0/24\nGateway=192.168.8.22\n",
+        "/etc/systemd/network/30-other.network": section.format("ens19"),
+        "/etc/systemd/network/99-unused.network": section.format("ens18"),
+    }
+    assert read(tmp_path, files) == [
+        "/etc/systemd/network/05-new.network:4 10.200.1.0/24 via 192.168.8.21",
+        "/etc/systemd/network/20-lan.network.d/x.conf:2 10.200.2.0/24 via 192.168.8.22 dev ens18",
+        "/etc/systemd/network/30-other.network:4 10.200.1.0/24 via 192.168.8.21 dev ens19",
+    ]
+
+
+def test_a_netplan_id_counts_for_the_device_that_it_matches(tmp_path):
+    text = "network:\n  ethernets:\n    lan: {{match: {{macaddress: '{}'}}, routes: [{{to: 10.200.1.0/24, via: 192.168.8.21}}]}}\n"
+    files = {
+        "/sys/class/net/ens18/ifindex": "2\n",
+        "/sys/class/net/ens18/address": "52:54:00:12:34:56\n",
+        "/sys/class/net/ens19/ifindex": "3\n",
+        "/sys/class/net/ens19/address": "52:54:00:12:34:57\n",
+    }
+    path = "/etc/netplan/01.yaml"
+    assert read(tmp_path, files | {path: text.format("52:54:00:12:34:57")}) == [
+        f"{path}:3 10.200.1.0/24 via 192.168.8.21 dev ens19"
+    ]
+    assert read(tmp_path, {path: text.format("52:54:00:00:00:00")}) == []
+
+
+def test_a_profile_counts_where_a_device_has_it(tmp_path):
+    text = "[connection]\nuuid={}\n{}\n[ipv4]\nroute1=10.200.1.0/24,192.168.8.21\n"
+    place = "/etc/NetworkManager/system-connections"
+    files = {
+        "/sys/class/net/ens18/ifindex": "2\n",
+        "/run/NetworkManager/devices/2": "[device]\nmanaged=true\nconnection-uuid=aaa\n",
+        f"{place}/lan.nmconnection": text.format("aaa", ""),
+        f"{place}/old.nmconnection": text.format("bbb", "interface-name=ens18"),
+        f"{place}/spare.nmconnection": text.format("ccc", "interface-name=ens19"),
+    }
+    assert read(tmp_path, files) == [
+        f"{place}/lan.nmconnection:5 10.200.1.0/24 via 192.168.8.21 dev ens18",
+        f"{place}/spare.nmconnection:5 10.200.1.0/24 via 192.168.8.21 dev ens19",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("for i in 1 2; do ip route add 10.200.$i.0/24 via 192.168.8.2$i; done", "10.200.*.0/24"),
+        ('ip -4 r replace "10.200.${i}.0/24" via $gw', "10.200.*.0/24"),
+        ("route add -net 10.200.$(node).0 netmask 255.255.255.0 gw $gw", "10.200.*.0"),
+        ("ip route add 10.201.$i.0/24 via 192.168.8.2$i", ""),
+        ('ip route add "$net" via $gw', ""),
+        ("ip route del 10.200.$i.0/24", ""),
+        ("# ip route add 10.200.$i.0/24 via 192.168.8.2$i", ""),
+    ],
+)
+def test_commands_with_variables_that_may_make_a_wanted_route_are_told(tmp_path, line, said):
+    path = "/etc/network/if-up.d/pods"
+    found = configured_routes(machine(tmp_path, {path: f"#!/bin/sh\n{line}\n"}), WANTED)
+    assert found.unclear == (((f"{path}:2", said),) if said else ())
+    assert not found.routes

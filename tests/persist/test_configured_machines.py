@@ -109,3 +109,38 @@ def test_up_lines_are_moved_over(machine):
     assert table(machine) == SEED
     assert [(route, "107") for route in SEED] == machine.routes()[:2]
     assert machine.podroutes("plan").startswith("No changes.")
+
+
+def test_lines_in_a_stanza_of_another_interface_are_the_same_routes(machine):
+    """Typed at the end of the file they belong to whatever comes last there; the kernel takes the device by the gateway."""
+    manager = Ifupdown(machine)
+    manager.configure()
+    text = (
+        machine.read("/etc/network/interfaces") + "auto lo:9\niface lo:9 inet static\n    address 127.9.9.9/8\n" + LINES
+    )
+    machine.write("/etc/network/interfaces", text)
+    manager.boot()
+    before = machine.files()
+    for words in (("apply", "--persist", "auto"), ("apply", "--adopt", "--persist", "auto")):
+        assert "/etc/network/interfaces keeps every route" in machine.podroutes(*words)
+    assert machine.files() == before
+    machine.reboot()
+    manager.boot()
+    assert table(machine) == SEED
+
+
+def test_a_script_that_may_make_the_routes_is_named_and_nothing_is_written_beside_it(machine):
+    manager = Ifupdown(machine)
+    manager.configure()
+    manager.boot()
+    loop = 'for i in 1 2; do ip route add "10.200.$i.0/24" via 192.168.8.2$i; done\n'
+    machine.write(
+        "/etc/network/if-up.d/zz-pods", f'#!/bin/sh\n[ "$IFACE$ADDRFAM" = ens18inet ] || exit 0\n{loop}', 0o755
+    )
+    before = machine.files()
+    said = machine.podroutes("apply", "--persist", "auto", status=1)
+    assert "/etc/network/if-up.d/zz-pods:3 may make these routes as well (10.200.*.0/24)" in said
+    assert machine.files() == before
+    machine.reboot()
+    manager.boot()
+    assert table(machine) == SEED, "the boot is as it was"

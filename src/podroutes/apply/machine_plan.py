@@ -1,6 +1,6 @@
 """The one plan of a machine: its routes in the kernel, and the files that bring the same routes back after a boot."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from podroutes.errors import PersistError
@@ -11,7 +11,7 @@ from podroutes.model.fib import Fib, Link
 from podroutes.model.persisted import File, FileChange, OwnedRoutes, PersistedRoute, RenderContext, written
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, NextHop, Route
-from podroutes.model.text import listing
+from podroutes.model.text import escaped, listing, printable
 from podroutes.persist import backend
 from podroutes.persist.owned import Found, find
 from podroutes.persist.system_files import FORWARDING, forwarding, protocol_name
@@ -58,6 +58,7 @@ class MachinePlan(NamedTuple):
     why: str = ""
     found: Found = Found({})
     configured: Overlap = Overlap({}, {})
+    hindered: Mapping[str, str] = {}  # by device, why a boot does not bring back what our files say
     offered: tuple[FileChange, ...] = ()  # the edits of the administrator's files that would move routes over
 
 
@@ -103,6 +104,8 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     routes = standing(*planned, fib, owned)
     asked = bool(name and name != NONE and request.backend)
     planned = _with(planned, problems=(*planned.plan.problems, *(problems(routes, lines) if asked else ())))
+    if asked:
+        _refuse_unclear(root, planned)
     try:
         kept = without_configured(routes, lines)
         files = _files(name, kept, _Here(root, fib.links, found, owned), request)
@@ -113,13 +116,44 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         return MachinePlan(planned._replace(plan=planned.plan.with_problem(not_persistent(error))), owned, name)
     offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
     chosen = "" if name == NONE else name
-    planned = _with(planned, files=(*files, *moved), files_required=bool(request.backend))
-    return MachinePlan(planned, owned, chosen, why, found, lines, offered)
+    now, after = _hindered(chosen, kept, _Here(root, fib.links, found, owned), files) if chosen else ({}, {})
+    said = (*planned.plan.problems, *_hindrances(after))
+    planned = _with(planned, files=(*files, *moved), files_required=bool(request.backend), problems=said)
+    return MachinePlan(planned, owned, chosen, why, found, lines, now, offered)
 
 
 def not_persistent(error: PersistError) -> Problem:
     """Return the problem that ERROR is where files of ours are only kept up: the kernel's routes go ahead."""
     return Problem("error", "not-persistent", str(error))
+
+
+def _hindered(
+    name: str, routes: Sequence[PersistedRoute], here: _Here, files: Sequence[FileChange]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return by device why a boot would not bring back ROUTES although backend NAME keeps them: as FILES are, and once they are right."""
+    from podroutes.persist.hindrances import hindrances  # noqa: PLC0415, only where there are files of ours
+
+    devices = {each.route.dev for each in routes}
+    links = [link for link in here.links if link.name in devices]
+    there = here.found.files[name]
+    right = there | {each.file.path: each.file for each in files if each.backend == name and each.action != "delete"}
+    return hindrances(here.root, name, links, there, files), hindrances(here.root, name, links, right, ())
+
+
+def _hindrances(hindered: Mapping[str, str]) -> Iterator[Problem]:
+    for why in dict.fromkeys(hindered.values()):
+        devices = listing([printable(dev) for dev, reason in hindered.items() if reason == why])
+        yield Problem("warning", "not-persistent", f"the routes by {devices} do not come back at a boot: {why}")
+
+
+def _refuse_unclear(root: HostFiles, planned: Planned) -> None:
+    """Raise PersistError where a script may make wanted routes and it cannot be told which: ours beside it could break the boot."""
+    from podroutes.persist.configured import configured_routes  # noqa: PLC0415, knows all managers
+
+    for place, dst in configured_routes(root, (route.dst for route in _wanted_routes(planned))).unclear:
+        raise PersistError(
+            f"{escaped(place)} may make these routes as well ({escaped(dst)}), which podroutes cannot read: take that line out, then run it again"
+        )
 
 
 def _overlap(root: HostFiles, planned: Planned, request: PlanRequest) -> Overlap:
@@ -167,6 +201,15 @@ def _detected(planned: Planned, routes: Sequence[PersistedRoute], lines: Overlap
     if not kept and lines.same:
         files = listing(sorted({line.path for line in lines.same.values()}))
         return "", f"{files} keeps every route that is wanted, so that there is nothing to write"
+    if not kept and lines.other:
+        line = next(iter(lines.other.values()))
+        raise PersistError(
+            f"there are no routes of ours to keep: {escaped(line.place)} and {len(lines.other) - 1} other lines make routes to podCIDRs that are "
+            "not as wanted; take them out, then run it again"
+            if len(lines.other) > 1
+            else f"there are no routes of ours to keep: {escaped(line.place)} makes a route to {line.dst} that is not as wanted; take it out, then "
+            "run it again"
+        )
     devices = {each.route.dev for each in kept}
     return detect(here.root, [link for link in here.links if link.name in devices])
 

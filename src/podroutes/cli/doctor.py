@@ -7,13 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from podroutes.cli.collection import Evidence
 from podroutes.doctor import examine
 from podroutes.doctor.context import MachineContext
+from podroutes.errors import PersistError
 from podroutes.host.arp import ask_all
+from podroutes.host.files import HostFiles
 from podroutes.host.machine_facts import read_machine
 from podroutes.host.readable_files import Files
 from podroutes.model.cluster import Cluster, Node
+from podroutes.model.fib import Link
 from podroutes.model.finding import Examined
 from podroutes.model.machine_facts import Facts
 from podroutes.model.probe import Disagreement
+from podroutes.persist.configured import configured_routes
+from podroutes.persist.hindrances import not_restored
 from podroutes.plan.identity import named_node, this_node
 
 _MOST = 8  # machines that are examined for one answer: a second each where a next hop is silent
@@ -21,13 +26,28 @@ _MOST = 8  # machines that are examined for one answer: a second each where a ne
 
 def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
     """Read this machine, which is the node NAME of CLUSTER or else the one that it looks like, and ask its next hops."""
-    facts = read_machine(Files())
-    context = MachineContext(facts, cluster, _own(cluster, name, facts) if cluster else None)
+    files = Files()
+    facts = read_machine(files)
+    root = HostFiles(files.root)
+    context = _with_files(root, MachineContext(facts, cluster, _own(cluster, name, facts) if cluster else None))
     try:
         return context._replace(answers=ask_all(list(context.questions())))
     except OSError as error:
         why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
         return context._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))
+
+
+def _with_files(root: HostFiles, context: MachineContext) -> MachineContext:
+    """Return CONTEXT with what the files below ROOT say about its routes: the administrator's, and ours."""
+    facts = context.facts
+    lines = configured_routes(root, {route.dst for route in facts.host.routes if route.via and not route.ours}).routes
+    links = [Link(each.ifindex, each.name, up=True, carrier=True) for each in facts.devices.values()]
+    try:
+        lost = not_restored(root, links, {route.dev for route in context.ours if route.dev})
+    except PersistError as error:
+        facts = facts._replace(unexamined=(*facts.unexamined, f"what is written down for the next boot: {error}"))
+        lost = ()
+    return context._replace(facts=facts, configured={line.dst: line.via for line in lines}, not_restored=lost)
 
 
 def explain(found: Evidence, differences: Sequence[Disagreement]) -> list[Examined]:

@@ -30,6 +30,7 @@ FINDERS: tuple[Callable[[MachineContext], Iterator[Finding]], ...] = (
     managers.networkd_unreadable,
     managers.unmanaged,
     managers.managed_twice,
+    managers.not_restored,
     environment.cloud,
     environment.protocol_name,
 )

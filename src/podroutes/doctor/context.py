@@ -34,13 +34,16 @@ class Prefixes(Generic[T]):
 class MachineContext(NamedTuple):
     """One machine. Without an inventory ``cluster`` and ``own`` are None, and its own tables tell what little they can.
 
-    ``answers`` has the hardware addresses that answered for each next hop that was asked for.
+    ``answers`` has the hardware addresses that answered for each next hop that was asked for, ``configured`` the next hop of each
+    route that the administrator's own files make, ``not_restored`` why the next boot does not bring back what files of ours say.
     """
 
     facts: Facts
     cluster: Cluster | None = None
     own: Node | None = None
     answers: Mapping[Address, tuple[str, ...]] = {}
+    configured: Mapping[Prefix, Address | None] = {}
+    not_restored: tuple[str, ...] = ()
 
     @property
     def ours(self) -> list[Route]:

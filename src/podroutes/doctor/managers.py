@@ -57,5 +57,15 @@ def managed_twice(context: MachineContext) -> Iterator[Finding]:
             yield Finding("interface-managed-twice", cause, tuple(f"{name}: {evidence}" for name, evidence in claims))
 
 
+def not_restored(context: MachineContext) -> Iterator[Finding]:
+    """Find that files of ours are of no use at the next boot."""
+    for why in context.not_restored:
+        yield Finding(
+            "routes-not-restored",
+            "the next boot does not bring our routes back, although they are written down",
+            (why,),
+        )
+
+
 def _uplinks(context: MachineContext) -> list[str]:
     return list(dict.fromkeys(dev for version in (4, 6) for dev in context.uplinks(version)))

@@ -41,7 +41,7 @@ def strangers(context: MachineContext) -> Iterator[Finding]:
             strays.append(route)
         elif route.dst in mine:
             doubles.append(route)
-        elif route.protocol in _PROGRAMS:
+        elif route.protocol in _PROGRAMS and context.configured.get(route.dst) != route.via:
             rivals.setdefault(route.protocol, []).append(route)
     if strays:
         what = f"{counted(len(strays), 'route')} inside the pod range {'leads' if len(strays) == 1 else 'lead'} elsewhere than to the node"

@@ -39,6 +39,11 @@ class HostFiles:
         """Return the permissions of NAME."""
         return self.path(name).stat().st_mode & 0o7777
 
+    def is_roots(self, name: str) -> bool:
+        """Whether NAME belongs to root, or will; in a directory that stands in for a machine every file does."""
+        path = self.path(name)
+        return self.directory != "/" or not path.exists() or path.stat().st_uid == 0
+
     def glob(self, pattern: str) -> Iterator[str]:
         """Yield the names that match PATTERN, sorted."""
         if "*" not in pattern:

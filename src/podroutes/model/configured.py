@@ -16,6 +16,7 @@ class ConfiguredRoute(NamedTuple):
     metric: int | None = None  # None: the manager's default
     kind: str = "unicast"  # rtm_type as ip(8) names it
     manager: str = ""  # the backend whose configuration it is, "" for a script
+    by_gateway: bool = False  # ``dev`` is only that of the stanza: the kernel takes the one that leads to the gateway
 
     @property
     def place(self) -> str:
@@ -24,7 +25,11 @@ class ConfiguredRoute(NamedTuple):
 
 
 class ConfiguredRoutes(NamedTuple):
-    """The routes in the configuration of one machine. ``unread`` has the files that could not be read, each with the reason."""
+    """The routes in the configuration of one machine. ``unread`` has the files that could not be read, each with the reason.
+
+    ``unclear`` has the places of commands that may make a wanted route, each with the destination as it is written there.
+    """
 
     routes: tuple[ConfiguredRoute, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
+    unclear: tuple[tuple[str, str], ...] = ()

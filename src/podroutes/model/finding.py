@@ -182,6 +182,13 @@ FINDINGS: dict[str, Kind] = {
         "Let podroutes replace it.",
         "ip-route(8), append; fib6_add_rt2node() of net/ipv6/ip6_fib.c",
     ),
+    "routes-not-restored": Kind(
+        "warning",
+        "What is written down for the next boot is not carried out then",
+        "The file of ours is there, and the network manager does not read or run it, or not for this interface.",
+        "Remove the reason, or name another place with `podroutes apply --persist BACKEND`.",
+        "docs/persistence.md",
+    ),
     "route-without-carrier": Kind(
         "error",
         "The interface of our routes is down or has no carrier",

@@ -89,8 +89,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Correct `--node`, or wait for the node to join; until then this machine receives routes and claims none.",
     ),
     "not-persistent": (
-        "The routes cannot be written down for the next boot as they were before.",
-        "Name the place with `apply --persist BACKEND`, or give it up with `apply --persist none`.",
+        "The routes cannot be written down for the next boot as they were before, or what is written down is not carried out then.",
+        "Remove the reason, name another place with `apply --persist BACKEND`, or give it up with `apply --persist none`.",
     ),
     "overlapping-pod-cidr": (
         "The podCIDR of one node lies inside that of another.",

@@ -13,7 +13,8 @@ class Entry(NamedTuple):
     ``missing`` is desired and absent, ``stale`` ours and not desired (any more, or with another next hop), ``foreign`` another
         program's on a desired prefix, or ours where another program's route or rule decides instead, ``unreachable`` desired, but
         with a next hop that cannot be reached from here.
-        ``lasts`` is whether a file of ours restores it at the next boot. ``kept`` is why it stays, or is restored, although no
+        ``lasts`` is whether the next boot restores it, ``boot`` why it does not although a file says so, or which file of the
+        administrator does. ``kept`` is why it stays, or is restored, although no
         honoured claim wants it, "" if one does.
     """
 
@@ -21,4 +22,5 @@ class Entry(NamedTuple):
     node: str | None
     state: State
     lasts: bool = False
+    boot: str = ""
     kept: str = ""

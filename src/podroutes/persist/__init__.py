@@ -5,7 +5,7 @@ interface, ``owned`` reads what our own files say, ``apply_files`` checks and wr
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,6 +30,16 @@ BACKENDS = {
     ),
 }
 
+# What happens to a machine after its routes were written down, by the word for it in SURVIVES of a backend.
+EVENTS = {
+    "reboot": "reboot",
+    "manager": "reload, restart, reconfigure",
+    "lease": "lease renewed, or another one",
+    "carrier": "carrier lost and back",
+    "link": "`ip link set DEV down`, then `up`",
+}
+THERE, GONE = "there", "**gone**"
+
 
 class Backend(Protocol):
     """What podroutes asks of a backend, which is a module."""
@@ -38,6 +48,7 @@ class Backend(Protocol):
     ROUTE: (
         re.Pattern[str] | None
     )  # finds dst, via and metric of the routes in a file; None: it stands for every wanted route
+    SURVIVES: Mapping[str, str]  # by each of EVENTS: THERE, or what becomes of the routes
     RELOAD: tuple[tuple[str, ...], ...]  # what makes the manager take up its files without a restart
     READS: tuple[
         str, ...
@@ -57,6 +68,9 @@ class Backend(Protocol):
 
         PersistError where it does not manage it, and where what is written for it would hold for another of LINKS as well.
         """
+
+    def hindrance(self, root: HostFiles, link: Link, there: Mapping[str, File], /) -> str:
+        """Return why the next boot would not bring back what is written for LINK in THERE, our files by path; "" where nothing is known."""
 
     def running(self, root: HostFiles, link: Link, /) -> str:
         """Return what says that the manager runs and has LINK, "" where nothing does."""

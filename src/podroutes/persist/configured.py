@@ -11,7 +11,7 @@ from podroutes.model.address import Prefix
 from podroutes.model.configured import ConfiguredRoute, ConfiguredRoutes
 from podroutes.persist import BACKENDS, backend
 from podroutes.persist.file_format import is_ours
-from podroutes.persist.shell_routes import shell_routes
+from podroutes.persist.shell_routes import shell_routes, unclear_routes
 
 SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all kinds
     "/etc/rc.local",
@@ -28,6 +28,7 @@ class Reader:
     def __init__(self, root: HostFiles) -> None:
         self.root = root
         self.unread: dict[str, str] = {}
+        self.texts: dict[str, str] = {}  # what was read, by path
 
     def read(self, path: str) -> str:
         """Return the text of PATH, "" where there is none, where it cannot be read, and where it is ours."""
@@ -38,7 +39,13 @@ class Reader:
         except PersistError as error:
             self.unread[path] = str(error)
             return ""
-        return "" if is_ours(text) else text
+        self.texts[path] = "" if is_ours(text) else text
+        return self.texts[path]
+
+    def devices(self) -> dict[str, str]:
+        """Return the devices of the machine by their index, as /sys has it."""
+        paths = self.glob("/sys/class/net/*/ifindex")
+        return {(self.root.read(path) or "").strip(): path.split("/")[-2] for path in paths}
 
     def glob(self, *patterns: str) -> Iterator[str]:
         """Yield the paths that any of PATTERNS matches, each once."""
@@ -52,7 +59,13 @@ def configured_routes(root: HostFiles, wanted: Iterable[Prefix]) -> ConfiguredRo
     for path in reader.glob(*SCRIPTS):
         routes += shell_routes(reader.read(path), path)
     kept = dict.fromkeys(route for route in routes if route.dst in destinations)
-    return ConfiguredRoutes(tuple(kept), tuple(reader.unread.items()))
+    unclear = (
+        (f"{path}:{line}", dst)
+        for path, text in reader.texts.items()
+        if "$" in text
+        for line, dst in unclear_routes(text, destinations)
+    )
+    return ConfiguredRoutes(tuple(kept), tuple(reader.unread.items()), tuple(unclear))
 
 
 __all__ = ["ConfiguredRoute", "Reader", "configured_routes"]

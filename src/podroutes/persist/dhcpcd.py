@@ -5,7 +5,7 @@ by the shell that runs the others, and must not end it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
@@ -14,7 +14,8 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
-from podroutes.persist import BACKENDS
+from podroutes.model.text import printable
+from podroutes.persist import BACKENDS, EVENTS, THERE, boot
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, safe
 from podroutes.persist.shell_check import syntax
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 (PATH,) = BACKENDS["dhcpcd"]
 PROTOCOL = OURS
+SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # dhcpcd looks for the script each time
 _CONFIG = "/etc/dhcpcd.conf"
@@ -31,6 +33,9 @@ _MASTER = (
 )
 READS = (_MASTER, _CONFIG, "/etc/dhcpcd.enter-hook", PATH)
 SECRETS: tuple[str, ...] = ()
+_SCRIPT = re.compile(
+    r"^\s*script[ \t]+(?!\S*/dhcpcd-run-hooks\b)(\S*)", re.MULTILINE
+)  # what is run instead of all hooks
 _CLASSLESS = re.compile(r"^\s*static\s+(?:classless_static_)?routes\s*=\s*(.*)$")
 
 
@@ -57,7 +62,17 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: A
     """Return the device's name, if dhcpcd has all interfaces of the machine."""
     if not running(root, link):
         raise PersistError(f"dhcpcd does not manage {safe(link.name)}: {_MASTER} is not there; try --persist auto")
+    if found := _SCRIPT.search(root.read(_CONFIG) or ""):
+        raise PersistError(
+            f"dhcpcd runs {printable(found[1] or 'nothing')} in place of its hooks here ({_CONFIG}: script): take that line out, or use "
+            "--persist systemd"
+        )
     return safe(link.name)
+
+
+def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  # noqa: ARG001, dhcpcd reads one script for all
+    """Return what keeps dhcpcd from our script at a boot."""
+    return boot.not_started(root, "dhcpcd")
 
 
 def running(root: HostFiles, link: Link) -> str:

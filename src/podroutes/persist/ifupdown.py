@@ -5,7 +5,7 @@ no dot, as run-parts(8) passes over those that have.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
@@ -14,7 +14,7 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
-from podroutes.persist import BACKENDS
+from podroutes.persist import BACKENDS, EVENTS, GONE, THERE, boot
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, is_ours, safe
 from podroutes.persist.shell_check import syntax
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 (PATH,) = BACKENDS["ifupdown"]
 PROTOCOL = OURS
+SURVIVES = {**dict.fromkeys(EVENTS, THERE), "carrier": f"{THERE} (they never go)", "link": GONE}
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup looks for scripts each time
 _INTERFACES = "/etc/network/interfaces"
@@ -32,8 +33,10 @@ _NO_SCRIPTS = re.compile(r"^\s*addon_scripts_support\s*=\s*0\s*$", re.MULTILINE)
 _COMMANDS = {"up", "post-up", "pre-up"}  # what runs commands when an interface comes up, interfaces(5)
 _SOURCES = {"source", "source-directory"}
 _SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
+_DEFAULTS = "/etc/default/networking"
+_NOT_AT_BOOT = re.compile(r"^\s*CONFIGURE_INTERFACES=[\"']?no", re.MULTILINE)  # networking.service of Debian
 _STATE = "/run/network/ifstate"
-READS = (_STATE, _INTERFACES, _DEFAULT_SOURCE, "/run/network/interfaces.d/*", *_SCRIPTS, _IFUPDOWN2)
+READS = (_STATE, _INTERFACES, _DEFAULT_SOURCE, "/run/network/interfaces.d/*", _DEFAULTS, *_SCRIPTS, _IFUPDOWN2)
 SECRETS: tuple[str, ...] = ()
 
 
@@ -60,6 +63,34 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: A
             f"ifupdown2 runs no scripts here ({_IFUPDOWN2}: addon_scripts_support=0): set it to 1, or use --persist systemd"
         )
     return safe(link.name)
+
+
+def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:
+    """Return what keeps ifup(8) from our script at a boot: that nothing brings LINK up, or that scripts may not be run."""
+    if not _is_brought_up(root, link.name):
+        return (
+            f"no `auto {safe(link.name)}` or `allow-hotplug {safe(link.name)}` in {_INTERFACES}: nothing brings it up"
+        )
+    if _NOT_AT_BOOT.search(root.read(_DEFAULTS) or ""):
+        return f"{_DEFAULTS} says CONFIGURE_INTERFACES=no"
+    return boot.not_executable(there) or boot.not_started(root, "networking")
+
+
+def _is_brought_up(root: HostFiles, dev: str) -> bool:
+    """Whether ``auto`` or ``allow-hotplug``, which may have patterns of fnmatch(3), names DEV or an alias of it, interfaces(5)."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415, only here
+
+    from podroutes.persist.configured import Reader  # noqa: PLC0415, which knows all managers
+
+    reader = Reader(root)
+    for path in (*_interfaces(reader), *reader.glob(_DEFAULT_SOURCE)):
+        for line in reader.read(path).splitlines():
+            word, *names = line.split() or [""]
+            if word == "auto" or word.startswith("allow-"):
+                patterns = [name.partition("=")[0].partition(":")[0].strip("/") for name in names]
+                if any(fnmatchcase(dev, pattern) for pattern in patterns):
+                    return True
+    return False
 
 
 def has_stanza(root: HostFiles, dev: str) -> bool:
@@ -94,7 +125,10 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
                 dev = rest.split()[0] if rest.split() else None
             elif word in _COMMANDS:
                 rows = shell_routes(rest, path, "ifupdown", dev)
-                yield from (row._replace(line=number, dev=row.dev or dev) for row in rows)
+                for row in rows:
+                    yield row._replace(
+                        line=number, dev=row.dev or dev, by_gateway=row.dev is None and row.via is not None
+                    )
     for path in reader.glob(*_SCRIPTS):
         yield from shell_routes(reader.read(path), path, "ifupdown")
 

@@ -5,7 +5,7 @@ https://netplan.readthedocs.io/en/stable/netplan-yaml/
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
@@ -13,7 +13,7 @@ from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
-from podroutes.persist import BACKENDS, networkd, networkmanager
+from podroutes.persist import BACKENDS, EVENTS, THERE, boot, networkd, networkmanager
 from podroutes.persist.file_format import HEADER, by_device, metric, remark_by, safe
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 (PATH,) = BACKENDS["netplan"]
 PROTOCOL = 4  # RTPROT_STATIC, linux/rtnetlink.h: both networkd and NetworkManager give it to what netplan writes
+SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = re.compile(
     r"^ +- to: (?P<dst>\S+)(?: .* dev (?P<dev>\S+))?.*\n +via: (?P<via>[0-9a-f.:]+)\n(?: +metric: (?P<metric>\d+)\n)?",
     re.MULTILINE,
@@ -29,6 +30,7 @@ RELOAD = (("netplan", "generate"), ("networkctl", "reload"))  # `netplan apply` 
 READS = (
     *("/lib/netplan/*.yaml", "/etc/netplan/*.yaml", "/run/netplan/*.yaml"),
     "/sys/class/net/*/address",
+    "/sys/class/net/*/ifindex",
 )
 SECRETS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
 _PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML takes for nothing but text
@@ -83,6 +85,11 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
             "/etc/cloud/cloud.cfg.d/99-network.cfg"
         )
     return place
+
+
+def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  # noqa: ARG001, netplan runs as root
+    """Return what keeps the manager that netplan writes files for from them."""
+    return boot.masked(root, "systemd-networkd.service") if networkd.running(root, link) else ""
 
 
 def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, netplan runs no daemon

@@ -49,6 +49,28 @@ def find(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
     return place
 
 
+def matching(root: HostFiles, id_: str, devices: Iterable[str]) -> list[str]:
+    """Return those of DEVICES that the id ID_ is about; all of the administrator's files together say so."""
+    try:
+        bodies = [body for interfaces in _merged(root).values() for name, body in interfaces.items() if name == id_]
+    except PersistError:  # a file that is no YAML is told elsewhere
+        return []
+    return [dev for dev in devices if any(_is_about(root, dev, id_, body) for body in bodies)]
+
+
+def generated(root: HostFiles, link: Link) -> str | None:
+    """Return the .network file that netplan makes of its files for LINK, "" where none is about it, None where they cannot be read."""
+    try:
+        merged = _merged(root)
+    except PersistError:
+        return None
+    for interfaces in merged.values():
+        for id_, body in interfaces.items():
+            if _is_about(root, link.name, id_, body):
+                return f"10-netplan-{id_}.network"
+    return ""
+
+
 def made_by_cloud_init(root: HostFiles, place: str) -> str:
     """Return the file in which cloud-init defines PLACE (``SECTION.ID``) and may rename it at a boot, "" where it does not."""
     section, _, id_ = place.partition(".")

@@ -10,6 +10,7 @@ import yaml
 
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.persist.configured import Reader
+from podroutes.persist.netplan_ids import matching
 from podroutes.persist.shell_routes import destination, gateway
 
 _DIRECTORIES = ("/lib/netplan", "/etc/netplan", "/run/netplan")  # of files with one name the last counts
@@ -27,7 +28,21 @@ def netplan_routes(reader: Reader) -> Iterator[ConfiguredRoute]:
             continue
         for section in _entries(_entry(document, "network")).values():
             for name, interface in _entries(section).items():
-                yield from _routes(path, name, interface)
+                rows = list(_routes(path, name, interface))
+                if rows and _entry(interface, "match"):
+                    rows = list(_on_devices(reader, name, rows))
+                yield from rows
+
+
+def _on_devices(reader: Reader, name: str, rows: list[ConfiguredRoute]) -> Iterator[ConfiguredRoute]:
+    """Yield ROWS, of an id that matches by something else than its name, with their device; none where it matches no device here."""
+    devices = reader.devices().values()
+    if not devices:  # nothing is known of them
+        yield from rows
+        return
+    found = matching(reader.root, name, devices)
+    dev = found[0] if len(found) == 1 else None
+    yield from (row._replace(dev=dev) for row in (rows if found else ()))
 
 
 def _routes(path: str, name: str, interface: yaml.Node) -> Iterator[ConfiguredRoute]:
@@ -65,11 +80,16 @@ def without_routes(text: str, lines: Collection[ConfiguredRoute]) -> str:
         for name, interface in _entries(section).items():
             for key, items in interface.value if isinstance(interface, yaml.MappingNode) else ():
                 if key.value == "routes" and isinstance(items, yaml.SequenceNode):
-                    gone = [_route(path, name, interface, item) in lines for item in items.value]
+                    gone = [_is_in(_route(path, name, interface, item), lines) for item in items.value]
                     cuts += _cuts(text, key, items, gone)
     for start, end, new in sorted(cuts, reverse=True):
         text = text[:start] + new + text[end:]
     return text
+
+
+def _is_in(route: ConfiguredRoute | None, lines: Collection[ConfiguredRoute]) -> bool:
+    """Whether ROUTE is one of LINES, which know the device as well."""
+    return route is not None and any(line._replace(dev=route.dev) == route for line in lines)
 
 
 def _cuts(text: str, key: yaml.Node, items: yaml.SequenceNode, gone: list[bool]) -> Iterator[tuple[int, int, str]]:

@@ -5,7 +5,7 @@ A drop-in in /etc applies to a file in /run as well, so this is also the place w
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.model.text import listing, printable
-from podroutes.persist import BACKENDS
+from podroutes.persist import BACKENDS, EVENTS, THERE, boot
 from podroutes.persist.file_format import HEADER, by_device, is_ours, metric, remark_by, safe
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 (PATTERN,) = BACKENDS["networkd"]
 PROTOCOL = OURS
+SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = re.compile(
     r"^(?:# .* dev (?P<dev>\S+)\n)?Destination=(?P<dst>\S+)\nGateway=(?P<via>\S+)\nProtocol=\d+\n(?:Metric=(?P<metric>\d+)\n)?",
     re.MULTILINE,
@@ -33,6 +34,7 @@ RELOAD = (("networkctl", "reload"),)
 _DIRECTORIES = tuple(f"/{place}/systemd/network" for place in ("etc", "run", "usr/local/lib", "usr/lib"))
 READS = (
     "/run/systemd/netif/links/*",
+    "/sys/class/net/*/ifindex",
     *(f"{directory}/{pattern}" for directory in _DIRECTORIES for pattern in ("*.network", "*.network.d/*.conf")),
 )
 SECRETS: tuple[str, ...] = ()
@@ -92,6 +94,28 @@ def state_file(link: Link) -> str:
     return f"/run/systemd/netif/links/{link.ifindex}"
 
 
+def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:
+    """Return what keeps networkd from our drop-in for LINK: who may read it, what starts networkd, another name of netplan's file."""
+    base = PurePosixPath(network_file(root, link)).name
+    if base.startswith("10-netplan-"):
+        from podroutes.persist.netplan_ids import generated  # noqa: PLC0415, needs a YAML parser
+
+        name = generated(root, link)
+        if name not in (base, None):
+            made = f"netplan makes {name} of its files now" if name else f"no file of netplan is about {link.name} now"
+            return f"{made}, and {base} is gone after the boot"
+    for path in there:
+        directory = path.rpartition("/")[0]
+        ours = directory.endswith(f"/{base}.d") and root.path(directory).is_dir()
+        if ours and root.mode(directory) & 0o005 != 0o005:
+            return f"systemd-networkd cannot read {directory}: mode {root.mode(directory):04o}"
+    if why := boot.unreadable(there):
+        return why
+    if base.startswith("10-netplan-"):  # netplan's generator starts networkd
+        return boot.masked(root, "systemd-networkd.service")
+    return boot.not_started(root, "systemd-networkd")
+
+
 def running(root: HostFiles, link: Link) -> str:
     """Return where networkd says which file it uses for LINK."""
     file = network_file(root, link)
@@ -110,9 +134,48 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
     for directory in reversed(_DIRECTORIES):
         for path in reader.glob(f"{directory}/*.network", f"{directory}/*.network.d/*.conf"):
             names[path.removeprefix(directory)] = path
+    uses = _in_use(reader)
     for path in sorted(names.values()):
-        if not PurePosixPath(path).name.startswith("10-netplan-"):
-            yield from _sections(reader.read(path), path)
+        base = path.rpartition("/network/")[2].partition(".d/")[0]
+        if base.startswith("10-netplan-"):
+            continue
+        rows = list(_sections(reader.read(path), path))
+        if rows and uses:
+            found = [dev for dev, used in uses.items() if _may_be_for(reader, base, dev, used)]
+            dev = found[0] if len(found) == 1 else None
+            rows = [row._replace(dev=dev) for row in rows] if found else []
+        yield from rows
+
+
+def _in_use(reader: "Reader") -> dict[str, str]:
+    """Return the base name of the .network file of every device that networkd manages; nothing where it does not run."""
+    devices = reader.devices()
+    found = {}
+    for path in reader.glob("/run/systemd/netif/links/*"):
+        dev = devices.get(PurePosixPath(path).name, "")
+        file = keyfile(reader.read(path)).get("NETWORK_FILE", "")
+        if dev and file:
+            found[dev] = PurePosixPath(file).name
+    return found
+
+
+def _may_be_for(reader: "Reader", base: str, dev: str, used: str) -> bool:
+    """Whether the .network file called BASE is what DEV has, USED, or would be had once networkd reads its files again.
+
+    The first that matches counts. Of one that sorts before USED only ``Name=`` is looked at: networkd has not read it, or it is for others.
+    """
+    if base == used:
+        return True
+    if base > used:
+        return False
+    from fnmatch import fnmatchcase  # noqa: PLC0415, only where there are more files
+
+    from podroutes.persist.ini import settings  # noqa: PLC0415
+
+    text = next(filter(None, (reader.read(f"{directory}/{base}") for directory in _DIRECTORIES)), "")
+    match = [each for each in settings(text) if each.section == "Match"]
+    names = [name for each in match if each.key == "Name" for name in each.value.split()]
+    return all(each.key == "Name" for each in match) and any(fnmatchcase(dev, name) for name in names)
 
 
 def _sections(text: str, path: str) -> Iterator[ConfiguredRoute]:

@@ -6,7 +6,8 @@ routes in the profile would come back then, but nmcli writes the whole profile a
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
@@ -15,7 +16,7 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
-from podroutes.persist import BACKENDS
+from podroutes.persist import BACKENDS, EVENTS, GONE, THERE, boot
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, safe
 from podroutes.persist.shell_check import syntax
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 (PATH,) = BACKENDS["networkmanager"]
 PROTOCOL = OURS
+SURVIVES = {**dict.fromkeys(EVENTS, THERE), "link": GONE}
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # the dispatcher looks for scripts each time
 _PROFILES = tuple(
@@ -32,8 +34,9 @@ _PROFILES = tuple(
 )
 _SCRIPTS = ("/etc/NetworkManager/dispatcher.d/*", "/etc/NetworkManager/dispatcher.d/*.d/*")
 _RED_HAT = ("/etc/sysconfig/network-scripts/route-*", "/etc/sysconfig/network-scripts/route6-*")  # ifcfg-rh
-READS = ("/run/NetworkManager/devices/*", *_RED_HAT, *_SCRIPTS)
+READS = ("/run/NetworkManager/devices/*", "/sys/class/net/*/ifindex", *_RED_HAT, *_SCRIPTS)
 SECRETS = _PROFILES
+_UUID = re.compile(r"^uuid=(\S+)", re.MULTILINE)
 _ROUTE_KEY = re.compile(r"routes?\d+")  # nm-settings-keyfile(5)
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"
 _TRIES = """\
@@ -73,6 +76,18 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: A
     return safe(link.name)
 
 
+def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  # noqa: ARG001, the script is for every device
+    """Return what keeps the dispatcher from our script: its owner and mode, NetworkManager-dispatcher(8), and that nothing starts it."""
+    for path, file in there.items():
+        if file.mode & 0o022 or not root.is_roots(path):
+            return f"the dispatcher runs no {path} that others than root may write: mode {file.mode:04o}"
+    return (
+        boot.not_executable(there)
+        or boot.not_started(root, "NetworkManager")
+        or boot.not_started(root, "NetworkManager-dispatcher", "dbus-org.freedesktop.nm-dispatcher.service")
+    )
+
+
 def running(root: HostFiles, link: Link) -> str:
     """Return where NetworkManager says that it manages LINK."""
     path = f"/run/NetworkManager/devices/{link.ifindex}"  # what it knows of LINK, for all to read
@@ -88,13 +103,35 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
     """Yield the routes of connection profiles, keyfiles and RHEL's, and of dispatcher scripts; netplan's profiles are netplan's."""
     from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
 
+    active = _active(reader)
     for path in reader.glob(*_PROFILES):
         if not path.rpartition("/")[2].startswith("netplan-"):
-            yield from _keyfile_routes(reader.read(path), path)
+            yield from _in_force(_keyfile_routes(reader.read(path), path), reader.read(path), active)
     for path in reader.glob(*_RED_HAT):
         yield from _red_hat_routes(reader.read(path), path)
     for path in reader.glob(*_SCRIPTS):
         yield from shell_routes(reader.read(path), path, "networkmanager")
+
+
+def _active(reader: "Reader") -> dict[str, str]:
+    """Return the UUID of the profile that each device has now; nothing where NetworkManager does not run."""
+    devices = reader.devices()
+    states = {
+        PurePosixPath(path).name: keyfile(reader.read(path)) for path in reader.glob("/run/NetworkManager/devices/*")
+    }
+    found = {devices.get(index, ""): state.get("connection-uuid", "") for index, state in states.items()}
+    return {dev: uuid for dev, uuid in found.items() if dev and uuid}
+
+
+def _in_force(rows: Iterator[ConfiguredRoute], text: str, active: Mapping[str, str]) -> Iterator[ConfiguredRoute]:
+    """Yield ROWS of the profile TEXT with the device that has it; none where every device that it could be for has another one."""
+    uuid = next((found[1] for found in [_UUID.search(text)] if found), "")
+    users = [dev for dev, used in active.items() if used == uuid]
+    for row in rows:
+        if uuid and users:
+            yield row._replace(dev=row.dev or (users[0] if len(users) == 1 else None))
+        elif not uuid or row.dev not in active:
+            yield row
 
 
 def _keyfile_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:

@@ -4,13 +4,16 @@ A script is not run and not understood: a command that stands in it, whatever th
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
 from podroutes.model.configured import ConfiguredRoute
 
 _ENDS = re.compile(r"\|\||&&|[;|&(){}]")  # what separates commands
+_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+")
+_ANY = "\0"  # stands for a variable
+_BEGINNINGS = tuple("0123456789abcdef")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _QUOTES = str.maketrans("\"'`", "   ")  # no word of a route has a blank in it, so quotes only hide commands
 _ROUTE_WORDS = {"r", "ro", "rou", "rout", "route"}  # ip(8) takes every abbreviation
@@ -43,6 +46,28 @@ def shell_routes(text: str, path: str, manager: str = "", dev: str | None = None
                 dst, via, device, metric, kind = route
                 named = dev if device is not None and "$" in device else device
                 yield ConfiguredRoute(path, number, dst, via, named, metric, kind, manager)
+
+
+def unclear_routes(text: str, wanted: Collection[Prefix]) -> Iterator[tuple[int, str]]:
+    """Yield line and destination of commands whose destination has variables in it and may be one of WANTED.
+
+    Only destinations that begin with a part of an address are meant: `ip route add "$net"` says nothing.
+    """
+    names = [str(dst) for dst in wanted]
+    for number, line in _joined(text):
+        if "$" not in line:
+            continue
+        plain = _VARIABLE.sub(_ANY, _COMMENT.sub("", line))
+        for command in _ENDS.split(plain.translate(_QUOTES)):
+            words = command.split()
+            at = next(
+                (place for place, word in enumerate(words) if word.startswith(_BEGINNINGS) and _ANY in word), None
+            )
+            if at is None or not _VERBS.intersection(words[:at]):
+                continue
+            pattern = re.compile(re.escape(words[at]).replace(re.escape(_ANY), ".*"))
+            if any(pattern.fullmatch(name) or pattern.fullmatch(name.partition("/")[0]) for name in names):
+                yield number, words[at].replace(_ANY, "*")
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:

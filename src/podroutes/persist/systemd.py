@@ -4,7 +4,9 @@ The routes are not in it: at boot they follow from the inventory. It is drawn in
 what `systemctl enable` would do with a symbolic link.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from podroutes.host.files import HostFiles
@@ -12,7 +14,7 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
-from podroutes.persist import BACKENDS
+from podroutes.persist import BACKENDS, GONE, THERE, boot
 from podroutes.persist.file_format import HEADER, safe
 
 if TYPE_CHECKING:
@@ -20,10 +22,16 @@ if TYPE_CHECKING:
 
 UNIT, WANTS = BACKENDS["systemd"]
 PROTOCOL = OURS
+_LEFT = "as the device's manager has it"  # the unit runs at boot alone
+SURVIVES = {"reboot": THERE, "manager": _LEFT, "lease": _LEFT, "carrier": _LEFT, "link": GONE}
 ROUTE = None
 RELOAD = (("systemctl", "daemon-reload"),)
 READS: tuple[str, ...] = ()
 SECRETS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf")
+_START = re.compile(r"^ExecStart=(.*)$", re.MULTILINE)
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
+_FILES = ("--inventory", "--kubeconfig")
+_VOLATILE = ("/tmp/", "/run/", "/dev/shm/", "/var/run/")  # noqa: S108  file-hierarchy(7): empty after a boot
 _UNIT = """
 [Unit]
 Description=Routes to the pods of the other nodes
@@ -67,6 +75,33 @@ def away(dev: str) -> str:
 def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, the unit asks for no device
     """Return the device's name: the unit does for every one."""
     return safe(link.name)
+
+
+def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  # noqa: ARG001, the unit is for every device
+    """Return what the unit misses at a boot: a part of it, or a file of the command that it runs."""
+    if not there:
+        return ""
+    for path in (UNIT, WANTS):
+        if path not in there:
+            return f"{path} is missing"
+    found = _START.search(there[UNIT].text)
+    words = [_plain(word) for word in _WORD.findall(found[1])] if found else []
+    for word, path in pairwise(["", *words]):
+        if word not in ("", *_FILES):
+            continue
+        if path.startswith(_VOLATILE):
+            return f"podroutes.service reads {path}, and a boot empties {path.split('/')[1]}"
+        if not word and root.directory != "/":
+            continue  # the program of another machine
+        if not root.path(path).exists():
+            return f"podroutes.service needs {path}, which is not there"
+    return boot.masked(root, "podroutes.service")
+
+
+def _plain(word: str) -> str:
+    """Return what systemd makes of WORD, as far as ``_quoted`` writes it."""
+    text = re.sub(r'\\(["\\])', r"\1", word[1:-1]) if word.startswith('"') else word
+    return text.replace("%%", "%").replace("$$", "$")
 
 
 def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, a unit has no device

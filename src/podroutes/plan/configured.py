@@ -36,7 +36,8 @@ def overlap(wanted: Iterable[Route], configured: Iterable[ConfiguredRoute]) -> O
 
 
 def _is_same(line: ConfiguredRoute, route: Route) -> bool:
-    return line.kind == route.kind and line.via == route.via and (line.dev is None or line.dev == route.dev)
+    device = line.by_gateway or line.dev in (None, route.dev)
+    return line.kind == route.kind and line.via == route.via and device
 
 
 def without_configured(routes: Sequence[PersistedRoute], lines: Overlap) -> list[PersistedRoute]:
@@ -105,5 +106,5 @@ def _place(line: ConfiguredRoute) -> str:
 def _described(line: ConfiguredRoute) -> str:
     kind = "" if line.kind == "unicast" else f"{escaped(line.kind)} "
     via = f" via {line.via}" if line.via else ""
-    dev = f" dev {escaped(line.dev)}" if line.dev else ""
+    dev = f" dev {escaped(line.dev)}" if line.dev and not line.by_gateway else ""
     return f"{kind}{line.dst}{via}{dev}"

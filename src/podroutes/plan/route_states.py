@@ -1,8 +1,9 @@
 """The states of all desired routes and of all routes of ours."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping
 
 from podroutes.model.address import Prefix
+from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Fib
 from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.route_state import Entry
@@ -10,20 +11,36 @@ from podroutes.plan.ownership import lasts, node_names, ours
 from podroutes.plan.planning import Planned
 
 
-def survey(planned: Planned, fib: Fib, owned: OwnedRoutes, configured: Container[Prefix] = ()) -> list[Entry]:
+def survey(
+    planned: Planned,
+    fib: Fib,
+    owned: OwnedRoutes,
+    configured: Mapping[Prefix, ConfiguredRoute] = {},
+    hindered: Mapping[str, str] = {},
+) -> list[Entry]:
     """Return an entry for each route of ours in FIB and each desired one, in order of destination.
 
-    CONFIGURED has the destinations whose desired route the administrator's own files add at boot.
+    CONFIGURED has the line of the administrator's files that makes the wanted route to a destination at the next boot, HINDERED by
+    device why a file of ours does not.
     """
     entries = sorted(_entries(planned, fib, owned), key=lambda entry: (entry.route.dst, entry.route.metric))
     kept = {(each.route.dst, each.route.via): each.reason for each in planned.plan.kept}
     return [
-        entry._replace(
-            lasts=entry.route.dst in configured or (entry.state != "foreign" and lasts(entry.route, owned)),
-            kept=kept.get((entry.route.dst, entry.route.via), ""),
-        )
+        _at_boot(entry, owned, configured, hindered)._replace(kept=kept.get((entry.route.dst, entry.route.via), ""))
         for entry in entries
     ]
+
+
+def _at_boot(
+    entry: Entry, owned: OwnedRoutes, configured: Mapping[Prefix, ConfiguredRoute], hindered: Mapping[str, str]
+) -> Entry:
+    """Return ENTRY with what the next boot makes of it."""
+    if line := configured.get(entry.route.dst):
+        return entry._replace(lasts=True, boot=line.place)
+    if entry.state == "foreign" or not lasts(entry.route, owned):
+        return entry
+    why = hindered.get(entry.route.dev or "", "")
+    return entry._replace(lasts=not why, boot=why)
 
 
 def _entries(planned: Planned, fib: Fib, owned: OwnedRoutes) -> Iterator[Entry]:

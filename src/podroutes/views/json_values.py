@@ -102,6 +102,7 @@ def survey(node: str, entries: Iterable[Entry], problems: Iterable[Problem]) -> 
                 "node": entry.node,
                 "state": entry.state,
                 "survives_reboot": entry.lasts,
+                **({"boot": entry.boot} if entry.boot else {}),
                 **({"kept": entry.kept} if entry.kept else {}),
             }
             for entry in entries

@@ -156,5 +156,9 @@ def survey(entries: Sequence[Entry], style: Style) -> Iterator[str]:
 
 
 def _end(entry: Entry) -> str:
-    until = ", until reboot" if entry.state == "ok" and not entry.lasts else ""
+    until = ""
+    if entry.state == "ok" and not entry.lasts:
+        until = f", but {escaped(entry.boot)}" if entry.boot else ", until reboot"
+    elif entry.state == "ok" and entry.boot:
+        until = f", by {escaped(entry.boot)}"
     return f"{until}, kept: {entry.kept}" if entry.kept else until

@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         common.say_document(json_values.plan(plan), arguments.output)
     else:
         if arguments.verbose:
-            entries = survey(machine_plan.planned, fib, machine_plan.owned, ())
+            entries = survey(
+                machine_plan.planned, fib, machine_plan.owned, machine_plan.configured.same, machine_plan.hindered
+            )
             common.say(plan_view.survey([each for each in entries if each.state == "ok"], common.style(sys.stdout)))
         if not arguments.quiet:
             common.say_plan(plan)

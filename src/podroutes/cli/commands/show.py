@@ -18,8 +18,9 @@ _DESCRIPTION = """\
 List the routes of ours that the kernel has and the wanted ones it has not, one a line in the style of `ip route`.
 
 states: ok, missing, stale (no longer wanted, or not that way), foreign (someone else holds the prefix), unreachable (the
-next hop cannot be reached); `until reboot` stands behind a route that no file of ours brings back after the next boot, `kept` and
-the reason behind one that stays only because it is in place
+next hop cannot be reached); `until reboot` stands behind a route that no file brings back after the next boot, `but` and the reason
+where a file says so and is not carried out, `by` and a file of the administrator that does, `kept` and the reason where one stays
+only because it is in place
 exit status: 0 all ok, 2 any is not or is only kept, 1 error
 """
 _QUIET = 0.1  # seconds without an event after which a burst of them is over
@@ -65,10 +66,11 @@ def _show(arguments: argparse.Namespace, source: common.Source, fib: Fib, shown:
     """Print the survey of FIB without the lines and problems that were SHOWN before, which are replaced by those of now."""
     from podroutes.apply.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
-    planned, owned, *_ = common.plan_machine(arguments, source, fib, no_guard)
-    entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same)
+    found = common.plan_machine(arguments, source, fib, no_guard)
+    planned, owned = found.planned, found.owned
+    entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same, found.hindered)
     if any(
-        each.code == "not-persistent" for each in planned.plan.problems
+        each.code == "not-persistent" and each.severity == "error" for each in planned.plan.problems
     ):  # the file is there, and is not to be relied on
         entries = [entry._replace(lasts=False) for entry in entries]
     if arguments.output != "text":
