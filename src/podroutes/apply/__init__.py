@@ -1,6 +1,6 @@
-"""Plans of one machine, kernel and files together, and the one way to carry them out.
+"""Plans one machine, kernel and files together, and carries plans out.
 
-``machine_plan`` makes the plan of what an inventory wants, ``removal`` that of taking everything back. ``executor`` carries a plan
-out, ``activation`` has a network manager read its files after that. ``deletion_guard`` and ``saved_state`` are what a run knows of
-earlier runs. Whoever starts a plan is told through an Observer.
+``machine_plan`` plans for an inventory, ``removal`` plans the removal of everything. ``executor`` carries a plan out,
+``activation`` then makes a network manager read its files. ``deletion_guard`` and ``saved_state`` hold what a run knows of earlier
+runs. An Observer is told about the progress.
 """

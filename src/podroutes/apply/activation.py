@@ -1,4 +1,4 @@
-"""Has a network manager read our files now, and puts everything back as it was where that breaks the way to another node."""
+"""Makes a network manager read our files now, and rolls back if that breaks the connection to another node."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,20 +17,20 @@ from podroutes.persist.owned import Found, find
 from podroutes.persist.system_files import kept, switch
 from podroutes.plan.ownership import back, ours
 
-_BEFORE = 2.0  # seconds for a node to answer before; one that is down should not hold things up
-_TIMEOUT = 10.0  # seconds for the manager to be done: networkd 252 takes the addresses away and gives them anew
-_INTERVAL = 0.2  # seconds between two looks
+_BEFORE = 2.0  # seconds for a node to answer before the change; short, since a node may be down
+_TIMEOUT = 10.0  # seconds for the manager to finish: networkd 252 removes the addresses and adds them again
+_INTERVAL = 0.2  # seconds between two snapshots
 
 
 class Before(NamedTuple):
-    """The machine before anything was changed."""
+    """The state of the machine before the change."""
 
     fib: Fib
     found: Found
 
 
 class Activation:
-    """Has the manager of backend NAME read its files on the machine of KERNEL and ROOT, which was BEFORE."""
+    """Makes the manager of backend NAME read its files on the machine of KERNEL and ROOT, whose earlier state is BEFORE."""
 
     def __init__(self, name: str, before: Before, kernel: Kernel, root: HostFiles) -> None:
         self._name = name
@@ -39,10 +39,10 @@ class Activation:
         self._root = root
 
     def run(self, files: Sequence[FileChange], replan: Callable[[], Plan]) -> None:
-        """Have FILES read, which have been written; REPLAN returns what is missing yet.
+        """Make the manager read FILES, which have been written. REPLAN returns the plan of what is still missing.
 
-        Raises PersistError when a node that answered no longer does or the routes do not come back; files and kernel are then as
-        they were.
+        Raises PersistError if a node that answered no longer does, or routes are not restored. Files and kernel are then rolled
+                back.
         """
         found = find(self._root)
         after = found.owned("")
@@ -65,7 +65,7 @@ class Activation:
         raise PersistError(f"not activated, and everything put back as it was: {trouble}")
 
     def _reload(self) -> str | None:
-        """Have the manager read its files; return why it did not, None where it did."""
+        """Make the manager read its files; return why that failed, None if it did not."""
         for words in backend(self._name).RELOAD:
             done = self._root.run(words)
             if done is None or done[0]:
@@ -73,7 +73,7 @@ class Activation:
         return None
 
     def _settles(self, replan: Callable[[], Plan]) -> bool:
-        """Wait until there is nothing to change; what the manager left out at half time is added."""
+        """Wait until there is nothing to change. Routes that are missing at half time are added."""
         begin = time.monotonic()
         while (plan := replan()).pending:
             passed = time.monotonic() - begin

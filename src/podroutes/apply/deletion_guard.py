@@ -1,4 +1,4 @@
-"""The mass-delete guard of one run of a command: what earlier runs deleted counts, and what this one deletes is saved for the next."""
+"""The mass-delete guard of one run of a command. It counts the deletions of earlier runs, and saves its own for later ones."""
 
 import time
 from pathlib import Path
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class DeletionGuard:
-    """Judges the plans of one run by ``hold``. DIRECTORY holds the state; ALLOWED prefixes may go at once."""
+    """Decides about the plans of one run with ``hold``. DIRECTORY has the state; ALLOWED prefixes may be deleted at once."""
 
     def __init__(self, cluster: Cluster, directory: Path, allowed: int, saved: RunState | None, warn: Warn) -> None:
         self._directory = directory
         self._saved = saved
         self._warn = warn
         self._run = Run(cluster, {}, load_deletions(directory, warn), time.time(), allowed)
-        self._passed: dict[Prefix, str] = {}  # what plans were allowed to delete, and counts
+        self._passed: dict[Prefix, str] = {}  # allowed deletions, which count
 
     def hold(self, leaving: Leaving) -> Verdict:
-        """Judge what a plan leaves without a route."""
+        """Decide about the prefixes that a plan leaves without a route."""
         if leaving.routes and self._saved:
             self._run = self._run._replace(former=self._saved.former())
         verdict = self._run(leaving)
@@ -34,11 +34,11 @@ class DeletionGuard:
         return verdict
 
     def allow(self, plan: Plan) -> None:
-        """Let go from now on what PLAN holds: a person agreed."""
+        """Allow the deletions that PLAN holds from now on: a person agreed."""
         self._run = self._run._replace(agreed=frozenset(change.route.dst for change in plan.held))
 
     def save(self, outcome: Outcome) -> None:
-        """Save which of the deletions that count were carried out, for the ten minutes to come."""
+        """Save the counted deletions that were carried out, for the next ten minutes."""
         failed = {result.change.route.dst for result in outcome.routes if result.refusal}
         now = time.time()
         gone = [Deleted(dst, node, now) for dst, node in self._passed.items() if dst not in failed]

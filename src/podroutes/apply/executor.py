@@ -1,14 +1,14 @@
-"""Carries a plan of kernel and files out. ``apply``, ``remove``, the agent and activation all change a machine through it.
+"""Carries out a plan of kernel and files. ``apply``, ``remove``, the agent and activation change a machine only through it.
 
-The order is such that an interrupted run leaves no route that nobody claims:
+The order ensures that an interrupted run leaves no unowned route:
 
 1. The network managers' own tools check the files. Files that make routes ours (``FileChange.first``) are written.
-2. The kernel is changed. A change that fails stops no other.
+2. The kernel is changed. A failed change does not stop the others.
 3. The other files are written, then files are deleted.
 
-Where step 1 fails there is one rule. A run that asked for the files (``Plan.files_required``) stops, and nothing was changed. A run
-that only keeps up files that are there already changes the kernel all the same: a route that works now is worth more than one that
-comes back at the next boot. Its new routes then carry the protocol number 107, which makes them ours without a file.
+If step 1 fails, a run that requested the files (``Plan.files_required``) stops, and nothing is changed. A run that only updates
+existing files still changes the kernel: a route that works now matters more than one that the next boot restores. Its new routes
+then have protocol number 107, which makes them ours without a file.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,9 +24,7 @@ from podroutes.persist import apply_files
 from podroutes.plan.refusals import results
 from podroutes.plan.rounds import joined, raced
 
-_RETRIES = (
-    2  # more plans when others change routes meanwhile; a program that changes them all the time would keep us here
-)
+_RETRIES = 2  # further plans if others change routes meanwhile; limited, since a program may change them all the time
 
 
 class Executor:
@@ -36,15 +34,15 @@ class Executor:
         self._kernel = kernel
         self._root = root
         self._observer = observer
-        self._raced = False  # whether others were faster during the last plan
+        self._raced = False  # whether others changed routes during the last plan
 
     def carry_out(self, plan: Plan) -> Outcome:
-        """Carry PLAN out once. Raises PersistError, with nothing changed, where files are required and refused; KernelError."""
+        """Carry out PLAN once. Raises PersistError, before any change, if required files are refused; KernelError."""
         self._observer.starting(plan)
         return self._carry_out(plan)
 
     def carry_out_and_replan(self, plan: Plan, replan: Callable[[], Plan]) -> Outcome:
-        """Carry PLAN out; where others changed routes meanwhile, carry out what REPLAN returns as well. Raises as ``carry_out``."""
+        """Carry out PLAN. If others changed routes meanwhile, also carry out the result of REPLAN. Raises the errors of ``carry_out``."""
         outcome = self.carry_out(plan)
         for _ in range(_RETRIES):
             if not self._raced:
@@ -69,7 +67,7 @@ class Executor:
         return Outcome(plan, results(changes, failures), written)
 
     def _prepare(self, plan: Plan) -> str | None:
-        """Check the files of PLAN and write those that come first; return why that cannot be, None where it is done."""
+        """Check the files of PLAN and write those that come first; return why that failed, None if it did not."""
         if plan.files is None:
             return None
         apply_files.clean(self._root)
@@ -84,9 +82,9 @@ class Executor:
 
 
 def checked(plan: Plan, root: HostFiles) -> Plan:
-    """Return what of PLAN may be carried out elsewhere, after the check of its files below ROOT: the same rule as above.
+    """Return the part of PLAN to carry out on another machine, after the check of its files below ROOT, by the same rule.
 
-    Raises PersistError where files are required and refused.
+    Raises PersistError if required files are refused.
     """
     try:
         apply_files.check(root, plan.files or ())
@@ -98,11 +96,11 @@ def checked(plan: Plan, root: HostFiles) -> Plan:
 
 
 def without_files(changes: Iterable[Change]) -> Iterator[Change]:
-    """Yield CHANGES such that the routes they make are ours by their protocol number alone."""
+    """Yield CHANGES with protocol number 107 for the new routes, so that they are ours without files."""
     for change in changes:
         if change.action == "delete" or change.route.protocol == PROTOCOL:
             yield change
             continue
         route = change.route._replace(protocol=PROTOCOL)
-        if route != change.was:  # else it only changes the number
+        if route != change.was:  # otherwise it would only change the number
             yield change._replace(route=route)

@@ -1,4 +1,4 @@
-"""The one plan of a machine: its routes in the kernel, and the files that bring the same routes back after a boot."""
+"""Plans a machine: its routes in the kernel, and the files that restore the same routes at boot."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -28,20 +28,20 @@ AUTO, NONE = "auto", "none"
 
 
 class PlanRequest(NamedTuple):
-    """What the user asked for. ``backend`` is a name, AUTO, NONE (no file shall stay), or "" for what is there already."""
+    """The user's request. ``backend`` is a name, AUTO, NONE (remove all files), or "" for the present backend."""
 
-    command: Callable[[], Sequence[str]]  # what would apply the same inventory at boot
+    command: Callable[[], Sequence[str]]  # the command that applies the same inventory at boot
     backend: str = ""
-    sysctl: bool = False  # turn on forwarding at boot, too
-    adopt: bool = False  # take over identical routes of others
-    hold: HeldDeletions = no_guard  # which deletions are too many
-    edit: bool = False  # take the routes that ours replace out of the administrator's files
+    sysctl: bool = False  # also enable forwarding at boot
+    adopt: bool = False  # take over identical foreign routes
+    hold: HeldDeletions = no_guard  # the mass-delete guard
+    edit: bool = False  # remove the routes that ours replace from the administrator's files
     held: Sequence[Route] = ()  # routes that were held before
-    context: Context = Context()  # what stood before, and what must not be routed away
+    context: Context = Context()  # saved routes and dependencies
 
 
 class _Here(NamedTuple):
-    """What is on the machine already."""
+    """The present files of the machine."""
 
     root: HostFiles
     links: tuple[Link, ...]
@@ -50,7 +50,7 @@ class _Here(NamedTuple):
 
 
 class MachinePlan(NamedTuple):
-    """The plan of kernel and files, whose routes are ours, which backend keeps them ("" none) and how it was found, our files so far."""
+    """The plan of kernel and files, the ownership of routes, the backend ("" none) with the reason for it, and our present files."""
 
     planned: Planned
     owned: OwnedRoutes
@@ -63,7 +63,7 @@ class MachinePlan(NamedTuple):
 
 
 def plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: PlanRequest) -> MachinePlan:
-    """Plan for the machine that FIB and ROOT are of; what decides there instead of our routes is a problem of the plan.
+    """Plan for the machine of FIB and ROOT. Rules or routes that override ours are problems of the plan.
 
     Raises PersistError where what was asked for cannot be.
     """
@@ -74,8 +74,8 @@ def plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: 
 def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: PlanRequest) -> MachinePlan:
     """Plan for kernel and files.
 
-    Raises PersistError where what was asked for cannot be: an unknown interface, two managers, a file of somebody else's in the
-    way. Where only what is there already cannot be kept up, that is a problem of the plan, and the kernel's routes go ahead.
+    Raises PersistError if the request is impossible: an unknown interface, two managers, another program's file in the way. If
+        only present files cannot be updated, that is a problem of the plan, and the kernel is still changed.
     """
     found = find(root)
     if not (request.backend or request.sysctl or any(found.files.values())):
@@ -99,7 +99,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     planned, owned = plan("" if name == NONE else name)
     lines = _overlap(root, planned, request)
     planned = planned._replace(plan=not_taken_over(planned.plan, lines))
-    # Files that shall go altogether are not what the guard counts.
+    # The guard does not count files that are removed on request.
     planned = guarded(planned, fib, owned._replace(written={}) if name == NONE else owned, request)
     routes = standing(*planned, fib, owned)
     asked = bool(name and name != NONE and request.backend)
@@ -123,7 +123,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
 
 
 def not_persistent(error: PersistError) -> Problem:
-    """Return the problem that ERROR is where files of ours are only kept up: the kernel's routes go ahead."""
+    """Return the problem for ERROR if present files cannot be updated; the kernel is still changed."""
     return Problem("error", "not-persistent", str(error))
 
 
@@ -157,19 +157,19 @@ def _refuse_unclear(root: HostFiles, planned: Planned) -> None:
 
 
 def _overlap(root: HostFiles, planned: Planned, request: PlanRequest) -> Overlap:
-    """Return what stays in the administrator's files: nothing where they shall be edited."""
+    """Return the routes that stay in the administrator's files: none if these are edited."""
     return Overlap({}, {}) if request.edit else configured_overlap(root, planned)
 
 
 def _edits(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
-    """Return the edits that take every line for a wanted destination out; PersistError where one cannot be taken out alone."""
+    """Return the edits that remove all lines for desired destinations. Raises PersistError if one cannot be removed alone."""
     from podroutes.persist.admin_edit import edits  # noqa: PLC0415, seldom asked for
 
     return tuple(edits(root, _lines(root, _wanted_routes(planned))))
 
 
 def _offered(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
-    """Return the edits that would be made, where they can be."""
+    """Return the edits that would be made, if possible."""
     try:
         return _edits(root, planned)
     except PersistError:
@@ -177,7 +177,7 @@ def _offered(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
 
 
 def _kernel_alone(planned: Planned, root: HostFiles, *, adopt: bool) -> MachinePlan:
-    """Return the plan of a machine without files of ours; the administrator's are read where somebody else's routes matter."""
+    """Return the plan of a machine without files of ours. The administrator's files are read if foreign routes matter."""
     if not adopt and not any(each.code == "foreign-route" for each in planned.plan.problems):
         return MachinePlan(planned, OwnedRoutes())
     lines = configured_overlap(root, planned)
@@ -185,9 +185,9 @@ def _kernel_alone(planned: Planned, root: HostFiles, *, adopt: bool) -> MachineP
 
 
 def _detected(planned: Planned, routes: Sequence[PersistedRoute], lines: Overlap, here: _Here) -> tuple[str, str]:
-    """Return the backend for what has to be kept, and how it was found; "" where the administrator's files keep everything.
+    """Return the backend for the routes to persist, and how it was found; "" if the administrator's files have all of them.
 
-    Raises PersistError where nothing of ours stands, with what to do about it.
+    Raises PersistError, with advice, if there are no routes of ours.
     """
     from podroutes.persist.detect import detect  # noqa: PLC0415, knows all managers
 
@@ -215,7 +215,7 @@ def _detected(planned: Planned, routes: Sequence[PersistedRoute], lines: Overlap
 
 
 def configured_overlap(root: HostFiles, planned: Planned) -> Overlap:
-    """Return what the administrator's own files make of the routes that are wanted."""
+    """Return the desired routes that the administrator's own files also make."""
     wanted = _wanted_routes(planned)
     return overlap(wanted, _lines(root, wanted))
 
@@ -236,7 +236,7 @@ def _lines(root: HostFiles, wanted: Iterable[Route]) -> tuple[ConfiguredRoute, .
 
 
 def guarded(planned: Planned, fib: Fib, owned: OwnedRoutes, request: PlanRequest) -> Planned:
-    """Return PLANNED without the deletions that are held."""
+    """Return PLANNED without held deletions."""
     found = leaving(planned.plan, lambda: standing(*planned, fib, owned), fib, owned, held=request.held)
     return withheld(planned, found, request.hold(found))
 
@@ -246,14 +246,14 @@ def _with(planned: Planned, **fields: object) -> Planned:
 
 
 def _files(name: str, routes: Sequence[PersistedRoute], here: _Here, request: PlanRequest) -> tuple[FileChange, ...]:
-    """Return what makes the files of ours those of backend NAME for ROUTES."""
+    """Return the file changes that persist ROUTES with backend NAME."""
     if not name and here.found.backends:
         raise PersistError(f"there are files of ours for {' and '.join(here.found.backends)}")
     return tuple(_changes(here, () if name == NONE else _wanted(name, routes, here, request)))
 
 
 def _wanted(name: str, routes: Sequence[PersistedRoute], here: _Here, request: PlanRequest) -> Iterator[FileChange]:
-    """Yield the files that should be there, as if none of them was; without a backend only what goes with all."""
+    """Yield the desired files; without a backend only those that belong to all backends."""
     if name:
         chosen, there = backend(name), here.found.files[name]
         devices = {persisted_route.route.dev for persisted_route in routes}
@@ -271,14 +271,14 @@ def _wanted(name: str, routes: Sequence[PersistedRoute], here: _Here, request: P
 
 
 def _leaving(routes: Iterable[PersistedRoute], owned: OwnedRoutes, dev: str) -> list[PersistedRoute]:
-    """Return the routes that a file makes ours and that it shall no longer hold, as if they all left by DEV."""
+    """Return the routes that our file will no longer have, with device DEV."""
     staying = {written(persisted_route.route) for persisted_route in routes}
     rows = sorted(owned.static - staying)
     return [PersistedRoute(Route(dst, (NextHop(via, dev),), metric)) for dst, via, metric in rows]
 
 
 def _changes(here: _Here, wanted: Iterable[FileChange]) -> Iterator[FileChange]:
-    """Yield what makes the files of ours what is WANTED; what is taken away comes last."""
+    """Yield the changes from our present files to WANTED, deletions last."""
     leaving = {path: (name, file) for name, files in here.found.files.items() for path, file in files.items()}
     for change in wanted:
         _, was = leaving.pop(change.file.path, ("", None))

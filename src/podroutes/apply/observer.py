@@ -1,4 +1,4 @@
-"""Who is told what happens while a plan is carried out: a terminal, or the log of the agent."""
+"""The observer of a plan that is carried out: a terminal, or the log of the agent."""
 
 from typing import Protocol
 
@@ -6,20 +6,20 @@ from podroutes.model.plan import Plan, TakenOver
 
 
 class Observer(Protocol):
-    """Is told about each step before or as it happens. Decides nothing."""
+    """Receives the progress of a plan. It makes no decisions."""
 
     def starting(self, plan: Plan) -> None:
-        """Take note that PLAN is about to be carried out."""
+        """Report that PLAN is about to be carried out."""
 
     def starting_again(self, plan: Plan) -> None:
-        """Take note that somebody else changed routes meanwhile; PLAN is what is left to do."""
+        """Report that another program changed routes meanwhile; PLAN is the rest."""
 
     def displaced(self, taken_over: TakenOver) -> None:
-        """Take note that a replace displaced the route of another program."""
+        """Report that a replace displaced the route of another program."""
 
 
 class Silent:
-    """An observer that tells nobody."""
+    """An observer that ignores everything."""
 
     def starting(self, plan: Plan) -> None:
         """Ignore PLAN."""

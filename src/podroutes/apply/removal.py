@@ -1,4 +1,4 @@
-"""The plan that takes everything of ours back from one machine: routes, live and persisted, and nothing else."""
+"""Plans the removal of our routes and files from one machine, and of nothing else."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,15 +15,15 @@ from podroutes.plan.ownership import ours
 
 
 def clean(root: HostFiles) -> None:
-    """Delete what runs that were killed have left in the places of our files."""
+    """Delete the temporary files that killed runs have left."""
     apply_files.clean(root)
 
 
 def plan_removal(node: str, numbered: Iterable[Route], snapshot: Callable[[], Fib], root: HostFiles) -> Plan:
-    """Return what deletes the routes NUMBERED, which carry our number, our files below ROOT, and the routes that these made.
+    """Return the plan that deletes the routes NUMBERED with our protocol, our files below ROOT, and the routes that these files made.
 
-    SNAPSHOT returns the main table; it is asked where a file of ours makes routes under another number. Raises PersistError where
-    a file of ours cannot be read.
+    SNAPSHOT returns the main table; it is called if a file of ours makes routes with another protocol. Raises PersistError if a
+        file of ours cannot be read.
     """
     found = find(root)
     owned = found.owned("")

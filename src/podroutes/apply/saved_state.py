@@ -1,6 +1,6 @@
-"""What a machine knows of earlier runs, from its state directory: the routes that stood, and what was deleted lately.
+"""The state of earlier runs, from the state directory: saved routes and recent deletions.
 
-State that cannot be read never stops a run: a Warn is told, and the run goes on without it.
+Unreadable state never stops a run: it causes a warning, and the run continues without it.
 """
 
 import time
@@ -23,7 +23,7 @@ Warn = Callable[[str], None]
 
 
 def load_routes(directory: Path, own: str, warn: Warn) -> tuple[SavedRoute, ...]:
-    """Return the routes that stood on node OWN after the last run; nothing, and WARN is told, where they cannot be read."""
+    """Return the saved routes of node OWN; none, after a call of WARN, if they cannot be read."""
     try:
         return saved_routes.load(directory, own)
     except PersistError as error:
@@ -32,7 +32,7 @@ def load_routes(directory: Path, own: str, warn: Warn) -> tuple[SavedRoute, ...]
 
 
 def load_deletions(directory: Path, warn: Warn) -> tuple[Deleted, ...]:
-    """Return what was deleted in the last minutes; nothing, and WARN is told, where that cannot be read."""
+    """Return the recent deletions; none, after a call of WARN, if they cannot be read."""
     try:
         return deletions.load(directory)
     except PersistError as error:
@@ -41,9 +41,9 @@ def load_deletions(directory: Path, warn: Warn) -> tuple[Deleted, ...]:
 
 
 class RunState:
-    """The saved routes of one run, in DIRECTORY, of a machine whose nodes come from SERVER (a URL, "" for a file).
+    """The saved routes of one run, in DIRECTORY. SERVER is the URL of the API server, "" for a file.
 
-    A SIMULATED machine is not this one, and depends on nothing here.
+    A SIMULATED machine has none of this machine's dependencies.
     """
 
     def __init__(self, directory: Path, server: str, warn: Warn, *, simulated: bool = False) -> None:
@@ -55,7 +55,7 @@ class RunState:
         self._routes = cache(lambda own: load_routes(directory, own, warn))
 
     def context(self, own: Node) -> Context:
-        """Return what a plan for machine OWN needs besides inventory and kernel; the saved routes are read where they matter."""
+        """Return the context of a plan for machine OWN. The saved routes are read only if needed."""
         self._own = own.name
         if self._simulated:
             return Context(self._saved)
@@ -64,11 +64,11 @@ class RunState:
         return Context(self._saved, read_dependencies(self._server))
 
     def former(self) -> dict[Prefix, str]:
-        """Return the node that each prefix served before."""
+        """Return the node that each prefix served in the saved routes."""
         return {route.dst: route.node for route in self._routes(self._own)}
 
     def save(self, planned: Planned, outcome: Outcome, cluster: Cluster) -> None:
-        """Save the routes that stand after OUTCOME; PLANNED was planned last. WARN is told where they cannot be saved."""
+        """Save the routes after OUTCOME; PLANNED is the last plan. WARN is called if they cannot be saved."""
         now = time.time()
         routes = remembered(planned.desired, not_standing(outcome), cluster, self._routes(self._own), now)
         try:

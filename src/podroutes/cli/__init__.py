@@ -16,12 +16,12 @@ def kubectl() -> int:
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
-    """Run one command; return its exit status. Whatever the user or the host did is one line on standard error."""
+    """Run one command; return its exit status. Errors are one line on standard error."""
     _expect_signals(sys.argv[1:] if argv is None else ())
     from podroutes.cli.parser import build_parser  # noqa: PLC0415, so that the lines above are all that can fail unseen
     from podroutes.host import terminal  # noqa: PLC0415, the same
 
-    gc.disable()  # a run makes many values and no cycles: looking for some takes a sixth of a large plan
+    gc.disable()  # a run creates many values and no cycles: collection would take a sixth of a large plan's time
     _open_streams()
     _spell_out()
     try:
@@ -31,10 +31,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
         sys.stdout.flush()
     except PodroutesError as error:
         return _failed(error, _output(sys.argv[1:] if argv is None else argv))
-    except BrokenPipeError:  # whoever read our output has gone: nothing is left to say, nor anybody to say it to
+    except BrokenPipeError:  # the reader of our output has gone
         sys.stdout = None
         return 1
-    except OSError as error:  # of a file that was read or written podroutes says more itself
+    except OSError as error:  # errors of input files are reported with more detail elsewhere
         sys.stdout = None
         return _say(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
@@ -43,18 +43,18 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
 
 
 def _expect_signals(words: Sequence[str]) -> None:
-    """Have an agent end in good order from the first moment on: what it is made of takes longer to load than some supervisors wait."""
+    """Make an agent exit with status 0 on signals from the start: its imports take longer than some supervisors wait."""
     if words[:1] != ["agent"]:
         return
     import signal  # noqa: PLC0415, only here
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # nothing has begun
+        signal.signal(number, lambda *_: os._exit(0))  # nothing was started
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _failed(error: PodroutesError, output: str) -> int:
-    """Say what failed, as a document on standard output, too, where OUTPUT is for programs."""
+    """Print what failed; also as a document on standard output, if OUTPUT is json or yaml."""
     if output:
         from podroutes.host import terminal  # noqa: PLC0415, the same as above
         from podroutes.views import documents  # noqa: PLC0415, only where it was asked for
@@ -65,7 +65,7 @@ def _failed(error: PodroutesError, output: str) -> int:
 
 
 def _output(words: Sequence[str]) -> str:
-    """Return the value of --output in WORDS, which need not be a command line that can be understood."""
+    """Return the value of --output in WORDS, which may be an invalid command line."""
     found = os.environ.get("PODROUTES_OUTPUT", "")
     rest = iter(words)
     for word in rest:
@@ -84,7 +84,7 @@ def _say(text: str, status: int) -> int:
     try:
         if sys.stdout:
             sys.stdout.flush()
-    except OSError:  # a full disk, or nobody who reads it
+    except OSError:  # a full disk, or no reader
         sys.stdout = None
     with suppress(OSError):
         print(f"podroutes: {text}", file=sys.stderr, flush=True)
@@ -92,7 +92,7 @@ def _say(text: str, status: int) -> int:
 
 
 def _spell_out() -> None:
-    """Have standard output and error write what they can show: "..." for "…" where the locale is C, or is not Unicode."""
+    """Make standard output and error replace characters outside of the locale's encoding, such as "..." for "…"."""
     from podroutes.host import terminal  # noqa: PLC0415, the same as above
 
     encoding = "ascii" if terminal.ascii_only() else None
@@ -102,7 +102,7 @@ def _spell_out() -> None:
 
 
 def _open_streams() -> None:
-    """Open /dev/null in place of a standard stream that was closed: whatever is opened next would be taken for it."""
+    """Open /dev/null in place of closed standard streams: the next opened file would get their descriptors."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

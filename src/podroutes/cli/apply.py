@@ -1,4 +1,4 @@
-"""Shows a plan while it is carried out, and what became of it: the screen of ``apply`` and ``remove``."""
+"""The output of ``apply`` and ``remove``: the plan, its progress and its result."""
 
 import sys
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Terminal:
 
 
 class Document:
-    """An observer for a run whose standard output is one document: only standard error is told."""
+    """An observer for a run whose standard output is one document: prints to standard error only."""
 
     starting = SILENT.starting
     displaced = Terminal.displaced
@@ -50,10 +50,10 @@ def _say_raced() -> None:
 
 
 def carry_out(plan: Plan, kernel: Kernel, output: str, replan: Callable[[], Plan], verb: str = "Apply") -> Outcome:
-    """Show PLAN, carry it out, show what became of it; VERB is what the user asked for.
+    """Show PLAN, carry it out, and show the result. VERB is the command.
 
-    Where others changed routes meanwhile, what REPLAN returns is carried out as well. KernelError, before anything is printed,
-    where this process may not change routes.
+    If others changed routes meanwhile, the result of REPLAN is carried out, too. Raises KernelError, before anything is printed,
+        if this process may not change routes.
     """
     if plan.changes and not common.MACHINE.get():
         require_net_admin()
@@ -69,7 +69,7 @@ def carry_out(plan: Plan, kernel: Kernel, output: str, replan: Callable[[], Plan
 
 
 def say_later(outcome: Outcome) -> None:
-    """Say how a manager that keeps its files in mind learns of what became of them."""
+    """Print the commands that make a manager read its changed files."""
     for name in dict.fromkeys(change.backend for change in outcome.files_written if change.backend):
         if commands := " && ".join(" ".join(words) for words in backend(name).RELOAD):
             common.warn(f"{name} applies this at the next boot; to apply it now: {commands}")

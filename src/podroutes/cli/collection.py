@@ -1,4 +1,4 @@
-"""What ``verify`` and ``trace`` look at: the inventory, and the tables of the machines that they can see."""
+"""Reads the input of ``verify`` and ``trace``: the inventory and the tables of machines."""
 
 import argparse
 import os
@@ -16,9 +16,9 @@ _INSTEAD = "name the nodes' tables with --tables, or let `podroutes push verify`
 
 
 class Evidence(NamedTuple):
-    """All that is known. ``own`` is the node that we are on, None where the tables are those of other machines.
+    """The input of a proof. ``own`` is this machine's node, None if the tables are of other machines.
 
-    ``tables`` says in a few words where these were found.
+    ``tables`` describes the source of the tables.
     """
 
     source: common.Source
@@ -28,7 +28,7 @@ class Evidence(NamedTuple):
 
 
 def gather(arguments: argparse.Namespace) -> Evidence:
-    """Read the inventory and the tables that the command line names: files, a lab, or else this machine's."""
+    """Read the inventory and the tables that the command line names: files, a lab, or this machine."""
     if arguments.tables and arguments.lab is not None:
         raise PodroutesError("--tables and --lab both say where the tables are: leave one out")
     if arguments.lab is not None:
@@ -62,7 +62,7 @@ def gather(arguments: argparse.Namespace) -> Evidence:
 
 
 def _lab(arguments: argparse.Namespace) -> Evidence:
-    """Read the tables of every machine of a lab, and of its switch, which is their router; we are inside it then."""
+    """Enter a lab and read the tables of its machines and of its switch, which is their router."""
     from podroutes.host.iproute_json import Reader  # noqa: PLC0415
     from podroutes.host.local_tables import read_here  # noqa: PLC0415
     from podroutes.lab import inside, registry  # noqa: PLC0415

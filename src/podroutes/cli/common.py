@@ -1,4 +1,4 @@
-"""What the commands share: reading the inventory, finding this node, printing."""
+"""Code shared by the commands: reads the inventory, finds this node, prints."""
 
 import argparse
 import os
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
     from podroutes.kernel import Kernel
 
 LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
-ELSEWHERE = "/etc/podroutes"  # where another machine keeps what it needs at boot
-_PATIENCE = 30.0  # seconds for another podroutes to be done: `apply --activate` takes up to 25
+ELSEWHERE = "/etc/podroutes"  # the directory of files that a remote machine needs at boot
+_PATIENCE = 30.0  # seconds for another podroutes to finish: `apply --activate` takes up to 25
 
 
 class Machine(NamedTuple):
-    """What stands in for the machine that we are on: its kernel, and the directory of its files."""
+    """A replacement for this machine: a kernel, and a directory with its files."""
 
     kernel: "Kernel"
     directory: str
 
 
-MACHINE: ContextVar[Machine | None] = ContextVar("machine", default=None)  # set by a simulation alone
+MACHINE: ContextVar[Machine | None] = ContextVar("machine", default=None)  # set only by a simulation
 
 
 class Source(NamedTuple):
-    """The inventory of one run: what it says, and the verdict on it."""
+    """The inventory of one run, and the claims in it."""
 
     cluster: Cluster
     claims: Claims
-    state: "RunState | None" = None  # of this machine, where the inventory was read for it
+    state: "RunState | None" = None  # of this machine, if the inventory was read for it
 
 
 @contextmanager
 def kernel(command: str, instead: str) -> "Iterator[Kernel]":
-    """Open the kernel of this machine for COMMAND; PlatformError, which advises INSTEAD, where it is not Linux."""
+    """Open the kernel of this machine for COMMAND. Raises PlatformError, which advises INSTEAD, if it is not Linux."""
     machine = MACHINE.get()
     if machine:
         yield machine.kernel
@@ -69,7 +69,7 @@ def kernel(command: str, instead: str) -> "Iterator[Kernel]":
 
 @contextmanager
 def writing(command: str) -> "Iterator[None]":
-    """Let COMMAND be the only podroutes that changes this machine, kernel and files; LockedError where another one does not end."""
+    """Lock this machine, kernel and files, for COMMAND. Raises LockedError if another podroutes holds the lock too long."""
     if MACHINE.get():
         yield
         return
@@ -96,7 +96,7 @@ def read_source(arguments: argparse.Namespace) -> Source:
 
 
 def _run_state(arguments: argparse.Namespace, server: str) -> "RunState | None":
-    """Return what is known of this machine besides its kernel, for a command that keeps state."""
+    """Return the state of earlier runs, for a command that keeps state."""
     directory = getattr(arguments, "state_dir", None)
     if directory is None:
         return None
@@ -129,8 +129,8 @@ def names_source(arguments: argparse.Namespace) -> bool:
 
 
 def check_source(arguments: argparse.Namespace) -> None:
-    """Raise InventoryError unless the command line names one source of nodes, a file or a cluster."""
-    kubernetes = getattr(arguments, "kubernetes", False)  # some commands know files only
+    """Raise InventoryError unless the command line names exactly one source of nodes, a file or a cluster."""
+    kubernetes = getattr(arguments, "kubernetes", False)  # some commands support files only
     narrower = next((each for each in ("kubeconfig", "context") if getattr(arguments, each, None)), "")
     if arguments.inventory and (kubernetes or narrower):
         raise InventoryError(
@@ -145,7 +145,7 @@ def check_source(arguments: argparse.Namespace) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> "tuple[Inventory, str]":
-    """Return what the source says, and the URL of the server that it is asked from, "" for a file."""
+    """Return the inventory, and the URL of its API server, "" for a file."""
     if not arguments.inventory:
         from podroutes import kubernetes  # noqa: PLC0415, loads HTTP and TLS
 
@@ -158,7 +158,7 @@ def _read(arguments: argparse.Namespace) -> "tuple[Inventory, str]":
 
 
 def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = None) -> Node:
-    """Return the node that this machine is; without FIB, by name alone."""
+    """Return this machine's node; without FIB, by name only."""
     addresses = [each.address for each in fib.addresses] if fib else []
     if arguments.node:
         return named_node(cluster, arguments.node, addresses)
@@ -166,14 +166,14 @@ def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = 
 
 
 def command_at_boot(arguments: argparse.Namespace, *program: str, node: str) -> tuple[str, ...]:
-    """Return the command with which PROGRAM applies the same inventory at boot, from wherever it is started."""
+    """Return the command with which PROGRAM applies the same inventory at boot, from any directory."""
     if arguments.inventory == "-":
         raise InventoryError("standard input is not there at boot: name the inventory's file with -i PATH")
     return (*program, "apply", *_source_at_boot(arguments), *_limits(arguments), "--node", node)
 
 
 def command_elsewhere(arguments: argparse.Namespace, node: str) -> tuple[str, ...]:
-    """Return the command for the boot of another machine: no path of this one is in it, its files lie in /etc/podroutes."""
+    """Return the command for the boot of a remote machine: it has no path of this one, its files are in /etc/podroutes."""
     source: tuple[str, ...] = ("--kubernetes", "--kubeconfig", f"{ELSEWHERE}/kubeconfig")
     if arguments.inventory:
         name = "inventory" if arguments.inventory == "-" else os.path.basename(arguments.inventory)  # noqa: PTH119
@@ -190,7 +190,7 @@ def _limits(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Return the options that name the same source of nodes from another directory, and without this environment."""
+    """Return the options that name the same source of nodes in another directory and without this environment."""
     if arguments.inventory:
         return "--inventory", os.path.abspath(arguments.inventory)  # noqa: PTH100
     named = arguments.kubeconfig or os.environ.get("KUBECONFIG", "")
@@ -205,9 +205,9 @@ def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: HeldDeletions) -> "MachinePlan":
-    """Return the plan of this machine, kernel and files, as the command line wants it; say what `auto` chose.
+    """Return the plan of this machine, kernel and files, for the options of the command line; print what `auto` chose.
 
-    HOLD tells which deletions are too many.
+    HOLD is the mass-delete guard.
     """
     from podroutes.apply.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
 
@@ -233,7 +233,7 @@ def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: 
 
 
 def say_offered(machine_plan: "MachinePlan") -> None:
-    """Print to standard error the edit of the administrator's files that would move the routes in them over to podroutes."""
+    """Print to standard error the edit of the administrator's files that would move their routes to podroutes."""
     if machine_plan.offered:
         sys.stdout.flush()
         print(
@@ -246,23 +246,23 @@ def say_offered(machine_plan: "MachinePlan") -> None:
 
 
 def style(stream: TextIO) -> Style:
-    """Return how text on STREAM is decorated."""
+    """Return the style of text on STREAM."""
     return Style(terminal.takes_colour(stream))
 
 
 def say(lines: Iterable[str]) -> None:
-    """Print LINES as they come."""
+    """Print LINES one by one."""
     for line in lines:
         print(line)
 
 
 def warn(text: str) -> None:
-    """Print TEXT to standard error as what podroutes has to say beside its output."""
+    """Print TEXT to standard error as a warning."""
     print(f"podroutes: {text}", file=sys.stderr)
 
 
 def say_plan(plan: Plan) -> None:
-    """Print a plan that is not carried out: its changes and what they come to."""
+    """Print a plan that is not carried out: its changes and a summary."""
     if plan.pending or plan.held or plan.kept:
         say(plan_view.changes(plan, style(sys.stdout)))
         say(plan_view.kept(plan, style(sys.stdout)))
@@ -271,14 +271,14 @@ def say_plan(plan: Plan) -> None:
 
 
 def say_failures(outcome: Outcome) -> None:
-    """Print to standard error which changes could not be made, and why."""
+    """Print failed changes with reasons to standard error."""
     sys.stdout.flush()
     for line in plan_view.failures(outcome, style(sys.stderr)):
         print(line, file=sys.stderr)
 
 
 def say_problems(problems: Sequence[Problem]) -> None:
-    """Print problems to standard error, behind everything that was said so far."""
+    """Print problems to standard error, after flushing standard output."""
     sys.stdout.flush()
     for line in plan_view.problems(problems, style(sys.stderr)):
         print(line, file=sys.stderr)

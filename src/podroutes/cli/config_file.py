@@ -1,6 +1,6 @@
-"""The configuration files: options that every run would repeat, one a line, ``inventory = /etc/podroutes/machines.txt``.
+"""Reads the configuration files: options that each run would repeat, one a line, ``inventory = /etc/podroutes/machines.txt``.
 
-A value on the command line counts before the environment, that before the file of the user, that before the file of the machine.
+The order of precedence is: command line, environment, the user's file, the machine's file.
 """
 
 import os
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from podroutes.errors import UsageError
 from podroutes.model.text import escaped, printable
 
-VARIABLE = "PODROUTES_CONFIG"  # other files in place of both, with colons between them as in KUBECONFIG; empty: none
+VARIABLE = "PODROUTES_CONFIG"  # other files in place of both, separated by colons as in KUBECONFIG; empty: none
 SYSTEM = "/etc/podroutes/podroutes.conf"
-# Options that a file may set: those of all commands, by their long names. A test holds this to the parser.
+# Options that a file may set, by their long names. A test compares them with the parser.
 OPTIONS = frozenset(
     """
     activate adopt all canary color confirm-timeout context control-plane directory events html interface inventory ipv6
@@ -26,14 +26,14 @@ ONCE = frozenset({"allow-mass-delete", "dry-run", "edit-admin-config", "fix", "y
 
 
 class Setting(NamedTuple):
-    """The value of an option, and the place where it stands: ``/etc/podroutes/podroutes.conf:3``."""
+    """The value of an option, and its position: ``/etc/podroutes/podroutes.conf:3``."""
 
     value: str
     place: str
 
 
 def paths() -> list[str]:
-    """Return the files that are read, the one that counts most first, whether they are there or not."""
+    """Return the files that are read, highest precedence first, whether they exist or not."""
     if VARIABLE in os.environ:
         return _named()
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111, pathlib costs milliseconds
@@ -41,7 +41,7 @@ def paths() -> list[str]:
 
 
 def of_the_user() -> bool:
-    """Return whether a file below the home directory counts, which sudo(8) would not find again."""
+    """Return whether a file below the home directory is used, which sudo(8) would not find."""
     return VARIABLE not in os.environ and os.path.exists(paths()[0])  # noqa: PTH110
 
 
@@ -50,7 +50,7 @@ def _named() -> list[str]:
 
 
 def read() -> dict[str, Setting]:
-    """Return what the files set, by the option's name without its dashes; UsageError where one cannot be used."""
+    """Return the settings of all files, by the option's name without dashes. Raises UsageError for an invalid file."""
     found: dict[str, Setting] = {}
     for path in reversed(paths()):
         found.update(settings(path))
@@ -58,7 +58,7 @@ def read() -> dict[str, Setting]:
 
 
 def settings(path: str) -> Iterator[tuple[str, Setting]]:
-    """Yield what the file at PATH sets, in its order; UsageError where it cannot be used."""
+    """Yield the settings of the file at PATH, in order. Raises UsageError if it is invalid."""
     for number, line in enumerate(_text(path).splitlines(), 1):
         words = line.strip()
         if not words or words.startswith(("#", ";")):
@@ -85,7 +85,7 @@ def _check(key: str, place: str) -> None:
 
 
 def _text(path: str) -> str:
-    """Return the text of the file at PATH, "" where there is none."""
+    """Return the text of the file at PATH, "" if it does not exist."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123, pathlib costs milliseconds
             _trust(os.fstat(file.fileno()), path)
@@ -101,9 +101,9 @@ def _text(path: str) -> str:
 
 
 def _trust(status: os.stat_result, path: str) -> None:
-    """Raise UsageError where somebody else than root and this user may have written a file that names programs to run.
+    """Raise UsageError if users other than root and this one can write a file that may name programs to run.
 
-    What stands in /etc is root's to watch, and so is what a variable names the user's.
+    Files in /etc are root's responsibility, and files that a variable names are the user's.
     """
     if path == SYSTEM or path in _named():
         return

@@ -1,4 +1,4 @@
-"""The examination of a machine: this one for ``doctor``, those of a lab where ``verify --probe`` is contradicted."""
+"""Examines machines: this one for ``doctor``, those of a lab if ``verify --probe`` contradicts the proof."""
 
 import os
 from collections import Counter
@@ -21,7 +21,7 @@ from podroutes.persist.configured import configured_routes
 from podroutes.persist.hindrances import not_restored
 from podroutes.plan.identity import named_node, this_node
 
-_MOST = 8  # machines that are examined for one answer: a second each where a next hop is silent
+_MOST = 8  # machines that are examined; each takes a second if a next hop is silent
 
 
 def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
@@ -51,9 +51,9 @@ def _with_files(root: HostFiles, context: MachineContext) -> MachineContext:
 
 
 def explain(found: Evidence, differences: Sequence[Disagreement]) -> list[Examined]:
-    """Return what is wrong with the machines at both ends of DIFFERENCES, of those that we are on or can enter.
+    """Return findings for the machines at both ends of DIFFERENCES, as far as they can be entered.
 
-    In a lab this process is in the last one's network and mounts afterwards.
+    In a lab this process stays in the last machine's namespaces.
     """
     ends = Counter(end for each in differences for end in (each.probed.source, each.probed.node))
     reachable = [name for name, _ in ends.most_common() if name in found.network.hosts]

@@ -1,4 +1,4 @@
-"""Two or three examples of each command, for its help and the man page: what it is for, and what to type."""
+"""Examples of each command, for its help and the man page: a purpose and a command line."""
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "": (
@@ -111,7 +111,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def of(command: str, prog: str = "podroutes") -> list[str]:
-    """Return the lines of the examples of COMMAND, ``push apply``, where the program is called PROG."""
+    """Return the lines of the examples of COMMAND, such as ``push apply``. PROG is the program's name."""
     lines: list[str] = []
     for purpose, typed in EXAMPLES.get(command, ()):
         lines += [f"# {purpose}"] if purpose else []

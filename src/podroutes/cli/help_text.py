@@ -1,4 +1,4 @@
-"""The help of a command: wrapped to the terminal, commands and options in groups, with examples."""
+"""Formats the help of a command: wrapped to the terminal, with commands and options in groups, and examples."""
 
 import argparse
 import re
@@ -11,9 +11,9 @@ from podroutes.cli.parser import Parser, arguments, subcommands
 from podroutes.host import terminal
 
 _WIDEST = 100  # columns; longer lines are hard to read
-_LABEL = re.compile(r"[a-z ]+: ")  # "exit status: 0 ..." begins a line of its own
+_LABEL = re.compile(r"[a-z ]+: ")  # "exit status: 0 ..." begins a new line
 _INDENT = 4
-_COLUMN = 18  # where the text of commands begins, and the lowest column for that of options
+_COLUMN = 18  # the column of command summaries, and the lowest column of option texts
 _SOURCE = ("inventory", "kubernetes", "kubeconfig", "context", "pod_cidr", "node_cidr", "service_cidr", "node")
 _OUTPUT = ("output", "verbose", "quiet", "full", "color")
 
@@ -50,7 +50,7 @@ def _lines(parser: Parser, width: int) -> Iterator[str]:
 
 
 def usage(parser: Parser, width: int) -> Iterator[str]:
-    """Yield what can be typed, in one line where argparse would list every option."""
+    """Yield the usage in one line; argparse would list all options."""
     if parser.usage:
         yield f"usage: {parser.usage}"
         return
@@ -62,7 +62,7 @@ def usage(parser: Parser, width: int) -> Iterator[str]:
 
 
 def paragraphs(text: str, width: int) -> Iterator[str]:
-    """Yield TEXT in lines of WIDTH; what is indented stays as it is, and a label such as ``signals:`` begins a line."""
+    """Yield TEXT in lines of WIDTH. Indented lines stay as they are, and a label such as ``signals:`` begins a line."""
     for number, paragraph in enumerate(text.strip().split("\n\n")):
         if number:
             yield ""
@@ -128,7 +128,7 @@ def _metavar(action: argparse.Action) -> str:
 
 
 def _row(head: str, text: str, column: int, width: int) -> Iterator[str]:
-    """Yield HEAD with TEXT at COLUMN; on lines of its own where HEAD is too long."""
+    """Yield HEAD with TEXT at COLUMN; TEXT begins on the next line if HEAD is too long."""
     lines = textwrap.wrap(text, max(width - column, 20), break_long_words=False, break_on_hyphens=False) or [""]
     start = f"{'':{_INDENT}}{head}"
     if len(start) > column - 2:

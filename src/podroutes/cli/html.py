@@ -1,4 +1,4 @@
-"""``verify --html``: where the page goes, and what it is told beyond the proof."""
+"""Writes the page of ``verify --html``."""
 
 import stat
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from podroutes.views.html import Probe, Report, page
 
 
 def destination(text: str) -> Path:
-    """Return the file to write, whole path; before any work is done, as whoever mistyped it wants to know at once."""
+    """Return the absolute path of the file to write. Called first, so that a typing error is reported at once."""
     if text == "-":
         raise PodroutesError("--html -: standard output has the verdict; name a file for the page")
     try:
@@ -26,9 +26,9 @@ def destination(text: str) -> Path:
             raise PodroutesError(
                 f"--html {printable(text)}: there is no directory {printable(str(path.parent))}; make it first"
             )
-    except (OSError, ValueError, RuntimeError) as error:  # no access, a null byte, a loop of links
+    except (OSError, ValueError, RuntimeError) as error:  # no access, a null byte, a loop of symbolic links
         raise PodroutesError(f"--html {printable(text)}: {getattr(error, 'strerror', None) or error}") from None
-    if mode is not None and not stat.S_ISREG(mode):  # the page would take its place
+    if mode is not None and not stat.S_ISREG(mode):  # the page would replace it
         raise PodroutesError(f"--html {printable(text)}: exists and is not a regular file; name another one")
     return path
 
@@ -39,7 +39,7 @@ def save(
     proof: Proof,
     probed: tuple[Sequence[Probed], Sequence[Disagreement]] | None,
 ) -> None:
-    """Write the page to PATH, whole or not at all."""
+    """Write the page to PATH atomically."""
     source = found.source
     targets = tuple(Target(claim.dst, claim.node.name) for claim in source.claims.honoured)
     probe = Probe(tuple(probed[0]), tuple(probed[1])) if probed else None

@@ -1,4 +1,4 @@
-"""The question whether many deletions may go, on the terminal."""
+"""Asks on the terminal whether held deletions may be made."""
 
 import sys
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from podroutes.cli import common
 from podroutes.model.plan import Plan
 from podroutes.views import plan as plan_view
 
-_SHOWN = 20  # held routes that are listed above the question: more do not fit on a screen
+_SHOWN = 20  # held routes listed above the question; more do not fit on a screen
 
 
 def agreed(plan: Plan, *, inventory: str | None, output: str) -> bool:
-    """Ask whether what PLAN holds may go, where there is a terminal to ask on; return whether a person agrees."""
+    """Ask on the terminal, if there is one, whether the deletions that PLAN holds may be made; return the answer."""
     if not plan.held:
         return False
     with terminal(inventory=inventory, output=output) as there:
@@ -23,7 +23,7 @@ def agreed(plan: Plan, *, inventory: str | None, output: str) -> bool:
 
 @contextmanager
 def terminal(*, inventory: str | None, output: str) -> Iterator[tuple[TextIO, TextIO] | None]:
-    """Yield what to read an answer from and what to ask on, None where nobody is there to answer."""
+    """Yield the streams for the answer and the question, None if there is no terminal."""
     with ExitStack() as opened:
         if output != "text":
             yield None
@@ -36,7 +36,7 @@ def terminal(*, inventory: str | None, output: str) -> Iterator[tuple[TextIO, Te
 
 
 def _controlling_terminal(opened: ExitStack) -> tuple[TextIO, TextIO] | None:
-    """Return the controlling terminal, tty(4), to be closed with OPENED; None where this process has none."""
+    """Return the controlling terminal, tty(4), to be closed with OPENED; None if there is none."""
     tty = Path("/dev/tty")
     try:
         return opened.enter_context(tty.open(encoding="utf-8")), opened.enter_context(tty.open("w", encoding="utf-8"))
@@ -45,7 +45,7 @@ def _controlling_terminal(opened: ExitStack) -> tuple[TextIO, TextIO] | None:
 
 
 def _says_yes(plan: Plan, answers: TextIO, screen: TextIO) -> bool:
-    """Show what PLAN holds and why on SCREEN, and return whether a person agrees."""
+    """Show the held deletions of PLAN and the reason on SCREEN; return whether a person agrees."""
     lines = list(plan_view.held(plan, common.style(screen)))
     more = [f"  … and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     why = [problem.message for problem in plan.problems if problem.code == "mass-delete"]

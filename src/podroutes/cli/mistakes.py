@@ -1,4 +1,4 @@
-"""What a mistake on the command line is answered with: what was typed, and what it most likely should be."""
+"""Error messages for mistakes on the command line, with suggestions."""
 
 import argparse
 import os
@@ -12,14 +12,16 @@ _TYPES = {int: "a whole number", float: "a number"}
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean X?`` for the one of KNOWN that is nearest to WORD, "" where none is near."""
-    by_lower = {each.lstrip("-").lower(): each for each in known}  # the dashes of options make strangers look alike
+    """Return ``; did you mean X?`` for the word of KNOWN most similar to WORD, "" if none is similar."""
+    by_lower = {
+        each.lstrip("-").lower(): each for each in known
+    }  # without dashes, which would make all options similar
     found = get_close_matches(word[:64].lstrip("-").lower(), by_lower, n=1)
     return f"; did you mean {by_lower[found[0]]}?" if found else ""
 
 
 def no_choice(action: argparse.Action, value: object) -> str:
-    """Say that VALUE is none of the choices of ACTION."""
+    """Return the message that VALUE is not a choice of ACTION."""
     choices = [str(each) for each in action.choices or ()]
     meant = near(str(value), choices)
     if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001, argparse has no public name for it
@@ -28,18 +30,18 @@ def no_choice(action: argparse.Action, value: object) -> str:
 
 
 def no_value(action: argparse.Action, text: str, why: str) -> str:
-    """Say that TEXT is no value for ACTION; WHY is what its type said about it."""
+    """Return the message that TEXT is invalid for ACTION. WHY is the reason from its type."""
     wanted = next((words for kind, words in _TYPES.items() if action.type is kind), "")
     return f"{name(action)} {printable(text)}: wanted {wanted}" if wanted else f"{name(action)}: {why}"
 
 
 def nothing_given(action: argparse.Action) -> str:
-    """Say that ACTION has no value."""
+    """Return the message that ACTION has no value."""
     return f"{name(action)} needs a value: {name(action)} {action.metavar or (action.dest or '').upper()}"
 
 
 def missing(parser: argparse.ArgumentParser, names: Sequence[str]) -> str:
-    """Say that arguments of PARSER, by NAMES, are not there."""
+    """Return the message that the arguments NAMES of PARSER are missing."""
     if len(names) > 1:
         return f"{' and '.join(names)} are missing"
     actions = (each for each in parser._actions if names[0] in {each.metavar, each.dest, *each.option_strings})  # noqa: SLF001
@@ -48,7 +50,7 @@ def missing(parser: argparse.ArgumentParser, names: Sequence[str]) -> str:
 
 
 def left_over(parser: argparse.ArgumentParser, words: Sequence[str], rest: Sequence[str]) -> str:
-    """Say what is wrong with REST, what PARSER has no use for among WORDS."""
+    """Return the message for REST, the words of WORDS that PARSER does not accept."""
     option = next((word for word in rest if word.startswith("-") and len(word) > 1), "").partition("=")[0]
     commands = subcommands(parser)
     if option and commands and not any(word in commands for word in words):
@@ -65,10 +67,10 @@ def left_over(parser: argparse.ArgumentParser, words: Sequence[str], rest: Seque
 
 
 def name(action: argparse.Action) -> str:
-    """Return what ACTION is called: its long option, or its placeholder."""
+    """Return the name of ACTION: its long option, or its placeholder."""
     return action.option_strings[-1] if action.option_strings else str(action.metavar or action.dest)
 
 
 def _is_file(word: str) -> bool:
-    """Whether WORD may name a file: there is one, or it looks like a path."""
+    """Return whether WORD may be a file: it exists, or looks like a path."""
     return os.path.exists(word) or "." in word or "/" in word or word == "-"  # noqa: PTH110, pathlib costs milliseconds

@@ -10,7 +10,7 @@ from podroutes.model.text import printable
 
 
 def inventory(parser: Parser) -> None:
-    """Declare where the nodes come from."""
+    """Declare the options for the source of nodes."""
     parser.add_argument(
         "-i",
         "--inventory",
@@ -32,7 +32,7 @@ _CLUSTER = {"kubernetes", "kubeconfig", "context"}  # options that name a cluste
 
 
 def one_source(parser: Parser) -> None:
-    """Have a source of nodes that is named where it counts more replace one that is named where it counts less."""
+    """Let a source of nodes override one of lower precedence."""
     if "inventory" in parser.origins and not parser.is_set_by_file("inventory"):
         _forget(parser, {dest for dest in _CLUSTER if parser.is_set_by_file(dest)})
     elif any(dest in parser.origins and not parser.is_set_by_file(dest) for dest in _CLUSTER):
@@ -52,7 +52,7 @@ def _forget(parser: Parser, dests: set[str]) -> None:
 
 
 def limits(parser: Parser) -> None:
-    """Declare what nodes may claim."""
+    """Declare the options that limit claims."""
     for option, meaning in (
         ("--pod-cidr", "no node may have a podCIDR outside of it"),
         ("--node-cidr", "no InternalIP outside of it is used"),
@@ -68,7 +68,7 @@ def limits(parser: Parser) -> None:
 
 
 class _Collect(Action):
-    """Collects the values of an option that is repeated; those of the environment count only where it is not given at all."""
+    """Collects the values of a repeated option. Those of the environment count only if the option is not given."""
 
     def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None) -> None:  # noqa: ARG002
         """Add VALUES, which is one."""
@@ -84,24 +84,24 @@ def _network(text: str) -> Prefix:
 
 
 def source(parser: Parser) -> None:
-    """Declare where the nodes come from, and which of them this machine is."""
+    """Declare the options for the source of nodes and for this machine's node."""
     inventory(parser)
     action = parser.add_argument(
         "--node", metavar="NAME", help="which node this machine is; found by host name or address"
     )
-    told = os.environ.get("NODE_NAME")  # what the downward API usually sets in a pod
+    told = os.environ.get("NODE_NAME")  # usually set in a pod by the downward API
     action.default = told if told and parser.is_set_by_file("node") else action.default or told
 
 
 def interface(parser: Parser) -> None:
-    """Declare the device of a machine that we are not on."""
+    """Declare the option for the device of a remote machine."""
     parser.add_argument(
         "--interface", metavar="DEV", help="the device towards the other nodes, where the inventory names none"
     )
 
 
 def tables(parser: Parser) -> None:
-    """Declare whose tables are read."""
+    """Declare the options for the source of tables."""
     parser.add_argument(
         "--tables",
         metavar="DIR",
@@ -118,7 +118,7 @@ def tables(parser: Parser) -> None:
         if "lab" in typed and not typed & {
             "inventory",
             *_CLUSTER,
-        }:  # a lab knows its machines; a file speaks of another cluster
+        }:  # a lab has its own machines; a configuration file names another cluster
             for dest in filter(parser.is_set_by_file, ("inventory", *_CLUSTER)):
                 setattr(arguments, dest, None)
 
@@ -126,7 +126,7 @@ def tables(parser: Parser) -> None:
 
 
 def persist(parser: Parser) -> None:
-    """Declare what is written down for the next boot."""
+    """Declare the options for persistence."""
     from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
 
     parser.add_argument(
@@ -140,7 +140,7 @@ def persist(parser: Parser) -> None:
 
 
 def state(parser: Parser) -> None:
-    """Declare where state is kept between runs."""
+    """Declare the option for the state directory."""
     from podroutes.persist.deletions import DIRECTORY  # noqa: PLC0415, needed by few commands
 
     parser.add_argument(
@@ -149,7 +149,7 @@ def state(parser: Parser) -> None:
 
 
 def mass_delete(parser: Parser) -> None:
-    """Declare how many routes may go at once."""
+    """Declare the option that allows mass deletions."""
     from podroutes.plan.guard import EVERYTHING  # noqa: PLC0415, needed by few commands
 
     parser.add_argument(
@@ -175,21 +175,21 @@ def _allowance(text: str) -> int:
 
 
 def adopt(parser: Parser) -> None:
-    """Declare what becomes of routes that somebody else made."""
+    """Declare the option that takes over foreign routes."""
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     edit = "with --adopt --persist BACKEND: also take these routes out of the administrator's own files; a copy is kept beside each"
     parser.add_argument("--edit-admin-config", action="store_true", help=edit)
 
 
 def listen(parser: Parser, meaning: str) -> None:
-    """Declare where the agent of this machine is asked."""
+    """Declare the option for the agent's address."""
     parser.add_argument(
         "--listen", metavar="ADDRESS:PORT", default="127.0.0.1:9107", help=f"{meaning} (default 127.0.0.1:9107)"
     )
 
 
 def output(parser: Parser) -> None:
-    """Declare text for people, JSON and YAML for programs."""
+    """Declare the option for the output format."""
     parser.add_argument(
         "-o", "--output", choices=("text", "json", "yaml"), default="text", help="text (default), json or yaml"
     )

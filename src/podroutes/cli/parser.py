@@ -1,4 +1,4 @@
-"""The command line: every option has an environment variable; cheap to build, as every run pays for it."""
+"""The argument parser. Each option has an environment variable. It is cheap to build, since each run does it."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ from podroutes import __version__
 from podroutes.cli import config_file
 from podroutes.errors import UsageError
 
-_REQUIRED = "the following arguments are required: "  # what argparse says
+_REQUIRED = "the following arguments are required: "  # argparse's message
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"", "0", "false", "no", "off"}
 _EPILOG = """\
@@ -33,17 +33,19 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, settings: Mapping[str, config_file.Setting] | None = None, **keywords: Any) -> None:
         super().__init__(allow_abbrev=False, **keywords)
-        self.fill: Callable[[Parser], None] | None = None  # declares the options of a command, once it is called
-        self.settle: Callable[[argparse.Namespace, set[str]], None] | None = None  # is told which options were typed
+        self.fill: Callable[[Parser], None] | None = None  # declares the options of a command when it is used
+        self.settle: Callable[[argparse.Namespace, set[str]], None] | None = (
+            None  # called with the options that were given
+        )
         self.groups: dict[str, tuple[str, ...]] = {}  # of commands, for help
         self.settings = settings or {}
         self.origins: dict[
             str, str
-        ] = {}  # where the default of an option comes from, by dest: a variable, or FILE:LINE: OPTION
+        ] = {}  # the origin of an option's default, by dest: a variable, or FILE:LINE: OPTION
         self._completed = False
 
     def add_argument(self, *names: Any, **keywords: Any) -> argparse.Action:
-        """Declare an option; its long name tells its environment variable."""
+        """Declare an option. Its environment variable follows from its long name."""
         action = super().add_argument(*names, **keywords)
         name = next((name for name in action.option_strings if name.startswith("--")), "")
         if not name or isinstance(action, argparse._HelpAction | argparse._VersionAction):  # noqa: SLF001
@@ -64,21 +66,21 @@ class Parser(argparse.ArgumentParser):
         return ":" in self.origins.get(dest, "")
 
     def format_help(self) -> str:
-        """Return the help of a command; argparse would wrap the description to one fixed width, or join its lines."""
+        """Return the help of a command; argparse's formatter would wrap or join its lines."""
         from podroutes.cli import help_text  # noqa: PLC0415, only where it is asked for
 
         self.complete()
         return help_text.text(self)
 
     def add_subparsers(self, **keywords: Any) -> "argparse._SubParsersAction[Any]":
-        """Declare commands; left to work out their prefix, argparse would load a formatter, and with it shutil."""
+        """Declare commands. The prefix is set, since argparse would load a formatter and shutil to find it."""
         keywords.setdefault("prog", self.prog)
         keywords["required"] = False  # parse_known_args prints the help instead
         keywords["parser_class"] = partial(Parser, settings=self.settings)
         return super().add_subparsers(**keywords)
 
     def complete(self) -> None:
-        """Declare what was put off until now."""
+        """Declare the deferred options."""
         if self._completed:
             return
         self._completed = True
@@ -91,7 +93,7 @@ class Parser(argparse.ArgumentParser):
             )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse ARGS, as argparse does when the command is called; UsageError for what is left over."""
+        """Parse ARGS, called by argparse for the selected command. Raises UsageError for unknown words."""
         self.complete()
         words = list(sys.argv[1:] if args is None else args)
         commands = _commands(self)
@@ -109,7 +111,7 @@ class Parser(argparse.ArgumentParser):
         return found, rest
 
     def _typed(self, words: list[str]) -> set[str]:
-        """Return which options WORDS name, by dest."""
+        """Return the options in WORDS, by dest."""
         known = self._option_string_actions
         names = ((word, word.partition("=")[0], word[:2]) for word in words)  # --node=x, -ix
         return {known[name].dest for ways in names for name in ways if name in known and name.startswith("-")}
@@ -157,7 +159,7 @@ class Parser(argparse.ArgumentParser):
             action.required = False
 
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError, which says what is wrong with the command line and where its help is."""
+        """Raise UsageError with the error and a reference to the help."""
         if message.startswith(_REQUIRED):
             from podroutes.cli import mistakes  # noqa: PLC0415
 
@@ -172,7 +174,7 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
 
 
 def _behind(commands: dict[str, argparse.ArgumentParser], words: list[str]) -> list[str]:
-    """Return WORDS with what stands in front of one of COMMANDS behind it, where these are options of the command."""
+    """Return WORDS with options that precede one of COMMANDS moved after it, if they are options of that command."""
     for position, word in enumerate(words):
         if word in commands and _takes(commands[word], words[:position]):
             return [word, *words[:position], *words[position + 1 :]]
@@ -180,7 +182,7 @@ def _behind(commands: dict[str, argparse.ArgumentParser], words: list[str]) -> l
 
 
 def _takes(parser: argparse.ArgumentParser, words: list[str]) -> bool:
-    """Whether WORDS are options of PARSER, or of one of its subcommands, each with its value."""
+    """Return whether WORDS are options of PARSER, or of one of its subcommands, with their values."""
     if isinstance(parser, Parser):
         parser.complete()
     if commands := _commands(parser):
@@ -206,7 +208,7 @@ def variable_of(option: str) -> str:
 
 
 def _body(name: str) -> ModuleType:
-    """Return the module of a command: its options (``configure``) and what it does (``run``)."""
+    """Return the module of a command, with its options (``configure``) and its body (``run``)."""
     return import_module(f"podroutes.cli.commands.{name}")
 
 

@@ -1,4 +1,4 @@
-"""Whether this process may change routes, told before anything is begun."""
+"""Checks whether this process may change routes."""
 
 import os
 import shlex
@@ -12,7 +12,7 @@ _NEEDED = ("KUBECONFIG", "NODE_NAME")  # variables besides PODROUTES_* that a co
 
 
 def require_net_admin() -> None:
-    """Raise KernelError, with a command line that works, where this process lacks CAP_NET_ADMIN. Unknown counts as there."""
+    """Raise KernelError, with a command line that works, if this process lacks CAP_NET_ADMIN. If unknown, nothing is raised."""
     try:
         with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123, pathlib costs milliseconds
             effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
@@ -26,7 +26,7 @@ def require_net_admin() -> None:
 
 
 def sudo() -> str:
-    """Return this command line for sudo(8), whose search path has no virtual environment and whose environment is another."""
+    """Return this command line for sudo(8), which has another search path and environment."""
     kept = [name for name in os.environ if name.startswith("PODROUTES_") or name in _NEEDED]
     preserve = [f"--preserve-env={','.join(sorted(kept))}"] if kept else []
     config = [f"{config_file.VARIABLE}={':'.join(config_file.paths())}"] if config_file.of_the_user() else []

@@ -1,4 +1,4 @@
-"""``podroutes push``: which machines, what is said while it goes on, and when it is asked."""
+"""The body of ``podroutes push``: selects machines, shows progress, asks for confirmation."""
 
 import argparse
 import asyncio
@@ -33,7 +33,7 @@ _VERBS = {"apply": "Apply", "remove": "Remove"}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plan, apply, verify or remove; return the exit status that COMMAND --help tells."""
+    """Plan, apply, verify or remove; return the exit status."""
     path = verify.destination(arguments.html) if arguments.verb == "verify" and arguments.html else None
     source = common.read_source(arguments)
     nodes = _chosen(source.cluster, arguments.limit)
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(cluster: Cluster, limit: str | None) -> list[Node]:
-    """Return the nodes that LIMIT names, each once, in the order of the inventory."""
+    """Return the nodes that match LIMIT, each once, in the order of the inventory."""
     nodes = list({node.name: node for node in reversed(cluster.nodes)}.values())[::-1]
     patterns = [pattern for pattern in (limit or "*").split(",") if pattern]
     idle = [each for each in patterns if limit and not any(fnmatchcase(node.name, each) for node in nodes)]
@@ -80,10 +80,10 @@ class _Run:
         pace = RolloutPolicy(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))
         self._progress = _Progress(common.style(sys.stderr))
         self._fleet = Rollout(self._machines, pace, self._progress.done)
-        self._answer: asyncio.Future[str] | None = None  # to the question whether to go ahead
+        self._answer: asyncio.Future[str] | None = None  # the answer to the question whether to continue
 
     async def run(self) -> tuple[Sequence[Machine], int]:
-        """Do all of it; return the machines and the exit status."""
+        """Run the push; return the machines and the exit status."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._interrupt)
@@ -166,13 +166,13 @@ class _Run:
                 common.say_failures(each.outcome)
 
     async def _agreed(self) -> bool:
-        """Ask, where there is a terminal to ask on and nothing forbids it."""
+        """Ask for confirmation, if there is a terminal and nothing forbids it."""
         if self._arguments.yes or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
             return True
         return await self._says_yes(views.question(self._pushed, _VERBS[self._verb]), sys.stdin, sys.stdout)
 
     async def _agreed_to_delete(self) -> bool:
-        """Ask whether what is held may go, where there is a terminal to ask on."""
+        """Ask whether held deletions may be made, if there is a terminal."""
         question = views.deletions(self._pushed)
         if not question or self._fleet.interrupted:
             return False
@@ -199,7 +199,7 @@ def _say_unread(all_pushed: Sequence[Pushed]) -> None:
 
 
 def _planned(all_pushed: Sequence[Pushed]) -> int:
-    """Return the exit status of a plan: what could not be read outweighs what is to be changed."""
+    """Return the exit status of a plan: errors take precedence over pending changes."""
     if any(each.error for each in all_pushed):
         return 1
     return (
@@ -210,7 +210,7 @@ def _planned(all_pushed: Sequence[Pushed]) -> int:
 
 
 class _Progress:
-    """A bar on a terminal, and else a line for each machine that was changed; on standard error."""
+    """Prints progress to standard error: a bar on a terminal, else a line for each changed machine."""
 
     def __init__(self, style: Style) -> None:
         self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -218,7 +218,7 @@ class _Progress:
         self._verb, self._whole, self._count, self._lines = "", 0, 0, False
 
     def over(self, verb: str, count: int, *, lines: bool = False) -> "_Progress":
-        """Begin a step that COUNT machines go through."""
+        """Begin a step with COUNT machines."""
         self._verb, self._whole, self._count, self._lines = verb, count, 0, lines
         return self
 
@@ -229,7 +229,7 @@ class _Progress:
         self._clear()
 
     def done(self, machine: Machine) -> None:
-        """Take note of a machine that is through."""
+        """Record that a machine has finished the step."""
         self._count += 1
         pushed = machine.pushed
         if self._lines and not self._terminal:

@@ -1,4 +1,4 @@
-"""The door to files that outlive a run, and to the network managers that read them.
+"""Reads and writes persistent files, and knows the network managers that read them.
 
 A backend is one module with what Backend asks for, of which ``render`` is pure. Around them: ``detect`` finds the manager of an
 interface, ``owned`` reads what our own files say, ``apply_files`` checks and writes them.
@@ -42,9 +42,9 @@ THERE, GONE = "there", "**gone**"
 
 
 class Backend(Protocol):
-    """What podroutes asks of a backend, which is a module."""
+    """The interface of a backend, which is a module."""
 
-    PROTOCOL: int  # what its routes carry in the kernel
+    PROTOCOL: int  # the protocol of its routes in the kernel
     ROUTE: (
         re.Pattern[str] | None
     )  # finds dst, via and metric of the routes in a file; None: it stands for every wanted route
@@ -58,31 +58,31 @@ class Backend(Protocol):
     ]  # those of READS that hold passwords, too, of which only sections and routes are read from afar
 
     def render(self, routes: Sequence[PersistedRoute], context: RenderContext, /) -> tuple[File, ...]:
-        """Return the files that give a machine ROUTES at boot. Pure: the same text every time."""
+        """Return the files that add ROUTES at boot. Pure: equal arguments give equal text."""
 
     def away(self, dev: str, /) -> str:
-        """Return what the manager of another machine presumably calls DEV."""
+        """Return the probable name of DEV in the manager of a remote machine."""
 
     def place(self, root: HostFiles, link: Link, links: Sequence[Link], /) -> str:
-        """Return what the manager calls LINK, one of LINKS.
+        """Return the manager's name of LINK, one of LINKS.
 
-        PersistError where it does not manage it, and where what is written for it would hold for another of LINKS as well.
+        Raises PersistError if the manager does not have LINK, or if a file for it would also apply to another of LINKS.
         """
 
     def hindrance(self, root: HostFiles, link: Link, there: Mapping[str, File], /) -> str:
         """Return why the next boot would not bring back what is written for LINK in THERE, our files by path; "" where nothing is known."""
 
     def running(self, root: HostFiles, link: Link, /) -> str:
-        """Return what says that the manager runs and has LINK, "" where nothing does."""
+        """Return the evidence that the manager runs and has LINK, "" if there is none."""
 
     def configured(self, root: HostFiles, link: Link, /) -> str:
-        """Return what says that the administrator has given LINK to the manager, running or not; "" where nothing does."""
+        """Return the evidence that the manager is configured for LINK, running or not; "" if there is none."""
 
     def configured_routes(self, reader: "Reader", /) -> Iterable[ConfiguredRoute]:
-        """Return the routes of the main table that the administrator's files for the manager make, each with file and line."""
+        """Return the routes for the main table in the administrator's files for the manager, each with file and line."""
 
     def check(self, root: HostFiles, files: Sequence[File], /) -> str:
-        """Ask the manager's own tool, where it is installed, what it thinks of FILES: "" or its complaint."""
+        """Check FILES with the manager's own tool, if installed; return "" or its error."""
 
 
 def backend(name: str) -> Backend:

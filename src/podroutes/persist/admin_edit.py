@@ -1,6 +1,6 @@
-"""The administrator's own files without the routes that podroutes is to keep instead: the new text of each, for a diff or to be written.
+"""Removes routes from the administrator's own files, for podroutes to persist them instead: returns the new text of each file.
 
-Only lines that hold one route and nothing else are taken out. Whatever else stands in a file stays to the letter. Pure.
+Only lines with exactly one route are removed. The rest of a file stays unchanged. Pure.
 """
 
 import re
@@ -14,7 +14,7 @@ from podroutes.model.persisted import File, FileChange
 from podroutes.model.text import escaped
 from podroutes.persist.ini import settings
 
-_HARMLESS = re.compile(r"\|\|\s*(true|:)\s*$")  # what people write behind a command that may fail
+_HARMLESS = re.compile(r"\|\|\s*(true|:)\s*$")  # the end of a command that may fail
 _Lines = Collection[ConfiguredRoute]
 
 
@@ -30,13 +30,13 @@ def edits(root: HostFiles, lines: Iterable[ConfiguredRoute]) -> Iterator[FileCha
 
 
 def backup(path: str) -> str:
-    """Return where the content of before is kept: beside the file, under a name that no network manager reads."""
+    """Return the path of the backup: in the same directory, with a name that network managers ignore."""
     head, slash, name = path.rpartition("/")
     return f"{head}{slash}.{name}.before-podroutes"
 
 
 def _editor(line: ConfiguredRoute) -> Callable[[str, _Lines], str]:
-    """Return what edits the file that LINE stands in."""
+    """Return the editor for the file of LINE."""
     if line.manager == "netplan":
         from podroutes.persist.netplan_routes import without_routes  # noqa: PLC0415, needs a YAML parser
 
@@ -55,12 +55,12 @@ def _editor(line: ConfiguredRoute) -> Callable[[str, _Lines], str]:
 
 
 def _without(text: str, numbers: Collection[int]) -> str:
-    """Return TEXT without the lines that have these NUMBERS, counted from 1."""
+    """Return TEXT without the lines with these NUMBERS, from 1."""
     return "".join(line for number, line in enumerate(text.splitlines(keepends=True), 1) if number not in numbers)
 
 
 def _without_sections(text: str, lines: _Lines) -> str:
-    """Take whole ``[Route]`` sections out of a file of systemd-networkd."""
+    """Remove whole ``[Route]`` sections from a file of systemd-networkd."""
     found = list(settings(text))
     wanted = {line.line for line in lines}
     groups = {each.group for each in found if each.line in wanted}
@@ -71,12 +71,12 @@ def _without_sections(text: str, lines: _Lines) -> str:
         header = max(number for number, row in enumerate(rows[: numbers[0]], 1) if row.strip().startswith("["))
         gone.update(range(header, numbers[-1] + 1))
         if header > 1 and not rows[header - 2].strip() and (numbers[-1] == len(rows) or not rows[numbers[-1]].strip()):
-            gone.add(header - 1)  # one of the blank lines around it
+            gone.add(header - 1)  # one of the surrounding blank lines
     return _without(text, gone)
 
 
 def _without_keys(text: str, lines: _Lines) -> str:
-    """Take ``routeN`` and its options out of a profile of NetworkManager."""
+    """Remove ``routeN`` and its options from a profile of NetworkManager."""
     found = list(settings(text))
     wanted = {line.line for line in lines}
     keys = {(each.section, each.key) for each in found if each.line in wanted}
@@ -85,7 +85,7 @@ def _without_keys(text: str, lines: _Lines) -> str:
 
 
 def _without_lines(text: str, lines: _Lines) -> str:
-    """Take lines out of a file whose lines are arguments of ip-route(8)."""
+    """Remove lines from a file whose lines are arguments of ip-route(8)."""
     rows = text.splitlines()
     for line in lines:
         if "=" in rows[line.line - 1]:
@@ -96,7 +96,7 @@ def _without_lines(text: str, lines: _Lines) -> str:
 
 
 def _without_commands(text: str, lines: _Lines) -> str:
-    """Take ``up`` lines out of a file of interfaces(5)."""
+    """Remove ``up`` lines from a file of interfaces(5)."""
     rows = text.splitlines()
     for line in lines:
         row = _HARMLESS.sub("", rows[line.line - 1].strip())

@@ -1,4 +1,4 @@
-"""Carry out the file changes of a plan: asked about first, some before the kernel is changed, the rest after."""
+"""Carries out the file changes of a plan: checks them first, writes some before the kernel is changed and the rest after."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,13 +13,13 @@ from podroutes.persist import backend
 from podroutes.persist.admin_edit import backup
 from podroutes.persist.owned import PLACES
 
-_OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories go with the last file in them
+_OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories that are deleted with their last file
 
 
 def check(root: HostFiles, changes: Iterable[FileChange]) -> None:
-    """Have every manager's own tool read what is to be written; PersistError where one does not like it, and nothing is written.
+    """Check the new files with the managers' own tools. Raises PersistError, before anything is written, if one fails.
 
-    A file of the administrator that is to be edited has to be right before the edit as well: what is wrong already is theirs to mend.
+    A file of the administrator that is edited must also be valid before the edit: podroutes does not repair it.
     """
     changes = list(changes)
     for name in dict.fromkeys(each.backend for each in changes if each.action == "edit"):
@@ -34,7 +34,7 @@ def check(root: HostFiles, changes: Iterable[FileChange]) -> None:
 
 
 def before(root: HostFiles, changes: Sequence[FileChange]) -> None:
-    """Write what has to stand while the kernel is changed; PersistError where it cannot be written, and nothing else is done."""
+    """Write the files that must exist before the kernel is changed. Raises PersistError if one cannot be written."""
     clean(root)
     for change in changes:
         if change.first and (failure := _write(root, change.first)):
@@ -42,7 +42,7 @@ def before(root: HostFiles, changes: Sequence[FileChange]) -> None:
 
 
 def after(root: HostFiles, changes: Sequence[FileChange]) -> tuple[FileResult, ...]:
-    """Bring every file to its end; return what became of each."""
+    """Carry out the remaining file changes; return the results."""
     return tuple(FileResult(change, _finish(root, change)) for change in changes)
 
 
@@ -55,13 +55,13 @@ def _finish(root: HostFiles, change: FileChange) -> str | None:
 
 
 def clean(root: HostFiles) -> None:
-    """Take away what runs that were killed have left in our places: temporary files, which no manager reads."""
+    """Delete temporary files of killed runs, which no manager reads."""
     for pattern in chain.from_iterable(PLACES.values()):
         sweep(map(root.path, root.glob(leftovers(pattern))))
 
 
 def undo(root: HostFiles, changes: Iterable[FileChange], files: Mapping[str, Mapping[str, File]]) -> None:
-    """Give every file of CHANGES the content that it has in FILES, which were there before; what was not there goes."""
+    """Restore each file of CHANGES to its content in FILES, the earlier files; others are deleted."""
     then = {path: file for group in files.values() for path, file in group.items()}
     for change in changes:
         old = change.was if change.action == "edit" else then.get(change.file.path)
@@ -74,7 +74,7 @@ def _write(root: HostFiles, file: File) -> str | None:
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if path.parent.name.endswith(_OWN_DIRECTORIES):
-            path.parent.chmod(0o755)  # whatever the umask says: a manager may not run as root
+            path.parent.chmod(0o755)  # regardless of the umask: a manager may not run as root
         write_whole(path, file.text, mode=file.mode)
     except OSError as error:
         return f"{error.strerror}"
@@ -82,7 +82,7 @@ def _write(root: HostFiles, file: File) -> str | None:
 
 
 def _edit(root: HostFiles, change: FileChange) -> str | None:
-    """Write an edited file of the administrator, with a copy of what it was beside it; an older copy stays."""
+    """Write an edited file of the administrator, with a backup in the same directory; an older backup stays."""
     path = change.file.path
     if change.was is None or root.read(path) != change.was.text:
         return "was changed meanwhile; run it again"
@@ -99,6 +99,6 @@ def _delete(root: HostFiles, file: File) -> str | None:
     except OSError as error:
         return f"{error.strerror}"
     if path.parent.name.endswith(_OWN_DIRECTORIES):
-        with suppress(OSError):  # it holds somebody else's
+        with suppress(OSError):  # it has other files
             path.parent.rmdir()
     return None

@@ -1,6 +1,6 @@
-"""The administrator's own configuration: which routes to pod CIDRs it makes, whoever wrote them there. Reads only.
+"""Reads the routes to pod CIDRs in the administrator's own configuration.
 
-Each backend says what its manager's files make (``configured_routes``); scripts that belong to no manager are read here.
+Each backend reads its manager's files (``configured_routes``); scripts of no manager are read here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ SCRIPTS = (  # run at boot, or when a device comes up, on distributions of all k
 
 
 class Reader:
-    """The files of one machine, read for what they say; a file that cannot be read is remembered and passed over."""
+    """Reads the files of one machine. Unreadable files are recorded and skipped."""
 
     def __init__(self, root: HostFiles) -> None:
         self.root = root
@@ -31,7 +31,7 @@ class Reader:
         self.texts: dict[str, str] = {}  # what was read, by path
 
     def read(self, path: str) -> str:
-        """Return the text of PATH, "" where there is none, where it cannot be read, and where it is ours."""
+        """Return the text of PATH, "" if it does not exist, cannot be read, or is ours."""
         if self.root.path(path).is_dir():
             return ""
         try:
@@ -48,7 +48,7 @@ class Reader:
         return {(self.root.read(path) or "").strip(): path.split("/")[-2] for path in paths}
 
     def glob(self, *patterns: str) -> Iterator[str]:
-        """Yield the paths that any of PATTERNS matches, each once."""
+        """Yield the paths that match any of PATTERNS, each once."""
         yield from dict.fromkeys(path for pattern in patterns for path in self.root.glob(pattern))
 
 

@@ -1,4 +1,4 @@
-"""What went in the last minutes, in the state directory: the guard counts it, whoever deleted it and in which run."""
+"""Recent deletions in the state directory, which the guard counts across runs and programs."""
 
 import json
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from podroutes.host.atomic_write import read_whole, write_whole
 from podroutes.model.address import parse_prefix
 from podroutes.plan.guard import WINDOW, Deleted
 
-DIRECTORY = "/var/lib/podroutes"  # where every command keeps its state, hier(7)
+DIRECTORY = "/var/lib/podroutes"  # the default state directory, hier(7)
 NAME = "deleted.json"
 
 
 def load(directory: Path) -> tuple[Deleted, ...]:
-    """Return what DIRECTORY says was deleted, times in seconds since the epoch; nothing where there is no such file.
+    """Return the deletions in DIRECTORY, with times in seconds since the epoch; none if the file does not exist.
 
-    Raises PersistError where the file cannot be read or is damaged.
+    Raises PersistError if the file cannot be read or is damaged.
     """
     path = directory / NAME
     try:
@@ -32,9 +32,9 @@ def load(directory: Path) -> tuple[Deleted, ...]:
 
 
 def add(directory: Path, deleted: Iterable[Deleted], now: float) -> None:
-    """Add what was DELETED to DIRECTORY, and forget what does not count NOW any more; whole or not at all. Raises ``OSError``.
+    """Add DELETED to DIRECTORY, and drop deletions that no longer count at NOW. Atomic. Raises ``OSError``.
 
-    What cannot be read is replaced.
+    An unreadable file is replaced.
     """
     with suppress(PersistError):
         deleted = (*load(directory), *deleted)
@@ -43,6 +43,6 @@ def add(directory: Path, deleted: Iterable[Deleted], now: float) -> None:
 
 
 def text(deleted: Iterable[Deleted], now: float) -> str:
-    """Return what stands in the file when what was DELETED is written NOW."""
+    """Return the content of the file for DELETED at NOW."""
     rows = [{"dst": str(each.dst), "node": each.node, "at": each.at} for each in deleted if now - each.at < WINDOW]
     return json.dumps({"deleted": rows}) + "\n"

@@ -1,4 +1,4 @@
-"""Which network manager owns an interface: running daemons first, then files, and no guess between two."""
+"""Finds the network manager of an interface: from running daemons, else from files. It never guesses between two."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from podroutes.persist import BACKENDS, backend
 
 
 def detect(root: HostFiles, links: Sequence[Link]) -> tuple[str, str]:
-    """Return the backend for the devices LINKS, and in a few words how it was found.
+    """Return the backend for the devices LINKS, and a short reason.
 
-    Raises PersistError where two managers claim a device, or two devices have different managers.
+    Raises PersistError if two managers claim a device, or devices have different managers.
     """
     found = {link.name: _owner(root, link) for link in links}
     names = {name for name, _ in found.values()}
@@ -45,7 +45,7 @@ def _owner(root: HostFiles, link: Link) -> tuple[str, str]:
 
 
 def _claims(root: HostFiles, link: Link) -> dict[str, str]:
-    """Return who manages LINK now, with the evidence; where nobody does, whose files are about it."""
+    """Return the managers of LINK with evidence; if none runs, those whose files configure it."""
     backends = {name: backend(name) for name in BACKENDS}
     running = {name: why for name, each in backends.items() if (why := each.running(root, link))}
     return running or {name: why for name, each in backends.items() if (why := each.configured(root, link))}

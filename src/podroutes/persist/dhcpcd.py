@@ -1,7 +1,7 @@
-"""dhcpcd as the manager of the interfaces: the script that dhcpcd-run-hooks(8) reads last, after every change of an interface.
+"""dhcpcd: a script that dhcpcd-run-hooks(8) reads last, after each change of an interface.
 
-dhcpcd has one such file and no directory beside it, so that a file of the administrator in its place is not touched. The script is read
-by the shell that runs the others, and must not end it.
+dhcpcd has only one such file and no directory for it, so an administrator's file in its place is not touched. The script is
+sourced by the shell that runs the others, and must not exit it.
 """
 
 import re
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 PROTOCOL = OURS
 SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = SCRIPT_ROUTE
-RELOAD: tuple[tuple[str, ...], ...] = ()  # dhcpcd looks for the script each time
+RELOAD: tuple[tuple[str, ...], ...] = ()  # dhcpcd searches the script each time
 _CONFIG = "/etc/dhcpcd.conf"
 _MASTER = (
-    "/run/dhcpcd/pid"  # of the process that has all interfaces; one that ifupdown starts has the interface's name in it
+    "/run/dhcpcd/pid"  # of the process for all interfaces; if ifupdown starts it, the interface's name is in the path
 )
 READS = (_MASTER, _CONFIG, "/etc/dhcpcd.enter-hook", PATH)
 SECRETS: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ _CLASSLESS = re.compile(r"^\s*static\s+(?:classless_static_)?routes\s*=\s*(.*)$"
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
-    """Return the script; it does its work where the interface has an address."""
+    """Return the script, which acts once the interface has an address."""
     lines = [
         "(",
         "PATH=$PATH:/usr/sbin:/sbin",
@@ -54,12 +54,12 @@ def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[Fi
 
 
 def away(dev: str) -> str:
-    """Return the name of DEV on a machine that we are not on."""
+    """Return the name of DEV on a remote machine."""
     return safe(dev)
 
 
 def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
-    """Return the device's name, if dhcpcd has all interfaces of the machine."""
+    """Return the device's name, if dhcpcd manages all interfaces of the machine."""
     if not running(root, link):
         raise PersistError(f"dhcpcd does not manage {safe(link.name)}: {_MASTER} is not there; try --persist auto")
     if found := _SCRIPT.search(root.read(_CONFIG) or ""):
@@ -76,14 +76,14 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  #
 
 
 def running(root: HostFiles, link: Link) -> str:
-    """Return what says that dhcpcd runs for every interface, LINK included."""
+    """Return the evidence that dhcpcd runs for all interfaces, including LINK."""
     if root.read(_MASTER) is None or _denied(root.read(_CONFIG) or "", link.name):
         return ""
     return f"{_MASTER} is there"
 
 
 def _denied(text: str, dev: str) -> bool:
-    """Whether dhcpcd.conf(5) leaves DEV to somebody else."""
+    """Return whether dhcpcd.conf(5) excludes DEV."""
     from fnmatch import fnmatchcase  # noqa: PLC0415, only where dhcpcd is
 
     allowed: list[str] = []
@@ -91,7 +91,7 @@ def _denied(text: str, dev: str) -> bool:
     for line in text.splitlines():
         word, _, rest = line.strip().partition(" ")
         if word == "interface":
-            break  # what follows is about one interface
+            break  # the rest is about one interface
         if word == "allowinterfaces":
             allowed += rest.replace(",", " ").split()
         elif word == "denyinterfaces":
@@ -102,7 +102,7 @@ def _denied(text: str, dev: str) -> bool:
 
 
 def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, dhcpcd takes every interface without being told
-    """Return nothing: its file need not name LINK."""
+    """Return "": its file need not name LINK."""
     return ""
 
 
@@ -126,5 +126,5 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:
-    """Have the shell read the script."""
+    """Check the script with the shell."""
     return syntax(root, files)

@@ -1,4 +1,4 @@
-"""What the files of all backends have in common: how they begin, and how they write a route."""
+"""Common parts of the files of all backends: the head, and the form of a route."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,46 +9,46 @@ from podroutes.model.persisted import PersistedRoute, Written
 from podroutes.model.route import PROTOCOL
 from podroutes.model.text import escaped, printable
 
-MARK = "# Written by podroutes"  # a file that has no such line near its top is not ours, whatever its name
+MARK = "# Written by podroutes"  # a file without this line near its top is not ours, whatever its name
 HEADER = f"""{MARK}: the way to the pods of the other nodes.
 # `podroutes apply` writes this file anew, `podroutes remove` deletes it; changes by hand do not last.
 """
-_HEAD = 200  # the mark stands within these characters, behind an interpreter line
-_DEFAULT = {4: 0, 6: 1024}  # the metric that goes without saying; IP6_RT_PRIO_USER, linux/ipv6_route.h
-# What a device name may hold in every format at once, unquoted; the kernel would take anything but "/", ":" and blanks.
+_HEAD = 200  # the mark is within these characters, after an interpreter line
+_DEFAULT = {4: 0, 6: 1024}  # the default metric; IP6_RT_PRIO_USER, linux/ipv6_route.h
+# Characters of a device name that are safe in all formats without quotes; the kernel accepts all but "/", ":" and blanks.
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
 
 
 def is_ours(text: str) -> bool:
-    """Whether TEXT is a file of ours."""
+    """Return whether TEXT is a file of ours."""
     return MARK in text[:_HEAD]
 
 
 def remark(node: str | None) -> str:
-    """Return a node's name as a comment in any format: one line, without the backslash that would join it to the next."""
+    """Return a node's name as a comment for any format: one line, without a trailing backslash."""
     return escaped(node).replace("\\", "?") if node else "undecided"
 
 
 def remark_by(persisted_route: PersistedRoute) -> str:
-    """Return node and device of a route as a comment, for the formats that do not name the device: it can be down when they are read."""
+    """Return node and device of a route as a comment, for formats that do not name the device."""
     return f"{remark(persisted_route.node)} dev {persisted_route.route.dev}"
 
 
 def metric(persisted_route: PersistedRoute) -> int:
-    """Return the metric to write down, 0 for the one that goes without saying."""
+    """Return the metric to write, 0 for the default."""
     route = persisted_route.route
     return 0 if route.metric == _DEFAULT[route.dst.version] else route.metric
 
 
 def safe(dev: str) -> str:
-    """Return DEV if it means the same in every format; PersistError for a name made to be misread."""
+    """Return DEV if it is safe in all formats. Raises PersistError otherwise."""
     if not _DEVICE.fullmatch(dev):
         raise PersistError(f"interface {printable(dev)}: such a name cannot be written into a configuration file")
     return dev
 
 
 def by_device(routes: Iterable[PersistedRoute], devices: Iterable[str]) -> dict[str, list[PersistedRoute]]:
-    """Sort ROUTES by their device; every one of DEVICES is there."""
+    """Group ROUTES by their device; each of DEVICES is a key."""
     found: dict[str, list[PersistedRoute]] = {dev: [] for dev in sorted(devices)}
     for persisted_route in routes:
         found.setdefault(persisted_route.route.dev or "", []).append(persisted_route)
@@ -56,7 +56,7 @@ def by_device(routes: Iterable[PersistedRoute], devices: Iterable[str]) -> dict[
 
 
 def recorded(pattern: re.Pattern[str], text: str) -> Iterator[tuple[Written, str]]:
-    """Yield the routes that PATTERN finds in TEXT, a file of ours, with their devices; what was made unreadable is passed over."""
+    """Yield the routes that PATTERN matches in TEXT, a file of ours, with their devices. Invalid routes are skipped."""
     for found in pattern.finditer(text):
         try:
             dst, via = parse_prefix(found["dst"]), parse_address(found["via"])
@@ -72,9 +72,9 @@ SCRIPT_ROUTE = re.compile(
 
 
 def hook(device: str, routes: Sequence[PersistedRoute], devices: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of a shell script that adds the routes of the device named by the expansion DEVICE, and prints what fails.
+    """Yield the lines of a shell script that adds the routes of the device named by the expansion DEVICE, and prints failures.
 
-    ip(8) adds and never replaces, so that a route somebody else made since stays; what is there already is no failure.
+    ip(8) adds and never replaces, so that a foreign route stays. An existing route is not a failure.
     """
     yield f'case "{device}" in'
     for dev, rows in by_device(routes, devices).items():

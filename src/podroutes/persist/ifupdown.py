@@ -1,7 +1,7 @@
-"""ifupdown and ifupdown2: a script that ifup(8) runs when an interface is up, interfaces(5), which never fails.
+"""ifupdown and ifupdown2: a script that ifup(8) runs when an interface is up, interfaces(5). It never fails.
 
-A failure would fail ifup and skip what comes after; a second ``iface`` stanza can run before the address is there. The name has
-no dot, as run-parts(8) passes over those that have.
+A failure would make ifup fail and skip later scripts. A second ``iface`` stanza can run before the address exists. The name has
+no dot, since run-parts(8) skips names with dots.
 """
 
 import re
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 PROTOCOL = OURS
 SURVIVES = {**dict.fromkeys(EVENTS, THERE), "carrier": f"{THERE} (they never go)", "link": GONE}
 ROUTE = SCRIPT_ROUTE
-RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup looks for scripts each time
+RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup searches scripts each time
 _INTERFACES = "/etc/network/interfaces"
-_DEFAULT_SOURCE = "/etc/network/interfaces.d/*"  # Debian's own file sources it; ifupdown-ng does without being told
+_DEFAULT_SOURCE = "/etc/network/interfaces.d/*"  # Debian's default file sources it; ifupdown-ng always does
 _IFUPDOWN2 = "/etc/network/ifupdown2/ifupdown2.conf"
 _NO_SCRIPTS = re.compile(r"^\s*addon_scripts_support\s*=\s*0\s*$", re.MULTILINE)
-_COMMANDS = {"up", "post-up", "pre-up"}  # what runs commands when an interface comes up, interfaces(5)
+_COMMANDS = {"up", "post-up", "pre-up"}  # options with commands to run when an interface comes up, interfaces(5)
 _SOURCES = {"source", "source-directory"}
 _SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
 _DEFAULTS = "/etc/default/networking"
@@ -41,8 +41,8 @@ SECRETS: tuple[str, ...] = ()
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
-    """Return the script; it runs once for each family of the interface, and IPv6 routes wait for the second time."""
-    # An address may be that of an alias, ens18:1, whose hooks run after those of ens18.
+    """Return the script. It runs once for each family of the interface, and IPv6 routes wait for the second run."""
+    # An address may belong to an alias, ens18:1, whose hooks run after those of ens18.
     lines = ["PATH=$PATH:/usr/sbin:/sbin", "exec >&2", *hook("${IFACE%%:*}", routes, context.places), "exit 0"]
     return (File(PATH, "#!/bin/sh\n" + HEADER + "\n".join(lines) + "\n", 0o755),)
 
@@ -53,7 +53,7 @@ def away(dev: str) -> str:
 
 
 def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
-    """Return the device's name, if a stanza of ifupdown's files is about it and scripts are run for it."""
+    """Return the device's name, if a stanza configures it and scripts are run for it."""
     if not has_stanza(root, link.name):
         raise PersistError(
             f"no `iface {safe(link.name)}` in {_INTERFACES} or what it sources: ifupdown does not know it"
@@ -94,7 +94,7 @@ def _is_brought_up(root: HostFiles, dev: str) -> bool:
 
 
 def has_stanza(root: HostFiles, dev: str) -> bool:
-    """Whether ifupdown configures DEV, or an alias of it, in /etc/network/interfaces or a file that is sourced from there."""
+    """Return whether /etc/network/interfaces, or a file that it sources, configures DEV or an alias of it."""
     from podroutes.persist.configured import Reader  # noqa: PLC0415, which knows all managers
 
     stanza = re.compile(rf"^[ \t]*iface[ \t]+{re.escape(dev)}(?::\S+)?(?!\S)", re.MULTILINE)
@@ -103,18 +103,18 @@ def has_stanza(root: HostFiles, dev: str) -> bool:
 
 
 def running(root: HostFiles, link: Link) -> str:
-    """Return where ifup(8) has noted that it brought LINK up; that of ifupdown2 keeps other notes."""
+    """Return the state file in which ifup(8) recorded that it brought LINK up; ifupdown2 has another one."""
     names = (line.split("=")[0] for line in (root.read(_STATE) or "").splitlines())
     return f"{_STATE} has {link.name}" if link.name in names else ""
 
 
 def configured(root: HostFiles, link: Link) -> str:
-    """Return which file has a stanza for LINK."""
+    """Return the file with a stanza for LINK."""
     return f"{_INTERFACES} has a stanza for {link.name}" if has_stanza(root, link.name) else ""
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
-    """Yield what ``up`` lines of interfaces(5), of the files that these name, and scripts of if-up.d make."""
+    """Yield the routes of ``up`` lines of interfaces(5) and its sourced files, and of scripts in if-up.d."""
     from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
 
     for path in _interfaces(reader):
@@ -134,7 +134,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
 
 def _interfaces(reader: "Reader") -> Iterator[str]:
-    """Yield /etc/network/interfaces and every file that it names with ``source``, each once."""
+    """Yield /etc/network/interfaces and the files that it sources, each once."""
     waiting, seen = [_INTERFACES], set[str]()
     while waiting:
         path = waiting.pop(0)
@@ -150,14 +150,14 @@ def _interfaces(reader: "Reader") -> Iterator[str]:
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:
-    """Have the shell read the script, and ifquery(8) the administrator's files where they are edited."""
+    """Check the script with the shell, and edited files of the administrator with ifquery(8)."""
     return syntax(root, files) or next(
         filter(None, (_queried(root, file) for file in files if not is_ours(file.text))), ""
     )
 
 
 def _queried(root: HostFiles, file: File) -> str:
-    """Return what ifquery(8) of ifupdown says against FILE; that of ifupdown2 reads no file but the one in its place."""
+    """Return the error of ifupdown's ifquery(8) about FILE; ifupdown2's reads only the installed file."""
     if root.path("/usr/share/ifupdown2").is_dir():
         return ""
     from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes

@@ -1,4 +1,4 @@
-"""Files of sections and settings, as systemd.syntax(7) and nm-settings-keyfile(5) have them, with the line of every setting. Pure."""
+"""Parses files of sections and settings, systemd.syntax(7) and nm-settings-keyfile(5), with the line of each setting. Pure."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Setting(NamedTuple):
 
 
 def settings(text: str) -> Iterator[Setting]:
-    """Yield the settings of TEXT in their order; comments begin with ``#`` or ``;``."""
+    """Yield the settings of TEXT in order. Comments begin with ``#`` or ``;``."""
     section, group = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()

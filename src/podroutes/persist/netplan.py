@@ -1,6 +1,6 @@
-"""netplan: a file of our own that sorts last and holds only ``routes:``, which netplan merges by the interface's id.
+"""netplan: a file of our own that sorts last and has only ``routes:``, which netplan merges by the interface's id.
 
-netplan has no key for the protocol: its routes come back as static, and that they stand in our file makes them ours.
+netplan has no key for the protocol. Its routes are static, and ours because our file has them.
 https://netplan.readthedocs.io/en/stable/netplan-yaml/
 """
 
@@ -33,11 +33,11 @@ READS = (
     "/sys/class/net/*/ifindex",
 )
 SECRETS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
-_PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML takes for nothing but text
+_PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML always reads as text
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
-    """Return the one file; ``context.places`` are ``SECTION.ID``. 0600, as netplan wants it."""
+    """Return the file; ``context.places`` are ``SECTION.ID``. Its mode is 0600, as netplan requires."""
     rows = by_device(routes, context.places)
     sections: dict[str, list[str]] = {}
     for dev, place in sorted(context.places.items(), key=lambda item: item[1]):
@@ -60,15 +60,15 @@ def _interface(name: str, routes: Sequence[PersistedRoute]) -> Iterator[str]:
 
 
 def away(dev: str) -> str:
-    """Return section and id of DEV on a machine that we are not on: a network card by its own name."""
+    """Return section and id of DEV on a remote machine: an ethernet with the device's name."""
     return f"ethernets.{safe(dev)}"
 
 
 def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
     """Return section and id of LINK in the administrator's files.
 
-    PersistError where netplan leaves LINK to NetworkManager, which gives the routes a metric of its own choice, where the id is
-    about another of LINKS, too, and where cloud-init may write it anew under another name.
+    Raises PersistError if netplan uses NetworkManager for LINK, which changes the metric of routes, if the id also matches
+        another of LINKS, or if cloud-init may rename it.
     """
     from podroutes.persist.netplan_ids import find, made_by_cloud_init  # noqa: PLC0415, needs a YAML parser
 
@@ -93,19 +93,19 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  #
 
 
 def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, netplan runs no daemon
-    """Return nothing: netplan leaves LINK to another manager."""
+    """Return "": netplan uses another manager for LINK."""
     return ""
 
 
 def configured(root: HostFiles, link: Link) -> str:
-    """Return what netplan's files call LINK."""
+    """Return the file and id of LINK in netplan's files."""
     if not any(root.glob("/etc/netplan/*.yaml")):
         return ""
     from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
 
     try:
         return f"/etc/netplan has {find(root, link, ())}"
-    except PersistError:  # they are about other devices
+    except PersistError:  # they configure other devices
         return ""
 
 
@@ -119,7 +119,7 @@ def configured_routes(reader: "Reader") -> Iterable[ConfiguredRoute]:
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:
-    """Have ``netplan generate`` read the administrator's files and ours, in a directory of its own."""
+    """Check the administrator's files and ours with ``netplan generate``, in a temporary directory."""
     from podroutes.persist.netplan_ids import generate  # noqa: PLC0415
 
     wanted = [found["dst"] for file in files for found in ROUTE.finditer(file.text)]

@@ -1,4 +1,4 @@
-"""The administrator's netplan files: what they call an interface, and what netplan makes of them together with ours."""
+"""Finds an interface's id in the administrator's netplan files, and runs netplan on them together with ours."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,17 +13,21 @@ from podroutes.model.persisted import File
 from podroutes.model.text import listing, printable
 from podroutes.persist.file_format import is_ours
 
-_DIRECTORIES = ("/lib/netplan", "/etc/netplan", "/run/netplan")  # of files with one name the last counts, netplan(5)
+_DIRECTORIES = (
+    "/lib/netplan",
+    "/etc/netplan",
+    "/run/netplan",
+)  # of files with the same name the last directory's counts, netplan(5)
 _CLOUD_CONFIGS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
-# `network: {config: disabled}`, which tells cloud-init to leave the network alone; cloud-init's documentation on network configuration
+# `network: {config: disabled}` turns off cloud-init's network configuration; see its documentation
 _NETWORK_DISABLED = re.compile(r"^network:\s*(?:\{\s*|\n\s+)config:\s*['\"]?disabled", re.MULTILINE)
 _SECTIONS = ("ethernets", "wifis", "bonds", "bridges", "vlans", "tunnels", "modems", "dummy-devices", "vrfs")
 
 
 def find(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
-    """Return ``SECTION.ID`` of LINK; PersistError where no id or more than one is about it, or the id is about another of LINKS as well.
+    """Return ``SECTION.ID`` of LINK. Raises PersistError if no id or several match it, or the id also matches another of LINKS.
 
-    An id that does not exist must never be written: netplan takes it for a new interface, without the addresses of the old.
+    An unknown id must never be written: netplan would create a new interface without the addresses of the old one.
     """
     found = {
         f"{section}.{name}": body
@@ -72,7 +76,7 @@ def generated(root: HostFiles, link: Link) -> str | None:
 
 
 def made_by_cloud_init(root: HostFiles, place: str) -> str:
-    """Return the file in which cloud-init defines PLACE (``SECTION.ID``) and may rename it at a boot, "" where it does not."""
+    """Return the file in which cloud-init defines PLACE (``SECTION.ID``) and may rename it at a boot, "" if there is none."""
     section, _, id_ = place.partition(".")
     for pattern in _CLOUD_CONFIGS:
         for path in root.glob(pattern):
@@ -86,7 +90,7 @@ def made_by_cloud_init(root: HostFiles, place: str) -> str:
 
 
 def _merged(root: HostFiles) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the interfaces by section and id, later files over earlier ones as netplan does it."""
+    """Return the interfaces by section and id, merged like netplan: later files override earlier ones."""
     sections: dict[str, dict[str, dict[str, Any]]] = {}
     for name, text in _files(root):
         for section, interfaces in _network(name, text).items():
@@ -98,7 +102,7 @@ def _merged(root: HostFiles) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _files(root: HostFiles) -> Iterator[tuple[str, str]]:
-    """Yield name and text of the administrator's files in the order in which netplan reads them."""
+    """Yield name and text of the administrator's files in netplan's order."""
     paths = {PurePosixPath(name).name: name for directory in _DIRECTORIES for name in root.glob(f"{directory}/*.yaml")}
     for _, name in sorted(paths.items()):
         text = root.read(name) or ""
@@ -124,7 +128,7 @@ def _is_about(root: HostFiles, dev: str, name: str, body: dict[str, Any]) -> boo
     if not isinstance(match, dict):
         return name == dev
     if "set-name" in body:
-        return False  # it is called something else
+        return False  # another name
     facts = {
         "name": dev,
         "macaddress": (root.read(f"/sys/class/net/{dev}/address") or "").strip().lower(),
@@ -138,7 +142,7 @@ def _is_about(root: HostFiles, dev: str, name: str, body: dict[str, Any]) -> boo
 
 
 def generate(root: HostFiles, files: Sequence[File], wanted: Iterable[str]) -> str:
-    """Have netplan read the administrator's files and FILES, which lead to WANTED, in a directory of its own; "" or what is wrong."""
+    """Run netplan on the administrator's files and FILES in a temporary directory; return "" if the result has the routes WANTED, else the error."""
     from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes
 
     with scratch() as top:

@@ -1,6 +1,6 @@
-"""The ``routes:`` of the administrator's netplan files, each with its line, netplan(5).
+"""Reads the ``routes:`` of the administrator's netplan files, each with its line, netplan(5).
 
-netplan puts the lists of routes of one id together, whichever files they are in, so that every one of them is made.
+netplan joins the lists of routes of one id from all files, so all of them are made.
 """
 
 from collections.abc import Collection, Iterator
@@ -13,7 +13,11 @@ from podroutes.persist.configured import Reader
 from podroutes.persist.netplan_ids import matching
 from podroutes.persist.shell_routes import destination, gateway
 
-_DIRECTORIES = ("/lib/netplan", "/etc/netplan", "/run/netplan")  # of files with one name the last counts
+_DIRECTORIES = (
+    "/lib/netplan",
+    "/etc/netplan",
+    "/run/netplan",
+)  # of files with the same name the last directory's counts
 _MAIN = {"254", "main"}
 
 
@@ -72,7 +76,7 @@ def _route(path: str, name: str, interface: yaml.Node, item: yaml.Node) -> Confi
 
 
 def without_routes(text: str, lines: Collection[ConfiguredRoute]) -> str:
-    """Return TEXT, a netplan file, without the items of its ``routes:`` that LINES are; a list that ends up empty stays, as ``[]``."""
+    """Return TEXT, a netplan file, without the items of its ``routes:`` at LINES. An empty list stays, as ``[]``."""
     cuts: list[tuple[int, int, str]] = []
     path = next((line.path for line in lines), "")
     document = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -93,7 +97,7 @@ def _is_in(route: ConfiguredRoute | None, lines: Collection[ConfiguredRoute]) ->
 
 
 def _cuts(text: str, key: yaml.Node, items: yaml.SequenceNode, gone: list[bool]) -> Iterator[tuple[int, int, str]]:
-    """Yield which parts of TEXT to replace, and by what, for those of ITEMS that are GONE."""
+    """Yield the parts of TEXT to replace and their replacements, for those of ITEMS that are GONE."""
     if not any(gone):
         return
     kept = [item for item, leaves in zip(items.value, gone, strict=True) if not leaves]
@@ -111,7 +115,7 @@ def _cuts(text: str, key: yaml.Node, items: yaml.SequenceNode, gone: list[bool])
 
 
 def _end(node: yaml.Node) -> int:
-    """Return where the last character of NODE is: the parser counts the blank lines behind a block as a part of it."""
+    """Return the position of the last character of NODE, without the trailing blank lines that the parser includes."""
     if not isinstance(node, yaml.CollectionNode) or node.flow_style:
         return int(node.end_mark.index)
     children = [child for pair in node.value for child in (pair if isinstance(pair, tuple) else (pair,))]
@@ -119,7 +123,7 @@ def _end(node: yaml.Node) -> int:
 
 
 def _entries(node: yaml.Node | None) -> dict[str, yaml.Node]:
-    """Return the entries of a mapping by key; nothing for any other node."""
+    """Return the entries of a mapping by key; none for other nodes."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}

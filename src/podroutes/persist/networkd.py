@@ -1,7 +1,7 @@
-"""systemd-networkd: a drop-in for the .network file that governs the device, systemd.network(5).
+"""systemd-networkd: a drop-in for the .network file of the device, systemd.network(5).
 
-A drop-in in /etc applies to a file in /run as well, so this is also the place where netplan leaves the device to networkd. Only
-``[Route]`` sections come back after every event: restart, reconfigure, carrier lost and link down.
+A drop-in in /etc also applies to a file in /run, so this backend works for netplan with networkd, too. Only ``[Route]`` sections
+are restored after each event: restart, reconfigure, loss of carrier and link down.
 """
 
 import re
@@ -30,7 +30,7 @@ ROUTE = re.compile(
     re.MULTILINE,
 )
 RELOAD = (("networkctl", "reload"),)
-# Of files with one name that in the first directory counts, systemd.network(5).
+# Of files with the same name the first directory's counts, systemd.network(5).
 _DIRECTORIES = tuple(f"/{place}/systemd/network" for place in ("etc", "run", "usr/local/lib", "usr/lib"))
 READS = (
     "/run/systemd/netif/links/*",
@@ -42,7 +42,7 @@ _MAIN = {"main", "254"}
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
-    """Return a drop-in for the .network file of each device; 0644, as networkd does not run as root."""
+    """Return a drop-in for the .network file of each device. Its mode is 0644, since networkd does not run as root."""
     rows = by_device(routes, context.places)
     if not rows:
         return tuple(File(path, HEADER) for path in context.there)
@@ -60,14 +60,14 @@ def _section(persisted_route: PersistedRoute) -> str:
 
 
 def away(dev: str) -> str:
-    """Return the .network file of DEV on a machine that we are not on: the usual name."""
+    """Return the usual name of the .network file of DEV on a remote machine."""
     return f"{safe(dev)}.network"
 
 
 def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
-    """Return the base name of the .network file that networkd says it uses for LINK, and for no other of LINKS.
+    """Return the base name of the .network file that networkd uses for LINK. Raises PersistError if it is used for another of LINKS, too.
 
-    A drop-in holds for every device that the file matches: routes would come up on all of them, and networkd makes them onlink.
+    A drop-in applies to all devices that the file matches: routes would be added on each of them, and networkd makes them onlink.
     """
     file = network_file(root, link)
     if not file:
@@ -84,13 +84,13 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
 
 
 def network_file(root: HostFiles, link: Link) -> str:
-    """Return the .network file that networkd uses for LINK, "" where it leaves it alone."""
+    """Return the .network file that networkd uses for LINK, "" if it does not manage LINK."""
     state = keyfile(root.read(state_file(link)) or "")
     return state.get("NETWORK_FILE", "") if state.get("ADMIN_STATE") != "unmanaged" else ""
 
 
 def state_file(link: Link) -> str:
-    """Return where networkd says what it makes of LINK, for all to read."""
+    """Return the path of networkd's public state file of LINK."""
     return f"/run/systemd/netif/links/{link.ifindex}"
 
 
@@ -117,19 +117,19 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:
 
 
 def running(root: HostFiles, link: Link) -> str:
-    """Return where networkd says which file it uses for LINK."""
+    """Return the state file that shows which .network file LINK uses."""
     file = network_file(root, link)
     made = ", made by netplan, beside which a drop-in can say our protocol" if "/10-netplan-" in file else ""
     return f"{state_file(link)} names {file}{made}" if file else ""
 
 
 def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, networkd alone knows which of all the files it takes
-    """Return nothing: whose file is about LINK is known while networkd runs."""
+    """Return "": the file of LINK is known only while networkd runs."""
     return ""
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
-    """Yield the ``[Route]`` sections of all .network files and drop-ins; those that netplan generates stand in its own files."""
+    """Yield the ``[Route]`` sections of all .network files and drop-ins, except those that netplan generates."""
     names: dict[str, str] = {}
     for directory in reversed(_DIRECTORIES):
         for path in reader.glob(f"{directory}/*.network", f"{directory}/*.network.d/*.conf"):
@@ -208,7 +208,7 @@ def _routes(sections: Iterable[dict[str, tuple[int, str]]], path: str) -> Iterat
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:  # noqa: ARG001, networkd has no tool that reads a file without using it
-    """Read the files back: every section of them is one complete route."""
+    """Parse the files again: each section must be one complete route."""
     for file in filter(lambda each: is_ours(each.text), files):
         if len(ROUTE.findall(file.text)) != file.text.count("[Route]"):
             return f"{file.path}: a section of it is not a complete route"

@@ -1,8 +1,8 @@
-"""NetworkManager: a dispatcher script, NetworkManager-dispatcher(8), which leaves the administrator's profiles as they are.
+"""NetworkManager: a dispatcher script, NetworkManager-dispatcher(8). The administrator's profiles are not changed.
 
 It runs when a connection comes up, is reapplied or gets a lease. A connection is up as soon as one IP version is, so the script
-goes on trying behind NetworkManager's back until the other is there. NetworkManager does not tell it of `ip link set down` and `up`;
-routes in the profile would come back then, but nmcli writes the whole profile anew, comments and all, to put them there.
+retries in the background until the other is. NetworkManager does not run it after `ip link set down` and `up`. Routes in a profile
+would be restored then, but nmcli rewrites the whole profile, without its comments, to add them.
 """
 
 import re
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROTOCOL = OURS
 SURVIVES = {**dict.fromkeys(EVENTS, THERE), "link": GONE}
 ROUTE = SCRIPT_ROUTE
-RELOAD: tuple[tuple[str, ...], ...] = ()  # the dispatcher looks for scripts each time
+RELOAD: tuple[tuple[str, ...], ...] = ()  # the dispatcher searches scripts each time
 _PROFILES = tuple(
     f"{directory}/system-connections/*"
     for directory in ("/etc/NetworkManager", "/run/NetworkManager", "/usr/lib/NetworkManager")
@@ -51,7 +51,7 @@ _TRIES = """\
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
-    """Return the script; 0755, as the dispatcher refuses what others may write."""
+    """Return the script. Its mode is 0755, since the dispatcher refuses scripts that others may write."""
     lines = [
         "PATH=$PATH:/usr/sbin:/sbin",
         f'case "$2" in {_EVENTS}) ;; *) exit 0 ;; esac',
@@ -89,18 +89,18 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  #
 
 
 def running(root: HostFiles, link: Link) -> str:
-    """Return where NetworkManager says that it manages LINK."""
-    path = f"/run/NetworkManager/devices/{link.ifindex}"  # what it knows of LINK, for all to read
+    """Return the state file that shows that NetworkManager manages LINK."""
+    path = f"/run/NetworkManager/devices/{link.ifindex}"  # its public state of LINK
     return f"{path} says managed" if keyfile(root.read(path) or "").get("managed") == "true" else ""
 
 
 def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, a profile need not name a device
-    """Return nothing: which profile LINK gets is known while NetworkManager runs."""
+    """Return "": the profile of LINK is known only while NetworkManager runs."""
     return ""
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
-    """Yield the routes of connection profiles, keyfiles and RHEL's, and of dispatcher scripts; netplan's profiles are netplan's."""
+    """Yield the routes of connection profiles (keyfiles and RHEL's format) and of dispatcher scripts, except netplan's profiles."""
     from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
 
     active = _active(reader)
@@ -155,7 +155,7 @@ def _keyfile_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
 
 
 def _red_hat_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
-    """Yield the routes of a ``route-DEV`` file in either of its forms: arguments of ip-route(8), or ADDRESS0=, NETMASK0=, GATEWAY0=."""
+    """Yield the routes of a ``route-DEV`` file in either form: arguments of ip-route(8), or ADDRESS0=, NETMASK0=, GATEWAY0=."""
     from podroutes.persist.shell_routes import destination, gateway, shell_routes  # noqa: PLC0415
 
     dev = path.rpartition("-")[2]

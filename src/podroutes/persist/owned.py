@@ -1,4 +1,4 @@
-"""What our own files on a machine say: found at their fixed places, by their own first lines; nothing else is remembered."""
+"""Reads our own files on a machine. They are found at fixed paths and recognised by their first lines."""
 
 from typing import NamedTuple
 
@@ -9,23 +9,21 @@ from podroutes.persist import BACKENDS, backend
 from podroutes.persist.file_format import is_ours, recorded
 from podroutes.persist.system_files import FORWARDING, PROTOCOL_NAME
 
-PLACES = BACKENDS | {
-    "": (PROTOCOL_NAME, FORWARDING)
-}  # where files of ours can be, by backend; "" for those that go with all
+PLACES = BACKENDS | {"": (PROTOCOL_NAME, FORWARDING)}  # paths of our files by backend; "" for those of all backends
 
 
 class Found(NamedTuple):
-    """Files of ours, by the backend that they belong to; "" for those that go with every one."""
+    """Our files by backend; "" for those of all backends."""
 
     files: dict[str, dict[str, File]]
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """The backends that have files here."""
+        """Return the backends that have files here."""
         return tuple(name for name in BACKENDS if self.files.get(name))
 
     def owned(self, chosen: str | None) -> OwnedRoutes:
-        """Return whose routes are ours, when they shall be kept by backend CHOSEN."""
+        """Return the ownership of routes if backend CHOSEN persists them."""
         routes: dict[Written, str] = {}
         static: set[Written] = set()
         boundless = False
@@ -43,7 +41,7 @@ class Found(NamedTuple):
 
 
 def find(root: HostFiles) -> Found:
-    """Return the files of ours below ROOT; PersistError when a file in one of our places cannot be read."""
+    """Return our files below ROOT. Raises PersistError if a file at one of our paths cannot be read."""
     return Found({name: _ours(root, patterns) for name, patterns in PLACES.items()})
 
 

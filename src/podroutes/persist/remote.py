@@ -1,4 +1,4 @@
-"""What a machine that we are not on would need to keep its routes."""
+"""Renders the files of a remote machine."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from podroutes.persist import backend
 
 
 def remote_files(name: str, plan: Plan, command: Sequence[str]) -> tuple[File, ...]:
-    """Return the files of backend NAME for the machine of PLAN, whose routes it all adds; COMMAND would apply them there.
+    """Return the files of backend NAME for the machine of PLAN, which adds all routes. COMMAND applies them there at boot.
 
-    Raises PersistError where it is not known which device the routes leave by.
+    Raises PersistError if the device of the routes is unknown.
     """
     chosen = backend(name)
     routes = [PersistedRoute(change.route, change.node) for change in plan.changes]

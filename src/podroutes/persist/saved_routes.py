@@ -1,4 +1,4 @@
-"""The saved routes in the state directory: what apply and the agent remember of the routes that stood, and of whose they were."""
+"""The saved routes in the state directory: our routes after the last run, with their nodes."""
 
 import hashlib
 import json
@@ -12,13 +12,13 @@ from podroutes.model.address import parse_address, parse_prefix
 from podroutes.model.saved_route import SavedRoute
 
 NAME = "routes.json"
-_FRESH = 86400.0  # seconds for which what was written counts as written now, so that a run that changes nothing writes nothing
+_FRESH = 86400.0  # seconds for which saved times count as current, so that a run without changes writes nothing
 
 
 def load(directory: Path, own: str) -> tuple[SavedRoute, ...]:
-    """Return what DIRECTORY has for the machine that is node OWN; nothing where there is no such file, or it is another node's.
+    """Return the saved routes of node OWN in DIRECTORY; none if there is no file, or it belongs to another node.
 
-    Raises PersistError where the file cannot be read or is damaged.
+    Raises PersistError if the file cannot be read or is damaged.
     """
     path = directory / NAME
     try:
@@ -35,9 +35,9 @@ def load(directory: Path, own: str) -> tuple[SavedRoute, ...]:
 
 
 def save(directory: Path, own: str, routes: Sequence[SavedRoute], now: float) -> None:
-    """Write the ROUTES of the machine that is node OWN to DIRECTORY, whole or not at all. Raises ``OSError``.
+    """Write the ROUTES of node OWN to DIRECTORY. Atomic. Raises ``OSError``.
 
-    Where the same routes were written within a day before NOW, seconds since the epoch, nothing is written.
+    Nothing is written if the same routes were written within a day before NOW, in seconds since the epoch.
     """
     path = directory / NAME
     head = f'{{"node": {json.dumps(own, ensure_ascii=False)}, "digest": "{_digest(routes)}", "routes": [\n'
@@ -55,7 +55,7 @@ def _is_there(path: Path, head: str, now: float) -> bool:
 
 
 def _digest(routes: Iterable[SavedRoute]) -> str:
-    """Return what is another when the routes are, whenever they were seen."""
+    """Return a digest of the routes without their times."""
     rows = (f"{dst} {via} {dev} {node} {uid}" for dst, via, dev, node, uid, _ in routes)
     return hashlib.sha256("\n".join(rows).encode(errors="surrogatepass")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Validation of shell scripts."""
+"""Checks the syntax of shell scripts."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from podroutes.persist.file_format import is_ours
 
 
 def syntax(root: HostFiles, files: Sequence[File]) -> str:
-    """Have sh(1) read those of FILES that are scripts of ours, without carrying them out; return "" or its complaint."""
+    """Check those of FILES that are our scripts with sh(1), without running them; return "" or its error."""
     for file in filter(lambda each: is_ours(each.text), files):
         done = root.run(("sh", "-n"), file.text)
         if done and done[0]:

@@ -1,6 +1,6 @@
-"""Routes in shell scripts and in the command lines of interfaces(5): what ``ip route add`` and ``route add`` in them make. Pure.
+"""Finds the routes that ``ip route add`` and ``route add`` make in shell scripts and in commands of interfaces(5). Pure.
 
-A script is not run and not understood: a command that stands in it, whatever the condition around it, is a command that may run.
+A script is not run or interpreted: each command in it may run, whatever the condition around it.
 """
 
 import re
@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$\w+")
 _ANY = "\0"  # stands for a variable
 _BEGINNINGS = tuple("0123456789abcdef")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
-_QUOTES = str.maketrans("\"'`", "   ")  # no word of a route has a blank in it, so quotes only hide commands
+_QUOTES = str.maketrans("\"'`", "   ")  # no word of a route contains a blank, so quotes can be ignored
 _ROUTE_WORDS = {"r", "ro", "rou", "rout", "route"}  # ip(8) takes every abbreviation
 _VERBS = {"a", "ad", "add", "replace", "append", "prepend", "change", "chg"}
 _KINDS = {"unicast", "blackhole", "unreachable", "prohibit", "throw", "local", "broadcast", "multicast"}
@@ -33,12 +33,12 @@ _VALUED = {
     "tos",
     "dsfield",
 }
-_NET_TOOLS = {"netmask", "gw", "metric", "dev", "mss", "window", "irtt"}  # what takes a value in route(8)
+_NET_TOOLS = {"netmask", "gw", "metric", "dev", "mss", "window", "irtt"}  # keywords with a value in route(8)
 _MAIN = {"main", "254"}
 
 
 def shell_routes(text: str, path: str, manager: str = "", dev: str | None = None) -> Iterator[ConfiguredRoute]:
-    """Yield the routes of the main table that commands in TEXT, the content of PATH, make; DEV is the device that ``$IFACE`` names."""
+    """Yield the routes for the main table of commands in TEXT, the content of PATH. DEV is the device that ``$IFACE`` stands for."""
     for number, line in _joined(text):
         for command in _ENDS.split(_COMMENT.sub("", line).translate(_QUOTES)):
             route = _read(command.split())
@@ -71,7 +71,7 @@ def unclear_routes(text: str, wanted: Collection[Prefix]) -> Iterator[tuple[int,
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each line with its number; a line that ends in a backslash goes on in the next one."""
+    """Yield each line with its number. A line that ends with a backslash is joined with the next one."""
     start, parts = 0, list[str]()
     for number, line in enumerate(text.splitlines(), 1):
         start = start or number
@@ -87,7 +87,7 @@ _Parsed = tuple[Prefix, Address | None, str | None, int | None, str]
 
 
 def _read(words: Sequence[str]) -> _Parsed | None:
-    """Read one command, whatever stands in front of it (sudo, if, a path)."""
+    """Parse one command, after a possible prefix (sudo, if, a path)."""
     for position, word in enumerate(words):
         name = word.rpartition("/")[2]
         if name == "ip":
@@ -98,7 +98,7 @@ def _read(words: Sequence[str]) -> _Parsed | None:
 
 
 def _ip_route(words: Sequence[str]) -> _Parsed | None:
-    """Read the words behind ``ip``; see ip-route(8)."""
+    """Parse the arguments of ``ip``; see ip-route(8)."""
     rest = [word for word in words if not word.startswith("-")]
     if len(rest) < 3 or rest[0] not in _ROUTE_WORDS or rest[1] not in _VERBS:
         return None
@@ -121,7 +121,7 @@ def _ip_route(words: Sequence[str]) -> _Parsed | None:
 
 
 def _net_tools_route(words: Sequence[str]) -> _Parsed | None:
-    """Read the words behind ``route``; see route(8) of net-tools."""
+    """Parse the arguments of ``route``; see route(8) of net-tools."""
     rest = [word for word in words if word not in ("-4", "-6", "-A", "inet", "inet6", "-v", "-n")]
     if len(rest) < 2 or rest[0] != "add":
         return None
@@ -131,7 +131,7 @@ def _net_tools_route(words: Sequence[str]) -> _Parsed | None:
         if word in _NET_TOOLS:
             options[word] = next(iterator, "")
         elif word != "reject":
-            options["dev"] = word  # the device may stand last without its keyword
+            options["dev"] = word  # the device may be last without a keyword
     dst = destination(f"{target}/{options['netmask']}" if "netmask" in options else target)
     if dst is None:
         return None
@@ -141,7 +141,7 @@ def _net_tools_route(words: Sequence[str]) -> _Parsed | None:
 
 
 def destination(text: str) -> Prefix | None:
-    """Return the network that TEXT names; a bare address is that host alone, as ip(8) and netplan take it, and IPv4 may have a netmask."""
+    """Return the network TEXT. A bare address is a host, as for ip(8) and netplan, and IPv4 may have a netmask."""
     head, slash, tail = text.partition("/")
     try:
         if not slash:
@@ -155,7 +155,7 @@ def destination(text: str) -> Prefix | None:
 
 
 def _masked(address: Address, mask: Address) -> Prefix | None:
-    """Return the network of ADDRESS and a netmask, None where the mask has a hole or host bits are set."""
+    """Return the network of ADDRESS and a netmask, None if the mask is not contiguous or host bits are set."""
     length = mask.value.bit_count()
     prefix = network(address, length)
     host_mask = (1 << 32) - (1 << (32 - length))
@@ -163,7 +163,7 @@ def _masked(address: Address, mask: Address) -> Prefix | None:
 
 
 def gateway(text: str | None) -> Address | None:
-    """Return the address that TEXT names, None where it is none."""
+    """Return the address TEXT, None if it is not one."""
     try:
         return parse_address(text.removeprefix("inet6 ").strip()) if text else None
     except ValueError:

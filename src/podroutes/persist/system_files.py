@@ -1,4 +1,4 @@
-"""What else helps routes along after a boot: the name of our protocol, and forwarding."""
+"""System files besides the routes: the name of our protocol, and forwarding."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +9,7 @@ from podroutes.model.route import PROTOCOL
 from podroutes.persist.file_format import HEADER
 
 PROTOCOL_NAME = "/etc/iproute2/rt_protos.d/podroutes.conf"  # read by ip(8) since iproute2 6.1
-FORWARDING = "/etc/sysctl.d/90-podroutes.conf"  # sysctl.d(5): a file that sorts after it may say otherwise
+FORWARDING = "/etc/sysctl.d/90-podroutes.conf"  # sysctl.d(5): a file that sorts after it may override it
 _KEYS = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
@@ -19,7 +19,7 @@ def protocol_name() -> File:
 
 
 def forwarding(versions: Iterable[int]) -> File:
-    """Return the file that turns on forwarding at boot for IP VERSIONS; without it a node drops what is for its pods."""
+    """Return the file that enables forwarding at boot for IP VERSIONS; without forwarding a node drops packets for its pods."""
     return File(FORWARDING, HEADER + "".join(f"{_KEYS[version]} = 1\n" for version in sorted(versions)))
 
 
@@ -29,7 +29,7 @@ def kept(files: Mapping[str, File]) -> dict[str, str]:
 
 
 def switch(root: HostFiles, sysctls: Mapping[str, str]) -> dict[str, str]:
-    """Give SYSCTLS their values now, and return those that they had; PersistError where the kernel does not let us."""
+    """Set SYSCTLS now, and return their former values. Raises PersistError if the kernel refuses."""
     had = {}
     for key, value in sysctls.items():
         path = root.path(f"/proc/sys/{key.replace('.', '/')}")

@@ -1,7 +1,7 @@
-"""Any distribution with systemd: a oneshot unit that runs ``podroutes apply`` at boot, systemd.service(5).
+"""systemd on any distribution: a oneshot unit that runs ``podroutes apply`` at boot, systemd.service(5).
 
-The routes are not in it: at boot they follow from the inventory. It is drawn in by a drop-in for multi-user.target, which does
-what `systemctl enable` would do with a symbolic link.
+The unit does not contain the routes: at boot they are planned from the inventory. A drop-in for multi-user.target starts it, as
+`systemctl enable` would do with a symbolic link.
 """
 
 import re
@@ -52,7 +52,7 @@ ExecStart={command}
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:  # noqa: ARG001, they follow from the inventory
-    """Return the unit that runs ``context.command``, and what starts it at boot."""
+    """Return the unit that runs ``context.command``, and the drop-in that starts it at boot."""
     command = " ".join(map(_quoted, context.command))
     return (
         File(UNIT, HEADER + _UNIT.format(command=command)),
@@ -61,19 +61,19 @@ def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[Fi
 
 
 def _quoted(word: str) -> str:
-    """Return WORD so that systemd takes it literally, systemd.service(5), "COMMAND LINES"."""
+    """Return WORD quoted for systemd, systemd.service(5), "COMMAND LINES"."""
     plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     plain = plain.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
     return plain if plain == word and not set(word) & set(" \t\n;'") else f'"{plain}"'
 
 
 def away(dev: str) -> str:
-    """Return the name of DEV on a machine that we are not on."""
+    """Return the name of DEV on a remote machine."""
     return safe(dev)
 
 
 def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, the unit asks for no device
-    """Return the device's name: the unit does for every one."""
+    """Return the device's name: the unit supports all devices."""
     return safe(link.name)
 
 
@@ -105,7 +105,7 @@ def _plain(word: str) -> str:
 
 
 def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, a unit has no device
-    """Return nothing: where nobody has LINK, ``detect`` falls back on this backend."""
+    """Return "": ``detect`` falls back to this backend if there is no manager."""
     return ""
 
 
@@ -113,7 +113,7 @@ configured = running
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
-    """Yield what the command lines of the administrator's own units make."""
+    """Yield the routes of commands in the administrator's own units."""
     from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
 
     for path in reader.glob(*SECRETS):
@@ -125,7 +125,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:
-    """Have ``systemd-analyze verify`` read the unit, in a directory of its own."""
+    """Check the unit with ``systemd-analyze verify`` in a temporary directory."""
     from podroutes.host.scratch import scratch  # noqa: PLC0415, only for what writes
 
     with scratch() as directory:

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _EndedError(BaseException):
-    """A signal came before the loop was there to hear it, or when it had ended."""
+    """A signal arrived before the loop started, or after it ended."""
 
 
 def _ended(_number: int, _frame: object) -> None:
@@ -88,15 +88,15 @@ def _ended(_number: int, _frame: object) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the source is about to be asked in any case
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the source is about to be read anyway
     require_linux("`podroutes agent`", "it runs on each node; `podroutes push apply` changes the nodes over SSH")
-    gc.enable()  # unlike every other command this one lives long
+    gc.enable()  # unlike other commands this one runs for long
     if arguments.resync <= 0:
         raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
     common.check_source(arguments)
     require_net_admin()
     if arguments.listen != "none":
-        parse_listen(arguments.listen, ", or none")  # before anything is opened
+        parse_listen(arguments.listen, ", or none")  # fail before anything is opened
     with (
         Log(standard_error(), arguments.log) as log,
         NetlinkKernel() as kernel,
@@ -155,7 +155,7 @@ def _file(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
 
 
 def _within_limits(publish: Publish, arguments: argparse.Namespace) -> Publish:
-    """Return what publishes a view with the limits that the command line sets."""
+    """Return a function that publishes snapshots with the limits of the command line."""
 
     def limited(view: NodeSnapshot) -> None:
         inventory = view.inventory

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         before = kernel.snapshot()
         machine_plan = common.plan_machine(arguments, source, before, guard.hold)
         if machine_plan.planned.plan.held:
-            lock.close()  # nobody waits for a person who thinks
+            lock.close()  # release the lock while a person decides
             allowed = agreed(machine_plan.planned.plan, inventory=arguments.inventory, output=arguments.output)
             lock.enter_context(common.writing("apply"))
             if allowed:
@@ -64,10 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
                 machine_plan = common.plan_machine(arguments, source, before, guard.hold)
         if arguments.activate and not machine_plan.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
-        if machine_plan.why:  # what was chosen once is chosen
+        if machine_plan.why:  # the chosen backend stays
             arguments.persist = machine_plan.backend
 
-        planned = [machine_plan.planned]  # the last one counts
+        planned = [machine_plan.planned]  # the last plan counts
 
         def replan() -> Plan:
             planned.append(common.plan_machine(arguments, source, kernel.snapshot(), guard.hold).planned)

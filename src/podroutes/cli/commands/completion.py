@@ -20,11 +20,11 @@ The packages install the scripts where these shells look for them.
 exit status: 0 printed, 1 error
 """
 _SHELLS = ("bash", "zsh", "fish")
-_PLAIN = re.compile(r"[A-Za-z0-9][\w.@-]*", re.ASCII)  # what no shell takes for more than a word
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.@-]*", re.ASCII)  # words without special characters in any shell
 
 
 def configure(parser: Parser) -> None:
-    """Declare the arguments; those that the scripts alone use are not shown."""
+    """Declare the arguments; those for the scripts only are hidden."""
     parser.description = _DESCRIPTION
     parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, nargs="?", help="bash, zsh or fish")
     parser.add_argument("--list", choices=tuple(_LISTS), help=argparse.SUPPRESS)
@@ -33,7 +33,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the script of a shell, or the names that one asks for."""
+    """Print the script of a shell, or the names that a script requests."""
     if arguments.list:
         common.say(name for name in _LISTS[arguments.list](arguments) if _PLAIN.fullmatch(name))
         return 0
@@ -53,7 +53,7 @@ def _labs(_: argparse.Namespace) -> Iterable[str]:
 
 
 def _topics(arguments: argparse.Namespace) -> Iterable[str]:
-    """Return what ``podroutes help`` explains: the commands and the codes."""
+    """Return the topics of ``podroutes help``: the commands and the codes."""
     from podroutes.cli.parser import subcommands  # noqa: PLC0415
     from podroutes.views import codes  # noqa: PLC0415
 
@@ -61,7 +61,7 @@ def _topics(arguments: argparse.Namespace) -> Iterable[str]:
 
 
 def _nodes(arguments: argparse.Namespace) -> Iterable[str]:
-    """Return the nodes of an inventory, or the machines of a lab with their pods. Nothing is asked over a network."""
+    """Return the nodes of an inventory, or the machines of a lab with their pods. No network is used."""
     if arguments.lab:
         from podroutes.lab import registry  # noqa: PLC0415
 

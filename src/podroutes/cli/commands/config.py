@@ -40,7 +40,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what the environment and the configuration files set."""
+    """Print the options that the environment and the configuration files set."""
     known = dict(_variables(build_parser(arguments.prog)))
     found = [_entry(name, value, known) for name, value in sorted(os.environ.items()) if _concerns_us(name)]
     files: list[dict[str, Any]] = [
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(path: str) -> list[dict[str, Any]]:
-    """Return what the file at PATH sets, and what counts before it."""
+    """Return the settings of the file at PATH, each with what overrides it."""
     return [
         {
             "option": f"--{name}",
@@ -101,7 +101,7 @@ def _unread(name: str, known: dict[str, str]) -> str:
 
 
 def _variables(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    """Yield the variable and the long name of every option of PARSER and of its commands."""
+    """Yield the variable and the long name of each option of PARSER and of its commands."""
     for action in arguments(parser):
         for name in action.option_strings:
             if name.startswith("--") and name != "--version":

@@ -23,7 +23,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Confirm what is held; AgentError where that cannot be."""
+    """Confirm the held deletions. Raises AgentError."""
     require_linux("`podroutes confirm`", "run it on the node whose agent holds routes")
     from podroutes.agent import control  # noqa: PLC0415, threads and sockets are for those who asked
 

@@ -25,7 +25,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the help of a command or the explanation of a code; PodroutesError for what is neither."""
+    """Print the help of a command or the explanation of a code. Raises PodroutesError for other topics."""
     topic: list[str] = arguments.topic
     explained = list(codes.explanation(topic[0])) if len(topic) == 1 else []
     command = _command(build_parser(arguments.prog), topic)
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _command(parser: argparse.ArgumentParser, topic: Sequence[str]) -> argparse.ArgumentParser | None:
-    """Return the parser of the command that TOPIC names, PARSER itself for no words."""
+    """Return the parser of the command TOPIC, PARSER itself for no words."""
     found: argparse.ArgumentParser | None = parser
     for word in topic:
         found = subcommands(found).get(word) if found else None

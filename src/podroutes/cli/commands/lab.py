@@ -9,13 +9,13 @@ from podroutes.lab import commands
 
 def configure(parser: Parser) -> None:
     """Declare the commands and their options."""
-    cluster = {"inventory", "kubernetes"}  # that of a configuration file is not to be imitated
+    cluster = {"inventory", "kubernetes"}  # those of a configuration file do not apply to a lab
     parser.settings = {name: value for name, value in parser.settings.items() if name not in cluster}
     commands.configure(parser, _tell)
 
 
 def _tell(arguments: argparse.Namespace) -> int:
-    """Tell the story, in a lab where there can be one, else simulated; 0 when every act showed what it says."""
+    """Run the demo in a lab, or simulated where no lab is possible; return 0 if each act showed what it says."""
     from podroutes.cli.simulation import demo as simulation  # noqa: PLC0415, for this command only
 
     if arguments.simulated:

@@ -63,12 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def status(plan: Plan) -> int:
-    """Return the exit status that tells the state of PLAN."""
+    """Return the exit status for PLAN."""
     return 2 if plan.pending or plan.held or plan.kept else 1 if plan.errors else 0
 
 
 def _all(plans: Iterator[Plan], output: str) -> int:
-    """Show many plans as they are made: those of 5,000 nodes do not fit into memory together."""
+    """Print plans one by one: those of 5,000 nodes do not fit into memory together."""
     worst = {status(plan) for plan in (_text(plans) if output == "text" else _documents(plans, output))}
     return 2 if 2 in worst else max(worst, default=0)
 
@@ -82,7 +82,7 @@ def _text(plans: Iterator[Plan]) -> Iterator[Plan]:
         print()
         yield plan
         last = plan
-    if last:  # the inventory's problems are the same on every node
+    if last:  # the inventory's problems are the same on all nodes
         common.say_problems(last.problems)
 
 

@@ -82,7 +82,7 @@ def _remove(parser: Parser) -> None:
 
 
 def _reach(parser: Parser) -> None:
-    """Declare which machines, and how they are reached."""
+    """Declare the options that select and reach the machines."""
     options.inventory(parser)
     parser.add_argument("--limit", metavar="NAME,...", help="only these nodes; * and ? stand for any characters")
     parser.add_argument("--user", metavar="NAME", help="log in as this user")
@@ -101,7 +101,7 @@ def _wish(parser: Parser) -> None:
 
 
 def _care(parser: Parser) -> None:
-    """Declare what keeps a mistake small."""
+    """Declare the options that limit the effect of a mistake."""
     canary = "change the first N machines one after the other, and no other if one of them fails (default 1)"
     parser.add_argument("--canary", metavar="N", type=_between(0, 100_000), default=1, help=canary)
     failures = "begin with no further machine once N have failed (default 1)"
@@ -121,7 +121,7 @@ def _between(least: int, most: int) -> Callable[[str], int]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line says."""
+    """Run a push command; return the exit status."""
     from podroutes.cli import push  # noqa: PLC0415, asyncio and SSH are for those who asked
 
     return push.run(arguments)

@@ -31,7 +31,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Delete every route and every file of ours; 0 done, 1 something could not be done."""
+    """Delete all routes and files of ours; 0 done, 1 something could not be done."""
     require_linux("`podroutes remove`", _INSTEAD)
     agent = None if arguments.dry_run else agent_lock.running()
     if agent is not None:

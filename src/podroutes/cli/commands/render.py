@@ -43,7 +43,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the configuration of one node, or write that of all; 0 complete, 1 something had to be left out."""
+    """Print the configuration of one node, or write that of all nodes; 0 complete, 1 something was left out."""
     source = common.read_source(arguments)
     if arguments.directory and not arguments.all:
         raise PodroutesError("--directory goes with --all; for one node redirect the output")
@@ -63,14 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Here(NamedTuple):
-    """The node that this machine is, and its tables; nothing where it is none, or no Linux."""
+    """This machine's node and tables; empty if it is not a node, or not Linux."""
 
     node: Node | None = None
     fib: Fib | None = None
 
     @classmethod
     def find(cls, cluster: Cluster) -> "_Here":
-        """Look whether this machine is a node of CLUSTER."""
+        """Find this machine among the nodes of CLUSTER."""
         from podroutes.kernel.netlink import NetlinkKernel  # noqa: PLC0415, fails where there is no rtnetlink
 
         try:
@@ -81,7 +81,7 @@ class _Here(NamedTuple):
             return cls()
 
     def plan(self, claims: Claims, node: Node, interface: str | None) -> Plan:
-        """Return the plan of NODE without routes: with the devices of this machine where it is this one."""
+        """Return the plan of NODE as if it had no routes; with the devices of this machine if NODE is this one."""
         if self.fib and node == self.node and not (interface or node.interface):
             return plan_empty(claims, node, OnLink(self.fib)).plan
         return plan_remote(claims, node, interface).plan
@@ -103,7 +103,7 @@ def _files(plan: Plan, arguments: argparse.Namespace, *, away: bool) -> tuple[Fi
 
 
 def _print(files: tuple[File, ...], node: str) -> None:
-    """Print one file as it is, and several each behind a line with its name; of many nodes, each behind a line that names it."""
+    """Print one file as it is, and several with a line before each that has its name, and the node's if there are several."""
     if node:
         sys.stdout.write(f"---\n# {escaped(node)}\n")
     for file in files:
@@ -111,7 +111,7 @@ def _print(files: tuple[File, ...], node: str) -> None:
 
 
 def _write(directory: Path, name: str, files: tuple[File, ...]) -> None:
-    """Write commands to DIRECTORY/NAME.sh, and files to where they would be below DIRECTORY/NAME."""
+    """Write commands to DIRECTORY/NAME.sh, and files to their paths below DIRECTORY/NAME."""
     from podroutes.host.atomic_write import write_whole  # noqa: PLC0415, printing does without
 
     if not name.isprintable() or "/" in name or name in {".", ".."}:

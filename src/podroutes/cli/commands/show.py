@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel) -> int:
-    """Show what is there, and from then on each line that changes; return the last status at Ctrl-C."""
+    """Print the routes, then each changed line; return the last status at Ctrl-C."""
     from podroutes.kernel.watch import KernelWatch  # noqa: PLC0415, only where it was asked for
 
     status, shown = 0, set[str]()
@@ -57,13 +57,13 @@ def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel)
             status = _show(arguments, source, kernel.snapshot(), shown)
             sys.stdout.flush()
             select([watch], [], [])
-            while select([watch], [], [], _QUIET)[0]:  # a burst of events is one change
+            while select([watch], [], [], _QUIET)[0]:  # a burst of events counts as one change
                 watch.read({})
     return status
 
 
 def _show(arguments: argparse.Namespace, source: common.Source, fib: Fib, shown: set[str]) -> int:
-    """Print the survey of FIB without the lines and problems that were SHOWN before, which are replaced by those of now."""
+    """Print the survey of FIB without the lines and problems in SHOWN, which is updated."""
     from podroutes.apply.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
     found = common.plan_machine(arguments, source, fib, no_guard)

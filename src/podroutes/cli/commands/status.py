@@ -19,8 +19,8 @@ Ask the agent of this machine how it is doing: its source, its routes, what it h
 
 exit status: 0 it is ready and nothing is wrong, 2 something needs attention, 1 no agent answers
 """
-_PATIENCE = 5.0  # seconds; it answers from memory
-_LARGEST = 64 << 20  # bytes; a problem with every one of 100,000 nodes takes less
+_PATIENCE = 5.0  # seconds; the agent answers from memory
+_LARGEST = 64 << 20  # bytes; a problem with each of 100,000 nodes takes less
 
 
 def configure(parser: Parser) -> None:
@@ -31,7 +31,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what the agent says; 0 all is well, 2 not all."""
+    """Print the status of the agent; 0 in sync, 2 not."""
     shown = _ask(arguments.listen)
     try:
         lines = list(views.text(shown, time.time(), common.style(sys.stdout)))

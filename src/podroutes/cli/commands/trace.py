@@ -19,7 +19,7 @@ exit status: 0 delivered (on every way that it may take), 2 not, 1 error
 def configure(parser: Parser) -> None:
     """Declare the options."""
     parser.description = _DESCRIPTION
-    parser.usage = f"{parser.prog} SRC DST [options]"  # in front: --lab takes what follows it for a lab's name
+    parser.usage = f"{parser.prog} SRC DST [options]"  # arguments first: --lab takes the next word as a lab's name
     parser.add_argument(
         "src", metavar="SRC", help="where it comes from: the address of a pod or machine, or a node's name"
     )

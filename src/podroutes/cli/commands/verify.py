@@ -34,7 +34,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prove that every pod CIDR is reachable from every node; 0 proven, and all packets answered, 2 not."""
+    """Prove that each pod CIDR is reachable from each node; 0 proven, and all packets answered, 2 not."""
     if arguments.pod and not arguments.probe:
         raise PodroutesError("--pod is what --probe sends packets to: add --probe")
     if arguments.probe and arguments.tables:
@@ -79,7 +79,7 @@ def conclude(arguments: argparse.Namespace, found: collection.Evidence, path: "P
 
 
 def destination(text: str) -> "Path":
-    """Return the file of --html; PodroutesError where it cannot be written."""
+    """Return the file of --html. Raises PodroutesError if it cannot be written."""
     from podroutes.cli import html  # noqa: PLC0415, only where a page is wanted
 
     return html.destination(text)

@@ -84,7 +84,7 @@ def script(root: Command) -> str:
 
 
 def _valued(commands: list[Command]) -> str:
-    """Return the pattern of the options that the next word belongs to; one whose value may be missing is not among them."""
+    """Return the pattern of the options that require a value in the next word."""
     names = sorted(
         {
             name
@@ -107,7 +107,7 @@ def _paths(commands: list[Command]) -> str:
 
 
 def _values(commands: list[Command]) -> Iterator[str]:
-    """Yield the part that completes the value of an option."""
+    """Yield the part that completes option values."""
     meanings: dict[str, dict[Value, list[str]]] = {}
     for command in commands:
         for option in command.options:
@@ -134,7 +134,7 @@ def _positionals(commands: list[Command]) -> Iterator[str]:
 
 
 def _words(commands: list[Command]) -> Iterator[str]:
-    """Yield the part that completes a command or an option: options once a dash is typed, or where there are no commands."""
+    """Yield the part that completes commands and options: options after a dash, or if there are no commands."""
     yield "    case $at in\n"
     for command in commands:
         options = " ".join(name for option in command.options for name in option.names)

@@ -105,7 +105,7 @@ def script(root: Command) -> str:
 
 
 def _lines(command: Command) -> Iterator[str]:
-    """Yield what completes the words behind COMMAND."""
+    """Yield the completions of the words after COMMAND."""
     at = f"complete -c podroutes -n '__podroutes_at {_inner(command.name)}'"
     first = f"complete -c podroutes -n '__podroutes_at {_inner(command.name)} 0'"
     for each in command.commands:

@@ -1,4 +1,4 @@
-"""What can be typed: the commands, options and values of the argument parser, as plain values for the shells' generators."""
+"""The grammar of the command line: commands, options and values of the argument parser, for the generators of completion scripts."""
 
 import argparse
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from podroutes.cli.parser import arguments, subcommands
 
-# "exec" is a machine of a lab and the command line to run on it; "any" has no candidates.
+# "exec" is a machine of a lab and a command line for it; "any" has no candidates.
 Kind = Literal["words", "file", "directory", "node", "nodes", "lab", "device", "topic", "exec", "any"]
 
 _BY_METAVAR: dict[str, Kind] = {
@@ -21,7 +21,7 @@ _BY_OPTION: dict[str, Kind] = {"--node": "node", "--lab": "lab", "--name": "lab"
 
 
 class Value(NamedTuple):
-    """What the value of an option or a positional argument can be. ``words`` are all of them where ``kind`` says so."""
+    """The possible values of an option or a positional argument. ``words`` lists them if ``kind`` is "words"."""
 
     kind: Kind
     words: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Option(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command; ``path`` has no word for the program itself, two for ``podroutes lab up``."""
+    """A command. ``path`` is empty for the program itself and has two words for ``podroutes lab up``."""
 
     path: tuple[str, ...]
     summary: str
@@ -48,12 +48,12 @@ class Command(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The words of the path, as they are typed."""
+        """The words of the path, joined."""
         return " ".join(self.path)
 
 
 def grammar(parser: argparse.ArgumentParser) -> Command:
-    """Return everything that PARSER takes."""
+    """Return the grammar of PARSER."""
     return _command(parser, (), "")
 
 
@@ -84,7 +84,7 @@ _HELP = Option(("-h", "--help"), "show this help message and exit", None)
 
 
 def _summaries(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """Return the line that help shows for each subcommand."""
+    """Return the summary of each subcommand in help."""
     return {
         choice.dest: choice.help or ""
         for action in parser._actions  # noqa: SLF001

@@ -47,7 +47,7 @@ def script(root: Command) -> str:
 
 
 def _function(command: Command) -> Iterator[str]:
-    """Yield the function that completes the words behind COMMAND."""
+    """Yield the function that completes the words after COMMAND."""
     yield f"\n{_name(command)}() {{"
     if command.commands:
         yield "    local curcontext=$curcontext state line\n    typeset -A opt_args"
@@ -63,7 +63,7 @@ def _function(command: Command) -> Iterator[str]:
 
 
 def _below(command: Command) -> Iterator[str]:
-    """Yield what completes the name of a subcommand, and then the words behind it."""
+    """Yield the code that completes the name of a subcommand, and then the words after it."""
     yield "    case $state in"
     yield "        command)"
     yield "            local -a commands=("
@@ -84,7 +84,7 @@ def _name(command: Command) -> str:
 
 
 def _option(option: Option) -> Iterator[str]:
-    """Yield a specification for each name of OPTION; of several names one is typed."""
+    """Yield a specification for each name of OPTION; only one of its names is offered at a time."""
     others = f"({' '.join(option.names)})" if len(option.names) > 1 else ""
     summary = re.sub(r"([][:\\])", r"\\\1", option.summary)
     for name in option.names:
@@ -110,7 +110,7 @@ def _meaning(value: Value) -> str:
         "directory": "_files -/",
         "node": "_podroutes_nodes",
         "nodes": "_podroutes_node_list",
-        "lab": " _podroutes_list labs",  # the space keeps _arguments from adding words of its own
+        "lab": " _podroutes_list labs",  # the space stops _arguments from adding words
         "device": "_net_interfaces",
     }
     colon = "::" if value.optional else ":"

@@ -1,4 +1,4 @@
-"""The simulated demo: what it says of itself, and what to allow for the real one."""
+"""Runs the simulated demo, and says how to run the real one."""
 
 import argparse
 from pathlib import Path
@@ -12,13 +12,13 @@ from podroutes.lab.story import tell
 _LABEL = """\
 SIMULATED: no packet is sent. The machines are kernels in memory; what plans, changes, heals and proves is podroutes' own code.
 """
-_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # what Docker and Podman leave in their containers
+_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # files of Docker and Podman in their containers
 _CONTAINER = """\
 This is a container: `docker run --privileged` allows the real one; in devcontainer.json "runArgs": ["--privileged"]."""
 
 
 def demo(arguments: argparse.Namespace, why: str) -> int:
-    """Tell the story simulated; 0 when every act showed what it says. WHY there can be no lab, "" where nobody asked for one."""
+    """Run the simulated demo; return 0 if each act showed what it says. WHY no lab is possible, "" if none was requested."""
     cluster = cluster_of(arguments)
     print(_LABEL, end="")
     for line in _real(why) if why else ():
@@ -32,5 +32,5 @@ def demo(arguments: argparse.Namespace, why: str) -> int:
 
 
 def _real(why: str) -> list[str]:
-    """Return why the real one cannot be shown, and what to allow."""
+    """Return why the real demo is not possible, and what would allow it."""
     return [f"Not in a lab: {why}.", *([_CONTAINER] if any(mark.exists() for mark in _MARKS) else [])]

@@ -1,4 +1,4 @@
-"""Machines in memory: each a kernel with what the lab's machine has, and what the proof asks of it."""
+"""Machines in memory: kernels with the devices of the lab's machines, readable by the proof."""
 
 from collections.abc import Iterable, Iterator
 
@@ -22,7 +22,7 @@ _LOOPBACK = (IfAddress(parse_address("127.0.0.1"), 8, LOOPBACK), IfAddress(parse
 
 
 class Machine:
-    """One machine: its kernel and its policy rules. It forwards packets, and accepts whatever its links bring (rp_filter 0)."""
+    """One machine: its kernel and its policy rules. It forwards packets, and rp_filter is 0."""
 
     def __init__(
         self, name: str, links: Iterable[str], addresses: Iterable[IfAddress], routes: Iterable[Route] = ()
@@ -33,7 +33,7 @@ class Machine:
         self.rules = {version: list(rules) for version, rules in DEFAULT_RULES.items()}
 
     def host(self) -> Host:
-        """Return the machine as it would be read by `ip -j` and sysctl(8)."""
+        """Return the machine's state as read by `ip -j` and sysctl(8)."""
         links = self.kernel.links
         own = self.kernel.addresses
         six = {each.dev: each.address for each in reversed(own) if each.address.version == 6}
@@ -61,7 +61,7 @@ class Machine:
         )
 
     def ip(self, words: tuple[str, ...]) -> list[str]:
-        """Do what ip(8) does with these few forms of WORDS, and return the lines that it prints; LabError for all others."""
+        """Run ip(8) with WORDS, of which a few forms are supported, and return its output. Raises LabError for others."""
         match words:
             case ("route",):
                 return self._table()
@@ -78,7 +78,7 @@ class Machine:
         return []
 
     def route(self, dst: Prefix) -> Route:
-        """Return the route to DST in the main table, which is the first that a deletion by hand meets; LabError without one."""
+        """Return the route to DST in the main table that a manual deletion would delete. Raises LabError if there is none."""
         found = next((route for route in self.kernel.routes if route.dst == dst and route.table == MAIN), None)
         if found is None:
             raise LabError(f"{self.name} has no route to {dst}")
@@ -92,13 +92,13 @@ class Machine:
         """Return the IPv4 routes of the main table in the kernel's order: by destination, the longest prefix first."""
         own = [route for route in self.kernel.routes if route.dst.version == 4 and route.table == MAIN]
         own.sort(key=lambda route: (route.dst.value, -route.dst.length, route.metric))
-        named = f"proto {protocol_name(PROTOCOL)}"  # as iproute2 prints a protocol that it has no name for
+        named = f"proto {protocol_name(PROTOCOL)}"  # as iproute2 prints a protocol without a name
         lines = (iproute.line(route).replace(named, f"proto {PROTOCOL}") for route in own)
         return [line.replace("0.0.0.0/0", "default", 1) for line in lines]
 
 
 def machines(cluster: Cluster) -> dict[str, Machine]:
-    """Return the machines of CLUSTER, which is that of a lab, and their switch, which is also their router."""
+    """Return the machines of CLUSTER, which is a lab's, and their switch, which is also their router."""
     lans = {lan.version: lan for lan in cluster.node_cidrs}
     router = [IfAddress(gateway(cluster, lan), lan.length, _LAN) for lan in cluster.node_cidrs]
     nodes = [_machine(node, lans, {each.address.version: each.address for each in router}) for node in cluster.nodes]
@@ -117,7 +117,7 @@ def _machine(node: Node, lans: dict[int, Prefix], routers: dict[int, Address]) -
 
 
 def _local(address: IfAddress) -> Iterator[Route]:
-    """Yield the routes of the table local that the kernel makes with an address: of lo also that of its whole IPv4 network."""
+    """Yield the routes in table local that the kernel adds with an address; on lo also the one for its IPv4 network."""
     version = address.address.version
     source, scope = (address.address, _HOST) if version == 4 else (None, 0)
     for dst in dict.fromkeys((network(address.address, BITS[version]), address.prefix)):

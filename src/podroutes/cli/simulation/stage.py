@@ -1,4 +1,4 @@
-"""The stage of the simulated demo: podroutes' commands on machines in memory, packets by the walk."""
+"""The stage of the simulated demo: podroutes' commands on machines in memory, and simulated packets."""
 
 import argparse
 import io
@@ -41,7 +41,7 @@ _SOMEBODY = 1 << 30  # a netlink port of no process
 
 
 class SimulatedStage(Stage):
-    """MACHINES in memory, of CLUSTER."""
+    """A stage with MACHINES in memory, of CLUSTER."""
 
     def __init__(self, directory: Path, style: Style, cluster: Cluster, machines: dict[str, Machine]) -> None:
         super().__init__(directory, style, LABEL)
@@ -50,7 +50,7 @@ class SimulatedStage(Stage):
         self._agents: dict[str, tuple[Agent, StatusRecorder, list[str]]] = {}
 
     def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:
-        """Run a command in this process; return its exit status and what it printed."""
+        """Run a command in this process; return its exit status and output."""
         output = io.StringIO()
         with redirect_stdout(output), redirect_stderr(output):
             if on != "--all":
@@ -79,7 +79,7 @@ class SimulatedStage(Stage):
         return 0
 
     def _podroutes(self, words: tuple[str, ...], machine: Machine) -> int:
-        """Run a command of podroutes on MACHINE, away from this one: its kernel, its files, its state and this environment."""
+        """Run a podroutes command on MACHINE, without this machine's kernel, files, state and environment."""
         own = self.directory / machine.name
         own.mkdir(exist_ok=True)
         token = common.MACHINE.set(common.Machine(machine.kernel, str(own)))
@@ -120,7 +120,7 @@ class SimulatedStage(Stage):
 
     @contextmanager
     def agent(self, on: str) -> Iterator[None]:
-        """Have the agent's own decisions on a machine, without its loop: it compares the whole before the block begins."""
+        """Run the agent's decisions on a machine without its loop; a reconcile is done before the block begins."""
         own = self.directory / on
         lines: list[str] = []
 
@@ -136,7 +136,7 @@ class SimulatedStage(Stage):
         del self._agents[on]
 
     def healing(self, on: str, dst: Prefix) -> tuple[float, str]:
-        """Let the agent hear of a deletion, and time what it does about it."""
+        """Notify the agent of a deletion, and measure its reaction."""
         agent, record, lines = self._agents[on]
         route = self._machines[on].route(dst)
         began = time.monotonic()
@@ -144,13 +144,13 @@ class SimulatedStage(Stage):
         heard = KernelEvents(((route, _SOMEBODY),), changed=frozenset({dst}))
         healed = agent.heal(heard, began, lambda _: "")
         seconds = time.monotonic() - began
-        self._machines[on].route(dst)  # raises where it is not back
+        self._machines[on].route(dst)  # raises if it is not back
         record.heard(heard, healed)
-        return seconds, lines[-1].partition("  ")[2]  # without its time
+        return seconds, lines[-1].partition("  ")[2]  # without its timestamp
 
 
 class _Forgetful:
-    """Remembers nothing beyond a boot: there is none."""
+    """A memory that saves nothing, since there is no boot."""
 
     def keep(self, cluster: Cluster) -> None:
         """Forget CLUSTER."""
@@ -163,14 +163,14 @@ class _Forgetful:
 
 
 def _addresses(source: Node, target: Node) -> Iterator[tuple[Address, Address]]:
-    """Yield the address of a pod of SOURCE, and one of TARGET of the same IP version, for every one that TARGET has."""
+    """Yield pairs of pod addresses of SOURCE and TARGET, for each IP version of TARGET."""
     own = {cidr.version: pod_address(cidr) for cidr in reversed(source.pod_cidrs)}
     return ((own[cidr.version], pod_address(cidr)) for cidr in target.pod_cidrs if cidr.version in own)
 
 
 @contextmanager
 def _no_options(**variables: str) -> Iterator[None]:
-    """Run the block in an environment whose only options of podroutes are VARIABLES."""
+    """Run the block in an environment with VARIABLES as the only podroutes options."""
     before = {
         name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PODROUTES_") or name == "NODE_NAME"
     }
