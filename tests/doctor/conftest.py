@@ -15,7 +15,7 @@ from podroutes.cli import doctor as examination
 from podroutes.cli import main
 from podroutes.cli.commands import doctor as command
 from podroutes.host import arp
-from podroutes.host.readable_files import Files
+from podroutes.host.files import HostFiles
 from support import debian
 
 INVENTORY = """\
@@ -143,7 +143,7 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[MachineContext]:
     (root / "proc" / "sys").symlink_to("/proc/sys")
     inventory.write_text(INVENTORY)
     for module in (command, examination):
-        monkeypatch.setattr(module, "Files", lambda: Files(root))
+        monkeypatch.setattr(module, "HostFiles", lambda: HostFiles(root))
     monkeypatch.setattr(arp, "_WAIT", 0.05)  # nobody here is further away than a few microseconds
     monkeypatch.delenv("NODE_NAME", raising=False)
     segment = Segment()

@@ -15,7 +15,7 @@ import yaml
 from deploy.manifests import CHART, agent, helm, one, pod
 from podroutes.cli import main
 from podroutes.host import cni
-from podroutes.host.readable_files import Files
+from podroutes.host.files import HostFiles
 from podroutes.views.status import METRICS
 from support.helm import KUBECTL
 
@@ -61,7 +61,7 @@ def test_the_cni_configuration_is_that_of_worker_0(tmp_path):
     place.mkdir(parents=True)
     shutil.copy(EXAMPLES / "cni/10-bridge.conflist", place)
     refused: list[str] = []
-    (network,) = cni.read_networks(Files(tmp_path), refused)
+    (network,) = cni.read_networks(HostFiles(tmp_path), refused)
     assert refused == []
     assert [str(subnet) for subnet in network.subnets] == [WORKERS["worker-0"]]
     assert (network.plugin, network.bridge, network.masquerades) == ("bridge", "cni0", False)

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from podroutes.host.dependencies import read_dependencies
+from podroutes.host.files import HostFiles
 from podroutes.host.ssh_peers import ssh_peers
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.address import parse_address
@@ -19,7 +20,10 @@ ONE = "10.200.1.0/24 via 192.168.8.21 dev ens18"
 
 
 def found(root, server="", **environ):
-    return [(str(each.address), each.name) for each in read_dependencies(server, root, environ or {"SSH_CLIENT": "x"})]
+    return [
+        (str(each.address), each.name)
+        for each in read_dependencies(server, HostFiles(root), environ or {"SSH_CLIENT": "x"})
+    ]
 
 
 def test_name_servers_the_session_and_the_api_server_are_found(tmp_path):

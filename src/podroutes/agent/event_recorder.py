@@ -6,11 +6,12 @@ Only what concerns the own node is told: of a conflict between two nodes each on
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from podroutes.agent.log import Logger
 from podroutes.errors import KubernetesError
+from podroutes.host.files import HostFiles
+from podroutes.host.sysctls import read_sysctls
 from podroutes.kubernetes.access import Access
 from podroutes.kubernetes.client import Client
 from podroutes.kubernetes.reporting import Note, patch_condition, post_event
@@ -23,7 +24,7 @@ _PEERS = {
     "next-hop-off-link",
     "foreign-route",
 }  # a route that a peer's address or another program keeps from being installed
-_FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
+_FORWARDING = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
 _AGAIN = 3600.0  # seconds before the same is told once more
 _MOST = 20  # Events an hour: a node with more problems than that has one
 _RETRY = 30.0  # seconds after which a condition that could not be set is tried again
@@ -134,14 +135,8 @@ def _is_theirs(status: Status) -> bool:
 
 
 def forwarding() -> bool:
-    """Return whether this machine forwards packets of any IP version, as sysctl net.ipv4.ip_forward and its IPv6 sibling say."""
-    for path in _FORWARDING:
-        try:
-            if Path(path).read_text(encoding="ascii").strip() != "0":
-                return True
-        except OSError:  # this kernel has no such version, or does not tell
-            continue
-    return False
+    """Return whether this machine forwards packets of any IP version."""
+    return any(read_sysctls(HostFiles(), _FORWARDING).values())
 
 
 def reason(code: str) -> str:

@@ -11,7 +11,6 @@ from podroutes.errors import PersistError
 from podroutes.host.arp import ask_all
 from podroutes.host.files import HostFiles
 from podroutes.host.machine_facts import read_machine
-from podroutes.host.readable_files import Files
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Link
 from podroutes.model.finding import Examined
@@ -26,10 +25,9 @@ _MOST = 8  # machines that are examined; each takes a second if a next hop is si
 
 def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
     """Read this machine, which is the node NAME of CLUSTER or else the one that it looks like, and ask its next hops."""
-    files = Files()
+    files = HostFiles()
     facts = read_machine(files)
-    root = HostFiles(files.root)
-    context = _with_files(root, MachineContext(facts, cluster, _own(cluster, name, facts) if cluster else None))
+    context = _with_files(files, MachineContext(facts, cluster, _own(cluster, name, facts) if cluster else None))
     try:
         return context._replace(answers=ask_all(list(context.questions())))
     except OSError as error:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from podroutes.host.readable_files import Files
+from podroutes.host.files import HostFiles
 from podroutes.model.address import Prefix, parse_prefix
 from podroutes.model.machine_facts import CniNetwork
 
@@ -12,15 +12,15 @@ DIRECTORY = "/etc/cni/net.d"
 _SUFFIXES = (".conf", ".conflist", ".json")  # libcni, ConfFiles()
 
 
-def read_networks(files: Files, refused: list[str]) -> tuple[CniNetwork, ...]:
+def read_networks(files: HostFiles, refused: list[str]) -> tuple[CniNetwork, ...]:
     """Return the plugins that connect pods to this machine. Invalid files are added to REFUSED.
 
     https://www.cni.dev/docs/spec/#section-1-network-configuration-format
     """
-    for path in files.glob(f"{DIRECTORY}/*"):
+    for path in sorted({*files.glob(f"{DIRECTORY}/*"), *files.glob(f"{DIRECTORY}/.*")}):
         if not path.endswith(_SUFFIXES):
             continue
-        text = files.read(path)
+        text = files.peek(path)
         try:
             document = json.loads(text) if text is not None else {}
             listed = document.get("plugins")

@@ -4,16 +4,16 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from podroutes.host.files import HostFiles
 from podroutes.host.ssh_peers import ssh_peers
 from podroutes.model.address import Address, parse_address
 from podroutes.model.dependencies import Dependencies, Dependency
 
 # The first has the address of systemd-resolved, the second those of its upstream servers; resolved.conf(5).
-_RESOLVERS = ("etc/resolv.conf", "run/systemd/resolve/resolv.conf")
-_VENDOR = "sys/class/dmi/id/sys_vendor"
+_RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+_VENDOR = "/sys/class/dmi/id/sys_vendor"
 FILES = (*_RESOLVERS, _VENDOR)  # files that are read, relative to the machine's root
 # Metadata servers by the firmware's vendor. Other clouds use 169.254.169.254, which is link-local and no valid podCIDR.
 _METADATA = {
@@ -21,13 +21,14 @@ _METADATA = {
     "Microsoft Corporation": "168.63.129.16",  # learn.microsoft.com, What is IP address 168.63.129.16
     "Alibaba Cloud": "100.100.100.200",  # alibabacloud.com, Instance metadata
 }
+HERE = HostFiles()
 _DEPTH = 16  # maximum ancestors up to sshd: shells, sudo, terminal multiplexers
 
 
 def read_dependencies(
-    server: str = "", root: Path = Path("/"), environ: Mapping[str, str] | None = None
+    server: str = "", files: HostFiles = HERE, environ: Mapping[str, str] | None = None
 ) -> Dependencies:
-    """Return what the machine below ROOT depends on; SERVER is the URL of the API server that the nodes come from, if any.
+    """Return what the machine of FILES depends on; SERVER is the URL of the API server that the nodes come from, if any.
 
     ENVIRON tells the session of another machine; without it this machine is asked for all of its SSH sessions.
     """
@@ -35,15 +36,15 @@ def read_dependencies(
         *(Dependency(peer, "the peer of this SSH session", certain=True) for peer in _session(environ)),
         *(Dependency(each, "the peer of an SSH session", certain=True) for each in _sessions(environ)),
         *(Dependency(each, "the API server", certain=True) for each in _server(server)),
-        *(Dependency(each, "the name server") for each in _name_servers(root)),
-        *(Dependency(each, "the cloud's metadata server", certain=True) for each in _metadata(root)),
+        *(Dependency(each, "the name server") for each in _name_servers(files)),
+        *(Dependency(each, "the cloud's metadata server", certain=True) for each in _metadata(files)),
     ]
     return tuple({each.address: each for each in reversed(found)}.values())[::-1]
 
 
-def _name_servers(root: Path) -> Iterator[Address]:
+def _name_servers(files: HostFiles) -> Iterator[Address]:
     for name in _RESOLVERS:
-        for line in _text(root / name).splitlines():
+        for line in (files.peek(name) or "").splitlines():
             words = line.split()
             if len(words) > 1 and words[0] == "nameserver":
                 yield from _address(words[1])
@@ -65,22 +66,16 @@ def _sessions(environ: Mapping[str, str] | None) -> Iterator[Address]:
 def _inherited() -> str:
     process = os.getppid()
     for _ in range(_DEPTH):
-        if process <= 1 or not _in_our_network(process):
+        if process <= 1 or not HERE.same_network(str(process)):
             break
-        for each in _text(Path(f"/proc/{process}/environ")).split("\0"):
+        for each in (HERE.peek(f"/proc/{process}/environ") or "").split("\0"):
             if each.startswith("SSH_CONNECTION="):
                 return each.partition("=")[2]
-        status = _text(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()  # proc_pid_stat(5): state, ppid, ...
+        status = (
+            (HERE.peek(f"/proc/{process}/stat") or "").rpartition(")")[2].split()
+        )  # proc_pid_stat(5): state, ppid, ...
         process = int(status[1]) if len(status) > 1 else 0
     return ""
-
-
-def _in_our_network(process: int) -> bool:
-    """Return whether PROCESS is in our network namespace, or its namespace cannot be read."""
-    try:
-        return os.path.samefile(f"/proc/{process}/ns/net", "/proc/thread-self/ns/net")  # noqa: PTH121
-    except OSError:
-        return True
 
 
 def _server(url: str) -> Iterator[Address]:
@@ -93,8 +88,8 @@ def _server(url: str) -> Iterator[Address]:
             yield from _address(str(address[0]))
 
 
-def _metadata(root: Path) -> Iterator[Address]:
-    vendor = _text(root / _VENDOR).strip()
+def _metadata(files: HostFiles) -> Iterator[Address]:
+    vendor = (files.peek(_VENDOR) or "").strip()
     yield from _address(_METADATA.get(vendor, ""))
 
 
@@ -104,10 +99,3 @@ def _address(text: str) -> Iterator[Address]:
         address = parse_address(text)
         if not (address.version == 4 and address.value >> 24 == 127) and address != Address(6, 1):
             yield address
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -1,12 +1,9 @@
-"""Small facts from files: sysctls, the cloud by its firmware, names of route protocols."""
+"""Small facts from files: the cloud by its firmware, names of route protocols."""
 
-from podroutes.host.local_tables import SYSCTLS
-from podroutes.host.readable_files import Files
+from podroutes.host.files import HostFiles
 from podroutes.model.machine_facts import Cloud
 from podroutes.model.route import PROTOCOL
 
-_NET = "/proc/sys/net"
-_SYSCTLS = (*SYSCTLS, "ipv6/conf/*/accept_ra")
 _DMI = "/sys/class/dmi/id"
 _AZURE = "7783-7084-3265-9085-8269-3286-77"  # chassis asset tag of Azure's virtual machines
 # (file, prefix of its text, cloud), as in cloud-init's ds-identify
@@ -21,30 +18,20 @@ _CLOUDS = (
 )
 
 
-def read_sysctls(files: Files) -> dict[str, int]:
-    """Return the sysctls that decide about forwarding, by their sysctl(8) name."""
-    found = {}
-    for path in (path for pattern in _SYSCTLS for path in files.glob(f"{_NET}/{pattern}")):
-        text = (files.read(path) or "").strip()
-        if text.lstrip("-").isdigit():
-            found["net." + path.removeprefix(f"{_NET}/").replace("/", ".")] = int(text)
-    return found
-
-
-def read_cloud(files: Files) -> Cloud | None:
+def read_cloud(files: HostFiles) -> Cloud | None:
     """Return the cloud that the firmware names; no metadata server is contacted."""
     for file, start, name in _CLOUDS:
         path = f"{_DMI}/{file}"
-        text = (files.read(path) or "").strip()
+        text = (files.peek(path) or "").strip()
         if text.startswith(start):
             return Cloud(name, f"{path}: {text}")
     files.refused.pop(f"{_DMI}/product_uuid", None)  # only root may read it; the other files usually suffice
     return None
 
 
-def protocol_named(files: Files) -> bool:
+def protocol_named(files: HostFiles) -> bool:
     """Return whether ip(8) has a name for our protocol."""
     paths = [f"{place}/iproute2/rt_protos" for place in ("/etc", "/usr/share", "/usr/lib")]
     paths += [path for place in ("/etc", "/usr/share") for path in files.glob(f"{place}/iproute2/rt_protos.d/*.conf")]
-    words = (line.split() for path in paths for line in (files.read(path) or "").splitlines())
+    words = (line.split() for path in paths for line in (files.peek(path) or "").splitlines())
     return any(word[:1] == [str(PROTOCOL)] for word in words)

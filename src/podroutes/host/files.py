@@ -1,5 +1,6 @@
 """The files and tools of one machine: those of this one, or of a directory that stands in for it."""
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -9,12 +10,16 @@ if TYPE_CHECKING:
 
 from podroutes.errors import PersistError
 
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ESRCH, errno.ENODEV}  # also what goes while we look
+_OWN_NETWORK = "/proc/thread-self/ns/net"
+
 
 class HostFiles:
     """Everything below one directory, named by the absolute paths that the machine itself would use."""
 
     def __init__(self, directory: "str | Path" = "/") -> None:
         self.directory = os.fspath(directory)
+        self.refused: dict[str, str] = {}  # what exists and ``peek`` could not read, with the reason
 
     def path(self, name: str) -> "Path":
         """Return where the machine's NAME is for us."""
@@ -35,6 +40,23 @@ class HostFiles:
         except OSError as error:
             raise PersistError(f"{name}: {error.strerror}; run it with sudo") from error
 
+    def peek(self, name: str) -> str | None:
+        """Return the text of NAME; None where there is no such file, or where it cannot be read, which ``refused`` has then."""
+        try:
+            with open(self._join(name), encoding="utf-8", errors="replace") as file:  # noqa: PTH123, pathlib again
+                return file.read()
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                self.refused[name] = error.strerror or str(error)
+            return None
+
+    def same_network(self, process: str) -> bool:
+        """Return whether PROCESS, an id, is in our network namespace, or does not let us see which one it is in."""
+        try:
+            return os.path.samefile(self._join(f"/proc/{process}/ns/net"), _OWN_NETWORK)  # noqa: PTH121
+        except OSError as error:
+            return error.errno in (errno.EACCES, errno.EPERM)
+
     def mode(self, name: str) -> int:
         """Return the permissions of NAME."""
         return self.path(name).stat().st_mode & 0o7777
@@ -54,25 +76,20 @@ class HostFiles:
 
         yield from (f"/{name}" for name in sorted(glob(pattern.lstrip("/"), root_dir=self.directory)))  # noqa: PTH207
 
-    def run(self, words: Sequence[str], text: str = "", **environment: str) -> tuple[int, str] | None:
+    def run(self, words: Sequence[str], text: str = "") -> tuple[int, str] | None:
         """Run a tool of this machine with TEXT as its input; return status and output, None where it is not installed.
 
         A directory that stands in for a machine has no tools: ours would talk about this one.
         """
-        import subprocess  # noqa: PLC0415, only for what writes
+        from podroutes.host.tools import run  # noqa: PLC0415, only for what writes
 
         if self.directory != "/":
             return None
-        env = os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"} | environment
         try:
-            done = subprocess.run(
-                words, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, check=False
-            )
-        except FileNotFoundError:
-            return None
+            done = run(words, text=text)
         except OSError as error:
             raise PersistError(f"cannot run {words[0]}: {error.strerror}") from error
-        return done.returncode, done.stdout.strip()
+        return (done.status, (done.out + done.err).decode(errors="replace").strip()) if done else None
 
 
 def keyfile(text: str) -> dict[str, str]:

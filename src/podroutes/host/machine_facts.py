@@ -4,21 +4,23 @@ import json
 from typing import Any
 
 from podroutes.host import TablesError, cni, environment, network_managers
+from podroutes.host.files import HostFiles
 from podroutes.host.iproute_json import Reader
 from podroutes.host.local_tables import read_here
 from podroutes.host.packet_filters import Filters
-from podroutes.host.readable_files import Files
+from podroutes.host.sysctls import SYSCTLS, read_sysctls
 from podroutes.host.tools import ask
 from podroutes.model.address import Address, parse_address
 from podroutes.model.machine_facts import Device, Facts
 
+_SYSCTLS = (*SYSCTLS, "ipv6/conf/*/accept_ra")
 _TABLES = {4: "arp_cache", 6: "ndisc_cache"}
 
 
-def read_machine(files: Files) -> Facts:
+def read_machine(files: HostFiles) -> Facts:
     """Return the facts of the current network namespace, with the FILES of its machine. Raises TablesError if ip(8) fails."""
     refused: list[str] = []
-    host = read_here("", Reader())._replace(sysctls=environment.read_sysctls(files))
+    host = read_here("", Reader())._replace(sysctls=read_sysctls(files, _SYSCTLS))
     links = _items("-d", "addr")
     devices = {device.name: device for item in links if item for device in [_device(item)]}
     filters = Filters()
@@ -42,15 +44,14 @@ def read_machine(files: Files) -> Facts:
 
 
 def _items(*words: str) -> list[dict[str, Any]]:
-    said = ask("ip", "-j", *words)
-    if said is None or said[1]:
-        raise TablesError(
-            f"`ip -j {' '.join(words)}` failed: {said[1] if said else 'ip is not installed; install iproute2'}"
-        )
-    try:  # ip(8) does not escape control characters in device names
-        found: list[dict[str, Any]] = json.loads(said[0].decode(errors="replace") or "[]", strict=False)
+    command = f"`ip -j {' '.join(words)}`"
+    ran = ask("ip", "-j", *words)
+    if ran is None or ran.failure:
+        raise TablesError(f"{command} failed: {ran.failure if ran else 'ip is not installed; install iproute2'}")
+    try:  # ip(8) does not escape the control characters that a device's name may have
+        found: list[dict[str, Any]] = json.loads(ran.out.decode(errors="replace") or "[]", strict=False)
     except ValueError as error:
-        raise TablesError(f"`ip -j {' '.join(words)}` prints invalid JSON: {error}") from None
+        raise TablesError(f"{command} prints invalid JSON: {error}") from None
     return found
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from podroutes.host.readable_files import Files
+from podroutes.host.files import HostFiles, keyfile
 from podroutes.model.address import Prefix, parse_prefix
 from podroutes.model.machine_facts import Device, Managers, NetworkdLink
 
@@ -16,22 +16,22 @@ _FALSE = {"0", "no", "false", "off", "n", "f"}  # parse_boolean() of systemd
 _TRUE = {"1", "yes", "true", "on", "y", "t"}
 
 
-def read_managers(files: Files, devices: Iterable[Device]) -> Managers:
+def read_managers(files: HostFiles, devices: Iterable[Device]) -> Managers:
     """Return the running managers and their devices, as far as readable."""
     running = _running(files)
     claims: dict[str, list[tuple[str, str]]] = {}
     networkd = {}
     for device in devices:
         path = f"/run/systemd/netif/links/{device.ifindex}"
-        state = _pairs(files.read(path) or "") if _NETWORKD in running else {}
+        state = keyfile(files.peek(path) or "") if _NETWORKD in running else {}
         if state.get("NETWORK_FILE") and state.get("ADMIN_STATE") != "unmanaged":
             claims.setdefault(device.name, []).append((_NETWORKD, f"{path} names {state['NETWORK_FILE']}"))
             networkd[device.name] = _link(files, state["NETWORK_FILE"])
         path = f"/run/NetworkManager/devices/{device.ifindex}"
-        if _NM in running and _pairs(files.read(path) or "").get("managed") == "true":
+        if _NM in running and keyfile(files.peek(path) or "").get("managed") == "true":
             claims.setdefault(device.name, []).append((_NM, f"{path} says managed=true"))
     for path in ("/etc/network/interfaces", *files.glob("/etc/network/interfaces.d/*")):
-        for name, method in _STANZA.findall(files.read(path) or ""):
+        for name, method in _STANZA.findall(files.peek(path) or ""):
             of_it = claims.setdefault(name, [])
             if method != "manual" and not any(who == "ifupdown" for who, _ in of_it):
                 of_it.append(("ifupdown", f"{path} has a stanza for {name}"))
@@ -44,18 +44,18 @@ def read_managers(files: Files, devices: Iterable[Device]) -> Managers:
     )
 
 
-def _running(files: Files) -> tuple[str, ...]:
+def _running(files: HostFiles) -> tuple[str, ...]:
     found = set()
     for path in files.glob("/proc/[0-9]*/comm"):
-        name = _COMMS.get((files.read(path) or "").strip())
-        if name and files.same_network(path.removesuffix("/comm")):
+        name = _COMMS.get((files.peek(path) or "").strip())
+        if name and files.same_network(path.split("/")[2]):
             found.add(name)
     return tuple(sorted(found))
 
 
-def _keeps_foreign_routes(files: Files) -> str:
+def _keeps_foreign_routes(files: HostFiles) -> str:
     """Return where ManageForeignRoutes= is turned off, "" if it is on. The last setting counts, networkd.conf(5)."""
-    main = next((path for place in _PLACES if files.read(path := f"{place}/networkd.conf") is not None), None)
+    main = next((path for place in _PLACES if files.peek(path := f"{place}/networkd.conf") is not None), None)
     off = ""
     for path in (*([main] if main else []), *_drop_ins(files, "networkd.conf")):
         for key, value in _settings(files, path, "Network"):
@@ -64,7 +64,7 @@ def _keeps_foreign_routes(files: Files) -> str:
     return off
 
 
-def _link(files: Files, file: str) -> NetworkdLink:
+def _link(files: HostFiles, file: str) -> NetworkdLink:
     routes = set[Prefix]()
     accepts_ra = False
     for path in (file, *_drop_ins(files, f"network/{PurePosixPath(file).name}")):
@@ -80,7 +80,7 @@ def _link(files: Files, file: str) -> NetworkdLink:
     return NetworkdLink(file, frozenset(routes), accepts_ra)
 
 
-def _drop_ins(files: Files, name: str) -> list[str]:
+def _drop_ins(files: HostFiles, name: str) -> list[str]:
     """Return the drop-ins of a configuration file in order. Of two with the same name the first directory's counts."""
     found: dict[str, str] = {}
     for place in _PLACES:
@@ -89,7 +89,7 @@ def _drop_ins(files: Files, name: str) -> list[str]:
     return [found[base] for base in sorted(found)]
 
 
-def _unreadable(files: Files) -> Iterator[tuple[str, int]]:
+def _unreadable(files: HostFiles) -> Iterator[tuple[str, int]]:
     """Yield files that networkd's user cannot read; netplan makes them readable for its group."""
     for place in _PLACES:
         for pattern in ("*.network", "*.netdev", "*.network.d/*.conf"):
@@ -99,21 +99,13 @@ def _unreadable(files: Files) -> Iterator[tuple[str, int]]:
                     yield path, mode
 
 
-def _settings(files: Files, path: str, wanted: str) -> Iterator[tuple[str, str]]:
+def _settings(files: HostFiles, path: str, wanted: str) -> Iterator[tuple[str, str]]:
     """Yield the settings in all sections called WANTED, systemd.syntax(7)."""
     section = ""
-    for line in (files.read(path) or "").splitlines():
+    for line in (files.peek(path) or "").splitlines():
         text = line.strip()
         if text.startswith("["):
             section = text.strip("[]")
         elif section == wanted and text[:1] not in ("#", ";", ""):
             key, _, value = text.partition("=")
             yield key.strip(), value.strip()
-
-
-def _pairs(text: str) -> dict[str, str]:
-    return {
-        key.strip(): value.strip()
-        for key, equals, value in (line.partition("=") for line in text.splitlines())
-        if equals
-    }

@@ -51,14 +51,14 @@ class Filters:
             self._read("nft", partial(nftables.chains, text, translated))
 
     def _asked(self, *words: str) -> bytes | None:
-        said = ask(*words)
-        if said is None:
+        ran = ask(*words)
+        if ran is None:
             return None
         self._answered = True
-        if said[1]:
-            self.refused.append(f"packet filter: {words[0]}: {said[1]}")
+        if ran.failure:
+            self.refused.append(f"packet filter: {words[0]}: {ran.failure}")
             return None
-        return said[0]
+        return ran.out
 
     def _read(self, tool: str, chains: Callable[[], tuple[Chain, ...]]) -> None:
         try:

@@ -1,64 +1,44 @@
-"""Finds the machines that answer ICMP echo, over raw sockets: RFC 792 and RFC 4443."""
+"""Finds the machines that answer ICMP echo."""
 
-import os
 import select
-import socket
-import struct
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 from podroutes.errors import PersistError
-from podroutes.model.address import Address, parse_address
+from podroutes.host import ProbeError
+from podroutes.host.ping import PingSocket
+from podroutes.model.address import Address
 
 MOST = 256  # maximum addresses; more neighbours than gc_thresh2 would overflow the kernel's table, arp(7)
-_AGAIN = 0.5  # seconds until the silent ones are asked again
-_KINDS = {4: (socket.AF_INET, socket.IPPROTO_ICMP, 8, 0), 6: (socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)}
+_RETRY = 0.5  # seconds until the silent ones are asked again
+_SIZE = 64  # bytes of a packet with all headers: every path takes it
 
 
 def answering(addresses: Iterable[Address], seconds: float) -> set[Address]:
-    """Return the ADDRESSES that answer within SECONDS, or as soon as all have. Raises PersistError without CAP_NET_RAW."""
-    missing, found = set(addresses), set()
-    try:
-        sockets = {
-            version: socket.socket(_KINDS[version][0], socket.SOCK_RAW, _KINDS[version][1]) for version in (4, 6)
-        }
-    except OSError as error:
-        raise PersistError(
-            f"cannot ask whether the other nodes answer: {error.strerror}; it takes CAP_NET_RAW"
-        ) from error
-    try:
+    """Return the ADDRESSES that answer within SECONDS, or as soon as all have. Raises PersistError where ICMP cannot be sent."""
+    missing, found = set(addresses), set[Address]()
+    with ExitStack() as opened:
+        sockets = {}
+        for version in {address.version for address in missing}:
+            try:
+                sockets[version] = PingSocket(version, "icmp")
+            except ProbeError as error:
+                raise PersistError(f"cannot ask whether the other nodes answer: {error}") from error
+            opened.callback(sockets[version].socket.close)
+        by_socket = {each.socket: each for each in sockets.values()}
         end = time.monotonic() + seconds
+        number = 0
         while missing and time.monotonic() < end:
             for address in missing:
-                _ask(sockets[address.version], address)
-            pause = min(time.monotonic() + _AGAIN, end)
+                number += 1
+                sockets[address.version].ask(
+                    address, number, _SIZE
+                )  # an address that is unreachable now is asked again
+            pause = min(time.monotonic() + _RETRY, end)
             while missing and (rest := pause - time.monotonic()) > 0:
-                for ready in select.select(sockets.values(), (), (), rest)[0]:
-                    heard = _heard(ready) & missing
+                for ready in select.select(by_socket, (), (), rest)[0]:
+                    heard = {answer.target for answer in by_socket[ready].heard() if not answer.error} & missing
                     found |= heard
                     missing -= heard
-    finally:
-        for each in sockets.values():
-            each.close()
     return found
-
-
-def _ask(asking: socket.socket, address: Address) -> None:
-    """Send one request. The kernel fills in the checksum of ICMPv6 (RFC 3542 section 3.1). A refusal counts as no answer."""
-    identifier = os.getpid() & 0xFFFF
-    checksum = 0 if address.version == 6 else 0xFFFF - (0x0800 + identifier) % 0xFFFF
-    packet = struct.pack("!BBHHH", _KINDS[address.version][2], 0, checksum, identifier, 0)
-    try:
-        asking.sendto(packet, (str(address), 0))
-    except OSError:  # unreachable: asked again
-        return
-
-
-def _heard(ready: socket.socket) -> set[Address]:
-    """Yield the senders of pending answers to us. IPv4 raw sockets include the IP header, raw(7)."""
-    data, source = ready.recvfrom(2048)
-    version = 4 if ready.family == socket.AF_INET else 6
-    body = data[(data[0] & 15) * 4 :] if version == 4 else data
-    if len(body) < 8 or body[0] != _KINDS[version][3] or body[4:6] != (os.getpid() & 0xFFFF).to_bytes(2, "big"):
-        return set()
-    return {parse_address(source[0].partition("%")[0])}

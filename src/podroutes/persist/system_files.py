@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles, keyfile
+from podroutes.host.sysctls import set_sysctl
 from podroutes.model.persisted import File
 from podroutes.model.route import PROTOCOL
 from podroutes.persist.file_format import HEADER
@@ -32,11 +33,8 @@ def switch(root: HostFiles, sysctls: Mapping[str, str]) -> dict[str, str]:
     """Set SYSCTLS now, and return their former values. Raises PersistError if the kernel refuses."""
     had = {}
     for key, value in sysctls.items():
-        path = root.path(f"/proc/sys/{key.replace('.', '/')}")
         try:
-            had[key] = path.read_text(encoding="ascii").strip()
-            if had[key] != value:
-                path.write_text(f"{value}\n", encoding="ascii")
+            had[key] = set_sysctl(root, key.replace(".", "/"), value)
         except OSError as error:
             raise PersistError(
                 f"{key} cannot be {value} now: {error.strerror}; routes and files are as they should be"

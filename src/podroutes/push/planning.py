@@ -73,7 +73,7 @@ def plan(job: PushRequest, node: Node, seen: Seen) -> Made:
 def _context(job: PushRequest, node: Node, root: HostFiles, session: str) -> Context:
     """Return what the machine had before, and whom it must go on to reach; SESSION is its SSH_CONNECTION, "" where sudo took it."""
     routes = load_routes(root.path(deletions.DIRECTORY), node.name, _pass_over)
-    dependencies = read_dependencies(root=Path(root.directory), environ={"SSH_CONNECTION": session or " "})
+    dependencies = read_dependencies(files=root, environ={"SSH_CONNECTION": session or " "})
     return Context(lambda: sorted_by_age(routes, job.at), dependencies)
 
 

@@ -6,7 +6,7 @@ conversation.
 """
 
 from podroutes.host.dependencies import FILES as DEPENDENCY_FILES
-from podroutes.host.local_tables import SYSCTLS
+from podroutes.host.sysctls import SYSCTLS
 from podroutes.persist import BACKENDS, backend, deletions, saved_routes
 from podroutes.persist.configured import SCRIPTS
 from podroutes.persist.owned import PLACES
@@ -20,7 +20,7 @@ say() { printf '\n@ %s\n' "$*"; }
 _KEPT = [place for name, places in BACKENDS.items() if name != "systemd" for place in places]  # what makes routes last
 _OURS = [*_KEPT, *PLACES[""], f"{deletions.DIRECTORY}/{deletions.NAME}"]
 _NEEDED = [
-    *(f"/{name}" for name in DEPENDENCY_FILES),
+    *DEPENDENCY_FILES,
     f"{deletions.DIRECTORY}/{saved_routes.NAME}",
 ]  # what a plan must not take away
 _ADMINISTRATORS = [*dict.fromkeys(place for name in BACKENDS for place in backend(name).READS), *SCRIPTS]

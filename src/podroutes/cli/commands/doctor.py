@@ -9,9 +9,9 @@ from podroutes.cli.doctor import examined
 from podroutes.cli.parser import Parser
 from podroutes.doctor import examine, repairs
 from podroutes.errors import require_linux
-from podroutes.host.readable_files import Files
-from podroutes.host.sysctl_repair import carry_out
-from podroutes.model.finding import Repaired
+from podroutes.host.files import HostFiles
+from podroutes.host.sysctls import set_sysctl
+from podroutes.model.finding import Repair, Repaired
 from podroutes.views import doctor as doctor_view
 
 _DESCRIPTION = """\
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     findings = examine(context)
     done = None
     if arguments.fix:
-        done = [Repaired(each.code, repair, carry_out(Files(), repair)) for each, repair in repairs(findings)]
+        done = [Repaired(each.code, repair, _repair(repair)) for each, repair in repairs(findings)]
         if done:
             context = examined(cluster, arguments.node)
             findings = examine(context)
@@ -53,3 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         common.say(doctor_view.text(findings, style))
         common.say(doctor_view.verdict(findings, context.facts.unexamined, name or os.uname().nodename, style))
     return 2 if doctor_view.grave(findings) else 0
+
+
+def _repair(repair: Repair) -> str:
+    """Set the sysctl; return why that failed, "" if it did not."""
+    try:
+        set_sysctl(HostFiles(), repair.sysctl, str(repair.value))
+    except OSError as error:
+        return f"{error.strerror}; it needs root in this network namespace"
+    return ""
