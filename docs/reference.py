@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from podroutes import __version__
 from podroutes.cli import examples
@@ -16,6 +17,7 @@ from podroutes.model.finding import FINDINGS
 from podroutes.model.problem import CODES
 from podroutes.model.proof import CAUSES
 from podroutes.persist import BACKENDS, EVENTS, backend
+from podroutes.views.schemas import SCHEMAS, schema
 
 HERE = Path(__file__).parent
 SURVIVAL, SURVIVAL_END = "<!-- what survives what: ./dev man -->", "<!-- end -->"
@@ -45,6 +47,29 @@ FINDINGS_HEAD = """\
 
 What `podroutes doctor` finds is named by a code, which is stable: it is `code` in `-o json`, and scripts may rely on it. An
 *error* stops pod traffic, a *warning* will or does so for some of it, *info* leaves the exit status at 0.
+"""
+
+JSON_HEAD = """\
+# JSON
+
+Every command that reports prints JSON with `-o json` and the same as YAML with `-o yaml`, on standard output, in one line where it is not a
+terminal. Each document has an `apiVersion`. Fields may be added in later versions; those below keep their names, types and meanings. `podroutes
+schema NAME` prints the [JSON Schema](https://json-schema.org/draft/2020-12) of a document.
+
+One vocabulary holds everywhere:
+
+| field | meaning |
+|---|---|
+| `dst`, `via`, `dev` | a route as ip-route(8) has it: the network, the next hop, the device |
+| `node`, `nodes` | names of nodes; in `plan-all` and `push` a document for each, in `verify` how many there are |
+| `code` | a stable name of a problem, cause or finding, which `podroutes help CODE` explains |
+| `severity` | of problems and findings `error`, `warning` or `info`; of what `verify` and `trace` find `unreachable`, `cannot-tell` or `warning` |
+| `message`, `fix` | one sentence: what is wrong, and what to do; of `doctor` a list of commands |
+| `error` | why something could not be done, null or missing where it was |
+| times | seconds since the epoch in `status`; RFC 3339 in `push` |
+
+Where a command fails as a whole, the document is an [`error`](#error), and the same sentence is on standard error. The exit status tells which it
+is: 1, which a document of a plan or a proof can have as well.
 """
 
 # The option that every command has.
@@ -169,6 +194,43 @@ def persistence() -> str:
     return head + begin + "\n\n" + table + "\n" + rest[rest.index(SURVIVAL_END) :]
 
 
+def json_page() -> str:
+    """Return docs/json.md: a section for each document with a row for each field."""
+    sections = []
+    for name, (about, _) in SCHEMAS.items():
+        rows = (
+            f"| `{path}` | {kind} | {meaning} |" for path, kind, meaning in _fields(schema(name), "", required=True)
+        )
+        sections.append(
+            f"\n## `{name}`\n\n{about}\n\n| field | type | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        )
+    return JSON_HEAD + "".join(sections)
+
+
+def _fields(value: dict[str, Any], path: str, *, required: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield path, type and meaning of every field in the schema VALUE."""
+    plain = next((each for each in value.get("anyOf", ()) if each.get("type") in {"object", "array"}), value)
+    if path:
+        about = str(value.get("description") or plain.get("description") or "")
+        words = ", ".join(f"`{word}`" for word in plain.get("enum", ()))
+        yield path, _type(value), "; ".join(filter(None, (about, words, "" if required else "optional")))
+    inner = plain["items"] if plain.get("type") == "array" else plain
+    below = f"{path}[]" if inner is not plain else path
+    for name, each in inner.get("properties", {}).items():
+        yield from _fields(each, f"{below}.{name}" if below else name, required=name in inner.get("required", ()))
+
+
+def _type(value: dict[str, Any]) -> str:
+    if "anyOf" in value:
+        return " or ".join(_type(each) for each in value["anyOf"])
+    if "const" in value:
+        return f"`{value['const']}`"
+    kinds = value.get("type", "any value")
+    text = " or ".join([kinds] if isinstance(kinds, str) else kinds)
+    items = value.get("items", {}).get("type")
+    return f"{text} of {items}s" if isinstance(items, str) else text
+
+
 def man_page() -> str:
     """Return docs/man/podroutes.1, in the macros of man(7)."""
     parser = build_parser()
@@ -250,6 +312,7 @@ PAGES = {
     HERE / "findings.md": findings,
     HERE / "causes.md": causes,
     HERE / "persistence.md": persistence,
+    HERE / "json.md": json_page,
     HERE / "man" / "podroutes.1": man_page,
 }
 

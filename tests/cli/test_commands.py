@@ -332,7 +332,7 @@ def test_a_reader_that_leaves_is_no_traceback(worker, tmp_path):
         MACHINES
         + "".join(f"192.168.8.{i % 200 + 30} n{i} n{i} 10.{210 + (i >> 8)}.{i & 255}.0/24\n" for i in range(3000))
     )
-    pipe = '"$0" -m podroutes plan --all -i "$1" | head -1'
+    pipe = '"$0" -m podroutes plan --all --full -i "$1" | head -1'
     ran = subprocess.run(["sh", "-c", pipe, sys.executable, many], capture_output=True, text=True, check=False)
     assert ran.stdout == "server\n"
     assert "Traceback" not in ran.stderr

@@ -13,6 +13,7 @@ from podroutes import __version__
 from podroutes.cli import main
 from support import darwin
 from support.openssh import Done, Site
+from support.schemas import faults
 from support.waiting import until
 
 ALL = {
@@ -70,6 +71,7 @@ def test_the_plan_is_the_one_that_the_machine_itself_makes(site):
     pushed = site.push("plan", "--limit", "worker-0", "-o", "json").nodes["worker-0"]
     words = f"lab exec --name {site.name} worker-0 -- {sys.executable} -m podroutes plan -o json -i {site.inventory}"
     here = json.loads(site.podroutes(*words.split()).stdout)
+    assert here.pop("apiVersion") == "podroutes/v1"
     assert {key: pushed[key] for key in here} == here
     assert [change["action"] for change in pushed["changes"]] == ["replace", "add", "delete"]
 
@@ -359,3 +361,11 @@ def test_a_workstation_that_is_not_linux_pushes_as_well(site, tmp_path):
     assert push("verify").status == 2
     assert push("remove").status == 0
     assert set(map(len, routes(site).values())) == {0}
+
+
+def test_documents_are_what_the_schema_says(site):
+    site.on("worker-0", "ip", "route", "add", "10.200.9.0/24", "via", "192.168.8.22", "proto", "107")
+    for words, name in (("plan", "push"), ("apply", "push"), ("verify", "verify"), ("remove", "push")):
+        assert faults(name, json.loads(site.push(words, "-o", "json").out)) == []
+    site.stop("worker-1")
+    assert faults("push", json.loads(site.push("apply", "-o", "json").out)) == []

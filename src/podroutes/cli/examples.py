@@ -54,8 +54,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("then change them, one canary first", "podroutes push apply -i machines.txt --user root"),
     ),
     "push plan": (
-        ("every machine", "podroutes push plan -i machines.txt --user root"),
-        ("some of them", "podroutes push plan -i machines.txt --limit 'worker-1*'"),
+        ("every machine, from 20 on a line each", "podroutes push plan -i machines.txt --user root"),
+        ("some of them, with every change", "podroutes push plan -i machines.txt --limit 'worker-1*' --full"),
     ),
     "push apply": (
         ("two canaries, then twenty machines at a time", "podroutes push apply -i machines.txt --canary 2"),
@@ -106,6 +106,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "version": (("for a bug report", "podroutes version"),),
     "config": (("which options are set, and where", "podroutes config"),),
+    "schema": (
+        ("which there are", "podroutes schema"),
+        ("have an editor check an inventory", "podroutes schema inventory > podroutes.schema.json"),
+    ),
     "completion": (("in ~/.bashrc", "source <(podroutes completion bash)"),),
 }
 

@@ -188,6 +188,12 @@ def listen(parser: Parser, meaning: str) -> None:
     )
 
 
+def full(parser: Parser, where: str = "") -> None:
+    """Declare how much is shown of many nodes."""
+    text = "every change of every node; without it, from 20 nodes on, a line for each"
+    parser.add_argument("--full", action="store_true", help=f"{where}: {text}" if where else text)
+
+
 def output(parser: Parser) -> None:
     """Declare the option for the output format."""
     parser.add_argument(

@@ -281,6 +281,7 @@ _COMMANDS = {
         "help": "explain a command, or the code of a problem, cause or finding",
         "version": "print the versions of podroutes and of what it runs on",
         "config": "print which options the environment and the configuration files set",
+        "schema": "print the JSON Schema of a document, or of the inventory",
         "completion": "print the completion script of a shell",
     },
 }

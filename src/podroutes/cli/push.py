@@ -2,21 +2,21 @@
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TextIO
 
 from podroutes.cli import common
 from podroutes.cli.collection import Evidence
 from podroutes.cli.commands import verify
+from podroutes.cli.commands.plan import short
 from podroutes.cli.mass_delete import terminal
 from podroutes.errors import PushError
 from podroutes.host.iproute_json import Reader
+from podroutes.host.progress import Progress, is_watched
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.push import Pushed
 from podroutes.model.text import escaped, listing, printable
@@ -26,7 +26,6 @@ from podroutes.push.session import Machine, Settings
 from podroutes.push.ssh import Access, SshClient
 from podroutes.verify.network import Network
 from podroutes.views import push as views
-from podroutes.views.style import Style
 
 _INTERRUPTED = 128 + signal.SIGINT
 _VERBS = {"apply": "Apply", "remove": "Remove"}
@@ -78,7 +77,7 @@ class _Run:
         settings = Settings(self._door, job, Reader(), getattr(arguments, "confirm_timeout", 0))
         self._machines = [Machine(node, settings) for node in nodes]
         pace = RolloutPolicy(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))
-        self._progress = _Progress(common.style(sys.stderr))
+        self._progress = _Progress()
         self._fleet = Rollout(self._machines, pace, self._progress.done)
         self._answer: asyncio.Future[str] | None = None  # the answer to the question whether to continue
 
@@ -151,7 +150,10 @@ class _Run:
 
     def _say_plans(self) -> None:
         bold = common.style(sys.stdout)
-        for each in self._pushed:
+        if short(len(self._pushed), self._arguments):
+            common.say(views.plans(self._pushed, bold))
+            print(f"\n{views.total(self._pushed)} --full shows each.")
+        for each in () if short(len(self._pushed), self._arguments) else self._pushed:
             if each.plan and not each.error:
                 print(bold("bold", escaped(each.node)))
                 common.say_plan(each.plan)
@@ -169,6 +171,8 @@ class _Run:
         """Ask for confirmation, if there is a terminal and nothing forbids it."""
         if self._arguments.yes or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
             return True
+        if not short(len(self._pushed), self._arguments):  # else it stands above
+            print(views.total(self._pushed))
         return await self._says_yes(views.question(self._pushed, _VERBS[self._verb]), sys.stdin, sys.stdout)
 
     async def _agreed_to_delete(self) -> bool:
@@ -212,38 +216,17 @@ def _planned(all_pushed: Sequence[Pushed]) -> int:
 class _Progress:
     """Prints progress to standard error: a bar on a terminal, else a line for each changed machine."""
 
-    def __init__(self, style: Style) -> None:
-        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._style = style
-        self._verb, self._whole, self._count, self._lines = "", 0, 0, False
+    def __init__(self) -> None:
+        self._bar = Progress("", 0)
+        self._lines = False
 
-    def over(self, verb: str, count: int, *, lines: bool = False) -> "_Progress":
-        """Begin a step with COUNT machines."""
-        self._verb, self._whole, self._count, self._lines = verb, count, 0, lines
-        return self
-
-    def __enter__(self) -> None:
-        self._show("")
-
-    def __exit__(self, *_: object) -> None:
-        self._clear()
+    def over(self, verb: str, machines: int, *, lines: bool = False) -> Progress:
+        """Begin a step that so many MACHINES go through."""
+        self._bar, self._lines = Progress(verb, machines, after=0), lines and not is_watched()
+        return self._bar
 
     def done(self, machine: Machine) -> None:
-        """Record that a machine has finished the step."""
-        self._count += 1
-        pushed = machine.pushed
-        if self._lines and not self._terminal:
-            print(views.line(pushed), file=sys.stderr, flush=True)
-        self._show(pushed.node)
-
-    def _show(self, last: str) -> None:
-        if self._terminal and self._whole:
-            self._clear()
-            with suppress(OSError):
-                width = os.get_terminal_size(sys.stderr.fileno()).columns
-                shown = views.bar(self._count, self._whole, self._verb, last)[: width - 1]
-                print(self._style("cyan", shown), end="", file=sys.stderr, flush=True)
-
-    def _clear(self) -> None:
-        if self._terminal and self._whole:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # ECMA-48: erase to the end of the line
+        """Take note of a machine that is through."""
+        if self._lines:
+            print(views.line(machine.pushed), file=sys.stderr, flush=True)
+        self._bar.step(machine.pushed.node)

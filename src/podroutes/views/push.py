@@ -1,4 +1,4 @@
-"""Formats a push: a progress bar while it runs, a table at the end, and a document."""
+"""Formats a push: a table of the plans, a table at the end, and a document."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ from podroutes.model.plan import Plan
 from podroutes.model.push import Pushed
 from podroutes.model.text import escaped, listing, printable
 from podroutes.views import json_values
+from podroutes.views import plan as plan_view
 from podroutes.views.style import Style
 
 _COLOURS = {"applied": "green", "rolled-back": "yellow", "returning": "red", "unknown": "red"}
-_BAR = 24  # columns
 
 
 def table(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
@@ -29,12 +29,6 @@ def line(pushed: Pushed) -> str:
     return ": ".join(filter(None, (escaped(pushed.node), _state(pushed), _done(pushed), escaped(pushed.error))))
 
 
-def bar(done: int, whole: int, verb: str, last: str) -> str:
-    """Return the progress of a push: ``reading [######......] 12/24 worker-3``."""
-    full = _BAR * done // whole if whole else _BAR
-    return f"{verb} [{'#' * full}{'.' * (_BAR - full)}] {done}/{whole} {escaped(last)}"
-
-
 def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
     """Return the summary of a push in one line."""
     applied = sum(pushed.state == "applied" for pushed in all_pushed)
@@ -43,6 +37,26 @@ def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
     verdict = f"{verb} {'incomplete' if failed else 'complete'}"
     parts = [f"{applied} of {_nodes(len(all_pushed))} changed", f"{same} in sync already"]
     return f"{verdict}: {', '.join([*parts, *([f'{failed} failed'] if failed else [])])}."
+
+
+def plans(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
+    """Yield one line for each machine that could be read: its name, and what its plan comes to."""
+    shown = [(escaped(each.node), each.plan) for each in all_pushed if each.plan and not each.error]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, plan in shown:
+        yield f"{style('bold', f'{name:{width}}')}  {plan_view.summary(plan)}"
+
+
+def total(all_pushed: Sequence[Pushed]) -> str:
+    """Return what all plans come to, in one line."""
+    plans = [each.plan for each in all_pushed if each.plan and not each.error]
+    actions = [change.action for plan in plans for change in plan.changes]
+    counts = ", ".join(f"{actions.count(action):,} to {action}" for action in ("add", "replace", "delete"))
+    routes = f"{len(actions):,} route{'s' * (len(actions) != 1)}"
+    held = sum(len(plan.held) for plan in plans)
+    files = sum(len(plan.files or ()) for plan in plans)
+    more = [f"{held:,} held"] * bool(held) + [f"{files:,} file{'s' * (files != 1)} to change"] * bool(files)
+    return f"{'; '.join([f'{routes} on {_nodes(sum(plan.pending for plan in plans))}: {counts}', *more])}."
 
 
 def question(all_pushed: Sequence[Pushed], verb: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from podroutes.model.status import BUCKETS, Histogram, Status
 from podroutes.model.text import escaped, listing
 from podroutes.views import json_values
+from podroutes.views.documents import API_VERSION
 from podroutes.views.style import Style
 
 _SAMPLE = tuple[str, float]  # labels as they are written, value
@@ -115,6 +116,7 @@ def _histogram(histogram: Histogram) -> Iterator[_SAMPLE]:
 def document(status: Status) -> dict[str, Any]:
     """Return everything as JSON; times are seconds since the epoch, null for never."""
     return {
+        "apiVersion": API_VERSION,
         "version": status.version,
         "node": status.node,
         "pid": status.pid,

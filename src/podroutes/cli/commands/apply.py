@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node and carry it out; 0 done, 1 something could not be done."""
     if arguments.dry_run:
         print("podroutes: apply --dry-run is called `podroutes plan` here", file=sys.stderr)
-        arguments.all = arguments.verbose = arguments.quiet = False
+        arguments.all = arguments.verbose = arguments.quiet = arguments.full = False
         return plan.run(arguments)
     source = common.read_source(arguments)
     with common.kernel("apply", _INSTEAD) as kernel, ExitStack() as lock:

@@ -2,11 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.host import terminal
+from podroutes.host.progress import Progress
+from podroutes.model.cluster import Node
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
 from podroutes.plan.planning import plan_remote
@@ -20,6 +23,7 @@ Compare the inventory with the routes of this machine and show the difference. C
 exit status: 0 in sync, 2 changes pending or routes that are only kept, 1 error (also when nothing is pending but a podCIDR
 cannot be routed)
 """
+FEW = 20  # nodes; as many plans or more are a line each, unless --full: 2,000 nodes have 4,000,000 routes
 _INSTEAD = "`podroutes plan --all` plans from the inventory alone, `podroutes push plan` over SSH"
 
 
@@ -34,6 +38,7 @@ def configure(parser: Parser) -> None:
     options.state(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="also the routes that stay as they are")
     parser.add_argument("-q", "--quiet", action="store_true", help="problems and the exit status alone")
+    options.full(parser, "with --all")
     options.output(parser)
 
 
@@ -41,8 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node, or of all; 0 in sync, 2 changes pending or routes kept, 1 problems that no change solves."""
     source = common.read_source(arguments)
     if arguments.all:
-        plans = (plan_remote(source.claims, node, arguments.interface).plan for node in source.cluster.nodes)
-        return _all(plans, arguments.output)
+        return _all(source, arguments)
     with common.kernel("plan", _INSTEAD) as kernel:
         fib = kernel.snapshot()
     machine_plan = common.plan_machine(arguments, source, fib, common.deletion_guard(arguments, source).hold)
@@ -67,9 +71,22 @@ def status(plan: Plan) -> int:
     return 2 if plan.pending or plan.held or plan.kept else 1 if plan.errors else 0
 
 
-def _all(plans: Iterator[Plan], output: str) -> int:
-    """Print plans one by one: those of 5,000 nodes do not fit into memory together."""
-    worst = {status(plan) for plan in (_text(plans) if output == "text" else _documents(plans, output))}
+def short(nodes: int, arguments: argparse.Namespace) -> bool:
+    """Return whether so many NODES are shown in a line each."""
+    return nodes >= FEW and not arguments.full and arguments.output == "text"
+
+
+def _all(source: common.Source, arguments: argparse.Namespace) -> int:
+    """Show many plans as they are made: those of 5,000 nodes do not fit into memory together."""
+    nodes = source.cluster.nodes
+    plans = (plan_remote(source.claims, node, arguments.interface).plan for node in nodes)
+    if arguments.output != "text":
+        shown = _documents(plans, arguments.output)
+    else:
+        shown = _lines(plans, nodes) if short(len(nodes), arguments) else _text(plans)
+        if arguments.quiet:
+            shown = _problems(plans)
+    worst = {status(plan) for plan in shown}
     return 2 if 2 in worst else max(worst, default=0)
 
 
@@ -84,6 +101,33 @@ def _text(plans: Iterator[Plan]) -> Iterator[Plan]:
         last = plan
     if last:  # the inventory's problems are the same on all nodes
         common.say_problems(last.problems)
+
+
+def _lines(plans: Iterator[Plan], nodes: Sequence[Node]) -> Iterator[Plan]:
+    """Print a line for each plan, and what all come to."""
+    style = common.style(sys.stdout)
+    width = max(len(escaped(node.name)) for node in nodes)
+    routes = 0
+    problems: dict[Any, None] = {}
+    with Progress("planning", len(nodes)) as progress:
+        for plan in plans:
+            if not sys.stdout.isatty():  # else the lines themselves show how far it is
+                progress.step(plan.node)
+            print(f"{style('bold', f'{escaped(plan.node):{width}}')}  {plan_view.summary(plan)}")
+            routes += len(plan.changes) + plan.unchanged
+            problems |= dict.fromkeys(plan.problems)
+            yield plan
+    print(f"\n{routes:,} routes on {len(nodes):,} nodes. --full shows each.")
+    common.say_problems(list(problems))
+
+
+def _problems(plans: Iterator[Plan]) -> Iterator[Plan]:
+    """Print the problems alone."""
+    problems: dict[Any, None] = {}
+    for plan in plans:
+        problems |= dict.fromkeys(plan.problems)
+        yield plan
+    common.say_problems(list(problems))
 
 
 def _documents(plans: Iterator[Plan], output: str) -> Iterator[Plan]:

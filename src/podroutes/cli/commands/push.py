@@ -55,6 +55,7 @@ def _plan(parser: Parser) -> None:
     parser.description = _PLAN
     _reach(parser)
     _wish(parser)
+    options.full(parser)
     options.output(parser)
 
 
@@ -64,6 +65,7 @@ def _apply(parser: Parser) -> None:
     _wish(parser)
     _care(parser)
     options.mass_delete(parser)
+    options.full(parser)
     options.output(parser)
 
 
@@ -78,6 +80,7 @@ def _remove(parser: Parser) -> None:
     parser.description = _REMOVE
     _reach(parser)
     _care(parser)
+    options.full(parser)
     options.output(parser)
 
 

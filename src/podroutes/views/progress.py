@@ -1,0 +1,11 @@
+"""How far something is, in one line."""
+
+from podroutes.model.text import escaped
+
+_BAR = 24  # columns
+
+
+def bar(done: int, whole: int, verb: str, last: str) -> str:
+    """Return how far VERB is: ``reading [######......] 12/24 worker-3``."""
+    full = _BAR * done // whole if whole else _BAR
+    return f"{verb} [{'#' * full}{'.' * (_BAR - full)}] {done}/{whole} {escaped(last)}".rstrip()
