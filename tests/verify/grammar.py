@@ -206,6 +206,8 @@ class Grammar:
 
     def _route_del(self) -> list[str]:
         prefix = self._prefix()
+        if prefix.partition("/")[0] in {each for index in self.indexes for each in pods(index, self.version)}:
+            return []  # without its route a routed pod is none, as far as anybody can see
         return [f"route del {prefix}" + (" table local" if self.random.random() < 0.1 else "")]
 
     def _host_routes(self) -> list[str]:
@@ -306,11 +308,22 @@ class Grammar:
 
     def _addr(self) -> list[str]:
         dev = self.random.choice(["lo", self._dev(), self._dev()])
+        address, length = self._address(), self._length()
+        if dev != "lo" and length < (32 if self.version == 4 else 128) and self._is_elsewhere(address, dev):
+            return []
         if self.random.random() < 0.1:
             peer = self._address()
             return [f"addr add {self._address()} peer {peer} dev {dev}{self._nodad()}"]
         extra = " noprefixroute" if self.random.random() < 0.08 else ""
-        return [f"addr add {self._address()}/{self._length()} dev {dev}{self._nodad()}{extra}"]
+        return [f"addr add {address}/{length} dev {dev}{self._nodad()}{extra}"]
+
+    def _is_elsewhere(self, address: str, dev: str) -> bool:
+        """Whether ADDRESS is of a network that DEV is not connected to: equal subnets on two wires, which tables cannot show."""
+        for number in (8, 9):
+            if address.startswith(f"192.168.{number}." if self.version == 4 else f"fd00:{number}::"):
+                lans = self._lans(self.name)
+                return number not in lans or dev != f"eth{lans.index(number)}"
+        return False
 
     def _addr_del(self) -> list[str]:
         length = 24 if self.version == 4 else 64
@@ -331,7 +344,7 @@ class Grammar:
         lines = [
             f"addr add {lan(number, 120 + index, self.version)}/{length} dev eth0{self._nodad()}",
             f"addr del {own}/{length} dev eth0",
-            f"addr add {own}/{self.random.choice([full, full, length])} dev {self.random.choice(['lo', 'lo', 'cni0', 'eth1'])}{self._nodad()}",
+            f"addr add {own}/{self.random.choice([full, full, length])} dev {self.random.choice(['lo', 'lo', 'cni0'])}{self._nodad()}",
         ]
         for other in self.indexes:  # which went with the address
             if other != index:
@@ -375,8 +388,9 @@ class Grammar:
             ]
             lines.append("link set vx0 up")
             dev = "vx0"
-        if random.random() < 0.6:
-            lines.append(f"addr add {self._address()}/{self._length()} dev {dev}{self._nodad()}")
+        address = self._address()
+        if random.random() < 0.6 and not self._is_elsewhere(address, dev):
+            lines.append(f"addr add {address}/{self._length()} dev {dev}{self._nodad()}")
         if random.random() < 0.5:
             lines.append(f"route {random.choice(['add', 'replace'])} {self._prefix()} dev {dev}")
         return lines

@@ -4,7 +4,6 @@ After arp_solicit() (net/ipv4/arp.c), ndisc_solicit() and ndisc_recv_na() (net/i
 Static neighbour entries are not collected: what depends on them cannot be told.
 """
 
-from functools import cached_property
 from typing import NamedTuple
 
 from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
@@ -13,8 +12,8 @@ from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
 from podroutes.model.route import NextHop
 from podroutes.model.text import printable
 from podroutes.verify.answers import Answers
-from podroutes.verify.lookup import is_custom_local
 from podroutes.verify.network import Arrival, Network
+from podroutes.verify.proxies import Proxies
 from podroutes.verify.targets import parts
 
 
@@ -31,10 +30,10 @@ class Neighbours:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.answers = Answers(network)
+        self.proxies = Proxies(network)
         self._senders: dict[tuple[str, str, int], Lost | None] = {}
         self._plain: dict[tuple[Arrival, Address], bool] = {}
         self._found: dict[tuple[str, str | None, Address], list[Arrival | Lost]] = {}
-        self._silence: dict[tuple[tuple[Prefix, ...], int, Address | None], bool] = {}
 
     def receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
         """Return where a packet of FLOW may come in that SENDER hands to HOP; several: one of them, nobody knows which."""
@@ -56,17 +55,13 @@ class Neighbours:
         owners = [owner for owner in self.network.owners(target) if owner.host != sender.name]
         found = list[Arrival | Lost]()
         source = _arp_source(sender, dev, target, flow.src)
-        others = [*self._odd(target.version), *([] if owners else self._proxies(target.version))]
+        others = [*self.proxies.odd(target.version), *([] if owners else self.proxies.proxies(target.version))]
         for name in dict.fromkeys([*(owner.host for owner in owners), *others]):
-            for each in self.network.on_wire(segment, name) if name != sender.name else ():
-                answer = self.answers.on_wire(Arrival(name, each), target, source)
-                if answer:
-                    found.append(Arrival(name, str(self.answers.input_device(Arrival(name, each)))))
-                elif answer is None:
-                    named = f"{printable(each)} of {printable(name)}"
-                    found.append(Lost("unknown", f"whether {named} answers for {target} cannot be told"))
-        for name in self._odd(target.version):
-            if name != sender.name and not self.network.on_wire(segment, name) and self._may_be_on(segment, name):
+            found += self._answering(name, target, segment, source) if name != sender.name else ()
+        for name in self.proxies.odd(target.version):
+            if name == sender.name or self.network.on_wire(segment, name):
+                continue
+            if self.proxies.may_be_on(segment, name):
                 found.append(
                     Lost(
                         "unknown",
@@ -74,6 +69,26 @@ class Neighbours:
                     )
                 )
         return list(dict.fromkeys(found)) or [self._nobody(sender, hop, target, owners)]
+
+    def _answering(
+        self, name: str, target: Address, segment: tuple[Prefix, ...], source: Address | None
+    ) -> list[Arrival | Lost]:
+        """Return where a packet may come in at the machine NAME that is sent on the wire of SEGMENT, to which SOURCE belongs."""
+        found, host = list[Arrival | Lost](), self.network.hosts[name]
+        devices = self.network.on_wire(segment, name)
+        for each in devices:
+            answer = self.answers.on_wire(Arrival(name, each), target, source)
+            if answer:
+                found.append(Arrival(name, str(self.answers.input_device(Arrival(name, each)))))
+            elif answer is None:
+                named = f"{printable(each)} of {printable(name)}"
+                found.append(Lost("unknown", f"whether {named} answers for {target} cannot be told"))
+        if not found and target.version == 4 and host.owns(target) and any(map(host.works, devices)):
+            # who asks by ARP is known to those who hear it: arp_process()
+            found.append(
+                Lost("unknown", f"{printable(name)} does not answer for {target}, and is known only after it asked")
+            )
+        return found
 
     def _nobody(self, sender: Host, hop: NextHop, target: Address, owners: list[Arrival]) -> Lost:
         """Return what becomes of a packet when no known machine is found to answer for TARGET."""
@@ -84,8 +99,6 @@ class Neighbours:
             working = [host for host, each in near if self.network.hosts[host].works(each)]
             if not working:
                 return Lost("link-down", f"{near[0][1]} of {near[0][0]}")
-            if target.version == 4:  # who asks by ARP is known to those who hear it: arp_process()
-                return Lost("unknown", f"{working[0]} does not answer for {target}, and is known only after it asked")
             return Lost("no-neighbour", f"{working[0]} does not answer for {target}")
         if target.version == 6 and owners and all(map(self._hidden, owners)):
             return Lost(
@@ -97,52 +110,22 @@ class Neighbours:
         if (node := self.network.unseen_node(target)) is not None:
             return Lost("unseen", node)
         node = self.network.claimed_by(target)
-        if node is not None and self._no_proxies[target.version] and self._silent(segment, target.version, target):
+        if (
+            node is not None
+            and self.proxies.none[target.version]
+            and self.proxies.silent(segment, target.version, target)
+        ):
             return Lost("no-neighbour", f"{printable(node)} has no address {target}, and nobody else")
         if hop.via is not None:
             return Lost("left", str(target))
-        if self._silent(segment, target.version):
+        if self.proxies.silent(segment, target.version):
             return Lost("on-link", dev)
         return Lost("unknown", f"somebody on the network of {printable(dev)} may answer for {target}")
 
     def _hidden(self, owner: Arrival) -> bool:
         """Whether an IPv6 address is on the loopback alone, and its machine answers for no address but those of the device asked."""
         host = self.network.hosts[owner.host]
-        return owner.iif == LOOPBACK and all(self._never_proxy(host, dev, 6) for dev in host.links)
-
-    def _silent(self, segment: tuple[Prefix, ...], version: int, besides: Address | None = None) -> bool:
-        """Whether on the wire of SEGMENT certainly nobody answers in the name of others: all are known, and none is a proxy.
-
-        BESIDES is an address that is known to be nobody's.
-        """
-        key = segment, version, besides
-        if key not in self._silence:
-            strangers = {
-                hop.via
-                for route in self.network.shared.routes()
-                for hop in route.next_hops
-                if hop.via and not self.network.owners(hop.via)
-            }
-            unknown = {*strangers, *self.network.unseen_addresses} - {besides}
-            self._silence[key] = not any(subnet.covers(each) for subnet in segment for each in unknown) and all(
-                self._never_proxy(host, dev, version)
-                for host in self.network.hosts.values()
-                for dev in self.network.on_wire(segment, host.name)
-            )
-        return self._silence[key]
-
-    @cached_property
-    def _no_proxies(self) -> dict[int, bool]:
-        """Whether no machine answers for others, on any device; by IP version."""
-        hosts = self.network.hosts.values()
-        return {
-            version: all(self._never_proxy(host, dev, version) for host in hosts for dev in host.links)
-            for version in (4, 6)
-        }
-
-    def _never_proxy(self, host: Host, dev: str, version: int) -> bool:
-        key = "proxy_arp" if version == 4 else "proxy_ndp"
-        return host.either(version, dev, key) == 0 or host.forwards(version, dev) is False
+        return owner.iif == LOOPBACK and all(self.proxies.never(host, dev, 6) for dev in host.links)
 
     def sends(self, sender: Host, dev: str, version: int) -> Lost | None:
         """Return why SENDER finds nobody, or nobody knows whom, on the wire of DEV; None where it works like everywhere."""
@@ -164,7 +147,9 @@ class Neighbours:
             return False
         if len([dev for dev in self.network.on_wire(segment, arrival.host) if host.works(dev)]) > 1:
             return False
-        if any(name != arrival.host and self._may_be_on(segment, name) for name in self._odd(address.version)):
+        if any(
+            name != arrival.host and self.proxies.may_be_on(segment, name) for name in self.proxies.odd(address.version)
+        ):
             return False
         for name in self.network.doubles(arrival.host):  # to its own address a machine does not answer
             if self.network.on_wire(segment, name) and not self._asks(host, arrival.iif, self.network.hosts[name]):
@@ -173,21 +158,6 @@ class Neighbours:
             return bool(self.answers.on_wire(arrival, address, None))
         askers = (who for subnet in segment if subnet.version == 4 for who in self._askers(arrival.host, subnet))
         return all(self.answers.on_wire(arrival, address, who) for who in askers)
-
-    def _may_be_on(self, segment: tuple[Prefix, ...], name: str) -> bool:
-        """Whether a machine is on the wire of SEGMENT, or has a device that may be, as it has no address that tells."""
-        if self.network.on_wire(segment, name):
-            return True
-        host = self.network.hosts[name]
-        addressed = {each.dev for each in host.addresses if each.address.version == 4}
-        return any(
-            dev not in addressed
-            and dev != LOOPBACK
-            and dev not in host.masters
-            and host.works(dev)
-            and host.attached(dev)
-            for dev in host.links
-        )
 
     def _asks(self, host: Host, dev: str, other: Host) -> bool:
         """Whether HOST makes itself known to OTHER as it asks for its address by ARP, to lead packets of its pods there."""
@@ -208,37 +178,6 @@ class Neighbours:
         host = self.network.hosts[name]
         return [who for part, who in found if part not in ends and host.owns(who) is None]
 
-    @cached_property
-    def _odd4(self) -> list[str]:
-        """The machines that may answer ARP for more than their own addresses: a local route, or proxy ARP against the subnet."""
-        shared = self.network.shared
-        routes = self.network.underlay.items()
-        local = {
-            key: route
-            for key, route in routes
-            if route.kind == "local" and (route.dst.length < BITS[4] or is_custom_local(route))
-        }
-        strange = {key: route for key, route in routes if route.kind == "unicast" and route.dst.length and route.via}
-        return [
-            name
-            for name, host in self.network.hosts.items()
-            if shared.held(host, local) or (self._proxies4.get(name) and shared.held(host, strange))
-        ]
-
-    @cached_property
-    def _proxies4(self) -> dict[str, bool]:
-        return {
-            name: True
-            for name, host in self.network.hosts.items()
-            if any(value and key.endswith(".proxy_arp") for key, value in host.sysctls.items())
-        }
-
-    def _odd(self, version: int) -> list[str]:
-        return self._odd4 if version == 4 else []
-
-    def _proxies(self, version: int) -> list[str]:
-        return list(self._proxies4) if version == 4 else []
-
     def _sender_fault(self, sender: Host, dev: str, version: int) -> Lost | None:
         named = f"{printable(dev)} of {printable(sender.name)}"
         if dev == LOOPBACK:
@@ -254,6 +193,8 @@ class Neighbours:
             return Lost(
                 "unknown", f"{named} {'is of a type that was not collected (`ip -j -d link`)' if wire is None else why}"
             )
+        if version == 4 and self.network.shared.held(sender, self.proxies.broadcasts):
+            return Lost("unknown", f"{printable(sender.name)} has a broadcast or multicast route to its own network")
         return self._deaf(sender, dev, named) if version == 6 else None
 
     def _deaf(self, sender: Host, dev: str, named: str) -> Lost | None:

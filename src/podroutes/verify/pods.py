@@ -55,7 +55,8 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
         route for route in onlink if route.dst.length < full and route.dst.overlaps(cidr) and route.dev not in uplinks
     ]
     subnets = [each for each in inside if each.length < full]
-    if single and not wide and not subnets and cidr.length < full:
+    whole = [*(route.dst for route in wide), *(each.prefix for each in subnets)]
+    if single and not any(each.covers(cidr) for each in whole) and cidr.length < full:
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
         taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]

@@ -1,0 +1,110 @@
+"""Which machines may answer in the name of others: proxies, and those that take whole networks for their own."""
+
+from functools import cached_property
+
+from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.route import Route
+from podroutes.verify.lookup import is_custom_local
+from podroutes.verify.network import Network
+
+_KERNEL = 2  # RTPROT_KERNEL
+
+
+class Proxies:
+    """Answers for one cluster who may stand in for others."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._silence: dict[tuple[tuple[Prefix, ...], int, Address | None], bool] = {}
+
+    def odd(self, version: int) -> list[str]:
+        """Return the machines that may answer for more than their own addresses."""
+        return self._odd4 if version == 4 else []
+
+    def proxies(self, version: int) -> list[str]:
+        """Return the machines that have proxy ARP."""
+        return list(self._proxies4) if version == 4 else []
+
+    def may_be_on(self, segment: tuple[Prefix, ...], name: str) -> bool:
+        """Whether a machine is on the wire of SEGMENT, or has a device that may be, as it has no address that tells."""
+        if self.network.on_wire(segment, name):
+            return True
+        host = self.network.hosts[name]
+        addressed = {each.dev for each in host.addresses if each.address.version == 4}
+        return any(
+            dev not in addressed
+            and dev != LOOPBACK
+            and dev not in host.masters
+            and host.works(dev)
+            and host.attached(dev)
+            for dev in host.links
+        )
+
+    def silent(self, segment: tuple[Prefix, ...], version: int, besides: Address | None = None) -> bool:
+        """Whether on the wire of SEGMENT certainly nobody answers in the name of others: all are known, and none is a proxy.
+
+        BESIDES is an address that is known to be nobody's.
+        """
+        key = segment, version, besides
+        if key not in self._silence:
+            strangers = {
+                hop.via
+                for route in self.network.shared.routes()
+                for hop in route.next_hops
+                if hop.via and not self.network.owners(hop.via)
+            }
+            unknown = {*strangers, *self.network.unseen_addresses} - {besides}
+            self._silence[key] = not any(subnet.covers(each) for subnet in segment for each in unknown) and all(
+                self.never(host, dev, version)
+                for host in self.network.hosts.values()
+                for dev in self.network.on_wire(segment, host.name)
+            )
+        return self._silence[key]
+
+    @cached_property
+    def none(self) -> dict[int, bool]:
+        """Whether no machine answers for others, on any device; by IP version."""
+        hosts = self.network.hosts.values()
+        return {
+            version: all(self.never(host, dev, version) for host in hosts for dev in host.links) for version in (4, 6)
+        }
+
+    def never(self, host: Host, dev: str, version: int) -> bool:
+        """Whether HOST answers for nobody else on DEV."""
+        key = "proxy_arp" if version == 4 else "proxy_ndp"
+        return host.either(version, dev, key) == 0 or host.forwards(version, dev) is False
+
+    @cached_property
+    def _odd4(self) -> list[str]:
+        """The machines that may answer ARP for more than their own addresses: a local route, or proxy ARP against the subnet."""
+        shared = self.network.shared
+        routes = self.network.underlay.items()
+        local = {
+            key: route
+            for key, route in routes
+            if route.kind == "local" and (route.dst.length < BITS[4] or is_custom_local(route))
+        }
+        strange = {key: route for key, route in routes if route.kind == "unicast" and route.dst.length and route.via}
+        return [
+            name
+            for name, host in self.network.hosts.items()
+            if shared.held(host, local) or (self._proxies4.get(name) and shared.held(host, strange))
+        ]
+
+    @cached_property
+    def _proxies4(self) -> dict[str, bool]:
+        return {
+            name: True
+            for name, host in self.network.hosts.items()
+            if any(value and key.endswith(".proxy_arp") for key, value in host.sysctls.items())
+        }
+
+    @cached_property
+    def broadcasts(self) -> dict[int, Route]:
+        """Routes that somebody typed by which addresses on a wire are sent to all that are there: arp_constructor()."""
+        return {
+            key: route
+            for key, route in self.network.underlay.items()
+            if route.kind in ("broadcast", "multicast") and route.dst.version == 4 and route.protocol != _KERNEL
+        }
