@@ -20,22 +20,14 @@ def advised(report):
     return [command for each in report.document["findings"] for command in each["fix"]]
 
 
-STRAY = "a route that is wider than every podCIDR and decides nothing of theirs is called stray, with a command to delete it"
-
-
-def today(reason, *values):
-    """Return parameters that go wrong today for REASON."""
-    return pytest.param(*values, marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
-
-
 @pytest.mark.parametrize(
     "route",
     [
-        today(STRAY, "blackhole 10.200.0.0/16 metric 9999"),
-        today(STRAY, "unreachable 10.200.0.0/17 proto bird"),
-        today(STRAY, "10.200.0.0/16 via 192.168.8.1 proto bird"),
-        today(STRAY, "10.200.0.0/22 via 192.168.8.1 proto static"),
-        today(STRAY, "blackhole fd01::/48 metric 9999"),
+        "blackhole 10.200.0.0/16 metric 9999",
+        "unreachable 10.200.0.0/17 proto bird",
+        "10.200.0.0/16 via 192.168.8.1 proto bird",
+        "10.200.0.0/22 via 192.168.8.1 proto static",
+        "blackhole fd01::/48 metric 9999",
         "blackhole 10.0.0.0/8",
     ],
 )
@@ -56,7 +48,6 @@ def managed(limited, worker):
     return limited
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the deletion of a connected network is advised")
 def test_the_route_of_a_network_that_is_connected_is_never_to_be_deleted(managed):
     report = managed.examine()
     assert [each for each in advised(report) if "route del" in each] == []
@@ -90,11 +81,6 @@ def vpn(healthy, worker):
     return healthy
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a rule before the main table is not named: `podroutes apply` is advised, which changes nothing",
-)
 def test_a_rule_that_takes_pod_traffic_is_named_and_cured(vpn, worker):
     report = vpn.examine()
     assert report.status == 2
@@ -115,7 +101,6 @@ def test_the_own_pod_cidr_as_a_route_is_found_and_cured(healthy, worker):
     assert "10.200.0.0/24" in healthy.cured("stray-route")["evidence"][0]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a machine without any of its routes is called well")
 def test_a_machine_on_which_nothing_is_installed_is_not_well(healthy, worker):
     for version in "46":
         subprocess.run(["ip", f"-{version}", "route", "flush", "proto", "107"], check=True)

@@ -25,9 +25,6 @@ def failing(worker, address):
     until(lambda: "dadfailed" in "".join(worker.show("-6 addr show dev ens18")))
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="an address whose duplicate address detection failed is called absent"
-)
 def test_the_own_address_that_another_machine_has_is_told_as_that(healthy, worker, plan):
     worker.ip("addr del fd00::20/64 dev ens18")
     healthy.segment.join("fd00::20/64")

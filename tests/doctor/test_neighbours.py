@@ -41,9 +41,6 @@ def test_the_neighbour_table_of_a_large_cluster(healthy):
     assert healthy.examine().codes == []
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="two network cards of one machine are called two machines"
-)
 @pytest.mark.parametrize("listed", ["192.168.8.21", "192.168.8.121"])
 def test_two_cards_of_one_machine_are_not_two_machines(healthy, worker, listed):
     """Linux answers ARP requests for any of its addresses on every card; either MAC leads to it."""

@@ -9,7 +9,6 @@ from podroutes.model.address import parse_prefix
     "route",
     [
         "10.200.1.128/25 via 192.168.8.22 proto static",  # a part of a podCIDR, to the wrong node
-        "10.200.2.0/24 via 192.168.8.21 metric 9 proto bird",
         "blackhole 10.200.1.64/26 proto boot",
         "10.200.1.0/26 dev ens18 proto kernel scope link",
         "10.200.0.128/25 via 192.168.8.21",  # the pods of this node, away from it
@@ -18,8 +17,24 @@ from podroutes.model.address import parse_prefix
     ],
 )
 def test_a_route_that_takes_pod_traffic_elsewhere(healthy, worker, route):
-    worker.ip(f"route add {route}")
+    worker.ip(f"route add {route}", "rule add lookup 100 pref 100")
     healthy.cured("stray-route")
+
+
+def test_a_route_in_front_of_ours_that_leads_elsewhere(healthy, worker):
+    worker.ip("route prepend 10.200.2.0/24 via 192.168.8.21 proto bird")
+    healthy.cured("stray-route")
+
+
+@pytest.mark.parametrize("route", ["10.200.1.7/32 via 192.168.8.22 table 100", "blackhole 10.200.128.0/17 proto bird"])
+def test_a_route_that_decides_nothing_is_no_finding(healthy, worker, route):
+    worker.ip(f"route add {route}")
+    assert healthy.examine().codes == []
+
+
+def test_a_route_behind_ours_that_leads_elsewhere_is_not_to_be_deleted(healthy, worker):
+    worker.ip("route add 10.200.2.0/24 via 192.168.8.21 metric 9 proto bird")
+    assert healthy.examine().finding("duplicate-route")["fix"] == []
 
 
 def test_a_route_to_a_node_that_is_gone(healthy, worker):

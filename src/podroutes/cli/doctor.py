@@ -9,6 +9,7 @@ from podroutes.doctor import examine
 from podroutes.doctor.context import MachineContext
 from podroutes.errors import PersistError
 from podroutes.host.arp import ask_all
+from podroutes.host.echo import one_machine
 from podroutes.host.files import HostFiles
 from podroutes.host.machine_facts import read_machine
 from podroutes.model.cluster import Cluster, Node
@@ -29,7 +30,10 @@ def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
     facts = read_machine(files)
     context = _with_files(files, MachineContext(facts, cluster, _own(cluster, name, facts) if cluster else None))
     try:
-        return context._replace(answers=ask_all(list(context.questions())))
+        questions = list(context.questions())
+        answers = ask_all(questions)
+        several = [(each, answers[each.address]) for each in questions if len(answers[each.address]) > 1]
+        return context._replace(answers=answers, one_machine=one_machine(several))
     except OSError as error:
         why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
         return context._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))

@@ -2,29 +2,53 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from podroutes.doctor import cni, environment, filtering, forwarding, managers, neighbours, routes
+from podroutes.doctor import (
+    addresses,
+    cni,
+    environment,
+    filtering,
+    forwarding,
+    managers,
+    neighbours,
+    routes,
+    rules,
+    services,
+)
 from podroutes.doctor.context import MachineContext
 from podroutes.model.finding import Finding, Repair
 
 _GRAVITY = ("error", "warning", "info")
 
 FINDERS: tuple[Callable[[MachineContext], Iterator[Finding]], ...] = (
+    rules.takers,
     forwarding.ra_default_route,
     forwarding.ipv4_forwarding,
     forwarding.ipv6_forwarding,
     forwarding.reverse_path,
+    forwarding.neighbours_dropped,
     filtering.forward_chains,
+    addresses.ipv6_disabled,
+    addresses.duplicates,
     environment.internal_ip,
+    addresses.shared,
     cni.subnet,
     cni.bridge,
     cni.masquerade,
+    cni.connected_twice,
+    cni.too_wide,
     cni.mtu,
+    services.cni_missing,
+    services.cni_several,
+    services.kube_proxy,
+    services.bridge_filter,
+    routes.missing,
     routes.strangers,
     routes.split,
     routes.without_carrier,
     routes.off_link,
     neighbours.silent,
     neighbours.two_macs,
+    neighbours.one_mac,
     neighbours.table_size,
     managers.networkd_deletes,
     managers.networkd_unreadable,
@@ -38,6 +62,9 @@ FINDERS: tuple[Callable[[MachineContext], Iterator[Finding]], ...] = (
 
 def examine(context: MachineContext) -> tuple[Finding, ...]:
     """Return all that is wrong with CONTEXT, the gravest first, else in the order of FINDERS."""
+    elsewhere = tuple(addresses.another_network(context))
+    if elsewhere:  # whatever else is found there is not about the machine
+        return elsewhere
     found = [finding for find in FINDERS for finding in find(context)]
     return tuple(sorted(found, key=lambda finding: _GRAVITY.index(finding.kind.severity)))
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
 from podroutes.doctor.messages import few
+from podroutes.model.address import BITS
 from podroutes.model.finding import Finding
+from podroutes.model.host import LOOPBACK
 from podroutes.model.text import listing
 
 
@@ -71,3 +73,43 @@ def mtu(context: MachineContext) -> Iterator[Finding]:
                 cause = f"pods may send packets of {wide} bytes through {name}, and {uplink} takes {narrow}"
                 fix = f"ip link set {shlex.quote(name)} mtu {narrow}"
                 yield Finding("mtu-mismatch", cause, (f"ip link: {name} mtu {wide}, {uplink} mtu {narrow}",), (fix,))
+
+
+def connected_twice(context: MachineContext) -> Iterator[Finding]:
+    """Find that two devices have a network with addresses of this node's pods."""
+    for cidr in context.own.pod_cidrs if context.own else ():
+        found = [
+            each
+            for each in context.facts.host.addresses
+            if each.dev != LOOPBACK and each.length < BITS[cidr.version] and cidr.covers(each.address)
+        ]
+        if len({each.dev for each in found}) > 1:
+            bridge = next((name for name in context.bridges if any(each.dev == name for each in found)), None)
+            cause = f"{listing(list(dict.fromkeys(each.dev for each in found)))} have addresses of {cidr}, and pods are behind one of them"
+            evidence = few([f"ip address: {each.address}/{each.length} dev {each.dev}" for each in found])
+            fix = [
+                f"ip addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
+                for each in found
+                if bridge and each.dev != bridge
+            ]
+            yield Finding("pod-cidr-connected-twice", cause, evidence, tuple(fix))
+
+
+def too_wide(context: MachineContext) -> Iterator[Finding]:
+    """Find a bridge of the pods whose network has the podCIDRs of other nodes in it."""
+    own = context.own.pod_cidrs if context.own else ()
+    for name in context.bridges:
+        for each in context.facts.host.addresses:
+            cidr = next((cidr for cidr in own if cidr.covers(each.address)), None)
+            others = [other for other in context.other_cidrs if each.prefix.covers(other)]
+            if each.dev == name and cidr and each.length < cidr.length and others:
+                whose = listing([str(other) for other in others])
+                cause = f"{name} has {each.prefix} as its network, with the pods of other nodes ({whose}) in it: pods look for these on the bridge"
+                quoted = shlex.quote(name)
+                fix = (
+                    f"ip addr add {each.address}/{cidr.length} dev {quoted}",
+                    f"ip addr del {each.address}/{each.length} dev {quoted}",
+                )
+                yield Finding(
+                    "pod-bridge-too-wide", cause, (f"ip address: {each.address}/{each.length} dev {name}",), fix
+                )

@@ -34,7 +34,8 @@ class Prefixes(Generic[T]):
 class MachineContext(NamedTuple):
     """One machine. Without an inventory ``cluster`` and ``own`` are None, and its own tables tell what little they can.
 
-    ``answers`` has the hardware addresses that answered for each next hop that was asked for, ``configured`` the next hop of each
+    ``answers`` has the hardware addresses that answered for each next hop that was asked for; where there are several ``one_machine``
+    tells whether all of them belong to one machine, None: unknown. ``configured`` has the next hop of each
     route that the administrator's own files make, ``not_restored`` why the next boot does not bring back what files of ours say.
     """
 
@@ -44,6 +45,7 @@ class MachineContext(NamedTuple):
     answers: Mapping[Address, tuple[str, ...]] = {}
     configured: Mapping[Prefix, Address | None] = {}
     not_restored: tuple[str, ...] = ()
+    one_machine: Mapping[Address, bool | None] = {}
 
     @property
     def ours(self) -> list[Route]:

@@ -22,7 +22,8 @@ def internal_ip(context: MachineContext) -> Iterator[Finding]:
     if not context.own:
         return
     own, host = context.own, context.facts.host
-    missing = [each for each in own.internal_ips if not host.owns(each)]
+    told = {each.address.address for each in host.unusable}
+    missing = [each for each in own.internal_ips if not host.owns(each) and each not in told]
     if missing:
         cause = f"{listing([str(each) for each in missing])} of {own.name} {'is not an address' if len(missing) == 1 else 'are no addresses'} of this machine"
         found = [

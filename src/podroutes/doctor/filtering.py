@@ -1,18 +1,21 @@
-"""Whether a packet filter drops what is forwarded between pods.
+"""Whether a packet filter drops what is forwarded between pods, or changes its addresses.
 
-Every base chain of the hook is asked about packets like those of real pods: TCP, the first of a connection, unmarked.
+Every base chain of the hooks that such packets pass is asked about packets like those of real pods: TCP, the first of a connection, unmarked.
 What cannot be judged from here is taken to favour them, so that what is found is certain.
 """
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import NamedTuple
 
 from podroutes.doctor.context import MachineContext
 from podroutes.model.address import Address, Prefix
 from podroutes.model.finding import Finding
+from podroutes.model.forwarding_path import Flow
 from podroutes.model.packet_filter import Chain, Condition, FilterRule
-from podroutes.verify.rule_takers import sample
+from podroutes.verify.lookup import Tables
+from podroutes.verify.rule_takers import merged, sample
 
 _OTHERS = 16  # podCIDRs that are tried: a filter that knows some nodes and not others is caught by the first few
 _DEEPEST = 64  # jumps; nft refuses more than 16, NFT_JUMP_STACK_SIZE
@@ -25,6 +28,7 @@ class Packet(NamedTuple):
     dst: Address
     iif: str
     oif: str
+    back: frozenset[str] | None  # the devices that answers may leave by; None: unknown
 
 
 class Fate(NamedTuple):
@@ -35,18 +39,27 @@ class Fate(NamedTuple):
 
 
 _Chains = Mapping[tuple[str, str, str], Chain]
+_UNKNOWN = "?"  # a device whose name cannot be told
+# Codes by what a chain does, where it is not in the hook forward.
+_CODES = {"drop": "filter-drops", "snat": "pods-masqueraded", "dnat": "pod-traffic-redirected"}
+_DOES = {
+    "drop": "drops packets from",
+    "snat": "replaces the source address of packets (masquerade, SNAT) from",
+    "dnat": "replaces the destination of packets (DNAT, redirect) from",
+}
 
 
 def forward_chains(context: MachineContext) -> Iterator[Finding]:
-    """Find base chains of the hook forward that drop packets between the pods of this node and those of others."""
+    """Find base chains that drop packets between the pods of this node and those of others, or give them another address."""
     chains = {(each.tool, each.table, each.name): each for each in context.facts.chains}
     packets = list(_packets(context))
     for chain in chains.values():
         if chain.policy is None:
             continue
         for packet in packets:
-            fate = _walk(chain, packet, chains, 0) if packet.src.version in chain.versions else None
-            if fate and fate.verdict == "drop":
+            seen = _seen(chain, packet)
+            fate = _walk(chain, seen, chains, 0) if seen else None
+            if fate and fate.verdict in _CODES:
                 yield _finding(context, chain, packet, fate)
                 break
 
@@ -54,16 +67,42 @@ def forward_chains(context: MachineContext) -> Iterator[Finding]:
 def _packets(context: MachineContext) -> Iterator[Packet]:
     """Yield a packet to and one from the pods here, for some of the other podCIDRs."""
     bridge = next(iter(context.bridges), "cni0")
-    for own in context.own_cidrs:
-        uplink = next(iter(context.uplinks(own.version)), "")
-        others = (cidr for cidr in context.other_cidrs if cidr.version == own.version)
-        for other in islice(others, _OTHERS):
-            yield Packet(sample(other), sample(own), uplink, bridge)
-            yield Packet(sample(own), sample(other), bridge, uplink)
+    for version in sorted({cidr.version for cidr in context.own_cidrs}):
+        tables = Tables(context.facts.host, version)
+        uplink = next(iter(context.uplinks(version)), "")
+        others = [cidr for cidr in context.other_cidrs if cidr.version == version]
+        for own in (cidr for cidr in context.own_cidrs if cidr.version == version):
+            for other in islice(others, _OTHERS):
+                here, there = sample(own), sample(other)
+                yield Packet(there, here, uplink, bridge, _back(tables, there))
+                yield Packet(here, there, bridge, uplink, _back(tables, here))
+
+
+def _back(tables: Tables, source: Address) -> frozenset[str] | None:
+    """Return the devices by which answers to SOURCE may leave."""
+    decision = tables.decide(Flow(source))
+    return None if decision.kind == "unknown" else frozenset(hop.dev for hop in decision.hops if hop.dev)
+
+
+def _seen(chain: Chain, packet: Packet) -> Packet | None:
+    """Return PACKET as CHAIN sees it, None where it does not; before the routing decision there is no outgoing device."""
+    if packet.src.version not in chain.versions:
+        return None
+    if chain.table.startswith("bridge "):  # its devices are ports of the bridge
+        return packet._replace(iif=_UNKNOWN, oif=_UNKNOWN)
+    if chain.hook in ("ingress", "egress"):
+        dev = packet.iif if chain.hook == "ingress" else packet.oif
+        if chain.devices and dev not in chain.devices:
+            return None
+        return packet._replace(oif="") if chain.hook == "ingress" else packet
+    if chain.hook == "prerouting":
+        return packet._replace(oif="")
+    return packet if chain.hook in ("forward", "postrouting") else None
 
 
 def _walk(chain: Chain, packet: Packet, chains: _Chains, depth: int) -> Fate:
     """Return what CHAIN does with PACKET; a chain that settles nothing says "return"."""
+    certain = True
     for rule in chain.rules:
         matches = _all(rule, packet)
         if matches is False or rule.verdict == "continue":
@@ -72,10 +111,12 @@ def _walk(chain: Chain, packet: Packet, chains: _Chains, depth: int) -> Fate:
         if rule.verdict in ("jump", "goto"):
             target = chains.get((chain.tool, chain.table, rule.target))
             fate = _walk(target, packet, chains, depth + 1) if target and depth < _DEEPEST else Fate("return")
-        if fate.verdict == "accept" or (matches and fate.verdict == "drop"):
+        if fate.verdict == "accept" or (matches and certain and fate.verdict in _CODES):
             return fate
-        if matches and rule.verdict in ("goto", "return"):
-            break
+        if rule.verdict in ("goto", "return"):
+            if matches:
+                break
+            certain = False  # it may be gone by now
     return Fate(chain.policy or "return")
 
 
@@ -88,6 +129,19 @@ def _all(rule: FilterRule, packet: Packet) -> bool | None:
 def _holds(condition: Condition, packet: Packet) -> bool | None:
     if condition.field == "other":
         return None
+    if condition.field == "no-way-back":
+        if packet.back is None or packet.iif == _UNKNOWN:
+            return None
+        missing = packet.iif not in packet.back if "strict" in condition.values else not packet.back
+        return missing != condition.negated
+    if condition.field in ("iif", "oif"):
+        name = packet.iif if condition.field == "iif" else packet.oif
+        if name in ("", _UNKNOWN):
+            return None if name else False
+    if condition.field in ("src", "dst"):
+        versions = {value.version for value in condition.values if isinstance(value, Prefix)}
+        if versions and packet.src.version not in versions:
+            return False
     return any(_equals(condition.field, value, packet) for value in condition.values) != condition.negated
 
 
@@ -104,23 +158,39 @@ def _equals(field: str, value: object, packet: Packet) -> bool:
 
 def _finding(context: MachineContext, chain: Chain, packet: Packet, fate: Fate) -> Finding:
     why = f"rule: {fate.rule.text}" if fate.rule else f"policy {chain.policy}, and no rule accepts them"
+    code = "forward-chain-drops" if (fate.verdict, chain.hook) == ("drop", "forward") else _CODES[fate.verdict]
+    hook = "" if chain.hook == "forward" else f" (hook {chain.hook})"
     return Finding(
-        "forward-chain-drops",
-        f"{chain.place} drops packets from {packet.src} to {packet.dst}",
+        code,
+        f"{chain.place}{hook} {_DOES[fate.verdict]} {packet.src} to {packet.dst}",
         (f"{chain.tool}: {chain.place}: {why}",),
-        tuple(_acceptances(context, chain, packet.src.version)),
+        tuple(_acceptances(context, chain, packet.src.version, between=fate.verdict != "drop")),
     )
 
 
-def _acceptances(context: MachineContext, chain: Chain, version: int) -> Iterator[str]:
-    """Yield the commands that let the pods of this node through: everything it forwards for pods is to or from these."""
+def _acceptances(context: MachineContext, chain: Chain, version: int, *, between: bool) -> Iterator[str]:
+    """Yield the commands that let the pods of this node through: everything it forwards for pods is to or from these.
+
+    BETWEEN pods only, where what pods send elsewhere had better be translated as before.
+    """
     own = [cidr for cidr in context.own_cidrs if cidr.version == version]
+    limits = [cidr for cidr in context.cluster.pod_cidrs if cidr.version == version] if context.cluster else []
+    others = merged(limits or [cidr for cidr in (*context.other_cidrs, *own) if cidr.version == version])
     for cidr, end in product(own, ("src", "dst")):
+        far = {"src": "dst", "dst": "src"}[end]
         if chain.tool == "nft":
             family = "ip6" if version == 6 else "ip"
-            field = {"src": "saddr", "dst": "daddr"}[end]
-            yield f"nft insert rule {chain.table} {chain.name} {family} {field} {cidr} accept"
+            field = {"src": "saddr", "dst": "daddr"}
+            rest = f" {family} {field[far]} {_nft_set(others)}" if between else ""
+            place = shlex.join([*chain.table.split(), chain.name])
+            yield f"nft insert rule {place} {family} {field[end]} {cidr}{rest} accept"
         else:
-            option = {"src": "-s", "dst": "-d"}[end]
+            option = {"src": "-s", "dst": "-d"}
+            rest = f" {option[far]} {','.join(map(str, others))}" if between else ""
             table = chain.table.partition(" ")[2]
-            yield f"{chain.tool.removesuffix('-save')} -t {table} -I {chain.name} {option} {cidr} -j ACCEPT"
+            tool = chain.tool.removesuffix("-save")
+            yield f"{tool} -t {table} -I {chain.name} {option[end]} {cidr}{rest} -j ACCEPT"
+
+
+def _nft_set(prefixes: Sequence[Prefix]) -> str:
+    return str(prefixes[0]) if len(prefixes) == 1 else f"'{{ {', '.join(map(str, prefixes))} }}'"

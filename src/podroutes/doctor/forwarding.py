@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
 from podroutes.doctor.messages import conf, counted, few, setting
-from podroutes.model.address import Prefix
+from podroutes.model.address import BITS, Prefix
 from podroutes.model.finding import Finding, Repair
 from podroutes.model.forwarding_path import Flow
+from podroutes.model.text import listing
 from podroutes.verify.lookup import Tables
 from podroutes.verify.rule_takers import sample
 
@@ -104,5 +105,39 @@ def reverse_path(context: MachineContext) -> Iterator[Finding]:
                 "strict-reverse-path",
                 f"packets from {whom} that come in by {dev} are dropped: the way back is another",
                 (f"net.ipv4.conf.all.rp_filter = {all_}, net.ipv4.conf.{dev}.rp_filter = {own}", *lines),
+                (setting(repair),),
+            )
+
+
+def neighbours_dropped(context: MachineContext) -> Iterator[Finding]:
+    """Find where the strict filter drops the ARP requests of other nodes: the route to their own address leaves by another device.
+
+    arp_process() of net/ipv4/arp.c looks the sender up as it does for packets.
+    """
+    host = context.facts.host
+    others = [node for node in context.cluster.nodes if node != context.own] if context.cluster else []
+    networks = [each for each in host.addresses if each.length < BITS[4] and each.address.version == 4]
+    strict = {each.dev for each in networks if host.reverse_path(each.dev) == _STRICT}
+    tables = Tables(host, 4) if strict else None
+    for dev in sorted(strict):
+        astray = {}
+        for via in (via for node in others for via in node.internal_ips):
+            on = next((each for each in networks if each.prefix.covers(via) and each.address != via), None)
+            if tables and on and on.dev == dev:
+                decision = tables.decide(Flow(via))
+                ways = {hop.dev for hop in decision.hops}
+                if decision.kind == "unicast" and dev not in ways:
+                    astray[via] = ", ".join(sorted(filter(None, ways)))
+        if astray:
+            repair = Repair(conf(4, dev, "rp_filter"), 2)
+            whom = listing([str(via) for via in astray])
+            all_, own = (host.sysctl(4, each, "rp_filter") for each in ("all", dev))
+            yield Finding(
+                "strict-reverse-path",
+                f"ARP requests and packets of {whom} that come in by {dev} are dropped: the way back is another",
+                (
+                    f"net.ipv4.conf.all.rp_filter = {all_}, net.ipv4.conf.{dev}.rp_filter = {own}",
+                    *few([f"the route back to {via} leaves by {ways}" for via, ways in astray.items()]),
+                ),
                 (setting(repair),),
             )

@@ -43,6 +43,30 @@ def silent(context: MachineContext) -> Iterator[Finding]:
 def two_macs(context: MachineContext) -> Iterator[Finding]:
     """Find next hops that were answered for by two hardware addresses."""
     for address, macs in sorted(context.answers.items()):
-        if len(macs) > 1:
+        if len(macs) > 1 and context.one_machine.get(address, False) is not False:
+            whose = (
+                "one machine"
+                if context.one_machine[address]
+                else "one machine with several network cards, or several machines"
+            )
+            cause = f"{len(macs)} hardware addresses answer for the next hop {address}: {whose}"
+            yield Finding("next-hop-arp-flux", cause, tuple(f"{address} is at {mac}" for mac in macs))
+        elif len(macs) > 1:
             cause = f"{counted(len(macs), 'machine')} answer for the next hop {address}"
             yield Finding("next-hop-two-macs", cause, tuple(f"{address} is at {mac}" for mac in macs))
+
+
+def one_mac(context: MachineContext) -> Iterator[Finding]:
+    """Find a hardware address that answers for the next hops of several nodes: a router in between, or proxy ARP."""
+    if context.cluster is None:  # an address alone does not tell whose it is: a node has one in each IP version
+        return
+    nodes = context.cluster.nodes
+    names = {via: node.name for node in nodes for via in node.internal_ips}
+    behind: dict[str, dict[str, str]] = {}
+    for address, macs in sorted(context.answers.items()):
+        if len(macs) == 1:
+            behind.setdefault(macs[0], {}).setdefault(names.get(address, str(address)), str(address))
+    for mac, found in behind.items():
+        if len(found) > 1:
+            cause = f"one machine answers for the next hops of {listing(list(found))}: packets for their pods go to it"
+            yield Finding("next-hops-one-mac", cause, few([f"{address} is at {mac}" for address in found.values()]))

@@ -4,11 +4,15 @@ from collections.abc import Iterable, Iterator
 
 from podroutes.doctor.context import MachineContext, Prefixes, connected
 from podroutes.doctor.messages import apply, counted, described, few
-from podroutes.model.address import BITS, network
+from podroutes.model.address import BITS, Address, network
 from podroutes.model.cluster import Node
 from podroutes.model.finding import Finding
-from podroutes.model.host import LOCAL
-from podroutes.model.route import Route, protocol_name
+from podroutes.model.forwarding_path import Decision, Flow
+from podroutes.model.host import DEFAULT, LOCAL
+from podroutes.model.route import MAIN, Route, protocol_name
+from podroutes.model.text import listing
+from podroutes.verify.lookup import Tables
+from podroutes.verify.rule_takers import sample
 from podroutes.views.iproute import deletion
 
 _KERNEL, _BOOT = 2, 3  # RTPROT_KERNEL, RTPROT_BOOT
@@ -31,50 +35,179 @@ _PROGRAMS = {
 
 
 def strangers(context: MachineContext) -> Iterator[Finding]:
-    """Find routes of others inside the pod range: those that lead elsewhere, those beside ours, and those in place of ours."""
-    mine = {route.dst: route.via for route in context.ours}
-    ways = Prefixes(mine.items())
+    """Find routes of others inside the pod range: those that lead pod traffic elsewhere, those beside ours, and those in place of ours."""
+    mine = {route.dst: route for route in context.ours}
+    judge = _Judge(context)
     strays, doubles, rivals = list[Route](), list[Route](), dict[int, list[Route]]()
     for route, node in _inside(context):
-        right = node.internal_ips if node else (ways.find(route.dst)[1],)  # where it is nobody's, ours tell
-        if route.via is None or route.via not in right:
+        wrong = judge.wrong(route, node)
+        if wrong:
             strays.append(route)
-        elif route.dst in mine:
+        elif route.dst in mine and route.table == MAIN and route.next_hops:
             doubles.append(route)
-        elif route.protocol in _PROGRAMS and context.configured.get(route.dst) != route.via:
+        elif wrong is None or not route.next_hops:
+            continue
+        elif route.protocol in _PROGRAMS and route.table == MAIN and context.configured.get(route.dst) != route.via:
             rivals.setdefault(route.protocol, []).append(route)
     if strays:
         what = f"{counted(len(strays), 'route')} inside the pod range {'leads' if len(strays) == 1 else 'lead'} elsewhere than to the node"
-        yield _alike("stray-route", what, strays, map(deletion, strays))
+        yield _alike("stray-route", what, strays, [deletion(route) for route in strays if judge.deletable(route)])
     if doubles:
         what = f"{counted(len(doubles), 'podCIDR')} {'has' if len(doubles) == 1 else 'have'} a route of someone else beside ours"
-        yield _alike("duplicate-route", what, doubles, map(deletion, doubles))
+        identical = all(route.via == mine[route.dst].via for route in doubles)
+        yield _alike("duplicate-route", what, doubles, _adopting(context, doubles) if identical else ())
     for protocol, routes in sorted(rivals.items()):
         what = (
             f"{counted(len(routes), 'podCIDR')} {'is' if len(routes) == 1 else 'are'} routed by {_PROGRAMS[protocol]}"
         )
-        adopting = (apply(context.cluster, "--adopt"),)  # deleting them first would cut the pods off
-        yield _alike("rival-routes", f"{what} (protocol {protocol_name(protocol)})", routes, adopting)
+        yield _alike("rival-routes", f"{what} (protocol {protocol_name(protocol)})", routes, _adopting(context, routes))
+
+
+def _adopting(context: MachineContext, routes: Iterable[Route]) -> tuple[str, ...]:
+    """Return the command that takes ROUTES over, none where it would not; to delete them first would cut the pods off."""
+    plain = all(
+        len(route.next_hops) == 1 and route.via and not (route.nhid or route.metrics or route.prefsrc or route.tos)
+        for route in routes
+    )
+    return (apply(context.cluster, "--adopt"),) if plain else ()
 
 
 def _inside(context: MachineContext) -> Iterator[tuple[Route, Node | None]]:
     """Yield every route that is not ours and inside the pod range, with the other node whose pods it is about.
 
-    What leads to the pods of this machine is the CNI plugin's business, unless it leads away through a gateway.
+    What leads to the pods of this machine is the CNI plugin's business, unless it leads away through a gateway. What covers the
+    podCIDRs of several nodes decides nothing where these have routes.
     """
     pods, own = context.pod_range, context.own_cidrs
+    wide = {*context.other_cidrs, *own}
+    lengths = {cidr.length for cidr in wide}
     for route in context.facts.host.routes:
-        if route.ours or route.table == LOCAL or route.kind in ("multicast", "broadcast", "local", "anycast"):
+        if route.ours or route.table == LOCAL or route.kind in ("multicast", "broadcast", "local", "anycast", "throw"):
             continue
         found, node = pods.find(route.dst)
         here = any(cidr.covers(route.dst) for cidr in own)
-        if found and not (here and not any(hop.via for hop in route.next_hops)):
+        if not found or (here and not any(hop.via for hop in route.next_hops)):
+            continue
+        covers = any(length > route.dst.length for length in lengths) and any(
+            cidr != route.dst and route.dst.covers(cidr) for cidr in wide
+        )
+        if not covers:
             yield route, None if here else node
+
+
+class _Judge:
+    """Judges the routes of others on one machine."""
+
+    def __init__(self, context: MachineContext) -> None:
+        self.context = context
+        host = context.facts.host
+        self._tables = {version: Tables(host, version) for version in (4, 6)}
+        self._own = {route.dst: route.via for route in context.ours}
+        self._ways = Prefixes(self._own.items())
+        nodes = context.cluster.nodes if context.cluster else ()
+        self._others = {via for node in nodes for via in node.internal_ips}
+        self._networks = connected(context)
+        pods = context.pod_range
+        self._routers = {
+            hop.via for route in host.routes if not pods.find(route.dst)[0] for hop in route.next_hops if hop.via
+        }
+
+    def wrong(self, route: Route, node: Node | None) -> bool | None:
+        """Whether ROUTE, inside the pod range, leads pod traffic astray; None: it decides nothing, or that cannot be told."""
+        if not self._decides(route):
+            return False if self._right(route, node) else None
+        if self._right(route, node):
+            return False
+        if route.kind != "unicast":
+            return True if node or self._in_own(route) else None
+        if not route.next_hops:
+            return None
+        if self._connected(route):
+            return None
+        if any(hop.via and self._unknown(hop.via, node) for hop in route.next_hops):
+            return None
+        return True
+
+    def deletable(self, route: Route) -> bool:
+        """Whether a command to delete ROUTE may be advised: all of it is understood."""
+        return route.kind != "unicast" or len(route.next_hops) == 1
+
+    def _in_own(self, route: Route) -> bool:
+        return any(cidr.covers(route.dst) for cidr in self.context.own_cidrs)
+
+    def _decides(self, route: Route) -> bool:
+        """Whether packets for its destination are sent by ROUTE."""
+        decision = self._tables[route.dst.version].decide(Flow(sample(route.dst)))
+        if decision.kind == "unknown":
+            return False
+        first = decision.route
+        return first is not None and (
+            first == route or (first.dst, first.table, first.metric) == (route.dst, route.table, route.metric)
+        )
+
+    def _right(self, route: Route, node: Node | None) -> bool:
+        right = node.internal_ips if node else (self._ways.find(route.dst)[1],)  # where it is nobody's, ours tell
+        return bool(route.next_hops) and all(hop.via is not None and hop.via in right for hop in route.next_hops)
+
+    def _connected(self, route: Route) -> bool:
+        """Whether ROUTE is that of a network of this machine."""
+        return any(
+            hop.via is None and hop.dev == each.dev and each.prefix == route.dst
+            for hop in route.next_hops
+            for each in self.context.facts.host.addresses
+        )
+
+    def _unknown(self, via: Address, node: Node | None) -> bool:
+        """Whether VIA may pass packets on to NODE: it is a router, and no node of the cluster."""
+        if via in self._others or self.context.facts.host.owns(via):
+            return False
+        on_link = node is None or any(
+            self._networks.find(network(each, BITS[each.version]))[0] for each in node.internal_ips
+        )
+        return via in self._routers or not on_link
 
 
 def _alike(code: str, cause: str, routes: list[Route], fix: Iterable[str]) -> Finding:
     evidence = [f"ip route show table all: {described(route)}" for route in routes]
     return Finding(code, cause, few(evidence), tuple(fix))
+
+
+def missing(context: MachineContext) -> Iterator[Finding]:
+    """Find podCIDRs of nodes on networks of this machine to which no route leads.
+
+    Where another program routes podCIDRs that is what there is to be said: taking its routes over makes the others, too.
+    """
+    routes = context.facts.host.routes
+    rivals = {route.dst for route in routes if not route.ours and route.protocol in _PROGRAMS and route.table == MAIN}
+    if context.cluster is None or not rivals.isdisjoint(context.other_cidrs):
+        return
+    networks = connected(context)
+    tables = {version: Tables(context.facts.host, version) for version in (4, 6)}
+    lost = []
+    for cidr, node in context.other_cidrs.items():
+        near = node and any(
+            via.version == cidr.version and networks.find(network(via, BITS[via.version]))[0]
+            for via in node.internal_ips
+        )
+        if near:
+            found = tables[cidr.version].decide(Flow(sample(cidr)))
+            if (
+                found.kind != "unknown"
+                and (found.route is None or found.route.dst.length < cidr.length)
+                and not found_by_rule(found)
+            ):
+                lost.append((cidr, node))
+    if lost:
+        names = [f"{cidr} of {node.name}" for cidr, node in lost if node]
+        cause = f"{counted(len(lost), 'podCIDR')} of other nodes {'has' if len(lost) == 1 else 'have'} no route here: {listing(names)}"
+        evidence = few([f"ip route: nothing to {cidr}" for cidr, _ in lost])
+        yield Finding("routes-missing", cause, evidence, (apply(context.cluster),))
+
+
+def found_by_rule(found: Decision) -> bool:
+    """Whether a policy rule decides, and not the main table: that is another finding."""
+    rule = found.rule
+    return rule is not None and (rule.action != "lookup" or rule.table not in (MAIN, LOCAL, DEFAULT))
 
 
 def split(context: MachineContext) -> Iterator[Finding]:
@@ -92,9 +225,11 @@ def without_carrier(context: MachineContext) -> Iterator[Finding]:
     for dev in dict.fromkeys(hop.dev for route in dead for hop in route.next_hops if hop.dead):
         number = sum(any(hop.dev == dev for hop in route.next_hops) for route in dead)
         link = context.facts.host.links.get(str(dev))
-        state = "is down" if link and not link.up else "has no carrier"
+        down = link is not None and not link.up
+        state = "is down" if down else "has no carrier"
+        fix = (f"ip link set {dev} up",) if down else ()
         cause = f"{counted(number, 'route')} of ours {'leaves' if number == 1 else 'leave'} by {dev}, which {state}"
-        yield Finding("route-without-carrier", cause, (f"ip link: {dev} {state}",), (f"ip link set {dev} up",))
+        yield Finding("route-without-carrier", cause, (f"ip link: {dev} {state}",), fix)
 
 
 def off_link(context: MachineContext) -> Iterator[Finding]:
@@ -106,10 +241,14 @@ def off_link(context: MachineContext) -> Iterator[Finding]:
         first = f"{lost[0]} dev {hops[lost[0]].dev}"
         cause = f"{counted(len(lost), 'next hop')} of our routes {'is' if len(lost) == 1 else 'are'} on no connected network: {first}"
         astray = set(lost)
+        nodes = context.cluster.nodes if context.cluster else ()
+        others = {via for node in nodes for via in node.internal_ips}
         routes = [route for route in context.ours if route.via in astray]
         yield Finding(
             "next-hop-off-link",
             cause,
             few([f"ip route: {described(route)}" for route in routes]),
-            (apply(context.cluster),),
+            ()
+            if astray & others
+            else (apply(context.cluster),),  # podroutes keeps the route of a node that it cannot reach
         )

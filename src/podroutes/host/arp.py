@@ -22,6 +22,7 @@ _SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 se
 _BROADCAST = b"\xff" * 6
 _ROUNDS = 3  # requests without an answer, like the kernel's mcast_solicit
 _WAIT = 0.4  # seconds for answers in each round, second ones included
+_PROXY_DELAY = 0.85  # seconds within which a machine answers for others: proxy_delay, arp(7), is 0.8 unless changed
 _BURST = 64  # requests between two reads, so that the buffer holds the answers
 
 
@@ -45,6 +46,8 @@ def ask_all(questions: Sequence[Question]) -> dict[Address, tuple[str, ...]]:
                 _listen(sockets.values(), answers, 0)
             if waiting:
                 _listen(sockets.values(), answers, _WAIT)
+        if not all(answers.values()):
+            _listen(sockets.values(), answers, max(0.0, _PROXY_DELAY - _ROUNDS * _WAIT))
     return {address: tuple(sorted(found)) for address, found in answers.items()}
 
 

@@ -6,17 +6,21 @@ from typing import Any
 
 from podroutes.host.files import HostFiles
 from podroutes.model.address import Prefix, parse_prefix
-from podroutes.model.machine_facts import CniNetwork
+from podroutes.model.machine_facts import CniFile, CniNetwork
 
 DIRECTORY = "/etc/cni/net.d"
 _SUFFIXES = (".conf", ".conflist", ".json")  # libcni, ConfFiles()
 
 
-def read_networks(files: HostFiles, refused: list[str]) -> tuple[CniNetwork, ...]:
-    """Return the plugins that connect pods to this machine. Invalid files are added to REFUSED.
+def read_files(files: HostFiles, refused: list[str]) -> tuple[CniFile, ...]:
+    """Return the files that describe a network, in the order of their names: the first is in use. Invalid files are added to REFUSED.
 
     https://www.cni.dev/docs/spec/#section-1-network-configuration-format
     """
+    return tuple(_files(files, refused))
+
+
+def _files(files: HostFiles, refused: list[str]) -> Iterator[CniFile]:
     for path in sorted({*files.glob(f"{DIRECTORY}/*"), *files.glob(f"{DIRECTORY}/.*")}):
         if not path.endswith(_SUFFIXES):
             continue
@@ -30,8 +34,7 @@ def read_networks(files: HostFiles, refused: list[str]) -> tuple[CniNetwork, ...
             refused.append(f"CNI configuration: {path} is not JSON of a network: {error}")
             continue
         if any(isinstance(each, dict) and each.get("type") not in (None, "loopback") for each in plugins):
-            return found
-    return ()
+            yield CniFile(path, found)
 
 
 def _plugins(path: str, plugins: list[Any]) -> Iterator[CniNetwork]:

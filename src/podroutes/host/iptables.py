@@ -4,16 +4,21 @@ import shlex
 from collections.abc import Iterator
 
 from podroutes.model.address import BITS, Prefix, network, parse_address
-from podroutes.model.packet_filter import Chain, Condition, FilterRule, Verdict
+from podroutes.model.packet_filter import Chain, Condition, FilterRule, Hook, Verdict
 
 _VERDICTS: dict[str, Verdict] = {
     "ACCEPT": "accept",
     "DROP": "drop",
     "REJECT": "drop",
     "RETURN": "return",
+    "MASQUERADE": "snat",
+    "SNAT": "snat",
+    "DNAT": "dnat",
+    "REDIRECT": "dnat",
     "NFQUEUE": "accept",
 }
 _MODULES = {
+    "rpfilter",
     "comment",
     "conntrack",
     "state",
@@ -22,12 +27,15 @@ _MODULES = {
     "udp",
     "icmp",
 }  # matches whose conditions are separate options
-_TEXTS = {"--comment", "--reject-with", "--log-prefix", "--log-level", "--icmp-type", "--set-xmark", "--queue-num"}
-_FIRST = "FORWARD"  # the chain that the hook calls
+_TEXTS = {
+    "--comment", "--reject-with", "--log-prefix", "--log-level", "--icmp-type", "--set-xmark", "--queue-num", "--to-source",
+    "--to-destination", "--to-ports", "--random", "--random-fully", "--persistent",
+}  # fmt: skip
+_HOOKS: dict[str, Hook] = {"PREROUTING": "prerouting", "FORWARD": "forward", "POSTROUTING": "postrouting"}  # by chain
 
 
 def chains(text: str, tool: str, version: int) -> tuple[Chain, ...]:
-    """Return all chains of every table that has a chain FORWARD; ValueError when TEXT is not what iptables-save prints."""
+    """Return all chains of every table; ValueError when TEXT is not what iptables-save prints."""
     policies: dict[tuple[str, str], str] = {}
     rules: dict[tuple[str, str], list[FilterRule]] = {}
     table = ""
@@ -50,10 +58,10 @@ def chains(text: str, tool: str, version: int) -> tuple[Chain, ...]:
             f"{family} {table}",
             name,
             tuple(rules.get((table, name), ())),
-            ("drop" if policy == "DROP" else "accept") if name == _FIRST else None,
+            ("drop" if policy == "DROP" else "accept") if name in _HOOKS else None,
+            hook=_HOOKS.get(name, ""),
         )
         for (table, name), policy in policies.items()
-        if (table, _FIRST) in policies
     )
 
 
@@ -61,6 +69,9 @@ def _rule(words: list[str], line: str, known: set[str]) -> FilterRule:
     verdict: Verdict = "continue"
     target = ""
     conditions: list[Condition] = []
+    if "rpfilter" in words:  # matches what has a way back; strict unless --loose
+        mode = "loose" if "--loose" in words else "strict"
+        conditions.append(Condition("no-way-back", (mode,), negated="--invert" not in words))
     for option, value, negated in _options(words):
         if option in ("-j", "-g"):
             target = value
@@ -96,6 +107,8 @@ def _condition(option: str, value: str, *, negated: bool) -> list[Condition]:
     if option in ("-i", "-o"):
         name = f"{value[:-1]}*" if value.endswith("+") else value
         return [Condition("iif" if option == "-i" else "oif", (name,), negated)]
+    if option in ("--invert", "--loose", "--validmark"):  # of rpfilter, above
+        return []
     if option == "-p":
         return [Condition("protocol", (value,), negated)] if value != "all" else []
     if option in ("--ctstate", "--state"):

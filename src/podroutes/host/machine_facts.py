@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from podroutes.host import TablesError, cni, environment, network_managers
+from podroutes.host import TablesError, cni, environment, kubernetes_node, network_managers
 from podroutes.host.files import HostFiles
 from podroutes.host.iproute_json import Reader
 from podroutes.host.local_tables import read_here
@@ -25,9 +25,11 @@ def read_machine(files: HostFiles) -> Facts:
     devices = {device.name: device for item in links if item for device in [_device(item)]}
     filters = Filters()
     refused += filters.refused
-    networks = cni.read_networks(files, refused)
+    networks = cni.read_files(files, refused)
     managing = network_managers.read_managers(files, devices.values())
     cloud, named = environment.read_cloud(files), environment.protocol_named(files)
+    kubelet, proxy = kubernetes_node.read_kubelet(files), kubernetes_node.read_service_proxy(files)
+    bridge_filter_off = kubernetes_node.bridge_filter_off(files)
     refused += [f"{path}: {why}" for path, why in files.refused.items()]
     return Facts(
         host,
@@ -35,11 +37,15 @@ def read_machine(files: HostFiles) -> Facts:
         frozenset(_temporary(links)),
         {version: found for version, name in _TABLES.items() if (found := _thresholds(name))},
         tuple(filters.chains),
-        networks,
+        networks[0].networks if networks else (),
         managing,
         cloud,
         named,
         tuple(refused),
+        networks,
+        kubelet,
+        proxy,
+        bridge_filter_off,
     )
 
 

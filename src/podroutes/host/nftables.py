@@ -8,32 +8,46 @@ from podroutes.model.address import BITS, Prefix, network, parse_address
 from podroutes.model.packet_filter import Chain, Condition, FilterRule, Verdict
 
 TOOL = "nft"
-_VERSIONS = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}  # families of forwarded IP packets
+_VERSIONS = {
+    "ip": (4,),
+    "ip6": (6,),
+    "inet": (4, 6),
+    "netdev": (4, 6),
+    "bridge": (4, 6),
+}  # families of forwarded IP packets
 _META = {"iifname": "iif", "iif": "iif", "oifname": "oif", "oif": "oif", "mark": "mark", "l4proto": "protocol"}
 _ENDS = {"saddr": "src", "daddr": "dst"}
 _VERDICTS: dict[str, Verdict] = {
     "accept": "accept", "drop": "drop", "reject": "drop", "return": "return", "jump": "jump", "goto": "goto",
+    "masquerade": "snat", "snat": "snat", "dnat": "dnat", "redirect": "dnat",
     "queue": "accept",  # an unknown program decides
 }  # fmt: skip
 _HARMLESS = {"counter", "log", "mangle", "notrack", "ct helper", "ct timeout", "flow", "secmark", "tproxy"}
 _OTHER = Condition("other")
 
 
-def chains(text: bytes, skip: frozenset[str] = frozenset()) -> tuple[Chain, ...]:
-    """Return all chains except those of the tables SKIP ("ip filter"). Raises ValueError if TEXT is not nft's output."""
+def chains(text: bytes, skip: frozenset[tuple[str, str]] = frozenset()) -> tuple[Chain, ...]:
+    """Return all chains except SKIP ("ip filter", "FORWARD"). Raises ValueError if TEXT is not nft's output."""
     items = json.loads(text or b"{}").get("nftables", [])
+    sets = {
+        (f"{each['family']} {each['table']}", each["name"]): each["elem"]
+        for item in items
+        if (each := item.get("set")) and each.get("elem")
+    }
     rules: dict[tuple[str, str], list[FilterRule]] = {}
     for item in items:
         if rule := item.get("rule"):
-            rules.setdefault((f"{rule['family']} {rule['table']}", rule["chain"]), []).extend(_rules(rule))
+            table = f"{rule['family']} {rule['table']}"
+            rules.setdefault((table, rule["chain"]), []).extend(_rules(_with_sets(rule, table, sets)))
     found = []
     for item in items:
         chain = item.get("chain")
         if not chain or chain["family"] not in _VERSIONS:
             continue
         table = f"{chain['family']} {chain['table']}"
-        if table not in skip:
-            base = chain.get("hook") == "forward"
+        if (table, chain["name"]) not in skip:
+            hook = chain.get("hook", "")
+            devices = chain.get("dev", ())
             found.append(
                 Chain(
                     TOOL,
@@ -41,11 +55,26 @@ def chains(text: bytes, skip: frozenset[str] = frozenset()) -> tuple[Chain, ...]
                     table,
                     chain["name"],
                     tuple(rules.get((table, chain["name"]), ())),
-                    ("drop" if chain.get("policy") == "drop" else "accept") if base else None,
-                    chain["prio"] if base and isinstance(chain.get("prio"), int) else 0,
+                    ("drop" if chain.get("policy") == "drop" else "accept") if hook else None,
+                    chain["prio"] if hook and isinstance(chain.get("prio"), int) else 0,
+                    hook,
+                    (devices,) if isinstance(devices, str) else tuple(devices),
                 )
             )
     return tuple(found)
+
+
+def _with_sets(rule: dict[str, Any], table: str, sets: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    """Return RULE with the elements of the named sets that it asks for, as far as they are listed."""
+
+    def whole(expression: dict[str, Any]) -> dict[str, Any]:
+        match = expression.get("match")
+        right = match.get("right") if isinstance(match, dict) else None
+        if isinstance(right, str) and (elements := sets.get((table, right.removeprefix("@")))) and right[:1] == "@":
+            return {"match": {**match, "right": {"set": elements}}}  # type: ignore[dict-item]  # it is a dict
+        return expression
+
+    return {**rule, "expr": [whole(each) if isinstance(each, dict) else each for each in rule.get("expr", ())]}
 
 
 def _rules(rule: dict[str, Any]) -> Iterator[FilterRule]:
@@ -86,6 +115,8 @@ def _map(body: dict[str, Any], conditions: tuple[Condition, ...], text: str) -> 
 
 def _match(body: dict[str, Any]) -> Condition:
     left, right, op = body.get("left"), body.get("right"), body.get("op")
+    if isinstance(left, dict) and (fib := left.get("fib")):
+        return _fib(fib, right, op)
     field = _field(left)
     values = [right] if not isinstance(right, list) else right
     if isinstance(right, dict) and "set" in right:
@@ -97,6 +128,19 @@ def _match(body: dict[str, Any]) -> Condition:
     except (ValueError, TypeError, KeyError):
         return _OTHER
     return Condition(field, found, negated=op == "!=")  # type: ignore[arg-type]
+
+
+def _fib(fib: dict[str, Any], right: Any, op: Any) -> Condition:
+    """Return the reverse path filter: ``fib saddr . iif oif missing``, which is printed as false or 0."""
+    flags = set(fib.get("flags", ()))
+    if (
+        fib.get("result") not in ("oif", "check")
+        or "saddr" not in flags
+        or right not in (False, "0", 0)
+        or op not in ("==", "!=")
+    ):
+        return _OTHER
+    return Condition("no-way-back", ("strict" if "iif" in flags else "loose",), negated=op == "!=")
 
 
 def _field(left: Any) -> str:

@@ -17,6 +17,34 @@ class Kind(NamedTuple):
 
 # The stable codes. docs/findings.md is this table, held to it by a test.
 FINDINGS: dict[str, Kind] = {
+    "address-duplicate": Kind(
+        "error",
+        "Another machine has an address of this one",
+        "IPv6 asks for an address before it is used (duplicate address detection). If somebody answers, the kernel keeps the address and never uses it, and makes no route by it.",
+        "Find the machine that answers for it. Take the address from one of the two; then delete it here and add it again, so that it is asked for anew.",
+        "RFC 4862 section 5.4; ip-address(8), dadfailed",
+    ),
+    "address-tentative": Kind(
+        "warning",
+        "An address of this machine is not in use yet",
+        "Until duplicate address detection has come to its end nobody is answered. It takes a second or two, and never ends on a link without carrier.",
+        "Wait, and examine again. If it stays: bring the link up, or check the cable.",
+        "RFC 4862 section 5.4; ip-address(8), tentative",
+    ),
+    "bridge-filter-off": Kind(
+        "warning",
+        "Bridged packets pass by the rules of kube-proxy",
+        "When a pod talks to a service whose pod is on the same bridge, the answer crosses the bridge alone: without br_netfilter the address is not translated back, and the connection fails.",
+        "Load br_netfilter, set `net.bridge.bridge-nf-call-iptables` to 1, and keep both in /etc/modules-load.d/ and /etc/sysctl.d/.",
+        "Kubernetes: Network Plugins; Documentation/networking/ip-sysctl.rst of Linux, bridge-nf-call-iptables",
+    ),
+    "cni-missing": Kind(
+        "error",
+        "There is no CNI configuration",
+        "The kubelet reports the node as not ready, and starts no pod that has a network of its own.",
+        "Write the configuration of the pods' network into /etc/cni/net.d/.",
+        "CNI specification, section 1; Kubernetes: Network Plugins",
+    ),
     "cloud-source-check": Kind(
         "info",
         "The cloud drops packets of addresses that it does not know",
@@ -32,6 +60,13 @@ FINDINGS: dict[str, Kind] = {
         "Set `ipMasq` to false; masquerade what leaves the cluster elsewhere. Pods that are started from then on follow it.",
         "CNI bridge plugin, https://www.cni.dev/plugins/current/main/bridge/",
     ),
+    "cni-several": Kind(
+        "warning",
+        "Another CNI configuration than the right one is in use",
+        "The container runtime takes the first file by name that describes a network. That one does not fit this machine, another one does.",
+        "Take the file away, or rename it so that the right one comes first; pods that are started from then on follow it.",
+        "libcni, ConfFiles(); CNI specification, section 1",
+    ),
     "cni-subnet-mismatch": Kind(
         "error",
         "The CNI configuration gives out addresses of another podCIDR",
@@ -45,6 +80,14 @@ FINDINGS: dict[str, Kind] = {
         "The one with the lower metric decides, so that a change of ours may have no effect, and removing one brings the other back.",
         "Remove the one that is not ours, and whatever makes it.",
         "fib_find_alias() of net/ipv4/fib_trie.c",
+    ),
+    "filter-drops": Kind(
+        "error",
+        "The packet filter drops pod traffic before or behind the hook forward",
+        "Packets between pods pass the hooks `prerouting` and `postrouting` of all tables, too (raw, mangle, filters of the reverse "
+        "path), and `ingress` and `egress` of their devices.",
+        "Accept the podCIDR of this node as source and as destination there, and keep the rule in the configuration of the filter.",
+        "nft(8), ADDRESS FAMILIES; iptables(8), TABLES",
     ),
     "forward-chain-drops": Kind(
         "error",
@@ -82,6 +125,13 @@ FINDINGS: dict[str, Kind] = {
         "Use the stable address of this machine as its InternalIP.",
         "RFC 8981",
     ),
+    "internal-ip-shared": Kind(
+        "warning",
+        "An InternalIP moves between machines",
+        "It is an address that several machines have in turn (a virtual IP of keepalived, kube-vip or the like). Routes by it lead to whoever has it at the time.",
+        "Leave it out of the nodes' addresses, with `--node-ip` of the kubelet for instance; `--node-cidr` limits which addresses count.",
+        "Kubernetes: Nodes, Addresses; RFC 9568",
+    ),
     "ipv4-forwarding-off": Kind(
         "error",
         "This machine does not forward IPv4",
@@ -95,6 +145,20 @@ FINDINGS: dict[str, Kind] = {
         "Every packet between a pod and another node is forwarded; without it they are dropped silently.",
         "Turn it on, and keep it on in /etc/sysctl.d/.",
         "Documentation/networking/ip-sysctl.rst of Linux, conf/all/forwarding",
+    ),
+    "ipv6-disabled": Kind(
+        "error",
+        "IPv6 is switched off",
+        "The device has no IPv6 address, takes no IPv6 packet and sends none; the kernel refuses routes over it.",
+        "Turn it on, and give the device its addresses again: `networkctl reconfigure DEV`, `nmcli device reapply DEV` or `ifup --force DEV`. Keep it on in /etc/sysctl.d/.",
+        "Documentation/networking/ip-sysctl.rst of Linux, disable_ipv6",
+    ),
+    "kube-proxy-absent": Kind(
+        "warning",
+        "Nothing makes services reachable on this node",
+        "The addresses of services are translated by kube-proxy, or by a network plugin that takes its place. Pods here reach other pods by their own addresses alone; the cluster's DNS is a service as well.",
+        "Start kube-proxy on this node.",
+        "Kubernetes: Virtual IPs and Service Proxies",
     ),
     "mtu-mismatch": Kind(
         "warning",
@@ -125,11 +189,18 @@ FINDINGS: dict[str, Kind] = {
         "Let everybody read it; a umask of 077 when it was generated is the usual reason.",
         "systemd-networkd.service(8)",
     ),
+    "next-hop-arp-flux": Kind(
+        "warning",
+        "Several network cards answer for one next hop",
+        "Linux answers ARP requests for any of its addresses on every card. Packets reach the machine by either card, but where its reverse path filter is strict it drops those that come in by the wrong one.",
+        "On that machine: `sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`, so that each card answers for its own address. If these are two machines, give one of them another address.",
+        "Documentation/networking/ip-sysctl.rst of Linux, arp_ignore, arp_announce",
+    ),
     "next-hop-off-link": Kind(
         "error",
         "The next hop of a route is on no connected network",
         "The address that made it reachable was taken from this machine and the route stayed: its next hop no longer answers.",
-        "Give the machine an address in that network again, or run `podroutes apply`.",
+        "Give the machine an address in that network again. A route of no node goes with `podroutes apply`.",
         "fib_check_nh() of net/ipv4/fib_semantics.c",
     ),
     "next-hop-silent": Kind(
@@ -146,12 +217,55 @@ FINDINGS: dict[str, Kind] = {
         "Find both by their hardware addresses, and give one another IP address.",
         "RFC 5227",
     ),
+    "next-hops-one-mac": Kind(
+        "warning",
+        "One machine answers for the next hops of several nodes",
+        "A router with proxy ARP, or the network of a cloud, takes all packets and passes them on by its own routes: routes to nodes on this machine do not choose the node.",
+        "Give that router (in a cloud: its route table) a route to each podCIDR, or turn proxy ARP off there.",
+        "RFC 1027; Documentation/networking/ip-sysctl.rst of Linux, proxy_arp",
+    ),
+    "not-the-machines-network": Kind(
+        "error",
+        "This is the network of a pod",
+        "Routes that are made here serve this pod alone, and nothing that is found here is about the machine.",
+        "Run the pod with `hostNetwork: true`, or run podroutes on the machine itself.",
+        "Kubernetes: Pod, hostNetwork",
+    ),
+    "pod-bridge-too-wide": Kind(
+        "error",
+        "The network of the pods' bridge has other nodes' pods in it",
+        "Pods behind the bridge take those of other nodes for neighbours and ask for them on the bridge, where nobody answers; the bridge's route competes with those to the nodes.",
+        "Give the bridge the node's podCIDR as its network, in the CNI configuration (`subnet`), too, and restart the pods of this node.",
+        "CNI bridge plugin, https://www.cni.dev/plugins/current/main/bridge/",
+    ),
     "pod-bridge-wrong-cidr": Kind(
         "error",
         "The pods' bridge has an address of another podCIDR",
         "The other nodes send packets for its pods elsewhere: the bridge was made before the node got this podCIDR.",
         "Delete the bridge and restart the pods of this node; the CNI plugin makes it anew with the right address.",
         "CNI bridge plugin, https://www.cni.dev/plugins/current/main/bridge/",
+    ),
+    "pod-cidr-connected-twice": Kind(
+        "error",
+        "Two devices have the network of this node's pods",
+        "Packets for pods go to one of the two, and pods are behind the other: Docker's default network, or a bridge that an older plugin left.",
+        "Take the address from the device that no pods are behind.",
+        "fib_find_alias() of net/ipv4/fib_trie.c",
+    ),
+    "pod-traffic-redirected": Kind(
+        "error",
+        "The packet filter sends pod traffic to another address",
+        "A rule of the type nat replaces the destination of packets from pods to pods, so that these never get them.",
+        "Take packets between pods out of that rule, and keep that in the configuration of the filter.",
+        "nft(8), NAT STATEMENTS; iptables-extensions(8), DNAT",
+    ),
+    "pods-masqueraded": Kind(
+        "warning",
+        "The packet filter hides the pods' addresses from other nodes",
+        "With masquerade or SNAT between pods the receiver sees the address of a node: network policies and logs are wrong, and a "
+        "firewall that knows pods drops the packets.",
+        "Leave packets between pods as they are; masquerade only what leaves the cluster. Keep the rule in the configuration of the filter.",
+        "nft(8), NAT STATEMENTS; iptables-extensions(8), MASQUERADE",
     ),
     "protocol-unnamed": Kind(
         "info",
@@ -195,6 +309,20 @@ FINDINGS: dict[str, Kind] = {
         "The routes are there, and no packet leaves.",
         "Bring the interface up, or check the cable.",
         "RTNH_F_LINKDOWN of linux/rtnetlink.h",
+    ),
+    "routes-missing": Kind(
+        "error",
+        "Routes to podCIDRs of other nodes are missing",
+        "Packets for their pods leave by the default route, or are refused.",
+        "Run `podroutes apply`.",
+        "RFC 1812 section 5.2.4.3, longest match",
+    ),
+    "rule-takes-pods": Kind(
+        "error",
+        "A policy rule sends pod traffic elsewhere",
+        "Rules are asked in the order of their numbers. One before that of the main table (32766) sends packets to pods by another table: that of a VPN or an exit node, or that of a second network card, which knows no pods.",
+        "Have the main table asked first for the podCIDRs, and keep the rule in the configuration of the network manager.",
+        "ip-rule(8); fib_rules_lookup() of net/core/fib_rules.c",
     ),
     "stray-route": Kind(
         "error",

@@ -28,6 +28,13 @@ class CniNetwork(NamedTuple):
     subnets: tuple[Prefix, ...] = ()  # of host-local; empty for other IPAM plugins
 
 
+class CniFile(NamedTuple):
+    """One file of the CNI configuration that describes a network, and its plugins that connect pods to this machine."""
+
+    path: str
+    networks: tuple[CniNetwork, ...]
+
+
 class NetworkdLink(NamedTuple):
     """What systemd-networkd does with a device."""
 
@@ -66,6 +73,10 @@ class Facts(NamedTuple):
     cloud: Cloud | None
     protocol_named: bool
     unexamined: tuple[str, ...] = ()
+    cni_files: tuple[CniFile, ...] = ()  # in the order of their names, of which the runtime uses the first
+    kubelet: str = ""  # how it is known that there is one, "" if there is none
+    service_proxy: str = ""  # the program that makes services reachable, such as kube-proxy
+    bridge_filter_off: str = ""  # how it is known that bridged packets pass by iptables
 
 
 class Question(NamedTuple):

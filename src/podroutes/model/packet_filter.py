@@ -4,15 +4,17 @@ from typing import Literal, NamedTuple
 
 from podroutes.model.address import Prefix
 
-Field = Literal["src", "dst", "iif", "oif", "state", "mark", "protocol", "version", "other"]
-Verdict = Literal["accept", "drop", "jump", "goto", "return", "continue"]
+Field = Literal["src", "dst", "iif", "oif", "state", "mark", "protocol", "version", "no-way-back", "other"]
+Verdict = Literal["accept", "drop", "snat", "dnat", "jump", "goto", "return", "continue"]
+Hook = Literal["", "ingress", "prerouting", "input", "forward", "output", "postrouting", "egress"]
 
 
 class Condition(NamedTuple):
     """A condition of a rule: FIELD is one of VALUES (or, negated, none of them). ``other`` cannot be evaluated.
 
     Values: prefixes; interface names, where a trailing ``*`` stands for anything; connection states; the mark as
-    (value, mask); protocol names; IP versions.
+    (value, mask); protocol names; IP versions. ``no-way-back`` has no values but "strict" or "loose": no route leads back to the source by
+    the incoming device, or by any.
     """
 
     field: Field
@@ -30,7 +32,7 @@ class FilterRule(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """A list of rules. A base chain of the hook ``forward`` has a priority and a policy, the others have neither."""
+    """A list of rules. A base chain has a hook, a priority and a policy, the others have none."""
 
     tool: str  # the tool that listed it: nft, iptables-legacy-save, ...
     versions: tuple[int, ...]  # of IP
@@ -39,6 +41,8 @@ class Chain(NamedTuple):
     rules: tuple[FilterRule, ...]
     policy: Verdict | None = None
     priority: int = 0
+    hook: Hook = ""
+    devices: tuple[str, ...] = ()  # of the hooks ingress and egress; none: of all, or unknown
 
     @property
     def place(self) -> str:

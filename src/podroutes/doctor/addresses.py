@@ -1,0 +1,109 @@
+"""The addresses of the machine: those that it should have and has not, or has and may not use."""
+
+from collections.abc import Iterator
+
+from podroutes.doctor.context import MachineContext
+from podroutes.doctor.messages import conf, setting
+from podroutes.model.address import BITS
+from podroutes.model.finding import Finding, Repair
+from podroutes.model.host import LOOPBACK
+from podroutes.model.text import listing
+from podroutes.plan.duplicate_addresses import deletion
+
+
+def another_network(context: MachineContext) -> Iterator[Finding]:
+    """Find that we are in the network of a pod: no InternalIP is here, and an address of pods is, on a device that is no bridge of theirs."""
+    own, host = context.own, context.facts.host
+    if own is None or not own.internal_ips or context.bridges or any(map(host.owns, own.internal_ips)):
+        return
+    cidrs = (*own.pod_cidrs, *context.other_cidrs)
+    inside = [
+        each
+        for each in host.addresses
+        if each.dev != LOOPBACK
+        and context.facts.devices[each.dev].kind != "bridge"
+        and any(cidr.covers(each.address) for cidr in cidrs)
+    ]
+    if inside:
+        cause = f"this is the network of a pod with the address {inside[0].address}, and not that of {own.name}"
+        evidence = tuple(f"ip address: {each.address}/{each.length} dev {each.dev}" for each in inside)
+        yield Finding("not-the-machines-network", cause, evidence)
+
+
+def ipv6_disabled(context: MachineContext) -> Iterator[Finding]:
+    """Find that IPv6 is off where pods or nodes need it: in the kernel, or on a device that their packets take."""
+    host, own = context.facts.host, context.own
+    internal = own.internal_ips if own else ()
+    if not (6 in context.forwards and context.own_cidrs) and not any(each.version == 6 for each in internal):
+        return
+    if host.sysctl(4, "all", "forwarding") is not None and host.sysctl(6, "all", "forwarding") is None:
+        evidence = ("/proc/sys/net/ipv6 is not there",)
+        yield Finding("ipv6-disabled", "the kernel of this machine runs without IPv6 (ipv6.disable=1)", evidence)
+        return
+    devices = dict.fromkeys((*context.uplinks(4), *context.uplinks(6), *context.bridges))
+    off = [dev for dev in devices if host.sysctl(6, dev, "disable_ipv6") == 1]
+    if off:
+        repairs = [Repair(conf(6, dev, "disable_ipv6"), 0) for dev in off]
+        cause = f"IPv6 is switched off on {listing(off)}, which has no IPv6 address therefore"
+        yield Finding(
+            "ipv6-disabled", cause, tuple(f"{each.name} = 1" for each in repairs), tuple(map(setting, repairs))
+        )
+
+
+def duplicates(context: MachineContext) -> Iterator[Finding]:
+    """Find addresses that duplicate address detection has not given to this machine, or not yet."""
+    own = context.own
+    others = (
+        {via: node for node in context.cluster.nodes if node != own for via in node.internal_ips}
+        if context.cluster
+        else {}
+    )
+    for each in context.facts.host.unusable:
+        found, dev = each.address.address, each.address.dev
+        mine = (own is not None and found in own.internal_ips) or any(cidr.covers(found) for cidr in context.own_cidrs)
+        where = f"duplicate address detection for {found} on {dev}"
+        evidence = (
+            f"ip address: {found}/{each.address.length} dev {dev} {'dadfailed' if each.failed else 'tentative'}",
+        )
+        if each.failed and mine:
+            yield Finding(
+                "address-duplicate", f"{where} failed: another machine there has this address of ours", evidence
+            )
+        elif each.failed and found in others:
+            cause = f"{where} failed: it is the address of {others[found].name}, and this machine was given it, too"
+            yield Finding("address-duplicate", cause, evidence, (deletion(each.address),))
+        elif mine and not each.failed and not context.facts.host.works(dev):  # else it takes a second or two
+            yield Finding(
+                "address-tentative", f"{where} has not come to its end, and nobody is answered until then", evidence
+            )
+
+
+def shared(context: MachineContext) -> Iterator[Finding]:
+    """Find InternalIPs of this node that move between machines: another node lists them, too, or they stand beside the machine's own."""
+    own, host = context.own, context.facts.host
+    if own is None or context.cluster is None:
+        return
+    lists = {
+        each: [node.name for node in context.cluster.nodes if node.name != own.name and each in node.internal_ips]
+        for each in own.internal_ips
+    }
+    for address, names in lists.items():
+        if names:
+            cause = f"{address} is an InternalIP of {own.name} and of {listing(names)}"
+            yield Finding("internal-ip-shared", cause, (f"inventory: {address} of {listing([own.name, *names])}",))
+            continue
+        given = next((each for each in host.addresses if each.address == address), None)
+        beside = [
+            each
+            for each in host.addresses
+            if given
+            and each.dev == given.dev
+            and each.address != address
+            and each.length < BITS[address.version]
+            and each.prefix.covers(address)
+            and each.address in own.internal_ips
+        ]
+        if given and given.length == BITS[address.version] and beside:
+            cause = f"{address} of {own.name} stands on {given.dev} beside {beside[0].address}, as an address that moves between machines does"
+            evidence = f"ip address: {address}/{given.length} dev {given.dev}, {beside[0].address}/{beside[0].length} dev {given.dev}"
+            yield Finding("internal-ip-shared", cause, (evidence,))

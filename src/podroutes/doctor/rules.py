@@ -1,0 +1,71 @@
+"""Policy rules that decide about pod traffic before the main table does."""
+
+from collections.abc import Iterator
+
+from podroutes.doctor.context import MachineContext
+from podroutes.model.address import BITS
+from podroutes.model.finding import Finding
+from podroutes.model.host import DEFAULT_RULES
+from podroutes.model.route import NextHop
+from podroutes.verify.rule_takers import Here, Taken, Way, merged, taken
+from podroutes.views.iproute import line
+
+_SHOWN = 5
+
+
+def takers(context: MachineContext) -> Iterator[Finding]:
+    """Find policy rules that send pod traffic elsewhere than the main table would."""
+    cidrs = {*context.own_cidrs, *context.other_cidrs}
+    for version in (4, 6):
+        for each in overruling(context, version):
+            if not (each.route and any(cidr.covers(each.route.dst) for cidr in cidrs)):  # that is a stray route
+                yield finding(each, version)
+
+
+def overruling(context: MachineContext, version: int) -> list[Taken]:
+    """Return what takes packets of one IP version out of the main table's hands."""
+    rules = context.facts.host.rules.get(version)
+    if rules is None or tuple(rules) == DEFAULT_RULES[version]:
+        return []
+    return taken(context.facts.host, version, list(_ways(context, version)), _here(context, version))
+
+
+def finding(found: Taken, version: int) -> Finding:
+    """Return what is said of FOUND."""
+    whose = "packets to pods" if found.pods else "what this machine itself sends to pods"
+    dsts = ", ".join(map(str, merged(found.dsts)[:_SHOWN]))
+    cause = f"{found.said} takes {whose} of {dsts}: {found.way}"
+    rule = f"ip rule: {found.said}" if found.rule else "ip rule: none looks up table 254"
+    evidence = [rule, *([f"ip route show table all: {line(found.route)}"] if found.route else [])]
+    return Finding("rule-takes-pods", cause, tuple(evidence), found.fix(version))
+
+
+def _here(context: MachineContext, version: int) -> Here:
+    host, own = context.facts.host, context.own
+    cidrs = tuple(cidr for cidr in context.own_cidrs if cidr.version == version)
+    internal = own.internal_ips if own else ()
+    address = next((each for each in internal if each.version == version and host.owns(each)), None)
+    bridge = next(iter(context.bridges), "")
+    return Here(cidrs, bridge, frozenset(context.uplinks(version)) - {bridge}, address)
+
+
+def _ways(context: MachineContext, version: int) -> Iterator[Way]:
+    """Yield where the main table leads: to the next hops of our routes, else to the first on-link InternalIP of each node."""
+    host = context.facts.host
+    by_dst = {route.dst: route for route in context.ours if route.via}
+    for cidr, node in context.other_cidrs.items():
+        if cidr.version != version:
+            continue
+        ours = by_dst.get(cidr)
+        right = tuple(node.internal_ips) if node else ()
+        if ours and ours.via:
+            yield Way(cidr, ours.next_hops[0], right or (ours.via,))
+        elif right:
+            dev = next(
+                (each.dev for each in host.addresses if each.length < BITS[version] and each.prefix.covers(right[0])),
+                None,
+            )
+            yield Way(cidr, NextHop(right[0], dev), right)
+    bridge = next(iter(context.bridges), "")
+    if bridge:
+        yield from (Way(cidr, NextHop(None, bridge)) for cidr in context.own_cidrs if cidr.version == version)
