@@ -293,7 +293,7 @@ def licences(distributions: Sequence[Distribution]) -> Iterator[str]:
     yield "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: podroutes\n\n"
     yield "Files: *\nCopyright: the podroutes authors\nLicense: Apache-2.0\n On Debian systems it is in /usr/share/common-licenses/Apache-2.0.\n"
     for each in distributions:
-        licence = each.metadata["License-Expression"] or each.metadata["License"]
+        (licence, *_) = each.metadata.get_all("License-Expression") or each.metadata.get_all("License") or [""]
         texts = [str(file) for file in each.files or () if "licenses" in file.parts]
         tops = sorted({file.parts[0] for file in each.files or ()} - {"..", "__pycache__"})
         yield f"\nFiles: {' '.join(f'{SITE}/{top}*' for top in tops)}\nComment: {each.name} {each.version}\nCopyright: the authors of {each.name}\nLicense: {licence.replace(' OR ', ' or ')}\n"

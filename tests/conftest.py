@@ -13,9 +13,11 @@ from types import FrameType
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 from podroutes.lab import syscalls
 from podroutes.lab.forbidden import reason, setting
+from podroutes.lab.paths import search_path
 from support import users
 from support.namespaces import SHUT_OUT, become_root, enter
 
@@ -33,13 +35,20 @@ SLOW = (
     "persist/test_events.py",
     "persist/test_kill.py",
     "persist/test_lifecycle.py",
+    "push/test_",
     "verify/test_clusters.py",
     "verify/test_commands.py",
     "verify/test_truth.py",
-    "push/test_",
 )
 _SHUT_OUT = "TESTS_SHUT_OUT"  # tells workers of the session why
 LIMIT = float(os.environ.get("TESTS_LIMIT", "300"))  # seconds; what works takes a tenth of it; 0: none
+
+os.environ["PATH"] = search_path()  # a user's has no ip(8) and sysctl(8) on Debian
+
+# Tests do not depend on how busy the machine is. The profile of CI has no deadline anyway.
+settings.register_profile("default", settings.get_profile("default"), deadline=None)
+if settings.default and settings.default.deadline:
+    settings.load_profile("default")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -153,6 +162,14 @@ class Namespace:
     def ip(self, *commands: str) -> None:
         """Run ip(8) with each of COMMANDS."""
         subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
+
+    def flush(self, words: str) -> None:
+        """Delete the routes that WORDS select, where an agent deletes some at the same time: ip(8) gives up at the first that has gone."""
+        while (
+            b"No such process"
+            in subprocess.run(["ip", "route", "flush", *words.split()], stderr=subprocess.PIPE, check=False).stderr
+        ):
+            pass
 
     def show(self, words: str = "route show") -> list[str]:
         """Return the lines that ``ip WORDS`` prints."""

@@ -71,7 +71,7 @@ def test_what_is_deleted_or_altered_is_put_right(start, nodes, routes, worker):
     until(lambda: routes() == [R1, R2])
     worker.ip("route add 10.200.9.0/24 via 192.168.8.66 proto 107")
     until(lambda: routes() == [R1, R2])
-    worker.ip("route flush proto 107")
+    worker.flush("proto 107")
     until(lambda: routes() == [R1, R2])
     assert agent.status()["counters"]["healed"] >= 3
 
@@ -169,7 +169,7 @@ def test_routes_outlive_the_agent_and_come_from_its_state_before_the_source_answ
     assert agent.end() == 0
     assert routes() == [R1, R2]
     (tmp_path / "nodes.json").unlink()
-    worker.ip("route flush proto 107")
+    worker.flush("proto 107")
     agent = start()
     until(lambda: routes() == [R1, R2])
     assert agent.ask("/readyz")[0] == 503
@@ -218,7 +218,7 @@ def test_killed_two_hundred_times_in_the_middle_of_things_it_ends_in_sync(start,
         nodes(OWN, *(each for each in everybody if chance.random() < 0.8))
         agent = start("--listen", "none", "--allow-mass-delete")
         if chance.random() < 0.5:
-            worker.ip("route flush root 10.200.96.0/19 proto 107")
+            worker.flush("root 10.200.96.0/19 proto 107")
         signal.sigtimedwait([], chance.random() * 0.03)
         agent.end(signal.SIGKILL)
     nodes(OWN, ONE, TWO)

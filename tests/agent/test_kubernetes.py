@@ -55,7 +55,8 @@ class Cluster:
 
     def __init__(self):
         self.api = NodeApi()
-        self.server = Server(self.api)
+        # While it is stopped no client may be given its port by connect(2): it is none of net.ipv4.ip_local_port_range.
+        self.server = Server(self.api, ("127.0.0.1", 6443))
         self.server.start()
 
     def ask(self, verb, path, body=None, kind="application/json"):
@@ -192,7 +193,7 @@ def test_routes_come_from_the_last_good_state_while_the_api_is_down(begin, api, 
     agent = begin().ready()
     until((tmp_path / "state" / "nodes.yaml").exists)
     agent.end()
-    worker.ip("route flush proto 107")
+    worker.flush("proto 107")
     api.server.stop()
     begin()
     until(lambda: routes() == [R1, R2])
@@ -352,7 +353,7 @@ def test_chaos_ends_in_sync(begin, api, routes, worker):
             api.leave(number)
             del there[number]
         elif action == "steal":
-            worker.ip("route flush proto 107")
+            worker.flush("proto 107")
         elif action == "flap":
             worker.ip("link set ens18 down", "link set ens18 up")
         elif action == "fault":

@@ -139,7 +139,7 @@ def test_whatever_becomes_of_its_log_the_agent_heals_and_ends(start, nodes, work
         os.close(full[0])
         full[0] = -1
     until(lambda: agent.ask("/readyz")[0] == 200)
-    worker.ip("route flush proto 107")
+    worker.flush("proto 107")
     until(lambda: len(worker.show("route show proto 107")) == 2)
     if trouble not in {
         "no reader",

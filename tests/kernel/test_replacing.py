@@ -1,6 +1,7 @@
 """Somebody else replaces a route between our look at the table and our write: noticed, told, and put back as it was."""
 
 import errno
+import socket
 from pathlib import Path
 
 import pytest
@@ -177,7 +178,7 @@ def test_an_ipv6_sibling_cannot_be_put_back_and_is_told(kernel, replaces, faster
 
 def test_announcements_that_were_lost_are_a_reason_to_look_anew(kernel, replaces, worker):
     def flood():
-        kernel._meanwhile._socket.setsockopt(1, 33, 4096)
+        kernel._meanwhile._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         worker.ip(*(f"route add 10.66.{third}.0/24 via 192.168.8.9" for third in range(64)))
 
     assert replaces(flood, V4)[0].errno == errno.ESTALE

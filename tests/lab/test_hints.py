@@ -67,7 +67,7 @@ def test_every_command_that_up_prints_works(root, name, directory, how):
 
 
 def test_inside_podroutes_is_a_command_and_the_very_one_that_was_started(tool, make):
-    bare = Tool(tool.command, {**tool.environment, "PATH": "/usr/bin:/bin"})
+    bare = tool._replace(environment={**tool.environment, "PATH": "/usr/bin:/bin"})
     with make("--nodes", "1") as lab:
         for where in ("worker-0", "pod@worker-0", "switch"):
             shown = bare(

@@ -71,6 +71,7 @@ def test_ctrl_c_on_the_terminal_reaches_the_command(lab):
     if child == 0:
         script = "trap 'echo caught; exit 42' INT; echo ready; while :; do sleep 0.05; done"
         words = [*lab.tool.command, "lab", "exec", "--name", lab.name, "worker-0", "--", "sh", "-c", script]
+        os.chdir(lab.tool.cwd)
         os.execvpe(words[0], words, lab.tool.environment)  # noqa: S606  the test's own words
     seen = b""
     while b"ready" not in seen:

@@ -36,6 +36,21 @@ _EMPTY = (
 ).split()
 
 
+PROGRAMS = "/usr/local/machine"  # that stand in for others
+_DIRECTORIES = (
+    '[ -e "$0/directories" ] || { find usr -xdev -type d -print0 | (cd "$0" && xargs -0 mkdir -p && : >directories); }'
+)
+# What process 1 does for `systemctl daemon-reload`, which `netplan generate` asks it for since 1.2: systemd.generator(7).
+_SYSTEMCTL = """\
+#!/bin/sh
+[ "$1" = daemon-reload ] || exec /usr/bin/systemctl "$@"
+cd /run/systemd || exit
+rm -rf generator generator.early generator.late
+mkdir generator generator.early generator.late
+exec /usr/lib/systemd/system-generators/netplan "$PWD/generator" "$PWD/generator.early" "$PWD/generator.late"
+"""
+
+
 class Machine:
     """worker-0 with one network card, ens18, and no address: that is the manager's business."""
 
@@ -70,6 +85,7 @@ class Machine:
         self._user("messagebus", 997)
         self.chroot("ldconfig")  # netplan looks for its library in the cache
         self.write(INVENTORY, MACHINES)
+        self.write(f"{PROGRAMS}/systemctl", _SYSTEMCTL, 0o755)
         self.write("/etc/machine-id", f"{1:032x}\n")  # what DHCP clients make their identity of
         self._boot()
 
@@ -85,6 +101,10 @@ class Machine:
         etc = tree.with_name("etc")  # a copy, as far as it can be read
         if not etc.exists():
             subprocess.run(["cp", "-r", "/etc", etc], stderr=subprocess.DEVNULL, check=False)
+        if (
+            Path("/usr").stat().st_uid
+        ):  # a user's who is not in here: nobody can make a file in its directories, so they are made anew
+            subprocess.run(["sh", "-c", _DIRECTORIES, tree], cwd="/", stderr=subprocess.DEVNULL, check=True)
         for name, below in (("usr", ":/usr"), ("etc", f":{etc}"), ("var", "")):
             (tree / name).mkdir(exist_ok=True)
             self._overlay(name, f"{tree / name}{below}")
@@ -196,7 +216,11 @@ class Machine:
 
     @staticmethod
     def _environment(more: dict[str, str]) -> dict[str, str]:
-        known = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "PYTHONPATH": str(CHECKOUT / "src")}
+        known = {
+            "PATH": f"{PROGRAMS}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL": "C",
+            "PYTHONPATH": str(CHECKOUT / "src"),
+        }
         return known | {"SYSTEMD_IGNORE_CHROOT": "1"} | more  # in which networkctl would not do anything
 
     def neighbours(self, *addresses: str) -> int:

@@ -31,6 +31,12 @@ def load_reference() -> ModuleType:
 reference = load_reference()
 
 
+@pytest.fixture
+def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, no_environment: None) -> None:
+    """Let what the documentation types keep its state here, not in this machine's /var/lib."""
+    monkeypatch.setenv("PODROUTES_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+
+
 def read(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
@@ -83,7 +89,7 @@ def sessions(page: str) -> Iterator[tuple[str, list[str]]]:
             yield typed, printed
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "own_state")
 def test_the_quickstart_happens_as_it_is_told(tmp_path: Path) -> None:
     page = read("quickstart.md")
     nodes = re.search(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
@@ -106,7 +112,7 @@ def test_the_quickstart_happens_as_it_is_told(tmp_path: Path) -> None:
     assert len(happened) > 8
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "own_state")
 def test_the_session_of_the_readme_happens_as_it_is_told(tmp_path: Path) -> None:
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     machines = re.search(r"^\$ cat machines.txt.*\n((?:\d.*\n)+)", readme, re.MULTILINE)

@@ -50,7 +50,11 @@ MUST_GO = {
         "MSG_ERRQUEUE": "recvmsg(2) of Linux",
         "SOCK_CLOEXEC": "Linux >= 2.6.27",
         "SOCK_NONBLOCK": "Linux >= 2.6.27",
-        "SO_BINDTODEVICE": "socket(7) of Linux",
+        **(
+            {"SO_BINDTODEVICE": "socket(7) of Linux; typeshed has it for macOS since Python 3.13"}
+            if sys.version_info < (3, 13)
+            else {}
+        ),
         "SO_PEERCRED": "unix(7) of Linux",
         "TCP_KEEPIDLE": "tcp(7) of Linux; macOS has TCP_KEEPALIVE",
         "TCP_USER_TIMEOUT": "tcp(7) of Linux",
@@ -72,6 +76,8 @@ for module, names in {missing!r}.items():
     for name in names:
         vars(importlib.import_module(module)).pop(name, None)
 sys.modules.pop("selectors", None)  # made anew without epoll
+if hasattr(os, "process_cpu_count"):  # Python 3.13; where there is no sched_getaffinity it is this
+    os.process_cpu_count = os.cpu_count
 
 uname = os.uname()
 sys.platform = "darwin"

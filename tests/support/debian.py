@@ -24,7 +24,7 @@ _MANAGERS = "dbus ifupdown iproute2 netplan.io network-manager systemd udev"
 SETS = {
     "managers": Packages(_MANAGERS),
     "ifupdown2": Packages("ifupdown2"),
-    "dhcp": Packages("busybox"),
+    "dhcp": Packages("busybox-static"),  # runs on machines of other releases, too
     "dhcpcd": Packages("dhcpcd-base"),
     "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
     "filters": Packages("iptables nftables"),
@@ -67,6 +67,8 @@ def fetch(name: str) -> None:
         raise UnavailableError("apt-get is missing")
     wanted, archives = SETS[name], CACHE / name
     (archives / "partial").mkdir(parents=True, exist_ok=True)
+    for old in archives.glob("*.deb"):  # of another release of the system, or of what this set once was
+        old.unlink()
     other = _other_release(wanted.release, archives) if wanted.release else ()
     apt = _apt(wanted.release, f"Dir::Cache={archives}", f"Dir::Cache::archives={archives}", *other)
     _run(*apt, "--no-install-recommends", "--download-only", "--reinstall", "install", *wanted.names.split())

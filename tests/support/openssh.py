@@ -15,8 +15,12 @@ from support.waiting import PATIENCE, until
 # Debian's packages over the system's own; a user who may become root, and sshd's own; a place for keys that every user can read.
 _SET_UP = """\
 mount -t overlay -o "lowerdir=$TREE/usr:/usr" overlay /usr || exit 1
-grep -q ^sshd: /etc/passwd || echo sshd:x:105:65534::/run/sshd:/usr/sbin/nologin >>/etc/passwd
-grep -q ^operator: /etc/passwd || echo operator:*:1500:65534::/:/bin/sh >>/etc/passwd
+{
+    cat /etc/passwd
+    grep -q ^sshd: /etc/passwd || echo sshd:x:105:65534::/run/sshd:/usr/sbin/nologin
+    grep -q ^operator: /etc/passwd || echo operator:*:1500:65534::/:/bin/sh
+} >/etc/passwd.new
+mv -f /etc/passwd.new /etc/passwd # the file itself may belong to a user whom our user namespace does not have
 mkdir -p /run/sshd /etc/keys /etc/pam.d
 cp "$KEYS" /etc/keys/authorized
 chmod 755 /etc/keys

@@ -11,6 +11,7 @@ from podroutes.host.probe_rounds import ProbeSource, probe
 from podroutes.lab import syscalls
 from podroutes.model.address import parse_address
 from support.users import NOBODY, others
+from support.waiting import until
 
 TARGETS = {4: [("worker-1", parse_address("10.200.1.1"))], 6: [("worker-1", parse_address("fd00:200:1::1"))]}
 
@@ -23,6 +24,8 @@ def here(bare):
         "addr add 10.200.1.1/32 dev lo",
         "addr add fd00:200:1::1/128 dev lo nodad",
     )
+    # A worker of the kernel adds the local route: addrconf_dad_work().
+    until(lambda: bare.show("-6 route show table local fd00:200:1::1"), "the IPv6 address can be used")
 
 
 def probed_by_nobody(version, *, allowed):

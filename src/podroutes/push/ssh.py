@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -248,8 +249,9 @@ class SshSession:
     async def _run(self, script: str, payload: bytes) -> Answer:
         command = f"{'sudo -n ' if self._access.sudo else ''}sh -c {shlex.quote(script)}"
         process: Any = await self._connection.create_process(command, encoding=None, request_pty=False)
-        process.stdin.write(payload)
-        process.stdin.write_eof()
+        with suppress(BrokenPipeError):  # it has ended before it read anything: its status and output tell why
+            process.stdin.write(payload)
+            process.stdin.write_eof()
         out, err = await asyncio.gather(_all(process.stdout, MOST), _all(process.stderr, _MOST_SAID))
         await process.wait_closed()
         if process.exit_status is None:
