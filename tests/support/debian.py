@@ -27,6 +27,7 @@ SETS = {
     "dhcp": Packages("busybox-static"),  # runs on machines of other releases, too
     "dhcpcd": Packages("dhcpcd-base"),
     "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
+    "cni": Packages("containernetworking-plugins"),
     "filters": Packages("iptables nftables"),
     "ssh": Packages("openssh-server sudo"),
     "shells": Packages("fish zsh"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from podroutes.apply.cni_request import CniRequest
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.cluster import Node
@@ -14,7 +15,7 @@ from podroutes.model.route import PROTOCOL, NextHop, Route
 from podroutes.model.text import escaped, listing, printable
 from podroutes.persist import backend
 from podroutes.persist.owned import Found, find
-from podroutes.persist.system_files import FORWARDING, forwarding, protocol_name
+from podroutes.persist.system_files import CNI, FORWARDING, forwarding, protocol_name
 from podroutes.plan.claims import Claims
 from podroutes.plan.configured import Overlap, not_taken_over, overlap, problems, without_configured
 from podroutes.plan.guard import HeldDeletions, no_guard
@@ -38,6 +39,7 @@ class PlanRequest(NamedTuple):
     edit: bool = False  # remove the routes that ours replace from the administrator's files
     held: Sequence[Route] = ()  # routes that were held before
     context: Context = Context()  # saved routes and dependencies
+    cni: CniRequest = CniRequest()  # also write the CNI configuration
 
 
 class _Here(NamedTuple):
@@ -47,6 +49,7 @@ class _Here(NamedTuple):
     links: tuple[Link, ...]
     found: Found
     owned: OwnedRoutes
+    cni: tuple[File, ...] = ()  # the CNI configuration that it should have
 
 
 class MachinePlan(NamedTuple):
@@ -78,7 +81,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         only present files cannot be updated, that is a problem of the plan, and the kernel is still changed.
     """
     found = find(root)
-    if not (request.backend or request.sysctl or any(found.files.values())):
+    if not (request.backend or request.sysctl or request.cni.wanted or any(found.files.values())):
         planned = guarded(
             plan_here(claims, own, fib, adopt=request.adopt, context=request.context), fib, OwnedRoutes(), request
         )
@@ -108,18 +111,33 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         _refuse_unclear(root, planned)
     try:
         kept = without_configured(routes, lines)
-        files = _files(name, kept, _Here(root, fib.links, found, owned), request)
+        cni, cni_problems = _cni_files(root, own, fib, found, request)
+        files = _files(name, kept, _Here(root, fib.links, found, owned, cni), request)
         moved = _edits(root, planned) if request.edit else ()
     except PersistError as error:
-        if request.backend:
+        if request.backend or request.cni.wanted:
             raise
         return MachinePlan(planned._replace(plan=planned.plan.with_problem(not_persistent(error))), owned, name)
     offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
     chosen = "" if name == NONE else name
     now, after = _hindered(chosen, kept, _Here(root, fib.links, found, owned), files) if chosen else ({}, {})
-    said = (*planned.plan.problems, *_hindrances(after))
-    planned = _with(planned, files=(*files, *moved), files_required=bool(request.backend), problems=said)
+    said = (*planned.plan.problems, *_hindrances(after), *cni_problems)
+    planned = _with(
+        planned, files=(*files, *moved), files_required=bool(request.backend or request.cni.wanted), problems=said
+    )
     return MachinePlan(planned, owned, chosen, why, found, lines, now, offered)
+
+
+def _cni_files(
+    root: HostFiles, own: Node, fib: Fib, found: Found, request: PlanRequest
+) -> tuple[tuple[File, ...], tuple[Problem, ...]]:
+    """Return the CNI configuration that the machine should have, and problems."""
+    there = found.files[""]
+    if not request.cni.wanted and CNI not in there:
+        return (), ()
+    from podroutes.apply.cni_files import cni_files  # noqa: PLC0415, most machines have no CNI configuration of ours
+
+    return cni_files(root, own, fib, there, request.cni)
 
 
 def not_persistent(error: PersistError) -> Problem:
@@ -249,7 +267,8 @@ def _files(name: str, routes: Sequence[PersistedRoute], here: _Here, request: Pl
     """Return the file changes that persist ROUTES with backend NAME."""
     if not name and here.found.backends:
         raise PersistError(f"there are files of ours for {' and '.join(here.found.backends)}")
-    return tuple(_changes(here, () if name == NONE else _wanted(name, routes, here, request)))
+    common = [FileChange("create", file, "") for file in here.cni]
+    return tuple(_changes(here, [*common, *(() if name == NONE else _wanted(name, routes, here, request))]))
 
 
 def _wanted(name: str, routes: Sequence[PersistedRoute], here: _Here, request: PlanRequest) -> Iterator[FileChange]:

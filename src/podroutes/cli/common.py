@@ -209,6 +209,7 @@ def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: 
 
     HOLD is the mass-delete guard.
     """
+    from podroutes.apply.cni_request import CniRequest  # noqa: PLC0415
     from podroutes.apply.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
 
     own = own_node(arguments, source.cluster, fib)
@@ -220,6 +221,7 @@ def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: 
         hold,
         getattr(arguments, "edit_admin_config", False),
         context=source.state.context(own) if source.state else Context(),
+        cni=CniRequest(getattr(arguments, "cni", False), getattr(arguments, "force", False)),
     )
     if request.edit and not (request.adopt and request.backend):
         raise PersistError(

@@ -139,6 +139,18 @@ def persist(parser: Parser) -> None:
     parser.add_argument("--sysctl", action="store_true", help="write down, too, that this machine forwards packets")
 
 
+def cni(parser: Parser) -> None:
+    """Declare the options for the CNI configuration."""
+    parser.add_argument(
+        "--cni",
+        action="store_true",
+        help="also write the CNI configuration of this node's podCIDRs to /etc/cni/net.d; once written it is kept up to date",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="with --cni: even if pods have addresses outside of the new podCIDRs"
+    )
+
+
 def state(parser: Parser) -> None:
     """Declare the option for the state directory."""
     from podroutes.persist.deletions import DIRECTORY  # noqa: PLC0415, needed by few commands

@@ -9,7 +9,7 @@ from podroutes.model.address import Prefix, parse_prefix
 from podroutes.model.machine_facts import CniFile, CniNetwork
 
 DIRECTORY = "/etc/cni/net.d"
-_SUFFIXES = (".conf", ".conflist", ".json")  # libcni, ConfFiles()
+SUFFIXES = (".conf", ".conflist", ".json")  # libcni, ConfFiles()
 
 
 def read_files(files: HostFiles, refused: list[str]) -> tuple[CniFile, ...]:
@@ -22,7 +22,7 @@ def read_files(files: HostFiles, refused: list[str]) -> tuple[CniFile, ...]:
 
 def _files(files: HostFiles, refused: list[str]) -> Iterator[CniFile]:
     for path in sorted({*files.glob(f"{DIRECTORY}/*"), *files.glob(f"{DIRECTORY}/.*")}):
-        if not path.endswith(_SUFFIXES):
+        if not path.endswith(SUFFIXES):
             continue
         text = files.peek(path)
         try:

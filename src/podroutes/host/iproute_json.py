@@ -93,7 +93,9 @@ class Reader:
         if not item:  # ip(8) prints {} for a filtered object
             return None
         flags = set(item["flags"])
-        link = Link(int(item["ifindex"]), str(item["ifname"]), "UP" in flags, "LOWER_UP" in flags)
+        link = Link(
+            int(item["ifindex"]), str(item["ifname"]), "UP" in flags, "LOWER_UP" in flags, int(item.get("mtu", 0))
+        )
         kind = (
             (item.get("linkinfo") or {}).get("info_kind", "") if "promiscuity" in item else None
         )  # printed only with -d

@@ -15,6 +15,7 @@ class Link(NamedTuple):
     name: str
     up: bool
     carrier: bool
+    mtu: int = 0  # bytes; 0 if unknown
 
 
 class IfAddress(NamedTuple):

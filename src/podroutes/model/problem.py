@@ -28,6 +28,18 @@ CODES: dict[str, tuple[str, str]] = {
         "Two entries have the same name.",
         "Remove the entry that is out of date, or rename it.",
     ),
+    "cni-no-host-ports": (
+        "The CNI configuration has no portmap plugin, so that the hostPort of a pod has no effect.",
+        "Install iptables and the plugin portmap, then run `podroutes apply --cni` again.",
+    ),
+    "cni-not-first": (
+        "The container runtime uses the CNI configuration that is first by name, and this is another program's file.",
+        "Move that file away, once no pod needs it, or do without `--cni`.",
+    ),
+    "cni-not-written": (
+        "The CNI configuration of this node stays as it is, because its podCIDR is unknown or pods have addresses outside of it.",
+        "Correct the podCIDR, or delete the pods with the old addresses; `podroutes apply --cni --force` writes it all the same.",
+    ),
     "duplicate-pod-cidr": (
         "Two nodes claim the same podCIDR.",
         "Give each node its own podCIDR.",

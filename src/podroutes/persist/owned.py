@@ -7,9 +7,11 @@ from podroutes.model.persisted import File, OwnedRoutes, Written
 from podroutes.model.route import PROTOCOL
 from podroutes.persist import BACKENDS, backend
 from podroutes.persist.file_format import is_ours, recorded
-from podroutes.persist.system_files import FORWARDING, PROTOCOL_NAME
+from podroutes.persist.system_files import CNI, CNI_LOOPBACK, FORWARDING, PROTOCOL_NAME
 
-PLACES = BACKENDS | {"": (PROTOCOL_NAME, FORWARDING)}  # paths of our files by backend; "" for those of all backends
+PLACES = BACKENDS | {
+    "": (PROTOCOL_NAME, FORWARDING, CNI, CNI_LOOPBACK)
+}  # paths of our files by backend; "" for those of all backends
 
 
 class Found(NamedTuple):

@@ -1,4 +1,4 @@
-"""System files besides the routes: the name of our protocol, and forwarding."""
+"""System files besides the routes: the name of our protocol, forwarding, and the paths of the CNI configuration."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,6 +11,8 @@ from podroutes.persist.file_format import HEADER
 
 PROTOCOL_NAME = "/etc/iproute2/rt_protos.d/podroutes.conf"  # read by ip(8) since iproute2 6.1
 FORWARDING = "/etc/sysctl.d/90-podroutes.conf"  # sysctl.d(5): a file that sorts after it may override it
+CNI = "/etc/cni/net.d/10-podroutes.conflist"  # see ``cni_config``
+CNI_LOOPBACK = "/etc/cni/net.d/99-podroutes-loopback.conflist"
 _KEYS = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 

@@ -55,6 +55,7 @@ KINDS = {
 
 # linux/if_link.h, linux/if.h, linux/if_addr.h
 IFLA_IFNAME = 3
+IFLA_MTU = 4
 IFLA_EXT_MASK = 29
 RTEXT_FILTER_SKIP_STATS = 1 << 3  # counters are over half of the attributes of a link
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000

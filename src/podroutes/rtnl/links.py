@@ -9,6 +9,7 @@ from podroutes.rtnl import constants as nl
 from podroutes.rtnl.message import Message, attribute, attributes, message
 
 _IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_U32 = struct.Struct("=I")
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 
 
@@ -26,11 +27,13 @@ def addresses_request(seq: int) -> bytes:
 def link(datagram: bytes, said: Message) -> Link:
     """Decode an RTM_NEWLINK message."""
     _, _, index, flags, _ = _IFINFOMSG.unpack_from(datagram, said.start)
-    name = ""
+    name, mtu = "", 0
     for kind, start, end in attributes(datagram, said.start + _IFINFOMSG.size, said.end):
         if kind == nl.IFLA_IFNAME:
             name = datagram[start:end].rstrip(b"\0").decode(errors="surrogateescape")
-    return Link(index, name, up=bool(flags & nl.IFF_UP), carrier=bool(flags & nl.IFF_LOWER_UP))
+        elif kind == nl.IFLA_MTU:
+            (mtu,) = _U32.unpack_from(datagram, start)
+    return Link(index, name, up=bool(flags & nl.IFF_UP), carrier=bool(flags & nl.IFF_LOWER_UP), mtu=mtu)
 
 
 def address(datagram: bytes, said: Message, names: dict[int, str]) -> IfAddress | Unusable | None:

@@ -34,6 +34,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="for every node, from the inventory alone")
     options.interface(parser)
     options.persist(parser)
+    options.cni(parser)
     options.adopt(parser)
     options.state(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="also the routes that stay as they are")

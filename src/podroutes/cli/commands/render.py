@@ -32,8 +32,8 @@ def configure(parser: Parser) -> None:
     parser.description = _DESCRIPTION
     from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
 
-    formats = f"ip (commands for a shell), {', '.join(BACKENDS)}"
-    parser.add_argument("format", metavar="FORMAT", choices=("ip", *BACKENDS), help=formats)
+    formats = f"ip (commands for a shell), cni (the CNI configuration), {', '.join(BACKENDS)}"
+    parser.add_argument("format", metavar="FORMAT", choices=("ip", "cni", *BACKENDS), help=formats)
     options.source(parser)
     options.interface(parser)
     parser.add_argument("--all", action="store_true", help="for every node")
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     for node in dict.fromkeys(nodes):
         plan = here.plan(source.claims, node, arguments.interface)
         problems |= dict.fromkeys(plan.problems)
-        files = _files(plan, arguments, away=node != here.node)
+        files = _cni(node) if arguments.format == "cni" else _files(plan, arguments, away=node != here.node)
         if arguments.directory:
             _write(Path(arguments.directory), node.name, files)
         else:
@@ -89,6 +89,15 @@ class _Here(NamedTuple):
 
 def _chosen(arguments: argparse.Namespace, cluster: Cluster, here: _Here) -> Node:
     return here.node if here.node and not arguments.node else common.own_node(arguments, cluster)
+
+
+def _cni(node: Node) -> tuple[File, ...]:
+    """Return the CNI configuration of NODE, without what depends on the machine: the MTU, and whether it has portmap."""
+    from podroutes.persist.cni_config import render  # noqa: PLC0415, for this format only
+
+    if not node.pod_cidrs:
+        return ()
+    return render(node.pod_cidrs, mtu=0, portmap=True)
 
 
 def _files(plan: Plan, arguments: argparse.Namespace, *, away: bool) -> tuple[File, ...]:

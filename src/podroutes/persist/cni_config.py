@@ -1,0 +1,82 @@
+"""The CNI configuration of a node: how the container runtime gives pods an interface and an address of the node's podCIDRs.
+
+https://www.cni.dev/docs/spec/#section-1-network-configuration-format. The plugins are bridge, host-local and loopback, and portmap
+where the machine has what it needs. Sources are never masqueraded: other nodes see the pods' own addresses.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from podroutes.host.cni import DIRECTORY, SUFFIXES
+from podroutes.host.files import HostFiles
+from podroutes.model.address import Address, Prefix, parse_address
+from podroutes.model.persisted import File
+from podroutes.persist.file_format import MARK
+from podroutes.persist.system_files import CNI, CNI_LOOPBACK
+
+NETWORK = "podroutes"  # the network's name; host-local keeps the addresses in use in a directory of this name
+LEASES = f"/var/lib/cni/networks/{NETWORK}"  # one file for each address in use: host-local's default dataDir
+BRIDGE = "cni0"
+_VERSION = "1.0.0"  # of the CNI specification; understood by the plugins since 1.0 (2021) and by containerd since 1.6
+_PLUGINS = ("/opt/cni/bin", "/usr/lib/cni")  # where runtimes and Debian's containernetworking-plugins have the plugins
+_IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables")  # portmap runs it
+
+
+def render(pod_cidrs: Sequence[Prefix], *, mtu: int, portmap: bool) -> tuple[File, File]:
+    """Return the configuration of the pods' network and that of their loopback interface. Pure.
+
+    POD_CIDRS, at least one, are those of the node. MTU is that of the device towards the other nodes, 0 if unknown. PORTMAP adds the
+    plugin for ``hostPort``.
+    """
+    versions = sorted({cidr.version for cidr in pod_cidrs})
+    ranges = [[{"subnet": str(cidr)} for cidr in pod_cidrs if cidr.version == version] for version in versions]
+    bridge: dict[str, object] = {
+        "type": "bridge",
+        "bridge": BRIDGE,
+        "isGateway": True,
+        "isDefaultGateway": True,
+        "hairpinMode": True,
+        "promiscMode": False,
+        "ipMasq": False,
+        **({"mtu": mtu} if mtu else {}),
+        "ipam": {"type": "host-local", "ranges": ranges},
+    }
+    plugins = [bridge]
+    if portmap:
+        plugins.append({"type": "portmap", "capabilities": {"portMappings": True}})
+    return _file(CNI, NETWORK, plugins), _file(CNI_LOOPBACK, f"{NETWORK}-loopback", [{"type": "loopback"}])
+
+
+def _file(path: str, name: str, plugins: list[dict[str, object]]) -> File:
+    # libcni ignores keys that it does not know; this one marks the file as ours.
+    comment = f"{MARK}: `podroutes apply` writes this file, `podroutes remove` deletes it."
+    document = {"_comment": comment, "cniVersion": _VERSION, "name": name, "plugins": plugins}
+    return File(path, json.dumps(document, indent=2) + "\n")
+
+
+def has_portmap(root: HostFiles) -> bool:
+    """Return whether the machine has the plugin portmap and the iptables program that it runs."""
+    plugin = any(root.path(f"{directory}/portmap").exists() for directory in _PLUGINS)
+    return plugin and any(root.path(program).exists() for program in _IPTABLES)
+
+
+def first_by_name(root: HostFiles) -> str:
+    """Return the file that a runtime uses instead of ours, "" if ours is the first: containerd and CRI-O take the first by name."""
+    names = [path for path in root.glob(f"{DIRECTORY}/*") if path.endswith(SUFFIXES)]
+    first = min(names, default=CNI)
+    return first if first < CNI else ""
+
+
+def pods_outside(root: HostFiles, pod_cidrs: Iterable[Prefix]) -> list[Address]:
+    """Return the addresses that host-local has given to pods of our network and that are outside of POD_CIDRS, sorted."""
+    inside = tuple(pod_cidrs)
+    used = filter(None, (_address(path.rpartition("/")[2]) for path in root.glob(f"{LEASES}/*")))
+    return sorted(address for address in used if not any(cidr.covers(address) for cidr in inside))
+
+
+def _address(name: str) -> Address | None:
+    """Return the address that a file of host-local is named after; its lock and its last address have other names."""
+    try:
+        return parse_address(name)
+    except ValueError:
+        return None
