@@ -134,6 +134,13 @@ def test_nothing_is_written_before_the_node_has_a_podcidr_and_nothing_is_lost_wh
     assert worker.root.read(CNI) == before
 
 
+def test_a_machine_whose_pods_are_not_known_here_keeps_its_configuration(worker):
+    worker.apply()
+    request = PlanRequest(tuple, cni=CniRequest(keep=True))
+    planned = plan_machine(examine(RENUMBERED), RENUMBERED.nodes[0], worker.kernel.snapshot(), worker.root, request)
+    assert not planned.planned.plan.files
+
+
 def test_giving_up_persistence_keeps_it_and_remove_takes_it_away(worker):
     worker.apply(backend="systemd")
     worker.apply(backend="none", cni=False)

@@ -1,10 +1,36 @@
-"""What the user asked for about the CNI configuration."""
+"""What the user asked for about the CNI configuration, and what follows from it. Cheap to import: most machines have none of ours."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from podroutes.host.files import HostFiles
+from podroutes.model.cluster import Node
+from podroutes.model.fib import Fib
+from podroutes.model.persisted import File
+from podroutes.model.problem import Problem
+from podroutes.persist.system_files import CNI, CNI_LOOPBACK
 
 
 class CniRequest(NamedTuple):
-    """Whether the CNI configuration was requested, and whether it is changed even if pods have other addresses."""
+    """What becomes of the CNI configuration.
+
+    ``wanted`` is whether it was requested; otherwise only present files are updated. ``force`` changes podCIDRs although pods have
+    other addresses. ``keep`` leaves present files as they are, for a machine whose pods and plugins are not known here.
+    """
 
     wanted: bool = False
     force: bool = False
+    keep: bool = False
+
+
+def cni_configuration(
+    root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], request: CniRequest
+) -> tuple[tuple[File, ...], tuple[Problem, ...]]:
+    """Return the CNI files that the machine should have, and problems. THERE are its present files. Raises as ``cni_files`` does."""
+    if not request.wanted and CNI not in there:
+        return (), ()
+    if request.keep:
+        return tuple(file for path, file in there.items() if path in (CNI, CNI_LOOPBACK)), ()
+    from podroutes.apply.cni_files import cni_files  # noqa: PLC0415, most machines have no CNI configuration of ours
+
+    return cni_files(root, own, fib, there, request)

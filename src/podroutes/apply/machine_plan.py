@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from podroutes.apply.cni_request import CniRequest
+from podroutes.apply.cni_request import CniRequest, cni_configuration
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.cluster import Node
@@ -15,7 +15,7 @@ from podroutes.model.route import PROTOCOL, NextHop, Route
 from podroutes.model.text import escaped, listing, printable
 from podroutes.persist import backend
 from podroutes.persist.owned import Found, find
-from podroutes.persist.system_files import CNI, FORWARDING, forwarding, protocol_name
+from podroutes.persist.system_files import FORWARDING, forwarding, protocol_name
 from podroutes.plan.claims import Claims
 from podroutes.plan.configured import Overlap, not_taken_over, overlap, problems, without_configured
 from podroutes.plan.guard import HeldDeletions, no_guard
@@ -111,7 +111,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         _refuse_unclear(root, planned)
     try:
         kept = without_configured(routes, lines)
-        cni, cni_problems = _cni_files(root, own, fib, found, request)
+        cni, cni_problems = cni_configuration(root, own, fib, found.files[""], request.cni)
         files = _files(name, kept, _Here(root, fib.links, found, owned, cni), request)
         moved = _edits(root, planned) if request.edit else ()
     except PersistError as error:
@@ -126,18 +126,6 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         planned, files=(*files, *moved), files_required=bool(request.backend or request.cni.wanted), problems=said
     )
     return MachinePlan(planned, owned, chosen, why, found, lines, now, offered)
-
-
-def _cni_files(
-    root: HostFiles, own: Node, fib: Fib, found: Found, request: PlanRequest
-) -> tuple[tuple[File, ...], tuple[Problem, ...]]:
-    """Return the CNI configuration that the machine should have, and problems."""
-    there = found.files[""]
-    if not request.cni.wanted and CNI not in there:
-        return (), ()
-    from podroutes.apply.cni_files import cni_files  # noqa: PLC0415, most machines have no CNI configuration of ours
-
-    return cni_files(root, own, fib, there, request.cni)
 
 
 def not_persistent(error: PersistError) -> Problem:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from podroutes.apply.cni_request import CniRequest
 from podroutes.apply.executor import checked
 from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.apply.removal import plan_removal
@@ -89,7 +90,7 @@ def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context
         passed.update(verdict.passed)
         return verdict
 
-    request = PlanRequest(tuple, job.backend, job.sysctl, job.adopt, hold, context=context)
+    request = PlanRequest(tuple, job.backend, job.sysctl, job.adopt, hold, context=context, cni=CniRequest(keep=True))
     machine_plan = plan_machine(job.claims, named_node(job.cluster, node.name), snapshot, root, request)
     if machine_plan.backend == "systemd":
         raise PersistError(_AGENTLESS)
