@@ -16,7 +16,8 @@ if [ "$word" = keep ] && mkdir "$dir/decided" 2>/dev/null; then
         fi
         rm -f "$temporary.was"
     done <"$dir/files"
-    rm -rf "$dir"
+    rm -f "$dir/files" # a keeper whose time is up while this directory goes does nothing without it
+    rm -rf "$dir" 2>/dev/null || rm -rf "$dir"
     say kept
     exit 0
 fi

@@ -27,6 +27,7 @@ head -c 1000000 errors
 exec >/dev/null 2>&1
 while [ -d "$dir" ] && [ ! -d decided ] && [ ! -e hurry ] && [ "$(now)" -lt "$end" ]; do sleep 1; done
 mkdir decided || exit 0 # whoever makes this directory decides
+[ -f files ] || exit 0  # it was there already: the change was kept, and the directory is being deleted
 if [ -f undo ]; then
     total=$(wc -l <undo)
     sed -n 's/^Command failed .*:\([0-9]*\)$/\1/p' errors | while read -r line; do echo "$((total + 1 - line))d"; done >skip
