@@ -59,9 +59,6 @@ def keeping(tmp_path):
     return int(peak[1])
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="every route of others becomes an object: 100,000 cost an agent 100 MB"
-)
 @pytest.mark.parametrize("doing", [planning, keeping])
 def test_routes_of_others_cost_next_to_no_memory(crowded, tmp_path, doing):
     before = doing(tmp_path)

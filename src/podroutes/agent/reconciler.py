@@ -16,6 +16,7 @@ from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies
 from podroutes.model.fib import Fib
+from podroutes.model.interest import Interest
 from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
@@ -28,6 +29,7 @@ from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.guard import Deleted, Verdict, no_guard
 from podroutes.plan.held_deletions import MassDeleteGuard
 from podroutes.plan.identity import named_node, this_node
+from podroutes.plan.interest import plan_interest
 from podroutes.plan.onlink import OnLink
 from podroutes.plan.ownership import ours
 from podroutes.plan.planning import plan_here
@@ -80,12 +82,16 @@ class Machine:
         self._known: ClaimIndex | None = None  # the verdict on the nodes of the last pass
         self._held: tuple[Route, ...] = ()  # what the last pass held
         self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
+        self._context_now = Context()  # of the pass that is under way
+        self._interested: tuple[Cluster, Dependencies, tuple[SavedRoute, ...], Interest] | None = (
+            None  # for the same, the same
+        )
         self._remembered = 0.0  # when that was written down
         self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
     def reconcile(self, view: NodeSnapshot, now: float, observer: Observer = SILENT) -> ReconcileResult:
         """Compare the whole of VIEW with the kernel and write the difference; OBSERVER is told. Raises KernelError."""
-        fib = self._kernel.snapshot()
+        fib = self._kernel.snapshot(lambda bare: self._interest(view.inventory.cluster, bare))
         self.devices = {link.ifindex: link.name for link in fib.links}
         cluster = view.inventory.cluster
         own, doubts = self._identify(cluster, fib)
@@ -147,6 +153,17 @@ class Machine:
             return ()
         return tuple(change for position, change in enumerate(changes) if position not in refused)
 
+    def _interest(self, cluster: Cluster, bare: Fib) -> Interest:
+        """Return which routes of others a plan for CLUSTER depends on. BARE has the addresses of this machine."""
+        own, _ = self._identify(cluster, bare)
+        self._context_now = self._context(own)
+        memory, dependencies = self._memory or (), self._context_now.dependencies
+        before = self._interested
+        if not before or before[0] is not cluster or before[1:3] != (dependencies, memory):
+            found = plan_interest(cluster, dependencies, (record.dst for record in memory))
+            self._interested = before = (cluster, dependencies, memory, found)
+        return before[3]
+
     def _identify(self, cluster: Cluster, fib: Fib) -> tuple[Node, tuple[Problem, ...]]:
         """Return the node that this machine is; one that is not in CLUSTER receives routes and claims none."""
         addresses = [each.address for each in fib.addresses]
@@ -203,7 +220,7 @@ class Machine:
 
         hold = no_guard if view.from_cache else judge
         held = () if view.from_cache else self._held
-        return PlanRequest(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context(own))
+        return PlanRequest(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context_now)
 
     def _plan(
         self, claims: Claims, own: Node, fib: Fib, request: PlanRequest

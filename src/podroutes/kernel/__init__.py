@@ -4,10 +4,11 @@ There are two implementations: the real kernel (``netlink``), and one in memory 
 The same contract tests run against both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from podroutes.model.fib import Fib
+from podroutes.model.interest import Interest
 from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import Route
 
@@ -15,8 +16,11 @@ from podroutes.model.route import Route
 class Kernel(Protocol):
     """The interface of a kernel. All methods raise ``KernelError`` if the request as a whole fails."""
 
-    def snapshot(self) -> Fib:
-        """Read links, addresses, policy rules and the routes of the main table, with one dump each (routes: one per IP version)."""
+    def snapshot(self, interest: Callable[[Fib], Interest] | None = None) -> Fib:
+        """Read links, addresses, policy rules and the routes of the main table, with one dump each (routes: one per IP version).
+
+        INTEREST is asked, with links and addresses alone, which routes of others are read; all others may be left out then.
+        """
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""

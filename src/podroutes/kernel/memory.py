@@ -6,14 +6,15 @@ run against it.
 """
 
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from podroutes.model.address import Address
+from podroutes.model.address import BITS, Address
 from podroutes.model.fib import Fib, IfAddress, Link, PlainRoutes
+from podroutes.model.interest import Interest
 from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, SCOPE_LINK, NextHop, Route
 
-_KERNEL = 2  # RTPROT_KERNEL
+_KERNEL, _STATIC = 2, 4  # RTPROT_KERNEL, RTPROT_STATIC
 _METRIC = {4: 0, 6: 1024}  # the metric that the kernel uses for 0; IP6_RT_PRIO_USER
 _CONNECTED_METRIC = {4: 0, 6: 256}  # IP6_RT_PRIO_ADDRCONF
 
@@ -29,7 +30,7 @@ class MemoryKernel:
         self.routes = [_connected(address) for address in self.addresses if self._is_up(address.dev)]
         self.routes += routes
 
-    def snapshot(self) -> Fib:
+    def snapshot(self, interest: Callable[[Fib], Interest] | None = None) -> Fib:
         """Read links, addresses and routes, sorted like a dump."""
         plain = {version: PlainRoutes.empty(version) for version in (4, 6)}
         others = []
@@ -47,7 +48,14 @@ class MemoryKernel:
                 columns.metric.append(route.metric)
             else:
                 others.append(route)
-        return Fib(tuple(self.links.values()), self.addresses, plain, tuple(others))
+        fib = Fib(tuple(self.links.values()), self.addresses, plain, ())
+        if interest is None:
+            return fib._replace(others=tuple(others))
+        wanted = interest(fib)
+        ours = frozenset(route.dst.value for route in self.routes if route.ours)  # what is of interest, too
+        networks = {version: found | ours for version, found in wanted.networks.items()}
+        read, hidden = _of_interest(others, Interest(networks))
+        return fib._replace(others=tuple(read), hidden=hidden)
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""
@@ -150,3 +158,27 @@ def _identity(route: Route) -> tuple[object, ...]:
 
 def _ways(route: Route) -> list[tuple[Address | None, str | None]]:
     return [(hop.via, hop.dev) for hop in route.next_hops]
+
+
+def _of_interest(routes: Sequence[Route], wanted: Interest) -> tuple[list[Route], dict[int, bytes]]:
+    """Return those of ROUTES that are WANTED, and the destinations of the others, as a dump of the real kernel is read."""
+    found: list[Route] = []
+    hidden = {4: b"", 6: b""}
+    vias = [hop.via for route in routes for hop in route.next_hops if hop.via]
+    networks = {
+        version: wanted.with_addresses(version, (via.value for via in vias if via.version == version))
+        for version in hidden
+    }
+    seen: set[Address | None] = {None}
+    for route in routes:
+        ways = {hop.via for hop in route.next_hops}
+        connects = route.kind == "unicast" and not any(ways)
+        known = (
+            ways <= seen and route.protocol not in (PROTOCOL, _KERNEL, _STATIC) and route.dst.length and not connects
+        )
+        if known and route.dst.value not in networks[route.dst.version]:
+            hidden[route.dst.version] += route.dst.value.to_bytes(BITS[route.dst.version] >> 3, "big")
+        else:
+            found.append(route)
+            seen |= ways
+    return found, hidden

@@ -12,9 +12,10 @@ from typing import Self, TypeVar
 from podroutes.errors import KernelError
 from podroutes.kernel.listening import RECEIVE_BUFFER
 from podroutes.kernel.meanwhile import Meanwhile
-from podroutes.kernel.reading import read_fib
+from podroutes.kernel.reading import read_addresses, read_fib, read_main
 from podroutes.kernel.replacing import Replacing, kept, positions
 from podroutes.model.fib import Fib, Link
+from podroutes.model.interest import Interest, interest
 from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, Route
 from podroutes.rtnl import constants as nl
@@ -38,6 +39,7 @@ class NetlinkKernel:
         self.messages = 0
         self._seq = 0
         self._indexes: dict[str, int] = {}
+        self._gateways: dict[int, set[int]] = {4: set(), 6: set()}  # of the routes of others, by IP version
         self._meanwhile: Meanwhile | None = None  # since the last snapshot
         self._taken_over: list[TakenOver] = []
         try:
@@ -68,16 +70,20 @@ class NetlinkKernel:
         self._socket.close()
         self._listen(None)
 
-    def snapshot(self) -> Fib:
+    def snapshot(self, interest: Callable[[Fib], Interest] | None = None) -> Fib:
         """Read links, addresses, policy rules and the main table, with one dump each (routes: one per IP version).
 
-        Other tables are read where a rule looks them up, nexthop objects where a route leads by one.
+        INTEREST tells from links and addresses which routes of others are read; without it all are. Other tables are read where a
+        rule looks them up, nexthop objects where a route leads by one.
         """
         with suppress(OSError):
             self._listen(Meanwhile())
         found = self._links()
         names = {link.ifindex: link.name for link in found}
-        return read_fib(self._dump, found, self._routes(names, table=MAIN), names)
+        if interest is None:
+            return read_fib(self._dump, found, self._routes(names, table=MAIN), names)
+        wanted = interest(read_addresses(self._dump, found, names))
+        return read_fib(self._dump, found, read_main(self._dump, names, wanted, self._gateways), names)
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""
@@ -235,7 +241,7 @@ class NetlinkKernel:
 
     def _judge(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Determine the results of a batch from the tables, after its answers were lost (ENOBUFS)."""
-        fib = self.snapshot()
+        fib = self.snapshot(lambda _: interest((change.route.dst for change in batch), ()))
         there = {_identity(route) for route in (*fib.ours(), *fib.others, *self.ours())}
         return {
             offset: Refusal(errno.ENOBUFS, "the kernel's answer was lost")

@@ -1,15 +1,19 @@
 """A snapshot of one machine out of dumps: addresses, policy rules with the tables that they look up, nexthop objects."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
-from podroutes.model.fib import Fib, IfAddress, Link, Policy, Unusable
+from podroutes.model.address import BITS
+from podroutes.model.fib import Fib, IfAddress, Link, Policy, Unusable, empty_fib
+from podroutes.model.interest import Interest
 from podroutes.model.route import MAIN, Route
 from podroutes.model.rule import ANY_TABLE, DEFAULT, DEFAULT_RULES, LOCAL, Rule
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl import links, nexthops, rules
 from podroutes.rtnl.decode import RouteDump
 from podroutes.rtnl.encode import routes_request
+from podroutes.rtnl.foreign import ForeignRoutes
 from podroutes.rtnl.message import MessageDump
 
 _Dump = TypeVar("_Dump", MessageDump, RouteDump)
@@ -20,6 +24,42 @@ class Ask(Protocol):
 
     def __call__(self, dump: _Dump, request: Callable[[int], bytes]) -> _Dump:
         """Return a collector like DUMP with the answer to REQUEST."""
+
+
+def read_main(
+    ask: Ask, names: dict[int, str], interest: Interest, gateways: dict[int, set[int]]
+) -> dict[int, RouteDump]:
+    """Read the main table without the routes of others that are of no INTEREST.
+
+    Routes that lead to a gateway, or where one of ours leads, are of interest, too. GATEWAYS has those of the last time.
+    """
+    return {version: _of_interest(ask, RouteDump(version, names), interest, gateways) for version in (4, 6)}
+
+
+def _of_interest(ask: Ask, dump: RouteDump, interest: Interest, gateways: dict[int, set[int]]) -> RouteDump:
+    """Read the main table, again where only the answer told what is of interest."""
+    version = dump.plain.version
+    networks = interest.with_addresses(version, gateways[version])
+    while True:
+        dump.foreign = ForeignRoutes(version, networks)
+        found = ask(dump, partial(routes_request, version=version, table=MAIN))
+        hops = [hop.via for route in found.others for hop in route.next_hops]
+        vias = {via.value for via in hops if via and via.version == version}
+        ours = {*found.plain.dst, *(route.dst.value for route in found.others if route.ours)} - networks
+        hidden = bytes(found.foreign.destinations) if found.foreign else b""
+        again = {value for value in ours if value.to_bytes(BITS[version] >> 3, "big") in hidden}
+        if vias <= gateways[version] and not again:
+            gateways[version] = vias
+            return found
+        gateways[version] |= vias
+        networks = interest.with_addresses(version, gateways[version]) | again
+
+
+def read_addresses(ask: Ask, found: tuple[Link, ...], names: dict[int, str]) -> Fib:
+    """Return a snapshot of links and addresses alone."""
+    dump = ask(MessageDump(nl.RTM_NEWADDR), links.addresses_request)
+    addresses = [links.address(datagram, said, names) for datagram, said in dump.messages]
+    return empty_fib()._replace(links=found, addresses=tuple(_had(addresses)))
 
 
 def read_fib(ask: Ask, found: tuple[Link, ...], main: Mapping[int, RouteDump], names: dict[int, str]) -> Fib:
@@ -38,6 +78,7 @@ def read_fib(ask: Ask, found: tuple[Link, ...], main: Mapping[int, RouteDump], n
         _resolved(ask, others, names),
         policy._replace(routes=_resolved(ask, policy.routes, names)),
         tuple(each for each in addresses if isinstance(each, Unusable)),
+        {version: bytes(dump.foreign.destinations) for version, dump in main.items() if dump.foreign},
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from podroutes.model.address import Address, Prefix, network
+from podroutes.model.address import BITS, Address, Prefix, network
 from podroutes.model.route import NextHop, Route
 from podroutes.model.rule import DEFAULT_RULES, Rule
 
@@ -90,6 +90,13 @@ class Fib(NamedTuple):
     others: tuple[Route, ...]  # all other routes of the main table, in the kernel's order
     policy: Policy = Policy()
     unusable: tuple[Unusable, ...] = ()  # failed ones are not among ``addresses``, tentative ones are
+    hidden: Mapping[
+        int, bytes
+    ] = {}  # by IP version, the first addresses of the routes of others that are left out, packed
+
+    def hides(self, dst: Prefix) -> bool:
+        """Return whether a route of somebody else to DST may be left out. A wrong yes is possible, a wrong no is not."""
+        return dst.value.to_bytes(BITS[dst.version] >> 3, "big") in self.hidden.get(dst.version, b"")
 
     def ours(self) -> Iterator[Route]:
         """Yield the routes of the main table with our protocol number, in no particular order."""

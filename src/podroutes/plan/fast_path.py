@@ -106,7 +106,9 @@ class FastPath:
             metrics = metrics_of_new(version, routes, range(len(vias)), beside)
             for claim, via, dev, metric in zip(claims, vias, routes.dev, metrics, strict=True):
                 beside_us = any(cidr.overlaps(claim.dst) for cidr in (*self._own.pod_cidrs, *self._kept))
-                if claim.dst not in self._foreign and not beside_us and not self._needs.taken(claim, in_place=False):
+                if not (
+                    claim.dst in self._foreign or self._fib.hides(claim.dst) or beside_us
+                ) and not self._needs.taken(claim, in_place=False):
                     yield Change("add", Route(claim.dst, (NextHop(via, dev or None),), metric), claim.node.name)
 
     @cached_property

@@ -5,7 +5,6 @@ Other routes are decoded message by message.
 """
 
 import struct
-import sys
 from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,7 +13,9 @@ from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.fib import PlainRoutes
 from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route
 from podroutes.rtnl import constants as nl
+from podroutes.rtnl.columns import alike, values
 from podroutes.rtnl.encode import RTMSG
+from podroutes.rtnl.foreign import ForeignRoutes
 from podroutes.rtnl.message import HEADER, Answer, Message, answer, attributes
 
 _RTNEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, interface index
@@ -40,12 +41,16 @@ class _Layout(NamedTuple):
 
 
 class RouteDump:
-    """Collects the answer to one ``routes_request`` of one IP version. Pass each datagram to ``feed``."""
+    """Collects the answer to one ``routes_request`` of one IP version. Pass each datagram to ``feed``.
 
-    def __init__(self, version: int, names: dict[int, str]) -> None:
+    What FOREIGN passes over is left out.
+    """
+
+    def __init__(self, version: int, names: dict[int, str], foreign: ForeignRoutes | None = None) -> None:
         self.plain = PlainRoutes.empty(version)
         self.others: list[Route] = []
         self.interrupted = False  # the table changed during the dump: routes may be missing (NLM_F_DUMP_INTR)
+        self.foreign = foreign
         self._version = version
         self._names = names
         self._layouts: dict[int, _Layout] = {}
@@ -53,7 +58,7 @@ class RouteDump:
 
     def fresh(self) -> "RouteDump":
         """Return an empty collector with the same parameters."""
-        return RouteDump(self._version, self._names)
+        return RouteDump(self._version, self._names, self.foreign and self.foreign.fresh())
 
     def feed(self, datagram: bytes) -> Answer | None:
         """Decode one datagram; return the message that ends the dump, or None if more datagrams follow."""
@@ -66,6 +71,11 @@ class RouteDump:
                 self.interrupted = True
             if kind in (nl.NLMSG_DONE, nl.NLMSG_ERROR):
                 return answer(datagram, Message(kind, flags, seq, position + HEADER.size, position + length))
+            if self.foreign and kind == nl.RTM_NEWROUTE:
+                passed = self.foreign.passed(datagram, position, length)
+                position += passed * length
+                if passed:
+                    continue
             rows = self._run(datagram, position, length) if kind == nl.RTM_NEWROUTE else 0
             position += rows * length or length + (-length & 3)
         return None
@@ -110,29 +120,15 @@ class RouteDump:
             for word in range(offset >> 2, (offset >> 2) + size) if offset else ():
                 columns[word] = words[word::stride]
                 words[word::stride] = zeros
-        rows = _alike(words, layout.rest, most)
+        rows = alike(words, layout.rest, most)
         if rows:
             plain, names = self.plain, self._names
-            plain.dst.extend(_values(columns, layout.dst, width, rows))
-            plain.via.extend(_values(columns, layout.via, width, rows))
+            plain.dst.extend(values(columns, layout.dst >> 2, width, rows))
+            plain.via.extend(values(columns, layout.via >> 2, width, rows))
             plain.length.extend(lengths[:rows])
             plain.dev.extend(_devices(columns[layout.oif >> 2][:rows], names))
             plain.metric.extend(columns[layout.metric >> 2][:rows] if layout.metric else zeros[:rows])
         return rows
-
-
-def _alike(words: "array[int]", rest: "array[int]", most: int) -> int:
-    """Return the number of leading messages in WORDS, at most MOST, that equal REST."""
-    if words == rest * most:
-        return most
-    low, high, stride = 0, most, len(rest)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if words[low * stride : middle * stride] == rest * (middle - low):
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _devices(indexes: "array[int]", names: dict[int, str]) -> list[str]:
@@ -141,17 +137,6 @@ def _devices(indexes: "array[int]", names: dict[int, str]) -> list[str]:
     if indexes == array("I", [first]) * len(indexes):
         return [names.get(first, f"if{first}")] * len(indexes)
     return [names.get(index, f"if{index}") for index in indexes]
-
-
-def _values(columns: dict[int, "array[int]"], offset: int, width: int, rows: int) -> list[int]:
-    """Return the addresses of WIDTH words that start at byte OFFSET of every message."""
-    parts = [columns[(offset >> 2) + word][:rows] for word in range(width)]
-    if sys.byteorder == "little":
-        for part in parts:
-            part.byteswap()
-    if width == 1:
-        return parts[0].tolist()
-    return [a << 96 | b << 64 | c << 32 | d for a, b, c, d in zip(*parts, strict=True)]
 
 
 def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout | None:

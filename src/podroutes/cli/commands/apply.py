@@ -9,6 +9,7 @@ from podroutes.cli.apply import carry_out, say_later
 from podroutes.cli.commands import plan
 from podroutes.cli.mass_delete import agreed
 from podroutes.cli.parser import Parser
+from podroutes.cli.snapshot import snapshot
 from podroutes.errors import PersistError
 from podroutes.model.plan import Plan
 
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     with common.kernel("apply", _INSTEAD) as kernel, ExitStack() as lock:
         lock.enter_context(common.writing("apply"))
         guard = common.deletion_guard(arguments, source)
-        before = kernel.snapshot()
+        before = snapshot(kernel, arguments, source)
         machine_plan = common.plan_machine(arguments, source, before, guard.hold)
         if machine_plan.planned.plan.held:
             lock.close()  # release the lock while a person decides
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             lock.enter_context(common.writing("apply"))
             if allowed:
                 guard.allow(machine_plan.planned.plan)
-                before = kernel.snapshot()
+                before = snapshot(kernel, arguments, source)
                 machine_plan = common.plan_machine(arguments, source, before, guard.hold)
         if arguments.activate and not machine_plan.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
@@ -71,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
         planned = [machine_plan.planned]  # the last plan counts
 
         def replan() -> Plan:
-            planned.append(common.plan_machine(arguments, source, kernel.snapshot(), guard.hold).planned)
+            planned.append(
+                common.plan_machine(arguments, source, snapshot(kernel, arguments, source), guard.hold).planned
+            )
             return planned[-1].plan
 
         outcome = carry_out(machine_plan.planned.plan, kernel, arguments.output, replan)

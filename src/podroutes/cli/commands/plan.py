@@ -7,6 +7,7 @@ from typing import Any
 
 from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
+from podroutes.cli.snapshot import snapshot
 from podroutes.host import terminal
 from podroutes.host.progress import Progress
 from podroutes.model.cluster import Node
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.all:
         return _all(source, arguments)
     with common.kernel("plan", _INSTEAD) as kernel:
-        fib = kernel.snapshot()
+        fib = snapshot(kernel, arguments, source)
     machine_plan = common.plan_machine(arguments, source, fib, common.deletion_guard(arguments, source).hold)
     plan = machine_plan.planned.plan
     if arguments.output != "text":

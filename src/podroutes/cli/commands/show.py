@@ -7,6 +7,7 @@ from select import select
 
 from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
+from podroutes.cli.snapshot import snapshot
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
 from podroutes.plan.guard import no_guard
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     with common.kernel("show", _INSTEAD) as kernel:
         if arguments.watch:
             return _watch(arguments, source, kernel)
-        return _show(arguments, source, kernel.snapshot(), set())
+        return _show(arguments, source, snapshot(kernel, arguments, source), set())
 
 
 def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel) -> int:
@@ -54,7 +55,7 @@ def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel)
     status, shown = 0, set[str]()
     with KernelWatch(0) as watch, suppress(KeyboardInterrupt):
         while True:
-            status = _show(arguments, source, kernel.snapshot(), shown)
+            status = _show(arguments, source, snapshot(kernel, arguments, source), shown)
             sys.stdout.flush()
             select([watch], [], [])
             while select([watch], [], [], _QUIET)[0]:  # a burst of events counts as one change

@@ -1,0 +1,28 @@
+"""The snapshot that a plan of this machine is made from."""
+
+import argparse
+
+from podroutes.cli.common import Source, own_node
+from podroutes.kernel import Kernel
+from podroutes.model.fib import Fib
+from podroutes.model.interest import Interest
+from podroutes.plan.interest import plan_interest
+from podroutes.plan.settle import Context
+
+
+def snapshot(kernel: Kernel, arguments: argparse.Namespace, source: Source) -> Fib:
+    """Return a snapshot without the routes of others on which no plan for this machine depends."""
+    contexts: list[Context] = []
+
+    def wanted(bare: Fib) -> Interest:
+        own = own_node(arguments, source.cluster, bare)
+        contexts.append(source.state.context(own) if source.state else Context())
+        return plan_interest(source.cluster, contexts[0].dependencies)
+
+    fib = kernel.snapshot(wanted)
+    if not any(fib.hidden.values()):
+        return fib
+    earlier = [record.dst for record in contexts[0].saved().routes]
+    if not any(map(fib.hides, earlier)):
+        return fib
+    return kernel.snapshot(lambda _: plan_interest(source.cluster, contexts[0].dependencies, earlier))

@@ -1,0 +1,32 @@
+"""Alike messages of a dump as columns of words."""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from array import array
+
+
+def alike(words: "array[int]", rest: "array[int]", most: int) -> int:
+    """Return how many of the MOST messages in WORDS equal REST before the first that does not."""
+    if words == rest * most:
+        return most
+    low, high, stride = 0, most, len(rest)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if words[low * stride : middle * stride] == rest * (middle - low):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def values(columns: dict[int, "array[int]"], first: int, width: int, rows: int) -> list[int]:
+    """Return the addresses of WIDTH words that start at word FIRST of each message."""
+    parts = [columns[first + word][:rows] for word in range(width)]
+    if sys.byteorder == "little":
+        for part in parts:
+            part.byteswap()
+    if width == 1:
+        return parts[0].tolist()
+    return [a << 96 | b << 64 | c << 32 | d for a, b, c, d in zip(*parts, strict=True)]
