@@ -149,7 +149,29 @@ def test_a_lab_is_proven_and_its_packets_agree(lab):
     assert all(
         each["received"] == each["sent"] == 3 and each["mtu"] == 1500 and not each["error"] for each in probe["results"]
     )
+    assert {(each["address"], each["pod"]) for each in probe["results"] if ":" not in each["address"]} == {
+        (f"10.200.{number}.2", True) for number in range(3)
+    }
+    assert (probe["pairs"], probe["asked"], probe["lost"]) == (12, 12, 0)
     assert probe["disagreements"] == []
+
+
+def test_where_packets_are_not_forwarded_the_node_answers_and_its_pods_do_not(lab):
+    """A packet filter is in no table: real pods tell, and a gateway that answers says nothing about them."""
+    lab.inside("worker-1", "sysctl", "-qw", "net.ipv4.ip_forward=0")
+    try:
+        status, document = lab.verify("--probe")
+        assert status == 2
+        assert document["probe"]["disagreements"] == []
+        pairs = {(each["source"], each["node"]) for each in document["probe"]["results"] if each["error"]}
+        assert pairs == {("worker-0", "worker-1"), ("worker-2", "worker-1")}
+        status, document = lab.verify("--probe", "--pod", "10.200.1.1")
+        assert (document["probe"]["lost"], document["probe"]["disagreements"]) == (0, [])
+        done = lab.run("verify", "--lab", lab.name, "--probe", "--pod", "10.200.1.1")
+        assert "forwarding not tested: of worker-1 no pod is known, and the node itself answered" in done.stdout
+        assert "disagreement" not in done.stdout
+    finally:
+        lab.inside("worker-1", "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
 
 def test_faults_are_found_by_proof_and_packets_alike(lab):
@@ -161,8 +183,8 @@ def test_faults_are_found_by_proof_and_packets_alike(lab):
         assert [(each["code"], each["node"], each["pairs"]) for each in document["findings"]] == [
             ("no-route", "worker-2", 1)
         ]
-        lost = [(each["source"], each["address"]) for each in document["probe"]["results"] if not each["received"]]
-        assert lost == [("worker-2", "10.200.1.1")]
+        lost = {(each["source"], each["address"]) for each in document["probe"]["results"] if not each["received"]}
+        assert lost == {("worker-2", "10.200.1.2"), ("worker-1", "10.200.2.2")}  # which has no way to answer
         assert document["probe"]["disagreements"] == []
         small = {each["node"] for each in document["probe"]["results"] if each["mtu"] and each["mtu"] < 1500}
         assert small >= {"worker-0"}
@@ -175,10 +197,12 @@ def test_where_packets_contradict_the_proof_both_are_shown(lab):
     """An address in the wrong place answers, and one that ignores ICMP answers by UDP."""
     lab.inside("worker-1", "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=1")
     try:
-        _, document = lab.verify("--probe")
+        _, document = lab.verify("--probe", "--pod", "10.200.1.1")
         how = {(each["address"], each["how"], each["received"]) for each in document["probe"]["results"]}
         assert ("10.200.1.1", "udp", 1) in how
-        assert ("10.200.2.1", "icmp", 3) in how
+        _, document = lab.verify("--probe", "--pod", "10.200.2.1")
+        how = {(each["address"], each["how"], each["received"]) for each in document["probe"]["results"]}
+        assert how == {("10.200.2.1", "icmp", 3)}
     finally:
         lab.inside("worker-1", "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0")
     wrong = "ip neigh replace 192.168.8.21 lladdr 02:00:00:00:00:99 dev ens18 nud permanent"

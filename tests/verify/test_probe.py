@@ -2,12 +2,13 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from podroutes.host import ProbeError, probe_rounds
-from podroutes.host.probe_rounds import ProbeSource, probe
+from podroutes.host.probe_rounds import ProbeSource, probe, sample
 from podroutes.lab import syscalls
 from podroutes.model.address import parse_address
 from support.users import NOBODY, others
@@ -76,7 +77,6 @@ def test_what_ignores_icmp_answers_to_udp_with_its_path_mtu(here):
     assert (result["sent"], result["received"], result["how"], result["mtu"]) == (4, 1, "udp", 1400)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="what there was no time to ask is reported as lost")
 def test_what_was_not_asked_is_not_lost(here, monkeypatch):
     monkeypatch.setattr(probe_rounds, "LONGEST", 0.0)
     vantage = ProbeSource("worker-0", [4])
@@ -85,9 +85,6 @@ def test_what_was_not_asked_is_not_lost(here, monkeypatch):
     assert (result.sent, result.mtu, result.error) == (0, None, "not asked")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a size that there was no time to try is reported as the largest"
-)
 def test_a_size_that_was_not_measured_is_none(here, monkeypatch):
     vantage = ProbeSource("worker-0", [4])
     sweeping = probe_rounds._Rounds([vantage], TARGETS[4], lambda _done, _all: None)
@@ -101,3 +98,31 @@ def test_a_size_that_was_not_measured_is_none(here, monkeypatch):
     (result,) = sweeping.run()
     vantage.close()
     assert (result.received, result.mtu) == (3, None)
+
+
+def test_every_beginning_of_a_sample_is_fair():
+    nodes = [f"worker-{number}" for number in range(7)]
+    targets = [(name, parse_address(f"10.200.{number}.2")) for number, name in enumerate(nodes)]
+    pairs = list(sample(nodes, targets))
+    assert len(pairs) == len(set(pairs)) == 42
+    for count in range(len(pairs)):
+        sources = Counter(source for source, _, _ in pairs[:count])
+        asked = Counter(node for _, node, _ in pairs[:count])
+        assert max(sources.values(), default=0) - min(map(sources.__getitem__, nodes)) <= 1
+        assert max(asked.values(), default=0) - min(map(asked.__getitem__, nodes)) <= 1
+
+
+def test_of_too_many_pairs_a_sample_is_asked(here, monkeypatch):
+    monkeypatch.setattr(probe_rounds, "MOST", 1)
+    vantage = ProbeSource("worker-0", [4])
+    results = probe([vantage], [*TARGETS[4], ("worker-2", parse_address("10.200.2.1"))], lambda _done, _all: None)
+    vantage.close()
+    assert len(results) == 1
+
+
+def test_packets_go_out_from_the_address_that_is_named(here, bare):
+    bare.ip("addr add 10.200.0.1/32 dev lo")
+    vantage = ProbeSource("worker-0", [4], {4: parse_address("10.200.0.1")})
+    names = {each.socket.getsockname()[0] for each in vantage.ping_sockets.values()}
+    vantage.close()
+    assert names == {"10.200.0.1"}

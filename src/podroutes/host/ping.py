@@ -52,12 +52,15 @@ class Answer(NamedTuple):
 class PingSocket:
     """A probing socket in the network namespace in which it was made. ``how`` is ``icmp`` or ``udp``."""
 
-    def __init__(self, version: int, how: str) -> None:
+    def __init__(self, version: int, how: str, source: Address | None = None) -> None:
         self.version = version
         self.how = how
         self._raw = False
         self._identifier = os.getpid() & 0xFFFF
         self.socket = self._open()
+        if source is not None:
+            with suppress(OSError):  # an address that is gone: the kernel chooses one
+                self.socket.bind((str(source), 0))
         self.socket.setblocking(False)
         self.socket.setsockopt(_LEVEL[version], _MTU_DISCOVER[version], _PROBE)
         self.socket.setsockopt(_LEVEL[version], _RECVERR[version], 1)

@@ -2,17 +2,20 @@
 
 import selectors
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from podroutes.host.ping import PingSocket
 from podroutes.model.address import Address
 from podroutes.model.probe import Probed
 
-COUNT = 3  # packets for each address, to measure loss and latency
-RATE = 1000  # packets a second of all machines together: low enough to be harmless; 5,000 nodes take 15 s
+COUNT = 3  # packets to each address, for loss and latency
+RATE = 1000  # packets a second, all machines together: far below what hurts, and 5,000 nodes take 15 s
 PATIENCE = 1.0  # seconds after the last packet of a round
-LONGEST = 120.0  # seconds in total
+LONGEST = 75.0  # seconds for everything; with reading the tables of 1,000 machines that stays within two minutes
+MOST = 40_000  # pairs that are asked: the first round takes half of the time
 SMALLEST = {4: 576, 6: 1280}  # bytes that each path must carry: RFC 791, RFC 8200 section 5
+_TOGETHER = 2_000  # pairs whose path MTU is looked for at once: two seconds each step
 _SIZE = 84  # bytes of an ordinary packet, as sent by ping(8) over IPv4
 
 Progress = Callable[[int, int], None]
@@ -20,12 +23,14 @@ Pair = tuple[str, Address]
 
 
 class ProbeSource:
-    """The sockets of one machine; made in its network namespace."""
+    """The sockets of one machine; made in its network namespace. ADDRESSES are those that it sends from, by IP version."""
 
-    def __init__(self, source: str, versions: Sequence[int]) -> None:
+    def __init__(self, source: str, versions: Sequence[int], addresses: Mapping[int, Address] | None = None) -> None:
         self.source = source
         self.ping_sockets = {
-            (version, how): PingSocket(version, how) for version in versions for how in ("icmp", "udp")
+            (version, how): PingSocket(version, how, (addresses or {}).get(version))
+            for version in versions
+            for how in ("icmp", "udp")
         }
 
     def close(self) -> None:
@@ -35,8 +40,21 @@ class ProbeSource:
 
 
 def probe(vantages: Sequence[ProbeSource], targets: Sequence[tuple[str, Address]], progress: Progress) -> list[Probed]:
-    """Ask every target of another node, (node, address), from every vantage; PROGRESS is told (done, all)."""
+    """Ask every target of another node, (node, address), from every vantage; PROGRESS is told (done, all).
+
+    Of more than MOST pairs a fair sample is asked: as many of every vantage, and as many of every target.
+    """
     return _Rounds(vantages, targets, progress).run()
+
+
+def sample(sources: Sequence[str], targets: Sequence[tuple[str, Address]]) -> Iterator[tuple[str, str, Address]]:
+    """Yield (source, node, address) so that every beginning of it is fair: each source once, then each once more."""
+    step = max(1, len(targets) // max(1, len(sources)))
+    for turn in range(len(targets)):
+        for place, source in enumerate(sources):
+            node, address = targets[(place * step + turn + 1) % len(targets)]
+            if node != source:
+                yield source, node, address
 
 
 class _Rounds:
@@ -44,9 +62,8 @@ class _Rounds:
         self, vantages: Sequence[ProbeSource], targets: Sequence[tuple[str, Address]], progress: Progress
     ) -> None:
         self.vantages = {vantage.source: vantage for vantage in vantages}
-        self.nodes = {
-            (vantage.source, target): node for vantage in vantages for node, target in targets if node != vantage.source
-        }
+        pairs = islice(sample(list(self.vantages), targets), MOST)
+        self.nodes = {(source, address): node for source, node, address in pairs}
         self.progress = progress
         self.deadline = time.monotonic() + LONGEST
         self._number = 0
@@ -62,24 +79,32 @@ class _Rounds:
 
     def run(self) -> list[Probed]:
         try:
-            for _ in range(COUNT):
-                self._ask(dict.fromkeys(self.nodes, _SIZE), counted=True)
-            silent = [pair for pair, times in self._times.items() if not times]
+            self._ask(dict.fromkeys(self.nodes, _SIZE), counted=True)
+            for _ in range(COUNT - 1):
+                self._ask(dict.fromkeys(self._again(), _SIZE), counted=True)
+            silent = [pair for pair, times in self._times.items() if self._sent[pair] and not times]
             for pair in silent:
                 self._how[pair] = "udp"
             self._ask(dict.fromkeys(silent, _SIZE), counted=True)
             for pair in silent:
                 if not self._times[pair]:
                     self._how[pair] = "icmp"
-            sizes = self._sweep([pair for pair, times in self._times.items() if times])
+            sizes = self._sizes([pair for pair, times in self._times.items() if times])
         finally:
             self._selector.close()
         return [self._probed(pair, sizes.get(pair)) for pair in self.nodes]
 
+    def _again(self) -> list[Pair]:
+        """Return what to ask once more: all where there is time for it and for path MTUs, else what has not answered."""
+        asked = [pair for pair, sent in self._sent.items() if sent]
+        if len(asked) == len(self.nodes) and len(asked) * COUNT <= (self.deadline - time.monotonic()) * RATE:
+            return asked
+        return [pair for pair in asked if not self._times[pair]]
+
     def _probed(self, pair: Pair, mtu: int | None) -> Probed:
         times = self._times[pair]
         mean = sum(times) / len(times) if times else 0.0
-        error = "" if times else self._errors.get(pair, "no answer")
+        error = "" if times else self._errors.get(pair, "no answer") if self._sent[pair] else "not asked"
         return Probed(
             pair[0],
             self.nodes[pair],
@@ -93,13 +118,30 @@ class _Rounds:
             error,
         )
 
+    def _sizes(self, pairs: Sequence[Pair]) -> dict[Pair, int]:
+        """Return the path MTUs of as many of PAIRS as there is time for."""
+        sizes: dict[Pair, int] = {}
+        for place in range(0, len(pairs), _TOGETHER):
+            if time.monotonic() >= self.deadline:
+                break
+            sizes |= self._sweep(pairs[place : place + _TOGETHER])
+        return sizes
+
     def _sweep(self, pairs: Sequence[Pair]) -> dict[Pair, int]:
-        """Return the largest packet that each pair answers: first that of the device, else by halving what is left."""
+        """Return the largest packet that each pair answers: first that of the device, else by halving what is left.
+
+        What there was no time to measure is left out.
+        """
         high = {pair: self._ping_socket(pair).largest(pair[1]) for pair in pairs}
         low = {pair: min(SMALLEST[pair[1].version], high[pair]) for pair in pairs}
         tried = dict(high)
-        while tried and time.monotonic() < self.deadline:
+        while tried:
             answered = self._ask(tried, counted=False)
+            answered |= self._ask(
+                {pair: size for pair, size in tried.items() if pair not in answered}, counted=False
+            )  # a lost packet is no sign of its size
+            if time.monotonic() >= self.deadline:
+                return {pair: size for pair, size in low.items() if pair not in tried}
             for pair, size in tried.items():
                 if pair in answered:
                     low[pair] = size

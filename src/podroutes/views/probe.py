@@ -14,12 +14,16 @@ _LISTED = 20  # failures that are listed one by one
 
 
 def text(
-    results: Sequence[Probed], disagreements: Sequence[Disagreement], examined: Sequence[Examined], style: Style
+    results: Sequence[Probed],
+    disagreements: Sequence[Disagreement],
+    examined: Sequence[Examined],
+    possible: int,
+    style: Style,
 ) -> Iterator[str]:
     """Yield the matrix where it fits, what was not answered, path MTUs, disagreements and what the doctor says, and the sum."""
     for version in (4, 6):
         yield from _matrix([result for result in results if result.target.version == version], version, style)
-    lost = [result for result in results if not result.answered]
+    lost = [result for result in results if result.lost]
     for each in lost[:_LISTED]:
         yield f"{style('red', 'lost')} {_pair(each)}: {each.error}"
     if len(lost) > _LISTED:
@@ -30,9 +34,20 @@ def text(
     if len(disagreements) > _LISTED:
         yield f"… and {len(disagreements) - _LISTED} more; -o json lists them all"
     yield from _doctor(disagreements, examined, style)
-    answered = len(results) - len(lost)
-    sent, received = sum(result.sent for result in results), sum(result.received for result in results)
-    yield f"probe: {answered} of {len(results)} addresses answered, {received} of {sent} packets"
+    yield from _not_tested(results)
+    asked = [result for result in results if result.asked]
+    sent, received = sum(result.sent for result in asked), sum(result.received for result in asked)
+    said = f"{len(asked) - len(lost)} of {len(asked)} pairs answered, {received} of {sent} packets"
+    left = f"; {possible - len(asked)} of {possible} pairs were not asked" if possible > len(asked) else ""
+    yield f"probe: {said}{left}"
+
+
+def _not_tested(results: Sequence[Probed]) -> Iterator[str]:
+    """Yield where nobody but the node itself answered: its forwarding and its pods were not tested."""
+    nodes = list(dict.fromkeys(escaped(result.node) for result in results if result.answered and not result.pod))
+    if nodes:
+        named = listing(nodes) if len(nodes) <= _WIDEST else f"{len(nodes)} nodes"
+        yield f"forwarding not tested: of {named} no pod is known, and the node itself answered; name one with --pod, or use --kubernetes"
 
 
 def _pair(probed: Probed) -> str:
@@ -42,7 +57,7 @@ def _pair(probed: Probed) -> str:
 def _difference(difference: Disagreement) -> str:
     if difference.proven:
         return f"the tables lead there and back, but packets get {difference.probed.error}"
-    return "the tables do not lead there and back, but packets are answered: the tables were read before they changed, or somebody else answers"
+    return "the tables do not lead there and back, but packets are answered: somebody else has the address, or the tables have changed"
 
 
 def _doctor(disagreements: Sequence[Disagreement], examined: Sequence[Examined], style: Style) -> Iterator[str]:
@@ -77,6 +92,8 @@ def _matrix(results: Sequence[Probed], version: int, style: Style) -> Iterator[s
 def _cell(probed: Probed | None, style: Style, wide: int) -> str:
     if probed is None:
         return f"{'·':>{wide}}"
+    if not probed.asked:
+        return f"{'not asked':>{wide}}"
     if not probed.answered:
         return style("red", f"{'lost':>{wide}}")
     if probed.received < probed.sent and probed.how == "icmp":
@@ -90,20 +107,28 @@ def _mtus(results: Sequence[Probed]) -> Iterator[str]:
     for result in results:
         if result.mtu is not None:
             found.setdefault(result.mtu, []).append(_pair(result))
+    measured = sum(map(len, found.values()))
+    answered = sum(result.answered for result in results)
+    every = "every pair" if measured == answered else f"all {measured} of {answered} pairs for which there was time"
     for mtu, pairs in sorted(found.items(), reverse=True):
-        yield f"path MTU {mtu}: {'every pair' if len(found) == 1 else listing(pairs)}"
+        some = listing(pairs) if len(pairs) <= _LISTED else f"{len(pairs)} pairs"
+        yield f"path MTU {mtu}: {every if len(found) == 1 else some}"
 
 
 def document(
-    results: Sequence[Probed], disagreements: Sequence[Disagreement], examined: Sequence[Examined]
+    results: Sequence[Probed], disagreements: Sequence[Disagreement], examined: Sequence[Examined], possible: int
 ) -> dict[str, Any]:
     """Return the stable JSON shape; times are in milliseconds."""
     return {
+        "pairs": possible,
+        "asked": sum(each.asked for each in results),
+        "lost": sum(each.lost for each in results),
         "results": [
             {
                 "source": result.source,
                 "node": result.node,
                 "address": str(result.target),
+                "pod": result.pod,
                 "sent": result.sent,
                 "received": result.received,
                 "loss": round(1 - result.received / result.sent, 3) if result.sent else None,

@@ -18,7 +18,7 @@ Decide for every node and every pod CIDR of another node whether packets get the
 have: all policy rules and tables, longest prefix, metric, TOS, ECMP, refusing routes, link state, reverse path. Prints a
 proof, or the cause of each failure. Without --tables and --lab it knows the tables of this machine alone.
 
-exit status: 0 proven (and with --probe every packet answered), 2 not, 1 error
+exit status: 0 proven (and with --probe every pair that was asked answered), 2 not, 1 error
 """
 
 
@@ -28,7 +28,7 @@ def configure(parser: Parser) -> None:
     options.source(parser)
     options.tables(parser)
     parser.add_argument("--probe", action="store_true", help="send real packets, too, and say where they disagree")
-    parser.add_argument("--pod", metavar="ADDRESS", help="with --probe: ask this address, not every node's pod gateway")
+    parser.add_argument("--pod", metavar="ADDRESS", help="with --probe: ask this address, not a pod of every node")
     parser.add_argument("--html", metavar="FILE", help="also write a page to look at: map, matrix, explanations")
     options.output(parser)
 
@@ -51,14 +51,15 @@ def conclude(arguments: argparse.Namespace, found: collection.Evidence, path: "P
     document = views.document(proof, problems) if arguments.output != "text" else {}
     if arguments.output == "text":
         common.say(views.text(proof, common.style(sys.stdout)))
-    probed = None
+    probed, possible = None, 0
     if arguments.probe:
         from podroutes.cli import probe  # noqa: PLC0415, sockets are for those who asked
 
         sys.stdout.flush()
-        results = probe.probe_all(found, arguments)
-        probed = results, probe.disagreements(proof, found, results)
-        good = good and all(result.answered for result in results)
+        sent = probe.probe_all(found, arguments)
+        probed = sent.results, probe.disagreements(proof, found, sent.results)
+        possible = sent.possible
+        good = good and any(each.asked for each in sent.results) and not any(each.lost for each in sent.results)
     if path:
         from podroutes.cli import html  # noqa: PLC0415, only where a page is wanted
 
@@ -68,9 +69,9 @@ def conclude(arguments: argparse.Namespace, found: collection.Evidence, path: "P
         from podroutes.views import probe as probe_views  # noqa: PLC0415
 
         examined = examination.explain(found, probed[1])  # last: it goes from machine to machine
-        document["probe"] = probe_views.document(*probed, examined)
+        document["probe"] = probe_views.document(*probed, examined, possible)
         if arguments.output == "text":
-            common.say(probe_views.text(*probed, examined, common.style(sys.stdout)))
+            common.say(probe_views.text(*probed, examined, possible, common.style(sys.stdout)))
     if arguments.output != "text":
         common.say_document(document, arguments.output)
     else:

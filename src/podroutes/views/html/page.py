@@ -99,11 +99,7 @@ def _banner(report: Report) -> Html:
         ),
         ("Pod CIDRs", f"{proof.pod_cidrs:,}"),
         ("Pairs", f"{proof.pairs:,}"),
-        *(
-            (("Packets", f"{len(report.probe.results) - report.lost:,} of {len(report.probe.results):,} answered"),)
-            if report.probe
-            else ()
-        ),
+        *((("Packets", f"{report.asked - report.lost:,} of {report.asked:,} answered"),) if report.probe else ()),
         ("Checked", report.time),
         ("Tables", report.tables),
         ("Inventory", report.cluster.source),

@@ -41,6 +41,11 @@ class Report(NamedTuple):
         return sum(problem.severity == "error" for problem in self.problems)
 
     @property
+    def asked(self) -> int:
+        """How many pairs real packets were sent for."""
+        return sum(result.asked for result in self.probe.results) if self.probe else 0
+
+    @property
     def lost(self) -> int:
-        """How many addresses answered no packet at all."""
-        return sum(not result.answered for result in self.probe.results) if self.probe else 0
+        """How many of the pairs that were asked answered no packet at all."""
+        return sum(result.lost for result in self.probe.results) if self.probe else 0

@@ -90,14 +90,14 @@ def packets(probe: Probe) -> Html:
             + (
                 "the tables lead there and back, but no packet was answered: look for a firewall, a reverse path filter or the CNI."
                 if disagreement.proven
-                else "the tables do not lead there and back, but packets are answered: they changed since, or somebody else answers."
+                else "the tables do not lead there and back, but packets are answered: somebody else has the address, or they have changed."
             ),
         )
         for disagreement in probe.disagreements[:_MOST]
     ]
     rows: list[tuple[str, list[Cell]]] = [
         (
-            "fine" if result.answered else "fault",
+            "fine" if result.answered else "fault" if result.asked else "unseen",
             [
                 result.source,
                 result.node,
@@ -107,7 +107,7 @@ def packets(probe: Probe) -> Html:
                 f"{result.mean:.2f}" if result.answered else _NOTHING,
                 str(result.mtu) if result.mtu is not None else _NOTHING,
                 result.how,
-                result.error or "answered",
+                result.error or ("answered" if result.pod else "answered by the node: forwarding not tested"),
             ],
         )
         for result in probe.results
