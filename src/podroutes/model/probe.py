@@ -23,7 +23,7 @@ class Probed(NamedTuple):
     mtu: int | None = None
     how: str = "icmp"
     error: str = ""
-    pod: bool = False
+    pod: bool = True
 
     @property
     def answered(self) -> bool:

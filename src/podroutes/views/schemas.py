@@ -106,17 +106,21 @@ def _verify() -> Schema:
         "source": NODE,
         "node": NODE,
         "address": ADDRESS,
-        "sent": count(),
+        "pod": flag("whether a pod was asked; else the node itself answers, and its forwarding is not tested"),
+        "sent": count("0 where there was no time"),
         "received": count(),
         "loss": nullable(number("from 0 to 1")),
         "fastest_ms": nullable(number()),
         "mean_ms": nullable(number()),
-        "mtu": nullable(count()),
+        "mtu": nullable(count("bytes, null where it was not measured")),
         "how": string("ping, or what else was sent"),
         "error": nullable(string()),
     }
     differs = {"source": NODE, "address": ADDRESS, "proven": flag(), "answered": flag()}
     probe = {
+        "pairs": count("that there are"),
+        "asked": count("pairs"),
+        "lost": count("pairs that were asked and did not answer"),
         "results": array(fields(result)),
         "disagreements": array(fields(differs), "where packets did not do what the proof says"),
         "doctor": array(fields(_DOCTOR, _REPAIRED), "of both ends of each disagreement"),
