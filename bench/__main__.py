@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import agent, chart, daemons, engine, flips, forms, machine, process, proof, sandbox, scene
+from bench import agent, chart, daemons, engine, flips, forms, machine, process, proof, sandbox, scene, tables
 from bench.goals import goals
 from bench.pairing import Pairing, Result
 
 ROOT = Path(__file__).resolve().parent.parent
-_SECTIONS = ("engine", "forms", "apply", "startup", "flips", "inventory", "proof", "agent")
+_SECTIONS = ("engine", "forms", "apply", "startup", "flips", "inventory", "proof", "tables", "agent")
 _AGENTS = (10, 5_000)  # nodes
 _PEERS = ("pyroute2", "bird", "frr")
 
@@ -85,6 +85,7 @@ class _Session:
             "startup": self._startup,
             "inventory": self._inventory,
             "proof": self._proof,
+            "tables": self._tables,
             "agent": self._agent,
             "flips": self._flips,  # last: it turns the scene into another one
         }
@@ -133,6 +134,11 @@ class _Session:
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         yield {"operation": "prove a cluster", "routes": 0, "cases": json.loads(said)}
 
+    def _tables(self) -> Iterator[Result]:
+        command = [sys.executable, "-m", "bench.tables", "--json"]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        yield {"operation": "read and prove tables in files", "routes": 0, "tables": json.loads(said)}
+
     def _agent(self) -> Iterator[Result]:
         for count in _AGENTS:
             yield agent.measure(count)
@@ -152,6 +158,8 @@ def _show(result: Result) -> None:
         lines = map(
             "{load_ms:>11,.1f} ms {peak_mib:>8.1f} MiB  {format}, {nodes:,} nodes".format_map, result["formats"]
         )
+    elif "tables" in result:
+        lines = map(tables.LINE.format_map, result["tables"])
     elif "cases" in result:
         lines = map(proof.LINE.format_map, result["cases"])
     else:

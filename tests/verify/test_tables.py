@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podroutes.host import TablesError
+from podroutes.host import TablesError, iproute_routes
 from podroutes.host.iproute_json import Reader, Texts
 from podroutes.host.local_tables import COMMANDS, read_here
 from podroutes.host.table_files import read_directory
@@ -220,3 +220,52 @@ def test_whatever_a_file_holds_is_a_machine_or_one_clear_error(field, content):
         said = str(error)
     assert f"x/{field}.json" in said
     assert said.isprintable()
+
+
+ROUTES = [
+    {"dst": "10.200.1.0/24", "gateway": "192.168.8.21", "dev": "ens18", "flags": []},
+    {
+        "dst": "10.200.2.0/24",
+        "metrics": [{"mtu": 1400}, {"advmss": 1200}],
+        "flags": [],
+        "nexthops": [
+            {"gateway": "192.168.8.21", "dev": "ens18", "weight": 1, "flags": []},
+            {"gateway": "192.168.8.22", "dev": "ens18", "weight": 1, "flags": []},
+        ],
+    },
+    {"dst": "10.200.3.0/24", "gateway": "192.168.8.23", "dev": "ens18", "flags": []},
+]
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["as ip prints it", "as others do"])
+def test_tables_that_differ_in_a_few_lines_share_their_routes(separators, monkeypatch):
+    """However a list is printed it reads the same; what was decoded for one machine is not decoded for the next."""
+    reader, decoded = iproute_routes.Routes(), []
+    parse = iproute_routes.parsed
+    monkeypatch.setattr(iproute_routes, "parsed", lambda *given: decoded.append(given) or parse(*given))
+
+    def read(*routes):
+        text = json.dumps(routes, separators=separators).encode()
+        numbers = reader.read(text, iproute_routes.Objects([], ""), "here", [])
+        return [reader.routes[number] for number in numbers]
+
+    first = read(*ROUTES)
+    assert [(str(route.dst), len(route.next_hops)) for route in first] == [
+        ("10.200.1.0/24", 1),
+        ("10.200.2.0/24", 2),
+        ("10.200.3.0/24", 1),
+    ]
+    assert first[1].metrics == (("mtu", 1400), ("advmss", 1200))
+    assert len(decoded) == 3
+    second = read(ROUTES[1], ROUTES[0], {**ROUTES[2], "gateway": "192.168.8.99"})
+    assert len(decoded) == 4
+    assert [id(route) for route in second[:2]] == [id(first[1]), id(first[0])]
+    assert str(second[2].via) == "192.168.8.99"
+    assert read() == []
+
+
+def test_a_route_that_is_not_understood_is_said_once():
+    reader, unread = iproute_routes.Routes(), []
+    text = json.dumps([{"dst": "10.200.1.0/33"}, *ROUTES], separators=(",", ":")).encode()
+    assert len(reader.read(text, iproute_routes.Objects([], ""), "here", unread)) == 4
+    assert len(unread) == 1

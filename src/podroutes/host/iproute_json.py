@@ -12,6 +12,7 @@ from podroutes.host.printed import CLASSES, items, length, name, number, parsed
 from podroutes.model.address import BITS, Prefix, network, parse_address
 from podroutes.model.fib import IfAddress, Link, Unusable
 from podroutes.model.host import ANY_TABLE, DEFAULT_RULES, Host, Medium, Rule
+from podroutes.model.table import Table
 from podroutes.model.text import printable
 
 _ACTIONS = {
@@ -62,17 +63,21 @@ class Reader:
         addresses = [each for found in read("addr", _addresses) for each in found]
         unread: list[str] = []
         objects = Objects(raws("nexthop"), place("nexthop"))
-        routes = self._routes.read(raws("route"), objects, place("route"), unread)
+        routes = self._routes.read(texts.route, objects, place("route"), unread)
+        six = self._routes.six
         if texts.route6 is not None:
-            routes = [found for found in routes if found[0].dst.version == 4]
-            routes += self._routes.read(raws("route6"), objects, place("route6"), unread)
+            routes = [number for number in routes if number not in six]
+            routes += self._routes.read(texts.route6, objects, place("route6"), unread)
         rules = {4: self._rules(raws("rule"), place("rule"), unread), 6: DEFAULT_RULES[6]}
         if texts.rule6 is not None:
             rules[6] = self._rules(raws("rule6"), place("rule6"), unread)
-        has = {found.version for found in (*(route.dst for route, _ in routes), *(each.address for each in addresses))}
-        if 6 in has and (texts.rule6 is None or not any(route.dst.version == 6 for route, _ in routes)):
-            rules[6] = None  # IPv6 is enabled, but its tables are incomplete
-        if unread and any(map(covers_all, routes)):
+        has_six = not six.isdisjoint(routes)
+        addressed = has_six or any(each.address.version == 6 for each in addresses)
+        if addressed and (texts.rule6 is None or not has_six):
+            rules[6] = None  # IPv6 is there, but only in part among what was collected
+        apart = self._routes.peculiar.keys() & routes if self._routes.peculiar else ()
+        peculiar = {self._routes.routes[number]: self._routes.peculiar[number] for number in apart}
+        if unread and any(covers_all(*each) for each in peculiar.items()):
             rules = dict.fromkeys(rules)
         return Host(
             name,
@@ -80,8 +85,8 @@ class Reader:
             {link.name: master for link, master, _ in links if master},
             tuple(addresses),
             rules,
-            tuple(route for route, _ in routes),
-            {route: peculiarity for route, peculiarity in routes if any(peculiarity)},
+            Table(self._routes.routes, routes),
+            peculiar,
             self._routes.table_names,
             sysctls,
             {link.name: medium for link, _, medium in links},

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from podroutes.host import TablesError
-from podroutes.host.printed import CLASSES, name, number, parsed
+from podroutes.host.printed import CLASSES, items, name, number, parsed, pieces
 from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
 from podroutes.model.host import DEFAULT, LOCAL, Peculiarity
 from podroutes.model.route import MAIN, NextHop, Route, protocol_name
@@ -30,6 +30,7 @@ _SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  
 _PREFERENCES = {"high": 1, "medium": 0, "low": -1}
 _PROTOCOLS = {protocol_name(value): value for value in range(256)}
 _UNMODELLED = {"from": "is for some source addresses only", "encap": "encapsulates its packets"}
+_LONGEST = 1 << 16  # bytes of one route; 256 next hops print as 30 KB
 _ANYWHERE = Prefix(4, 0, 0)
 
 
@@ -54,10 +55,16 @@ class Objects:
 
 
 class Routes:
-    """Reads the routes of any number of machines; equal ones become one object."""
+    """Reads the routes of any number of machines; equal ones become one object, of which ``routes`` has each once.
+
+    Routes are known by their places there. ``peculiar`` has what sets a few apart, ``six`` those of IPv6.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Read] = {}
+        self.routes: list[Route] = []
+        self.peculiar: dict[int, Peculiarity] = {}
+        self.six: set[int] = set()
+        self._known: dict[bytes, int] = {}  # by the text without its braces
         self._tables = {"local": LOCAL, "main": MAIN, "default": DEFAULT}
 
     def table(self, text: Any) -> int:
@@ -72,19 +79,45 @@ class Routes:
         """The names of tables with negative numbers."""
         return {number: table for table, number in self._tables.items() if number < 0}
 
-    def read(self, raws: Iterable[msgspec.Raw], objects: Objects, place: str, unread: list[str]) -> list[Read]:
-        """Return the routes. Errors of routes that are not understood are appended to UNREAD."""
-        return [self._known.get(text := bytes(raw)) or self._route(raw, text, objects, place, unread) for raw in raws]
+    def read(self, data: bytes, objects: Objects, place: str, unread: list[str]) -> list[int]:
+        """Return the routes of a list that ip(8) printed. Errors of routes that are not understood are appended to UNREAD."""
+        printed = pieces(data)
+        found = list(map(self._known.get, printed))
+        numbers: list[int] = []
+        start, errors = 0, len(unread)
+        while printed and start < len(found):
+            try:
+                unknown = found.index(None, start)
+            except ValueError:  # most tables have all but a few routes in common with those before
+                return numbers + found[start:]  # type: ignore[operator]  # no None among them
+            numbers += found[start:unknown]  # type: ignore[arg-type]
+            if (whole := _whole(printed, unknown)) is None:
+                break
+            text, start = whole
+            numbers.append(self._place(b"{%b}" % text, text, objects, place, unread))
+        if printed and start == len(found):
+            return numbers
+        del unread[errors:]
+        return [self._place(bytes(raw), bytes(raw)[1:-1], objects, place, unread) for raw in items(data, place)]
 
-    def _route(self, raw: msgspec.Raw, text: bytes, objects: Objects, place: str, unread: list[str]) -> Read:
+    def _place(self, raw: bytes, text: bytes, objects: Objects, place: str, unread: list[str]) -> int:
+        """Return the place of the route that RAW is; TEXT is what it is known by."""
+        if (known := self._known.get(text)) is not None:
+            return known
+        number = len(self.routes)
         try:
-            found, shared = parsed(raw, partial(self._parse, text, objects), place)
+            (route, peculiarity), shared = parsed(raw, partial(self._parse, raw, objects), place)
         except TablesError as error:
             unread.append(str(error))
-            return _unreadable(text)
+            (route, peculiarity), shared = _unreadable(raw), False
         if shared:
-            self._known[text] = found
-        return found  # type: ignore[no-any-return]
+            self._known[text] = number
+        if any(peculiarity):
+            self.peculiar[number] = peculiarity
+        if route.dst.version == 6:
+            self.six.add(number)
+        self.routes.append(route)
+        return number
 
     def _parse(self, text: bytes, objects: Objects, item: dict[str, Any]) -> tuple[Read, bool]:
         """Return the route, and whether the same text is the same route on all machines: false if it names a nexthop object."""
@@ -130,6 +163,25 @@ class Routes:
         return (route, Peculiarity(_PREFERENCES.get(item.get("pref", "medium"), 0), unmodelled)), not by_object
 
 
+def _whole(printed: list[bytes], place: int) -> tuple[bytes, int] | None:
+    """Return the object that begins at PLACE, which may have been cut at objects inside of it, and where the next one begins."""
+    text = printed[place]
+    while not _is_object(text):
+        place += 1
+        if place == len(printed) or len(text) > _LONGEST:
+            return None
+        text = b"%b},{%b" % (text, printed[place])
+    return text, place + 1
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(b"{%b}" % text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
 def _unreadable(text: bytes) -> Read:
     """Return a placeholder for a route that is not understood: where its packets go is unknown."""
     try:
@@ -139,9 +191,9 @@ def _unreadable(text: bytes) -> Read:
     return Route(dst), Peculiarity(0, "is not understood")
 
 
-def covers_all(read: Read) -> bool:
+def covers_all(route: Route, peculiarity: Peculiarity) -> bool:
     """Return whether even the destination of a placeholder is unknown."""
-    return read[0].dst == _ANYWHERE and read[1].unmodelled == "is not understood"
+    return route.dst == _ANYWHERE and peculiarity.unmodelled == "is not understood"
 
 
 def _destination_text(text: bytes) -> str:

@@ -26,7 +26,16 @@ def items(data: bytes, place: str) -> list[msgspec.Raw]:
         raise TablesError(f"{place}: {what}; collect it again") from None
 
 
-def parsed(raw: msgspec.Raw, parse: Callable[[Any], Any], place: str) -> Any:
+def pieces(data: bytes) -> list[bytes]:
+    """Return the objects of a list without their braces, as far as ip(8) prints them side by side; objects inside are cut, too.
+
+    Nothing where it is printed in another way.
+    """
+    data = data.strip()
+    return data[2:-2].split(b"},{") if data.startswith(b"[{") and data.endswith(b"}]") else []
+
+
+def parsed(raw: msgspec.Raw | bytes, parse: Callable[[Any], Any], place: str) -> Any:
     """Return the result of PARSE for one object. Raises TablesError, which quotes the object, if that fails."""
     try:
         item = msgspec.json.decode(raw)

@@ -6,6 +6,7 @@ from pathlib import Path
 from podroutes.host import TablesError
 from podroutes.host.iproute_json import Reader, Texts, sysctls, sysctls_json
 from podroutes.host.local_tables import COMMANDS
+from podroutes.host.progress import Progress
 from podroutes.model.host import Host
 from podroutes.model.text import escaped
 
@@ -22,8 +23,12 @@ def read_directory(directory: str) -> list[Host]:
         raise TablesError(f"{escaped(directory)}: {error.strerror}; it must have a directory for each node") from None
     if not names:
         raise TablesError(f"{escaped(directory)}: has no directory in it; make one for each node, named like the node")
-    reader = Reader()
-    return [_host(root / name, reader) for name in names]
+    reader, found = Reader(), list[Host]()
+    with Progress("reading", len(names)) as progress:
+        for name in names:
+            found.append(_host(root / name, reader))
+            progress.step(name)
+    return found
 
 
 def _host(directory: Path, reader: Reader) -> Host:

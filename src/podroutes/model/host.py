@@ -1,6 +1,6 @@
 """The state of one machine that decides about packets: policy rules, the routes of all tables, links, sysctls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from podroutes.model.address import Address
@@ -65,7 +65,7 @@ class Host(NamedTuple):
     masters: Mapping[str, str]  # by device: its bridge, bond or VRF
     addresses: tuple[IfAddress, ...]
     rules: Mapping[int, tuple[Rule, ...] | None]  # by IP version, in order of evaluation; None: unknown
-    routes: tuple[Route, ...]  # of all tables, in the kernel's order
+    routes: Sequence[Route]  # of all tables, in the kernel's order
     peculiar: Mapping[Route, Peculiarity]
     table_names: Mapping[int, str]  # names of tables whose number is unknown; these have negative numbers here
     sysctls: Mapping[str, int]  # the known ones, by their sysctl(8) name

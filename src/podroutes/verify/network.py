@@ -76,7 +76,7 @@ class Network:
         known: dict[tuple[str, int], Tables],
         name: str,
         version: int,
-        routes: Callable[[Host], tuple[Route, ...]],
+        routes: Callable[[Host], Iterable[Route]],
     ) -> Tables:
         key = name, version
         if key not in known:

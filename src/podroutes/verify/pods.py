@@ -56,7 +56,7 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
     ]
     subnets = [each for each in inside if each.length < full]
     whole = [*(route.dst for route in wide), *(each.prefix for each in subnets)]
-    if single and not any(each.covers(cidr) for each in whole) and cidr.length < full:
+    if single and cidr not in whole and cidr.length < full:
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
         taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]

@@ -29,7 +29,7 @@ class TableDiffs:
     def __init__(self) -> None:
         self.ids: dict[str, frozenset[int]] = {}  # of the models
         self.found: dict[str, TableDiff] = {}  # of the others
-        self._models: list[Host] = []
+        self._models: list[tuple[str, tuple[Route, ...]]] = []
         self._known: set[int] = set()
 
     def compare(self, hosts: Iterable[Host]) -> Iterator[tuple[Host, Iterator[Route], frozenset[int] | None]]:
@@ -38,24 +38,24 @@ class TableDiffs:
         Last comes the set of its routes, None where it has a model.
         """
         for host in hosts:
-            routes, ids = host.routes, None
-            if found := self._like(host):
+            routes, ids = tuple(host.routes), None
+            if found := self._like(routes):
                 self.found[host.name], routes = found
                 unseen = self.found[host.name].new - self._known
             else:
                 ids = frozenset(map(id, routes))
                 unseen = ids - self._known
                 if len(self._models) < _MODELS and len(ids) == len(routes):
-                    self._models.insert(0, host)
+                    self._models.insert(0, (host.name, routes))
                     self.ids[host.name] = ids
             self._known |= unseen
             yield host, compress(routes, map(unseen.__contains__, map(id, routes) if unseen else ())), ids
 
-    def _like(self, host: Host) -> tuple[TableDiff, tuple[Route, ...]] | None:
-        for model in self._models:
-            if (found := differences(model.routes, host.routes)) is not None:
-                gone, new = (frozenset(map(id, routes)) for routes in found)
-                return TableDiff(model.name, gone - new, new - self.ids[model.name]), found[1]
+    def _like(self, routes: tuple[Route, ...]) -> tuple[TableDiff, tuple[Route, ...]] | None:
+        for name, model in self._models:
+            if (found := differences(model, routes)) is not None:
+                gone, new = (frozenset(map(id, each)) for each in found)
+                return TableDiff(name, gone - new, new - self.ids[name]), found[1]
         return None
 
 
