@@ -8,7 +8,7 @@ import pytest
 from podroutes.persist import BACKENDS, backend
 from podroutes.persist.configured import SCRIPTS
 from podroutes.push.responses import sections
-from podroutes.push.scripts import READ
+from podroutes.push.scripts import read_script
 
 PROFILE = (
     "[wifi-security]\npsk=hunter2\n[ipv4]\nroute1=10.200.1.0/24,192.168.8.21\n[connection]\ninterface-name=ens18\n"
@@ -19,14 +19,15 @@ MASKED = b"[wifi-security]\n\n[ipv4]\nroute1=10.200.1.0/24,192.168.8.21\n[connec
 @pytest.mark.parametrize("name", BACKENDS)
 def test_every_file_that_a_backend_looks_at_is_read(name):
     chosen = backend(name)
-    words = READ.split()
-    assert {*BACKENDS[name], *chosen.READS, *chosen.SECRETS, *SCRIPTS} <= set(words)
+    words = read_script().split()
+    assert {*chosen.PLACES, *chosen.READS, *chosen.SECRETS, *SCRIPTS} <= set(words)
 
 
 def test_secrets_stay_on_the_machine_and_lines_keep_their_numbers(tmp_path):
     path = tmp_path / "lan.nmconnection"
     path.write_text(PROFILE)
-    function = READ[READ.index("masked() {") :].split("\n}\n")[0] + "\n}\n"
+    script = read_script()
+    function = script[script.index("masked() {") :].split("\n}\n")[0] + "\n}\n"
     say = "say() { printf '\\n@ %s\\n' \"$*\"; }\n"
     done = subprocess.run(["sh", "-c", f"{say}{function}masked {path}"], capture_output=True, check=True)
     ((_, body),) = sections(done.stdout)

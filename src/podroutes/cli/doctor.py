@@ -19,6 +19,7 @@ from podroutes.model.machine_facts import Facts
 from podroutes.model.probe import Disagreement
 from podroutes.persist.configured import configured_routes
 from podroutes.persist.hindrances import not_restored
+from podroutes.persist.managers import read_managers
 from podroutes.plan.identity import named_node, this_node
 
 _MOST = 8  # machines that are examined; each takes a second if a next hop is silent
@@ -27,7 +28,7 @@ _MOST = 8  # machines that are examined; each takes a second if a next hop is si
 def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
     """Read this machine, which is the node NAME of CLUSTER or else the one that it looks like, and ask its next hops."""
     files = HostFiles()
-    facts = read_machine(files)
+    facts = read_machine(files, read_managers)
     context = _with_files(files, MachineContext(facts, cluster, _own(cluster, name, facts) if cluster else None))
     try:
         questions = list(context.questions())

@@ -1,9 +1,10 @@
 """Collects the facts of one machine: tables, devices, settings and environment."""
 
 import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from podroutes.host import TablesError, cni, environment, kubernetes_node, network_managers
+from podroutes.host import TablesError, cni, environment, kubernetes_node
 from podroutes.host.files import HostFiles
 from podroutes.host.iproute_json import Reader
 from podroutes.host.local_tables import read_here
@@ -11,13 +12,14 @@ from podroutes.host.packet_filters import Filters
 from podroutes.host.sysctls import SYSCTLS, read_sysctls
 from podroutes.host.tools import ask
 from podroutes.model.address import Address, parse_address
-from podroutes.model.machine_facts import Device, Facts
+from podroutes.model.machine_facts import Device, Facts, Managers
 
 _SYSCTLS = (*SYSCTLS, "ipv6/conf/*/accept_ra")
+ReadManagers = Callable[[HostFiles, Iterable[Device]], Managers]
 _TABLES = {4: "arp_cache", 6: "ndisc_cache"}
 
 
-def read_machine(files: HostFiles) -> Facts:
+def read_machine(files: HostFiles, read_managers: ReadManagers) -> Facts:
     """Return the facts of the current network namespace, with the FILES of its machine. Raises TablesError if ip(8) fails."""
     refused: list[str] = []
     host = read_here("", Reader())._replace(sysctls=read_sysctls(files, _SYSCTLS))
@@ -26,7 +28,7 @@ def read_machine(files: HostFiles) -> Facts:
     filters = Filters()
     refused += filters.refused
     networks = cni.read_files(files, refused)
-    managing = network_managers.read_managers(files, devices.values())
+    managing = read_managers(files, devices.values())
     cloud, named = environment.read_cloud(files), environment.protocol_named(files)
     kubelet, proxy = kubernetes_node.read_kubelet(files), kubernetes_node.read_service_proxy(files)
     bridge_filter_off = kubernetes_node.bridge_filter_off(files)

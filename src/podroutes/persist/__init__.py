@@ -17,17 +17,10 @@ from podroutes.model.persisted import File, PersistedRoute, RenderContext
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
 
-# The backends, one module each, and where the files of each are: absolute, * stands for one name. Told here, as every run looks.
+# The backends by name: the module of each. This is the one place where a backend is registered.
 BACKENDS = {
-    "networkd": ("/etc/systemd/network/*.network.d/50-podroutes.conf",),
-    "networkmanager": ("/etc/NetworkManager/dispatcher.d/50-podroutes",),
-    "ifupdown": ("/etc/network/if-up.d/podroutes",),
-    "dhcpcd": ("/etc/dhcpcd.exit-hook",),
-    "netplan": ("/etc/netplan/90-podroutes.yaml",),
-    "systemd": (
-        "/etc/systemd/system/podroutes.service",
-        "/etc/systemd/system/multi-user.target.d/50-podroutes.conf",
-    ),
+    name: f"podroutes.persist.{name}"
+    for name in ("networkd", "networkmanager", "ifupdown", "dhcpcd", "netplan", "systemd")
 }
 
 # What happens to a machine after its routes were written down, by the word for it in SURVIVES of a backend.
@@ -44,18 +37,25 @@ THERE, GONE = "there", "**gone**"
 class Backend(Protocol):
     """The interface of a backend, which is a module."""
 
+    MANAGER: str  # what people call the network manager
+    DAEMON: str  # the name of its process, as /proc/PID/comm has it; "" if it has none
+    PLACES: tuple[str, ...]  # paths of our files, absolute; * stands for one name
     PROTOCOL: int  # the protocol of its routes in the kernel
     ROUTE: (
         re.Pattern[str] | None
-    )  # finds dst, via and metric of the routes in a file; None: it stands for every wanted route
+    )  # finds dst, via and metric of the routes in a file; None: a file stands for every wanted route
     SURVIVES: Mapping[str, str]  # by each of EVENTS: THERE, or what becomes of the routes
     RELOAD: tuple[tuple[str, ...], ...]  # what makes the manager take up its files without a restart
+    RUNS_PODROUTES: bool  # whether its files start podroutes at boot, which then has to be installed
     READS: tuple[
         str, ...
-    ]  # what else of a machine is looked at: files of the manager and of the administrator, as BACKENDS has them
+    ]  # what else of a machine is read: files of the manager and of the administrator, in the form of PLACES
     SECRETS: tuple[
         str, ...
-    ]  # those of READS that hold passwords, too, of which only sections and routes are read from afar
+    ]  # such files that hold passwords, too, of which only sections and routes are read from afar
+    NEEDED: tuple[
+        str, ...
+    ]  # those of READS without which there is no plan; of others it is only said that they cannot be read
 
     def render(self, routes: Sequence[PersistedRoute], context: RenderContext, /) -> tuple[File, ...]:
         """Return the files that add ROUTES at boot. Pure: equal arguments give equal text."""
@@ -78,6 +78,12 @@ class Backend(Protocol):
     def configured(self, root: HostFiles, link: Link, /) -> str:
         """Return the evidence that the manager is configured for LINK, running or not; "" if there is none."""
 
+    def claims(self, root: HostFiles, link: Link, /) -> str:
+        """Return the evidence that the manager configures LINK now, provided that its daemon runs; "" if there is none.
+
+        A manager that leaves its devices to another one claims none.
+        """
+
     def configured_routes(self, reader: "Reader", /) -> Iterable[ConfiguredRoute]:
         """Return the routes for the main table in the administrator's files for the manager, each with file and line."""
 
@@ -87,5 +93,10 @@ class Backend(Protocol):
 
 def backend(name: str) -> Backend:
     """Return the backend called NAME, one of BACKENDS."""
-    found: Backend = import_module(f"podroutes.persist.{name}")
+    found: Backend = import_module(BACKENDS[name])
     return found
+
+
+def backends() -> dict[str, Backend]:
+    """Return all backends by name."""
+    return {name: backend(name) for name in BACKENDS}

@@ -11,7 +11,7 @@ from podroutes.model.persisted import File, FileChange
 from podroutes.model.plan import FileResult
 from podroutes.persist import backend
 from podroutes.persist.admin_edit import backup
-from podroutes.persist.owned import PLACES
+from podroutes.persist.owned import places
 
 _OWN_DIRECTORIES = (".network.d", ".target.d")  # drop-in directories that are deleted with their last file
 
@@ -56,7 +56,7 @@ def _finish(root: HostFiles, change: FileChange) -> str | None:
 
 def clean(root: HostFiles) -> None:
     """Delete temporary files of killed runs, which no manager reads."""
-    for pattern in chain.from_iterable(PLACES.values()):
+    for pattern in chain.from_iterable(places().values()):
         sweep(map(root.path, root.glob(leftovers(pattern))))
 
 

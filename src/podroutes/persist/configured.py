@@ -9,7 +9,7 @@ from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.address import Prefix
 from podroutes.model.configured import ConfiguredRoute, ConfiguredRoutes
-from podroutes.persist import BACKENDS, backend
+from podroutes.persist import backends
 from podroutes.persist.file_format import is_ours
 from podroutes.persist.shell_routes import shell_routes, unclear_routes
 
@@ -55,7 +55,7 @@ class Reader:
 def configured_routes(root: HostFiles, wanted: Iterable[Prefix]) -> ConfiguredRoutes:
     """Return the routes to destinations in WANTED that the configuration below ROOT makes, in a stable order."""
     reader, destinations = Reader(root), set(wanted)
-    routes = [route for name in BACKENDS for route in backend(name).configured_routes(reader)]
+    routes = [route for each in backends().values() for route in each.configured_routes(reader)]
     for path in reader.glob(*SCRIPTS):
         routes += shell_routes(reader.read(path), path)
     kept = dict.fromkeys(route for route in routes if route.dst in destinations)

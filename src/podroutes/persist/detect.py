@@ -6,7 +6,7 @@ from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.fib import Link
 from podroutes.model.text import listing, printable
-from podroutes.persist import BACKENDS, backend
+from podroutes.persist import backends
 
 
 def detect(root: HostFiles, links: Sequence[Link]) -> tuple[str, str]:
@@ -46,6 +46,6 @@ def _owner(root: HostFiles, link: Link) -> tuple[str, str]:
 
 def _claims(root: HostFiles, link: Link) -> dict[str, str]:
     """Return the managers of LINK with evidence; if none runs, those whose files configure it."""
-    backends = {name: backend(name) for name in BACKENDS}
-    running = {name: why for name, each in backends.items() if (why := each.running(root, link))}
-    return running or {name: why for name, each in backends.items() if (why := each.configured(root, link))}
+    known = backends()
+    running = {name: why for name, each in known.items() if (why := each.running(root, link))}
+    return running or {name: why for name, each in known.items() if (why := each.configured(root, link))}

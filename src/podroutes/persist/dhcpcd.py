@@ -15,14 +15,16 @@ from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.model.text import printable
-from podroutes.persist import BACKENDS, EVENTS, THERE, boot
+from podroutes.persist import EVENTS, THERE, boot
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, safe
 from podroutes.persist.shell_check import syntax
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
 
-(PATH,) = BACKENDS["dhcpcd"]
+MANAGER, DAEMON = "dhcpcd", "dhcpcd"
+PATH = "/etc/dhcpcd.exit-hook"
+PLACES = (PATH,)
 PROTOCOL = OURS
 SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = SCRIPT_ROUTE
@@ -33,6 +35,8 @@ _MASTER = (
 )
 READS = (_MASTER, _CONFIG, "/etc/dhcpcd.enter-hook", PATH)
 SECRETS: tuple[str, ...] = ()
+NEEDED: tuple[str, ...] = ()
+RUNS_PODROUTES = False
 _SCRIPT = re.compile(
     r"^\s*script[ \t]+(?!\S*/dhcpcd-run-hooks\b)(\S*)", re.MULTILINE
 )  # what is run instead of all hooks
@@ -104,6 +108,9 @@ def _denied(text: str, dev: str) -> bool:
 def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, dhcpcd takes every interface without being told
     """Return "": its file need not name LINK."""
     return ""
+
+
+claims = running  # what says that it has LINK says that it configures it
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:

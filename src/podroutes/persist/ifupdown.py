@@ -14,14 +14,16 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
-from podroutes.persist import BACKENDS, EVENTS, GONE, THERE, boot
+from podroutes.persist import EVENTS, GONE, THERE, boot
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, is_ours, safe
 from podroutes.persist.shell_check import syntax
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
 
-(PATH,) = BACKENDS["ifupdown"]
+MANAGER, DAEMON = "ifupdown", ""
+PATH = "/etc/network/if-up.d/podroutes"
+PLACES = (PATH,)
 PROTOCOL = OURS
 SURVIVES = {**dict.fromkeys(EVENTS, THERE), "carrier": f"{THERE} (they never go)", "link": GONE}
 ROUTE = SCRIPT_ROUTE
@@ -29,6 +31,7 @@ RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup searches scripts each time
 _INTERFACES = "/etc/network/interfaces"
 _DEFAULT_SOURCE = "/etc/network/interfaces.d/*"  # Debian's default file sources it; ifupdown-ng always does
 _IFUPDOWN2 = "/etc/network/ifupdown2/ifupdown2.conf"
+_METHOD = re.compile(r"^\s*iface\s+(\S+)\s+inet6?\s+(\w+)", re.MULTILINE)
 _NO_SCRIPTS = re.compile(r"^\s*addon_scripts_support\s*=\s*0\s*$", re.MULTILINE)
 _COMMANDS = {"up", "post-up", "pre-up"}  # options with commands to run when an interface comes up, interfaces(5)
 _SOURCES = {"source", "source-directory"}
@@ -38,6 +41,8 @@ _NOT_AT_BOOT = re.compile(r"^\s*CONFIGURE_INTERFACES=[\"']?no", re.MULTILINE)  #
 _STATE = "/run/network/ifstate"
 READS = (_STATE, _INTERFACES, _DEFAULT_SOURCE, "/run/network/interfaces.d/*", _DEFAULTS, *_SCRIPTS, _IFUPDOWN2)
 SECRETS: tuple[str, ...] = ()
+NEEDED: tuple[str, ...] = ()
+RUNS_PODROUTES = False
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
@@ -111,6 +116,17 @@ def running(root: HostFiles, link: Link) -> str:
 def configured(root: HostFiles, link: Link) -> str:
     """Return the file with a stanza for LINK."""
     return f"{_INTERFACES} has a stanza for {link.name}" if has_stanza(root, link.name) else ""
+
+
+def claims(root: HostFiles, link: Link) -> str:
+    """Return which file has a stanza that gives LINK addresses."""
+    from podroutes.persist.configured import Reader  # noqa: PLC0415, which knows all managers
+
+    reader = Reader(root)
+    for path in dict.fromkeys((*_interfaces(reader), *reader.glob(_DEFAULT_SOURCE))):
+        if any(name == link.name and method != "manual" for name, method in _METHOD.findall(root.peek(path) or "")):
+            return f"{path} has a stanza for {link.name}"
+    return ""
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:

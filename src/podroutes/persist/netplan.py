@@ -13,13 +13,15 @@ from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
-from podroutes.persist import BACKENDS, EVENTS, THERE, boot, networkd, networkmanager
+from podroutes.persist import EVENTS, THERE, boot, networkd, networkmanager
 from podroutes.persist.file_format import HEADER, by_device, metric, remark_by, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
 
-(PATH,) = BACKENDS["netplan"]
+MANAGER, DAEMON = "netplan", ""
+PATH = "/etc/netplan/90-podroutes.yaml"
+PLACES = (PATH,)
 PROTOCOL = 4  # RTPROT_STATIC, linux/rtnetlink.h: both networkd and NetworkManager give it to what netplan writes
 SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = re.compile(
@@ -27,12 +29,15 @@ ROUTE = re.compile(
     re.MULTILINE,
 )
 RELOAD = (("netplan", "generate"), ("networkctl", "reload"))  # `netplan apply` would touch every interface
+_FILES = ("/lib/netplan/*.yaml", "/etc/netplan/*.yaml", "/run/netplan/*.yaml")
 READS = (
-    *("/lib/netplan/*.yaml", "/etc/netplan/*.yaml", "/run/netplan/*.yaml"),
+    *_FILES,
     "/sys/class/net/*/address",
     "/sys/class/net/*/ifindex",
 )
 SECRETS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
+NEEDED: tuple[str, ...] = _FILES
+RUNS_PODROUTES = False
 _PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML always reads as text
 
 
@@ -109,9 +114,12 @@ def configured(root: HostFiles, link: Link) -> str:
         return ""
 
 
+claims = running
+
+
 def configured_routes(reader: "Reader") -> Iterable[ConfiguredRoute]:
     """Return the ``routes:`` of the administrator's files."""
-    if not any(reader.glob("/lib/netplan/*.yaml", "/etc/netplan/*.yaml", "/run/netplan/*.yaml")):
+    if not any(reader.glob(*_FILES)):
         return ()
     from podroutes.persist.netplan_routes import netplan_routes  # noqa: PLC0415, needs a YAML parser
 

@@ -6,23 +6,27 @@ are restored after each event: restart, reconfigure, loss of carrier and link do
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles, keyfile
+from podroutes.model.address import Prefix, parse_prefix
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
+from podroutes.model.machine_facts import NetworkdLink
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.model.text import listing, printable
-from podroutes.persist import BACKENDS, EVENTS, THERE, boot
+from podroutes.persist import EVENTS, THERE, boot
 from podroutes.persist.file_format import HEADER, by_device, is_ours, metric, remark_by, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
 
-(PATTERN,) = BACKENDS["networkd"]
+MANAGER, DAEMON = "systemd-networkd", "systemd-network"  # comm has 15 bytes
+PATTERN = "/etc/systemd/network/*.network.d/50-podroutes.conf"
+PLACES = (PATTERN,)
 PROTOCOL = OURS
 SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = re.compile(
@@ -31,14 +35,19 @@ ROUTE = re.compile(
 )
 RELOAD = (("networkctl", "reload"),)
 # Of files with the same name the first directory's counts, systemd.network(5).
-_DIRECTORIES = tuple(f"/{place}/systemd/network" for place in ("etc", "run", "usr/local/lib", "usr/lib"))
+_SYSTEMD = tuple(f"/{place}/systemd" for place in ("etc", "run", "usr/local/lib", "usr/lib"))
+_DIRECTORIES = tuple(f"{place}/network" for place in _SYSTEMD)
 READS = (
     "/run/systemd/netif/links/*",
     "/sys/class/net/*/ifindex",
     *(f"{directory}/{pattern}" for directory in _DIRECTORIES for pattern in ("*.network", "*.network.d/*.conf")),
 )
 SECRETS: tuple[str, ...] = ()
+NEEDED: tuple[str, ...] = ()
+RUNS_PODROUTES = False
 _MAIN = {"main", "254"}
+_FALSE = {"0", "no", "false", "off", "n", "f"}  # parse_boolean() of systemd
+_TRUE = {"1", "yes", "true", "on", "y", "t"}
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
@@ -80,7 +89,7 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
             f"{file} is for {listing(sorted(map(printable, others)))} as well as for {link.name}: routes in it would come up on all of "
             f"them. Give {link.name} a .network file of its own that sorts before it, or use --persist systemd"
         )
-    return PurePosixPath(file).name
+    return _base(file)
 
 
 def network_file(root: HostFiles, link: Link) -> str:
@@ -96,7 +105,7 @@ def state_file(link: Link) -> str:
 
 def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:
     """Return what keeps networkd from our drop-in for LINK: who may read it, what starts networkd, another name of netplan's file."""
-    base = PurePosixPath(network_file(root, link)).name
+    base = _base(network_file(root, link))
     if base.startswith("10-netplan-"):
         from podroutes.persist.netplan_ids import generated  # noqa: PLC0415, needs a YAML parser
 
@@ -128,6 +137,12 @@ def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, networkd al
     return ""
 
 
+def claims(root: HostFiles, link: Link) -> str:
+    """Return where networkd says which file it uses for LINK."""
+    file = network_file(root, link)
+    return f"{state_file(link)} names {file}" if file else ""
+
+
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
     """Yield the ``[Route]`` sections of all .network files and drop-ins, except those that netplan generates."""
     names: dict[str, str] = {}
@@ -152,10 +167,10 @@ def _in_use(reader: "Reader") -> dict[str, str]:
     devices = reader.devices()
     found = {}
     for path in reader.glob("/run/systemd/netif/links/*"):
-        dev = devices.get(PurePosixPath(path).name, "")
+        dev = devices.get(_base(path), "")
         file = keyfile(reader.read(path)).get("NETWORK_FILE", "")
         if dev and file:
-            found[dev] = PurePosixPath(file).name
+            found[dev] = _base(file)
     return found
 
 
@@ -213,3 +228,60 @@ def check(root: HostFiles, files: Sequence[File]) -> str:  # noqa: ARG001, netwo
         if len(ROUTE.findall(file.text)) != file.text.count("[Route]"):
             return f"{file.path}: a section of it is not a complete route"
     return ""
+
+
+def link_settings(root: HostFiles, file: str) -> NetworkdLink:
+    """Return what FILE, a .network file, and its drop-ins make networkd do with a device."""
+    routes = set[Prefix]()
+    accepts_ra = False
+    for path in (file, *_drop_ins(root, f"network/{_base(file)}")):
+        for key, value in _section_of(root, path, "Route"):
+            if key == "Destination":
+                with suppress(ValueError):  # networkd ignores it as well
+                    routes.add(parse_prefix(value))
+        for key, value in _section_of(root, path, "Network"):
+            if key in ("IPv6AcceptRA", "IPv6AcceptRouterAdvertisements"):
+                accepts_ra = value.lower() in _TRUE
+    return NetworkdLink(file, frozenset(routes), accepts_ra)
+
+
+def keeps_foreign_routes(root: HostFiles) -> str:
+    """Return where ManageForeignRoutes= is turned off, "" if it is on. The last setting counts, networkd.conf(5)."""
+    main = next((path for place in _SYSTEMD if root.peek(path := f"{place}/networkd.conf") is not None), None)
+    off = ""
+    for path in (*([main] if main else []), *_drop_ins(root, "networkd.conf")):
+        for key, value in _section_of(root, path, "Network"):
+            if key == "ManageForeignRoutes":
+                off = f"{path}: {key}={value}" if value.lower() in _FALSE else ""
+    return off
+
+
+def unreadable_files(root: HostFiles) -> Iterator[tuple[str, int]]:
+    """Yield the files, with their modes, that networkd's user cannot read: its group may, as with netplan."""
+    for directory in _DIRECTORIES:
+        for pattern in ("*.network", "*.netdev", "*.network.d/*.conf"):
+            for path in root.glob(f"{directory}/{pattern}"):
+                with suppress(OSError):  # it went while we looked
+                    mode = root.mode(path)
+                    if not mode & 0o044:
+                        yield path, mode
+
+
+def _drop_ins(root: HostFiles, name: str) -> list[str]:
+    """Return the drop-ins of a configuration file in their order; of two with one name that of the first directory counts."""
+    found: dict[str, str] = {}
+    for place in _SYSTEMD:
+        for path in root.glob(f"{place}/{name}.d/*.conf"):
+            found.setdefault(_base(path), path)
+    return [found[base] for base in sorted(found)]
+
+
+def _section_of(root: HostFiles, path: str, wanted: str) -> Iterator[tuple[str, str]]:
+    """Yield keys and values in all sections called WANTED."""
+    from podroutes.persist.ini import settings  # noqa: PLC0415, not for every plan
+
+    return ((each.key, each.value) for each in settings(root.peek(path) or "") if each.section == wanted)
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]

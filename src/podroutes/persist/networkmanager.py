@@ -7,7 +7,6 @@ would be restored then, but nmcli rewrites the whole profile, without its commen
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
@@ -16,14 +15,16 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
-from podroutes.persist import BACKENDS, EVENTS, GONE, THERE, boot
+from podroutes.persist import EVENTS, GONE, THERE, boot
 from podroutes.persist.file_format import HEADER, SCRIPT_ROUTE, hook, safe
 from podroutes.persist.shell_check import syntax
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
 
-(PATH,) = BACKENDS["networkmanager"]
+MANAGER, DAEMON = "NetworkManager", "NetworkManager"
+PATH = "/etc/NetworkManager/dispatcher.d/50-podroutes"
+PLACES = (PATH,)
 PROTOCOL = OURS
 SURVIVES = {**dict.fromkeys(EVENTS, THERE), "link": GONE}
 ROUTE = SCRIPT_ROUTE
@@ -36,6 +37,8 @@ _SCRIPTS = ("/etc/NetworkManager/dispatcher.d/*", "/etc/NetworkManager/dispatche
 _RED_HAT = ("/etc/sysconfig/network-scripts/route-*", "/etc/sysconfig/network-scripts/route6-*")  # ifcfg-rh
 READS = ("/run/NetworkManager/devices/*", "/sys/class/net/*/ifindex", *_RED_HAT, *_SCRIPTS)
 SECRETS = _PROFILES
+NEEDED: tuple[str, ...] = ()
+RUNS_PODROUTES = False
 _UUID = re.compile(r"^uuid=(\S+)", re.MULTILINE)
 _ROUTE_KEY = re.compile(r"routes?\d+")  # nm-settings-keyfile(5)
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"
@@ -91,12 +94,15 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  #
 def running(root: HostFiles, link: Link) -> str:
     """Return the state file that shows that NetworkManager manages LINK."""
     path = f"/run/NetworkManager/devices/{link.ifindex}"  # its public state of LINK
-    return f"{path} says managed" if keyfile(root.read(path) or "").get("managed") == "true" else ""
+    return f"{path} says managed=true" if keyfile(root.read(path) or "").get("managed") == "true" else ""
 
 
 def configured(root: HostFiles, link: Link) -> str:  # noqa: ARG001, a profile need not name a device
     """Return "": the profile of LINK is known only while NetworkManager runs."""
     return ""
+
+
+claims = running  # what says that it has LINK says that it configures it
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
@@ -117,7 +123,7 @@ def _active(reader: "Reader") -> dict[str, str]:
     """Return the UUID of the profile that each device has now; nothing where NetworkManager does not run."""
     devices = reader.devices()
     states = {
-        PurePosixPath(path).name: keyfile(reader.read(path)) for path in reader.glob("/run/NetworkManager/devices/*")
+        path.rpartition("/")[2]: keyfile(reader.read(path)) for path in reader.glob("/run/NetworkManager/devices/*")
     }
     found = {devices.get(index, ""): state.get("connection-uuid", "") for index, state in states.items()}
     return {dev: uuid for dev, uuid in found.items() if dev and uuid}

@@ -5,13 +5,16 @@ from typing import NamedTuple
 from podroutes.host.files import HostFiles
 from podroutes.model.persisted import File, OwnedRoutes, Written
 from podroutes.model.route import PROTOCOL
-from podroutes.persist import BACKENDS, backend
+from podroutes.persist import BACKENDS, backend, backends
 from podroutes.persist.file_format import is_ours, recorded
 from podroutes.persist.system_files import CNI, CNI_LOOPBACK, FORWARDING, PROTOCOL_NAME
 
-PLACES = BACKENDS | {
-    "": (PROTOCOL_NAME, FORWARDING, CNI, CNI_LOOPBACK)
-}  # paths of our files by backend; "" for those of all backends
+SHARED = (PROTOCOL_NAME, FORWARDING, CNI, CNI_LOOPBACK)  # our files that go with every backend
+
+
+def places() -> dict[str, tuple[str, ...]]:
+    """Return the paths of our files by backend; "" for those of all backends."""
+    return {name: each.PLACES for name, each in backends().items()} | {"": SHARED}
 
 
 class Found(NamedTuple):
@@ -44,7 +47,7 @@ class Found(NamedTuple):
 
 def find(root: HostFiles) -> Found:
     """Return our files below ROOT. Raises PersistError if a file at one of our paths cannot be read."""
-    return Found({name: _ours(root, patterns) for name, patterns in PLACES.items()})
+    return Found({name: _ours(root, patterns) for name, patterns in places().items()})
 
 
 def _ours(root: HostFiles, patterns: tuple[str, ...]) -> dict[str, File]:

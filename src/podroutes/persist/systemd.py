@@ -14,13 +14,15 @@ from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
-from podroutes.persist import BACKENDS, GONE, THERE, boot
+from podroutes.persist import GONE, THERE, boot
 from podroutes.persist.file_format import HEADER, safe
 
 if TYPE_CHECKING:
     from podroutes.persist.configured import Reader
 
-UNIT, WANTS = BACKENDS["systemd"]
+MANAGER, DAEMON = "systemd", ""
+UNIT, WANTS = "/etc/systemd/system/podroutes.service", "/etc/systemd/system/multi-user.target.d/50-podroutes.conf"
+PLACES = (UNIT, WANTS)
 PROTOCOL = OURS
 _LEFT = "as the device's manager has it"  # the unit runs at boot alone
 SURVIVES = {"reboot": THERE, "manager": _LEFT, "lease": _LEFT, "carrier": _LEFT, "link": GONE}
@@ -28,6 +30,8 @@ ROUTE = None
 RELOAD = (("systemctl", "daemon-reload"),)
 READS: tuple[str, ...] = ()
 SECRETS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf")
+NEEDED: tuple[str, ...] = ()
+RUNS_PODROUTES = True
 _START = re.compile(r"^ExecStart=(.*)$", re.MULTILINE)
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 _FILES = ("--inventory", "--kubeconfig")
@@ -110,6 +114,9 @@ def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, a unit has no 
 
 
 configured = running
+
+
+claims = running
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:

@@ -18,7 +18,7 @@ from podroutes.model.fib import Fib
 from podroutes.model.persisted import File, FileChange
 from podroutes.model.plan import Plan
 from podroutes.model.saved_route import sorted_by_age
-from podroutes.persist import deletions
+from podroutes.persist import BACKENDS, backend, deletions
 from podroutes.plan.claims import Claims
 from podroutes.plan.guard import Deleted, Run, Verdict
 from podroutes.plan.identity import named_node
@@ -27,7 +27,7 @@ from podroutes.plan.vanishing import Leaving
 from podroutes.push.responses import Remote, Seen, fib
 
 _ADVICE = "correct {source}, or let them go: podroutes push apply --allow-mass-delete={count}"
-_AGENTLESS = "systemd starts podroutes at boot, which push does not install; name a network manager, or --persist none"
+_AGENTLESS = "which push does not install; name a network manager, or --persist none"
 
 
 class PushRequest(NamedTuple):
@@ -79,8 +79,7 @@ def _context(job: PushRequest, node: Node, root: HostFiles, session: str) -> Con
 
 
 def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context: Context) -> Made:
-    if job.backend == "systemd":
-        raise PersistError(_AGENTLESS)
+    _refuse_what_runs_podroutes(job.backend)
     earlier = load_deletions(root.path(deletions.DIRECTORY), _pass_over)
     guard = Run(job.cluster, {}, earlier, job.at, job.allowed, job.agreed, _ADVICE)
     passed: dict[Prefix, str] = {}
@@ -92,13 +91,17 @@ def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context
 
     request = PlanRequest(tuple, job.backend, job.sysctl, job.adopt, hold, context=context, cni=CniRequest(keep=True))
     machine_plan = plan_machine(job.claims, named_node(job.cluster, node.name), snapshot, root, request)
-    if machine_plan.backend == "systemd":
-        raise PersistError(_AGENTLESS)
+    _refuse_what_runs_podroutes(machine_plan.backend)
     if not passed:
         return Made(machine_plan.planned.plan)
     gone = (*earlier, *(Deleted(dst, name, job.at) for dst, name in passed.items()))
     path = f"{deletions.DIRECTORY}/{deletions.NAME}"
     return Made(machine_plan.planned.plan, FileChange("create", File(path, deletions.text(gone, job.at)), ""))
+
+
+def _refuse_what_runs_podroutes(name: str) -> None:
+    if name in BACKENDS and backend(name).RUNS_PODROUTES:
+        raise PersistError(f"{name} starts podroutes at boot, {_AGENTLESS}")
 
 
 def _pass_over(_: str) -> None:

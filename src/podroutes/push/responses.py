@@ -15,6 +15,7 @@ from podroutes.model.plan import Refusal
 from podroutes.model.route import MAIN
 from podroutes.model.rule import DEFAULT_RULES, LOCAL
 from podroutes.model.text import escaped, printable
+from podroutes.push.scripts import is_needed
 
 # Paths that scripts.READ may send. They are written below a directory of ours, so no component may begin with a dot.
 _PLACES = (
@@ -28,13 +29,6 @@ _PLACES = (
     "/var/lib/podroutes/",
 )
 _NAME = re.compile(r"[^\x00-\x1f\x7f/.-][^\x00-\x1f\x7f/]*")
-_DECIDING = (
-    "/etc/netplan/",
-    "/lib/netplan/",
-    "/run/netplan/",
-    "/etc/systemd/network/",
-    "/etc/network/if-up.d/podroutes",
-)
 # Linux's texts of the errors that `advice` knows; strerror(3) of another system has other texts.
 _ERRNOS = {
     "File exists": errno.EEXIST,
@@ -109,7 +103,7 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
 
 def _matters(words: list[str]) -> bool:
     """Return whether a file that cannot be read is needed for the plan; other programs' profiles and scripts are not."""
-    return words[-1:] != [] and words[-1].startswith(_DECIDING)
+    return words[-1:] != [] and is_needed(words[-1])
 
 
 def _remote(kind: str, words: list[str], body: bytes) -> Remote:

@@ -6,13 +6,15 @@ docs/design/push.md tells the whole conversation.
 """
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 from podroutes.host.dependencies import FILES as DEPENDENCY_FILES
 from podroutes.host.sysctls import SYSCTLS
-from podroutes.persist import BACKENDS, backend, deletions, saved_routes
+from podroutes.persist import BACKENDS, backends, deletions, saved_routes
 from podroutes.persist.configured import SCRIPTS
-from podroutes.persist.owned import PLACES
+from podroutes.persist.owned import SHARED
 
 _DIRECTORY = Path(__file__).with_name("shell")
 
@@ -21,25 +23,38 @@ def _text(name: str) -> str:
     return (_DIRECTORY / f"{name}.sh").read_text(encoding="utf-8")
 
 
-_KEPT = [place for name, places in BACKENDS.items() if name != "systemd" for place in places]  # what makes routes last
-# Patterns of paths that READ expands on the machine, by the variable that has them there.
-_PATTERNS: dict[str, Iterable[str]] = {
-    "sysctls": (f"/proc/sys/net/{each}" for each in SYSCTLS),
-    "kept": _KEPT,
-    "always": (
-        *_KEPT,
-        *PLACES[""],
-        f"{deletions.DIRECTORY}/{deletions.NAME}",
-        *DEPENDENCY_FILES,
-        f"{deletions.DIRECTORY}/{saved_routes.NAME}",
-    ),
-    "asked": BACKENDS["systemd"],
-    "administrators": (*dict.fromkeys(place for name in BACKENDS for place in backend(name).READS), *SCRIPTS),
-    "secret": (place for name in BACKENDS for place in backend(name).SECRETS),
-}
-_VARIABLES = "".join(f"{name}=' {' '.join(patterns)} '\n" for name, patterns in _PATTERNS.items())
+def read_script() -> str:
+    """Return READ: what prints tables, sysctls and files of a machine. Which files is what the backends say that they read."""
+    return _read_script(tuple(BACKENDS.items()))
 
-READ = _text("head") + _VARIABLES + _text("read")
+
+@cache
+def _read_script(_: tuple[tuple[str, str], ...]) -> str:
+    variables = "".join(f"{name}=' {' '.join(patterns)} '\n" for name, patterns in _patterns().items())
+    return _text("head") + variables + _text("read")
+
+
+def _patterns() -> dict[str, Iterable[str]]:
+    """Return the patterns of paths that READ expands on the machine, by the variable that has them there."""
+    known = backends().values()
+    kept = [place for each in known if not each.RUNS_PODROUTES for place in each.PLACES]  # what makes routes last
+    state = (f"{deletions.DIRECTORY}/{name}" for name in (deletions.NAME, saved_routes.NAME))
+    return {
+        "sysctls": (f"/proc/sys/net/{each}" for each in SYSCTLS),
+        "kept": kept,
+        "always": (*kept, *SHARED, *DEPENDENCY_FILES, *state),
+        "asked": (place for each in known if each.RUNS_PODROUTES for place in each.PLACES),
+        "administrators": (*dict.fromkeys(place for each in known for place in each.READS), *SCRIPTS),
+        "secret": (place for each in known for place in each.SECRETS),
+    }
+
+
+def is_needed(path: str) -> bool:
+    """Return whether there is no plan without the file PATH: it is in a place of ours, or its backend says so."""
+    patterns = (pattern for each in backends().values() for pattern in (*each.PLACES, *each.NEEDED))
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
 COMMIT = _text("head") + _text("commit")
 KEEPER = _text("keeper")
 DECIDE = _text("head") + _text("decide")

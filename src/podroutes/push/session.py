@@ -139,7 +139,7 @@ class Machine:
         """Read tables and files; a dump that was interrupted is none."""
         for _ in range(_TRIES):
             line = await self._connected()
-            answer = await line.run(scripts.READ, f"{self._job.request}\n".encode())
+            answer = await line.run(scripts.read_script(), f"{self._job.request}\n".encode())
             if b"interrupted" not in answer.err:
                 return responses.seen(self.node.name, answer.out, answer.err, self._reader)
         raise PushError("its routes change all the time, so that they cannot be read; try again later")
