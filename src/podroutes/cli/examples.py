@@ -41,6 +41,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("from tables that were collected before", "podroutes verify -i machines.txt --tables tables"),
         ("a page to look at", "podroutes verify -i machines.txt --html routes.html"),
     ),
+    "test": (
+        ("the pods and machines of the lab", "podroutes test"),
+        ("the same for a CI system", "podroutes test --lab ci -o junit > results.xml"),
+    ),
     "trace": (
         ("one packet between two pods", "podroutes trace 10.200.0.5 10.200.1.7 -i machines.txt"),
         ("from a node, in a lab", "podroutes trace worker-0 10.200.1.7 --lab"),

@@ -273,6 +273,7 @@ _COMMANDS = {
         "verify": "prove that every pod CIDR is reachable from every node, or say why not",
         "trace": "follow one packet through the nodes' tables, hop by hop",
         "doctor": "examine this machine for everything that would stop pod traffic",
+        "test": "send real packets between the pods and machines of a lab",
     },
     "try": {
         "lab": "make a cluster of network namespaces on this machine to try things in",

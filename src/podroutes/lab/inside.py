@@ -1,6 +1,7 @@
 """Enters a lab: this process into its user and mount namespace, its children into a machine."""
 
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -46,6 +47,13 @@ def join_network(namespace: str) -> None:
         syscalls.setns(fd, syscalls.NEWNET)
     finally:
         os.close(fd)
+
+
+def allow_open_files(count: int) -> None:
+    """Raise the limit of open files to COUNT, if it is lower and the hard limit permits it, getrlimit(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count and (hard == resource.RLIM_INFINITY or count <= hard):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def step_into(namespace: str) -> None:

@@ -1,7 +1,6 @@
 """Sends an echo request from each machine or pod of a lab to each pod, and waits for the answers."""
 
 import os
-import resource
 import selectors
 import socket
 import struct
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 from podroutes.errors import LabError
 from podroutes.lab import icmp
-from podroutes.lab.inside import join_network
+from podroutes.lab.inside import allow_open_files, join_network
 from podroutes.lab.topology import pod_address, pod_name
 from podroutes.model.address import Address
 from podroutes.model.cluster import Cluster
@@ -132,10 +131,7 @@ def _pairs(cluster: Cluster, places: dict[tuple[str, int], _Place]) -> Iterator[
 
 def _places(cluster: Cluster) -> dict[tuple[str, int], _Place]:
     """Open the sockets, each in its network namespace; a socket stays there when this process moves on."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * len(cluster.nodes) + 64
-    if soft < wanted and (hard == resource.RLIM_INFINITY or wanted <= hard):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    allow_open_files(2 * len(cluster.nodes) + 64)
     places: dict[tuple[str, int], _Place] = {}
     where = ""
     try:

@@ -246,6 +246,28 @@ def _lab_ping() -> Schema:
     return document("podroutes lab ping", shown)
 
 
+def _test() -> Schema:
+    kinds = one_of("pod-to-pod", "pod-to-node", "node-to-pod")
+    failure = {
+        "kind": kinds,
+        "source": NODE,
+        "destination": NODE,
+        "address": ADDRESS,
+        "reason": string("why the packet was not answered, or the source address that it arrived with"),
+    }
+    return document(
+        "podroutes test",
+        {
+            "lab": string("the name of the lab"),
+            "passed": flag("all tests passed, and there was at least one"),
+            "tests": count("tests that were made"),
+            "untested": count("pairs beyond the limit, which were not tested"),
+            "kinds": array(fields({"kind": kinds, "tests": count("of this kind"), "failures": count("of this kind")})),
+            "failures": array(fields(failure)),
+        },
+    )
+
+
 def _version() -> Schema:
     system = fields({"name": string(), "release": string(), "machine": string()})
     packages = mapping(nullable(string()), "null where it is not installed")
@@ -314,6 +336,7 @@ SCHEMAS: dict[str, tuple[str, Callable[[], Schema]]] = {
     "confirm": ("confirm", _confirm),
     "lab-status": ("lab status", _lab_status),
     "lab-ping": ("lab ping", _lab_ping),
+    "test": ("test", _test),
     "version": ("version", _version),
     "config": ("config", _config),
     "error": ("every command that fails", _error),

@@ -1,0 +1,175 @@
+"""Tests the pods and machines of a lab with UDP datagrams: each must arrive with the sender's own address, and be answered.
+
+Each pod and each machine has one socket for each IP version, in its own network namespace. A receiver sends back a datagram
+together with the source address that it saw.
+"""
+
+import os
+import selectors
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from podroutes.errors import LabError
+from podroutes.lab.inside import allow_open_files, join_network
+from podroutes.lab.topology import pod_address, pod_name
+from podroutes.model.address import Address, parse_address
+from podroutes.model.cluster import Cluster, Node
+from podroutes.model.connectivity import Check, Checked, Kind
+
+MOST = 20_000  # tests of each kind and IP version; of more pairs the same number is tested for each sender
+SILENCE = "no answer"
+# Seconds after the last datagram of each round. An answer takes microseconds, but a bridge port of a new lab or a full buffer may
+# have dropped the first datagram.
+_ROUNDS = (0.5, 1.0, 2.0)
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class _End(NamedTuple):
+    """A pod or a machine, and its address of one IP version."""
+
+    pod: bool
+    node: str
+    address: Address
+
+
+def check_all(cluster: Cluster) -> Checked:
+    """Test pods and machines of CLUSTER, whose lab this process has entered. Raises LabError if a socket cannot be opened.
+
+    While datagrams are unanswered this takes up to four seconds.
+    """
+    ends = [*_ends(cluster)]
+    checks, pairs = _checks(ends)
+    with ExitStack() as stack:
+        sockets = _open(ends, stack)
+        return Checked(checks, _Exchange(sockets, checks).run(), pairs)
+
+
+def _ends(cluster: Cluster) -> Iterator[_End]:
+    for node in cluster.nodes:
+        for cidr in node.pod_cidrs:
+            yield _End(pod=True, node=node.name, address=pod_address(cidr))
+        for address in _first_of_each_version(node):
+            yield _End(pod=False, node=node.name, address=address)
+
+
+def _first_of_each_version(node: Node) -> Iterator[Address]:
+    """Yield the address that a machine uses as its source, for each IP version."""
+    for version in (4, 6):
+        yield from [address for address in node.internal_ips if address.version == version][:1]
+
+
+def _checks(ends: list[_End]) -> tuple[tuple[Check, ...], int]:
+    """Return the tests, in rounds so that the load is spread evenly, and the number of all pairs."""
+    found: list[Check] = []
+    pairs = 0
+    for version in (4, 6):
+        pods = [end for end in ends if end.pod and end.address.version == version]
+        machines = [end for end in ends if not end.pod and end.address.version == version]
+        combinations: tuple[tuple[Kind, list[_End], list[_End]], ...] = (
+            ("pod-to-pod", pods, pods),
+            ("pod-to-node", pods, machines),
+            ("node-to-pod", machines, pods),
+        )
+        for kind, senders, receivers in combinations:
+            possible = [*_rounds(kind, senders, receivers)]
+            pairs += len(possible)
+            found += possible[:MOST]
+    return tuple(found), pairs
+
+
+def _rounds(kind: Kind, senders: list[_End], receivers: list[_End]) -> Iterator[Check]:
+    """Yield all pairs: first each sender with its nearest receiver in the list, then with the next one."""
+    for distance in range(len(receivers)):
+        for index, sender in enumerate(senders):
+            receiver = receivers[(index + distance) % len(receivers)]
+            if sender != receiver:
+                yield Check(kind, sender.node, receiver.node, receiver.address)
+
+
+def _open(ends: list[_End], stack: ExitStack) -> dict[_End, socket.socket]:
+    """Open a socket for each of ENDS, in its network namespace; it stays there when this process moves on."""
+    allow_open_files(len(ends) + 64)
+    found = {}
+    for end in ends:
+        namespace = pod_name(end.node) if end.pod else end.node
+        try:
+            join_network(namespace)
+            made = stack.enter_context(socket.socket(_FAMILY[end.address.version], socket.SOCK_DGRAM))
+            made.setblocking(False)
+            made.bind((str(end.address), 0))
+        except OSError as error:
+            raise LabError(f"cannot send from {namespace} of the lab: {error.strerror}") from None
+        found[end] = made
+    return found
+
+
+class _Exchange:
+    """Sends the datagrams of CHECKS over SOCKETS, answers them, and collects the answers."""
+
+    def __init__(self, sockets: dict[_End, socket.socket], checks: tuple[Check, ...]) -> None:
+        self._sockets = sockets
+        self._checks = checks
+        self._ends = {(end.pod, end.node, end.address.version): end for end in sockets}
+        self._mark = os.urandom(8)
+        self._unanswered = dict(enumerate(checks))
+        self._failures: dict[Check, str] = {}
+
+    def run(self) -> dict[Check, str]:
+        """Return the reason of each failed test."""
+        with selectors.DefaultSelector() as selector:
+            for end, opened in self._sockets.items():
+                selector.register(opened, selectors.EVENT_READ, end)
+            for wait in _ROUNDS:
+                self._round(selector, wait)
+        return dict.fromkeys(self._unanswered.values(), SILENCE) | self._failures
+
+    def _round(self, selector: selectors.BaseSelector, wait: float) -> None:
+        for number, check in list(self._unanswered.items()):
+            self._send(number, check)
+            self._read(selector, 0)
+        deadline = time.monotonic() + wait
+        while self._unanswered and (left := deadline - time.monotonic()) > 0:
+            self._read(selector, left)
+
+    def _send(self, number: int, check: Check) -> None:
+        receiver = self._ends[check.kind != "pod-to-node", check.destination, check.address.version]
+        port = self._sockets[receiver].getsockname()[1]
+        try:
+            self._sockets[self._sender(check)].sendto(
+                b"?" + self._mark + number.to_bytes(4, "big"), (str(check.address), port)
+            )
+        except OSError as error:  # the sender's own table has no route, or refuses
+            self._failures[check] = (error.strerror or "cannot be sent").lower()
+            del self._unanswered[number]
+
+    def _sender(self, check: Check) -> _End:
+        return self._ends[check.kind != "node-to-pod", check.source, check.address.version]
+
+    def _read(self, selector: selectors.BaseSelector, timeout: float) -> None:
+        for key, _ in selector.select(timeout):
+            try:
+                data, peer = key.fileobj.recvfrom(256)  # type: ignore[union-attr]
+            except OSError:  # an ICMP error to an earlier datagram
+                continue
+            head, mark, number = data[:1], data[1:9], int.from_bytes(data[9:13], "big")
+            if mark != self._mark or number >= len(self._checks):
+                continue
+            if head == b"?":
+                self._answer(key.fileobj, data, peer)
+            elif self._unanswered.pop(number, None):
+                self._judge(self._checks[number], parse_address(data[13:].decode()))
+
+    @staticmethod
+    def _answer(opened: object, data: bytes, peer: tuple[str, int]) -> None:
+        try:
+            opened.sendto(b"!" + data[1:13] + peer[0].encode(), peer)  # type: ignore[attr-defined]
+        except OSError:  # the receiver has no route back: the sender gets no answer
+            return
+
+    def _judge(self, check: Check, seen: Address) -> None:
+        own = self._sender(check).address
+        if seen != own:
+            self._failures[check] = f"arrived from {seen} instead of {own}"

@@ -1,0 +1,24 @@
+"""Tests with real packets between pods and machines, and their results."""
+
+from typing import Literal, NamedTuple
+
+from podroutes.model.address import Address
+
+Kind = Literal["pod-to-pod", "pod-to-node", "node-to-pod"]
+
+
+class Check(NamedTuple):
+    """One test: a datagram from the pod or machine of ``source`` to ``address`` of the pod or machine of ``destination``."""
+
+    kind: Kind
+    source: str
+    destination: str
+    address: Address
+
+
+class Checked(NamedTuple):
+    """The results. ``failures`` has the reason of each failed test; ``pairs`` is the number of pairs, tested or not."""
+
+    checks: tuple[Check, ...]
+    failures: dict[Check, str]
+    pairs: int
