@@ -199,7 +199,8 @@ def test_two_hundred_nodes_with_full_routes(nobody, name):
         )
         nobody("lab", "exec", "--name", name, "switch", "--", nobody.command[-3], "-c", script)
         answers = json.loads(nobody("lab", "ping", "--name", name, "-o", "json").stdout)
-        assert answers == {"lab": name, "pairs": count * (count - 1), "answered": count * (count - 1), "failures": []}
+        pairs = count * (count - 1)
+        assert (answers["pairs"], answers["answered"], answers["failures"]) == (pairs, pairs, [])
         nobody("lab", "exec", "--name", name, "worker-5", "--", "ip", "route", "delete", "10.200.7.0/24")
         text = nobody("lab", "ping", "--name", name, status=1).stdout
         assert text.splitlines() == [
