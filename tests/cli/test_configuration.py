@@ -3,11 +3,13 @@
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 
 from podroutes.cli import config_file, main
 from podroutes.cli.parser import arguments, build_parser, subcommands
+from support.users import unprivileged
 
 NODES = """\
 nodes:
@@ -147,3 +149,12 @@ def test_config_tells_what_is_set_where_and_what_counts_before_it(home, say, mon
     files = json.loads(say("config", "-o", "json")[1])["files"]
     assert [each["path"] for each in files] == [str(own), str(etc)]
     assert files[0]["options"] == [{"option": "--node", "value": "worker-1", "place": f"{own}:1", "replaced_by": None}]
+
+
+def test_the_home_of_another_user_has_no_file_of_ours(tmp_path, readable, python):
+    """As after setpriv(1), and for the root of a user namespace: HOME is what it was, and may not be looked into."""
+    tmp_path.chmod(0o700)
+    words = [*unprivileged(), python, "-m", "podroutes", "config"]
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(readable), "PATH": os.environ["PATH"]}
+    done = subprocess.run(words, cwd="/", env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -9,10 +9,11 @@ import errno
 from collections.abc import Callable, Iterable, Sequence
 
 from podroutes.model.address import BITS, Address
-from podroutes.model.fib import Fib, IfAddress, Link, PlainRoutes
+from podroutes.model.fib import Fib, IfAddress, Link, PlainRoutes, Policy
 from podroutes.model.interest import Interest
 from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, SCOPE_LINK, NextHop, Route
+from podroutes.model.rule import ANY_TABLE, DEFAULT, DEFAULT_RULES, LOCAL
 
 _KERNEL, _STATIC = 2, 4  # RTPROT_KERNEL, RTPROT_STATIC
 _METRIC = {4: 0, 6: 1024}  # the metric that the kernel uses for 0; IP6_RT_PRIO_USER
@@ -29,6 +30,7 @@ class MemoryKernel:
         self.addresses = tuple(addresses)
         self.routes = [_connected(address) for address in self.addresses if self._is_up(address.dev)]
         self.routes += routes
+        self.rules = {version: list(rules) for version, rules in DEFAULT_RULES.items()}
 
     def snapshot(self, interest: Callable[[Fib], Interest] | None = None) -> Fib:
         """Read links, addresses and routes, sorted like a dump."""
@@ -48,7 +50,7 @@ class MemoryKernel:
                 columns.metric.append(route.metric)
             else:
                 others.append(route)
-        fib = Fib(tuple(self.links.values()), self.addresses, plain, ())
+        fib = Fib(tuple(self.links.values()), self.addresses, plain, (), self._policy())
         if interest is None:
             return fib._replace(others=tuple(others))
         wanted = interest(fib)
@@ -56,6 +58,15 @@ class MemoryKernel:
         networks = {version: found | ours for version, found in wanted.networks.items()}
         read, hidden = _of_interest(others, Interest(networks))
         return fib._replace(others=tuple(read), hidden=hidden)
+
+    def _policy(self) -> Policy:
+        """Return the rules, and the routes of the tables besides the usual ones that they look up."""
+        usual = (ANY_TABLE, LOCAL, MAIN, DEFAULT)
+        tables = {
+            (version, rule.table) for version, rules in self.rules.items() for rule in rules if rule.table not in usual
+        }
+        routes = tuple(route for route in self.routes if (route.dst.version, route.table) in tables)
+        return Policy({version: tuple(rules) for version, rules in self.rules.items()}, routes)
 
     def ours(self) -> tuple[Route, ...]:
         """Read every route of ours in every table."""

@@ -1,6 +1,7 @@
 """Makes a lab's namespaces and their content. Runs inside the holder's mount and PID namespace."""
 
 import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from podroutes.lab.topology import namespaces
 from podroutes.model.cluster import Cluster
 
 _HERE = "/proc/self/ns/net"
+_DIRECTORIES = ".directories"  # beside the layers of machines; no machine has such a name
 
 
 def build(cluster: Cluster) -> None:
@@ -44,8 +46,10 @@ def _own_run_directory() -> None:
     syscalls.mount("lab", "/run", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755")
     Path(NETNS).mkdir()
     Path(MACHINES).mkdir()
-    for layers in LAYERED.values():
+    for directory, layers in LAYERED.items():
         Path(layers).mkdir()
+        if Path(directory).stat().st_uid:  # of a user whom this user namespace does not have
+            _own_directories(directory, Path(layers, _DIRECTORIES))
 
 
 def _add_namespace(name: str) -> None:
@@ -57,11 +61,23 @@ def _add_namespace(name: str) -> None:
     syscalls.mount(_HERE, f"{NETNS}/{name}", flags=syscalls.MS_BIND)
 
 
+def _own_directories(directory: str, own: Path) -> None:
+    """Make all that can be read of the directories in DIRECTORY anew in OWN: the machines' root can make files in these."""
+    for path, names, _ in os.walk(directory):
+        here = own / os.path.relpath(path, directory)
+        here.mkdir(exist_ok=True)
+        names[:] = [
+            name for name in names if not Path(path, name).is_symlink() and os.access(f"{path}/{name}", os.R_OK)
+        ]
+
+
 def _own_layer(directory: str, own: Path) -> None:
     """Mount an empty overlay on the host's DIRECTORY: files that a machine writes are in OWN, and vanish with the lab."""
     for part in ("", "changes", "work", "all"):
         Path(own, part).mkdir()
-    layers = f"lowerdir={directory},upperdir={own}/changes,workdir={own}/work"
+    made = own.with_name(_DIRECTORIES)
+    lower = f"{made}:{directory}" if made.exists() else directory
+    layers = f"lowerdir={lower},upperdir={own}/changes,workdir={own}/work"
     for options in (layers, f"{layers},userxattr"):  # userxattr in a user namespace, Linux 5.11
         with suppress(OSError):
             syscalls.mount("overlay", f"{own}/all", "overlay", data=options)

@@ -21,7 +21,7 @@ TABLE = ("sh", "-c", "ip route | grep -v cni0")
 _SHOWN = 3  # machines whose output is shown if all run a command; all are compared
 _PROTOCOL = re.compile(r" proto (107|podroutes)\b")
 _MACHINE = re.compile(r"^==> (.*) <==$", re.MULTILINE)  # the headings of `lab exec --all`
-_IN_SYNC, _PENDING, _NOT_PROVEN = 0, 2, 2  # exit statuses of `plan` and `verify`
+_IN_SYNC, _ERROR, _PENDING, _NOT_PROVEN = 0, 1, 2, 2  # exit statuses of `plan` and `verify`
 _HIDING = "100"  # the number of another program's table, and of the priority of its rule
 
 
@@ -195,11 +195,12 @@ def _cause(stage: Stage, cluster: Cluster, number: int) -> None:
     first, second = cluster.nodes[:2]
     dst = second.pod_cidrs[0]
     stage.heading(
-        f"{number}. A policy rule of another program: the table is right, packets are lost, `verify` names the cause"
+        f"{number}. A policy rule of another program: the routes are right, packets are lost; `plan` and `verify` name the cause"
     )
     stage.run("ip", "route", "add", "unreachable", str(dst), "table", _HIDING, on=first.name)
     stage.run("ip", "rule", "add", "priority", _HIDING, "lookup", _HIDING, on=first.name)
-    stage.run("podroutes", "plan", "-i", INVENTORY, on=first.name, expect=_IN_SYNC)
+    output = stage.run("podroutes", "plan", "-i", INVENTORY, on=first.name, expect=_ERROR)
+    stage.check("No changes" in output and "rule-takes-pods" in output, f"plan did not name the rule: {output}")
     output = stage.run("lab", "ping", expect=1)
     stage.check(output.count("✗") == 2, f"there and back between two pods should fail: {output}")
     output = stage.run("podroutes", "verify", "--lab", "--html", stage.page.name, expect=_NOT_PROVEN)

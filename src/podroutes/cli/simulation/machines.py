@@ -9,7 +9,7 @@ from podroutes.lab.topology import SWITCH, gateway
 from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import IfAddress, Link
-from podroutes.model.host import DEFAULT_RULES, LOCAL, LOOPBACK, Host, Rule
+from podroutes.model.host import LOCAL, LOOPBACK, Host, Rule
 from podroutes.model.plan import Change
 from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route, protocol_name
 from podroutes.views import iproute
@@ -22,7 +22,7 @@ _LOOPBACK = (IfAddress(parse_address("127.0.0.1"), 8, LOOPBACK), IfAddress(parse
 
 
 class Machine:
-    """One machine: its kernel and its policy rules. It forwards packets, and rp_filter is 0."""
+    """One machine: its kernel. It forwards packets, and rp_filter is 0."""
 
     def __init__(
         self, name: str, links: Iterable[str], addresses: Iterable[IfAddress], routes: Iterable[Route] = ()
@@ -30,7 +30,6 @@ class Machine:
         self.name = name
         up = [Link(index, link, up=True, carrier=True) for index, link in enumerate((LOOPBACK, *links), 1)]
         self.kernel = MemoryKernel(up, addresses, routes)
-        self.rules = {version: list(rules) for version, rules in DEFAULT_RULES.items()}
 
     def host(self) -> Host:
         """Return the machine's state as read by `ip -j` and sysctl(8)."""
@@ -44,7 +43,7 @@ class Machine:
             links,
             {_PORT: _BRIDGE} if _PORT in links else {},
             addresses,
-            {version: tuple(rules) for version, rules in self.rules.items()},
+            {version: tuple(rules) for version, rules in self.kernel.rules.items()},
             (*self.kernel.routes, *(route for each in addresses for route in _local(each))),
             {},
             {},
@@ -70,9 +69,9 @@ class Machine:
             case ("route", "delete", dst):
                 self._change("delete", self.route(parse_prefix(dst)))
             case ("rule", "add", "priority", priority, "lookup", table):
-                self.rules[4] = sorted([*self.rules[4], Rule(int(priority), table=int(table))])
+                self.kernel.rules[4] = sorted([*self.kernel.rules[4], Rule(int(priority), table=int(table))])
             case ("rule", "delete", "priority", priority):
-                self.rules[4] = [rule for rule in self.rules[4] if rule.priority != int(priority)]
+                self.kernel.rules[4] = [rule for rule in self.kernel.rules[4] if rule.priority != int(priority)]
             case _:
                 raise LabError(f"not simulated: ip {' '.join(words)}")
         return []
