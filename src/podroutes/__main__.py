@@ -1,7 +1,5 @@
 """``python -m podroutes``."""
 
-import sys
+from podroutes.cli import run
 
-from podroutes.cli import main
-
-sys.exit(main())
+run()

@@ -284,3 +284,12 @@ def test_every_machine_decides_conflicts_alike(seed):
 
 def test_the_own_podcidr_is_recognised_by_node_not_by_text():
     assert parse_prefix("10.200.0.0/24") not in {change.route.dst for change in planned(SEED, worker()).changes}
+
+
+def test_a_former_route_that_stays_for_a_refused_claim_keeps_all_claims_of_its_node_back():
+    """Else the next run would find these in place, and take the former route away."""
+    inventory = cluster(
+        "worker-0 192.168.8.20", "worker-1 192.168.8.21 10.200.1.128/25", "worker-2 192.168.8.22 10.200.1.0/24"
+    )
+    kernel = worker("10.200.1.0/24 via 192.168.8.21 dev ens18")
+    assert planned(inventory, kernel).changes == ()

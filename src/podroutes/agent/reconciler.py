@@ -22,6 +22,7 @@ from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
+from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claims import Claims, examine
 from podroutes.plan.desired import Desired
 from podroutes.plan.fast_path import ClaimIndex, FastPath
@@ -230,7 +231,8 @@ class Machine:
             return plan_machine(claims, own, fib, self._settings.root, request), ()
         except PersistError as error:
             planned = plan_here(claims, own, fib, adopt=request.adopt, context=request.context)
-            planned = with_deciding(planned, own, fib)
+            if not nothing_decides(own, fib, planned.desired):
+                planned = with_deciding(planned, own, fib)
             return MachinePlan(guarded(planned, fib, OwnedRoutes(), request), OwnedRoutes()), (not_persistent(error),)
 
     def _admitted(self, plan: Plan, view: NodeSnapshot, now: float) -> tuple[list[Change], float | None]:

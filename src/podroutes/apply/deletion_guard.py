@@ -1,7 +1,7 @@
 """The mass-delete guard of one run of a command. It counts the deletions of earlier runs, and saves its own for later ones."""
 
+import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podroutes.apply.saved_state import RunState, Warn, load_deletions
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class DeletionGuard:
     """Decides about the plans of one run with ``hold``. DIRECTORY has the state; ALLOWED prefixes may be deleted at once."""
 
-    def __init__(self, cluster: Cluster, directory: Path, allowed: int, saved: RunState | None, warn: Warn) -> None:
+    def __init__(
+        self, cluster: Cluster, directory: str | os.PathLike[str], allowed: int, saved: RunState | None, warn: Warn
+    ) -> None:
         self._directory = directory
         self._saved = saved
         self._warn = warn
@@ -47,5 +49,5 @@ class DeletionGuard:
         try:
             deletions.add(self._directory, gone, now)
         except OSError as error:
-            path = self._directory / deletions.NAME
+            path = os.path.join(self._directory, deletions.NAME)  # noqa: PTH118, pathlib is slow to load
             self._warn(f"{path}: {error.strerror}: the next run does not know what went now")

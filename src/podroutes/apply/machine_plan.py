@@ -16,6 +16,7 @@ from podroutes.model.text import escaped, listing, printable
 from podroutes.persist import backend
 from podroutes.persist.owned import Found, find
 from podroutes.persist.system_files import FORWARDING, forwarding, protocol_name
+from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claims import Claims
 from podroutes.plan.configured import Overlap, not_taken_over, overlap, problems, without_configured
 from podroutes.plan.guard import HeldDeletions, no_guard
@@ -23,7 +24,6 @@ from podroutes.plan.ownership import standing
 from podroutes.plan.planning import Planned, plan_here, withheld
 from podroutes.plan.settle import Context
 from podroutes.plan.vanishing import leaving
-from podroutes.verify.deciding import with_deciding
 
 AUTO, NONE = "auto", "none"
 
@@ -71,6 +71,10 @@ def plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request: 
     Raises PersistError where what was asked for cannot be.
     """
     machine_plan = _plan_machine(claims, own, fib, root, request)
+    if nothing_decides(own, fib, machine_plan.planned.desired):
+        return machine_plan
+    from podroutes.verify.deciding import with_deciding  # noqa: PLC0415, few machines have rules or routes that matter
+
     return machine_plan._replace(planned=with_deciding(machine_plan.planned, own, fib))
 
 

@@ -3,10 +3,10 @@
 Unreadable state never stops a run: it causes a warning, and the run continues without it.
 """
 
+import os
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 from podroutes.errors import PersistError
 from podroutes.model.address import Prefix
@@ -16,13 +16,12 @@ from podroutes.model.saved_route import Saved, SavedRoute, sorted_by_age
 from podroutes.persist import deletions, saved_routes
 from podroutes.plan.guard import Deleted
 from podroutes.plan.planning import Planned
-from podroutes.plan.remember import not_standing, remembered
 from podroutes.plan.settle import Context
 
 Warn = Callable[[str], None]
 
 
-def load_routes(directory: Path, own: str, warn: Warn) -> tuple[SavedRoute, ...]:
+def load_routes(directory: str | os.PathLike[str], own: str, warn: Warn) -> tuple[SavedRoute, ...]:
     """Return the saved routes of node OWN; none, after a call of WARN, if they cannot be read."""
     try:
         return saved_routes.load(directory, own)
@@ -31,7 +30,7 @@ def load_routes(directory: Path, own: str, warn: Warn) -> tuple[SavedRoute, ...]
         return ()
 
 
-def load_deletions(directory: Path, warn: Warn) -> tuple[Deleted, ...]:
+def load_deletions(directory: str | os.PathLike[str], warn: Warn) -> tuple[Deleted, ...]:
     """Return the recent deletions; none, after a call of WARN, if they cannot be read."""
     try:
         return deletions.load(directory)
@@ -46,7 +45,7 @@ class RunState:
     A SIMULATED machine has none of this machine's dependencies.
     """
 
-    def __init__(self, directory: Path, server: str, warn: Warn, *, simulated: bool = False) -> None:
+    def __init__(self, directory: str | os.PathLike[str], server: str, warn: Warn, *, simulated: bool = False) -> None:
         self._directory = directory
         self._server = server
         self._warn = warn
@@ -69,12 +68,14 @@ class RunState:
 
     def save(self, planned: Planned, outcome: Outcome, cluster: Cluster) -> None:
         """Save the routes after OUTCOME; PLANNED is the last plan. WARN is called if they cannot be saved."""
+        from podroutes.plan.remember import not_standing, remembered  # noqa: PLC0415, only for what changes routes
+
         now = time.time()
         routes = remembered(planned.desired, not_standing(outcome), cluster, self._routes(self._own), now)
         try:
             saved_routes.save(self._directory, self._own, routes, now)
         except OSError as error:
-            path = self._directory / saved_routes.NAME
+            path = os.path.join(self._directory, saved_routes.NAME)  # noqa: PTH118, pathlib is slow to load
             self._warn(f"{path}: {error.strerror}: which routes stood is not known after a boot")
 
     def _saved(self) -> Saved:

@@ -14,11 +14,6 @@ from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.plan import Outcome, Plan
 from podroutes.model.problem import Problem
-from podroutes.plan.claims import Claims, examine
-from podroutes.plan.guard import HeldDeletions
-from podroutes.plan.identity import named_node, this_node
-from podroutes.plan.settle import Context
-from podroutes.views import documents
 from podroutes.views import plan as plan_view
 from podroutes.views.style import Style
 
@@ -29,6 +24,8 @@ if TYPE_CHECKING:
     from podroutes.host.files import HostFiles
     from podroutes.inventory import Inventory
     from podroutes.kernel import Kernel
+    from podroutes.model.claims import Claims
+    from podroutes.plan.guard import HeldDeletions
 
 LIMITS = {"pod_cidr": "pod_cidrs", "node_cidr": "node_cidrs", "service_cidr": "service_cidrs"}  # fields by option
 ELSEWHERE = "/etc/podroutes"  # the directory of files that a remote machine needs at boot
@@ -49,13 +46,13 @@ class Source(NamedTuple):
     """The inventory of one run, and the claims in it."""
 
     cluster: Cluster
-    claims: Claims
+    claims: "Claims"
     state: "RunState | None" = None  # of this machine, if the inventory was read for it
 
 
 @contextmanager
-def kernel(command: str, instead: str) -> "Iterator[Kernel]":
-    """Open the kernel of this machine for COMMAND. Raises PlatformError, which advises INSTEAD, if it is not Linux."""
+def kernel(command: str, instead: str, *, reads: bool = False) -> "Iterator[Kernel]":
+    """Open the kernel of this machine for COMMAND, which writes unless it READS. Raises PlatformError, which advises INSTEAD, if it is not Linux."""
     machine = MACHINE.get()
     if machine:
         yield machine.kernel
@@ -63,7 +60,7 @@ def kernel(command: str, instead: str) -> "Iterator[Kernel]":
     require_linux(f"`podroutes {command}` of this machine", instead)
     from podroutes.kernel.netlink import NetlinkKernel  # noqa: PLC0415, what is away from the machine has no use for it
 
-    with NetlinkKernel() as opened:
+    with NetlinkKernel(reads=reads) as opened:
         yield opened
 
 
@@ -89,6 +86,8 @@ def root() -> "HostFiles":
 
 def read_source(arguments: argparse.Namespace) -> Source:
     """Read and examine the inventory that the command line names."""
+    from podroutes.plan.claims import examine  # noqa: PLC0415, each command loads what it uses
+
     check_source(arguments)
     found, server = _read(arguments)
     cluster = limited(found.cluster, arguments)
@@ -100,21 +99,17 @@ def _run_state(arguments: argparse.Namespace, server: str) -> "RunState | None":
     directory = getattr(arguments, "state_dir", None)
     if directory is None:
         return None
-    from pathlib import Path  # noqa: PLC0415, only here
+    from podroutes.apply.saved_state import RunState  # noqa: PLC0415, only here
 
-    from podroutes.apply.saved_state import RunState  # noqa: PLC0415, the same
-
-    return RunState(Path(directory), server, warn, simulated=MACHINE.get() is not None)
+    return RunState(directory, server, warn, simulated=MACHINE.get() is not None)
 
 
 def deletion_guard(arguments: argparse.Namespace, source: Source) -> "DeletionGuard":
     """Return the mass-delete guard of this run."""
-    from pathlib import Path  # noqa: PLC0415, what is away from the machine deletes nothing
-
-    from podroutes.apply.deletion_guard import DeletionGuard  # noqa: PLC0415, the same
+    from podroutes.apply.deletion_guard import DeletionGuard  # noqa: PLC0415, what is away from the machine deletes nothing
 
     allowed = getattr(arguments, "allow_mass_delete", 0)
-    return DeletionGuard(source.cluster, Path(arguments.state_dir), allowed, source.state, warn)
+    return DeletionGuard(source.cluster, arguments.state_dir, allowed, source.state, warn)
 
 
 def limited(cluster: Cluster, arguments: argparse.Namespace) -> Cluster:
@@ -159,6 +154,8 @@ def _read(arguments: argparse.Namespace) -> "tuple[Inventory, str]":
 
 def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = None) -> Node:
     """Return this machine's node; without FIB, by name only."""
+    from podroutes.plan.identity import named_node, this_node  # noqa: PLC0415, each command loads what it uses
+
     addresses = [each.address for each in fib.addresses] if fib else []
     if arguments.node:
         return named_node(cluster, arguments.node, addresses)
@@ -204,13 +201,14 @@ def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
     )
 
 
-def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: HeldDeletions) -> "MachinePlan":
+def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: "HeldDeletions") -> "MachinePlan":
     """Return the plan of this machine, kernel and files, for the options of the command line; print what `auto` chose.
 
     HOLD is the mass-delete guard.
     """
     from podroutes.apply.cni_request import CniRequest  # noqa: PLC0415
     from podroutes.apply.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.plan.settle import Context  # noqa: PLC0415, the same
 
     own = own_node(arguments, source.cluster, fib)
     request = PlanRequest(
@@ -288,6 +286,8 @@ def say_problems(problems: Sequence[Problem]) -> None:
 
 def say_document(document: Any, output: str) -> None:
     """Print DOCUMENT as OUTPUT, ``json`` or ``yaml``; JSON is indented for a terminal, in one line for a pipe."""
+    from podroutes.views import documents  # noqa: PLC0415, each command loads what it uses
+
     shown = {"apiVersion": documents.API_VERSION, **document} if isinstance(document, dict) else document
     print(
         documents.text(

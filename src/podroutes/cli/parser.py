@@ -13,7 +13,10 @@ from podroutes import __version__
 from podroutes.cli import config_file
 from podroutes.errors import UsageError
 
+# argparse looks for a translation of its own words at each start, and loads locale for it; there is none.
+argparse._ = str  # type: ignore[attr-defined]
 _REQUIRED = "the following arguments are required: "  # argparse's message
+_WIDTH = 80  # columns that no text is printed with: help has its own (``help_text``)
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"", "0", "false", "no", "off"}
 _EPILOG = """\
@@ -60,6 +63,10 @@ class Parser(argparse.ArgumentParser):
             self.origins[action.dest] = f"{setting.place}: {name[2:]}"
             self._take(action, self.origins[action.dest], setting.value)
         return action
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        """Return what argparse checks each option with; left to find its width, it would load shutil."""
+        return argparse.HelpFormatter(self.prog, width=_WIDTH)
 
     def is_set_by_file(self, dest: str) -> bool:
         """Return whether the default of an option comes from a configuration file."""

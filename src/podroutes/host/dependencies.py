@@ -1,10 +1,8 @@
 """Finds what this machine depends on besides its gateways: name servers, the SSH session's peer, its cloud, the API server."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from podroutes.host.files import HostFiles
 from podroutes.host.ssh_peers import ssh_peers
@@ -79,6 +77,11 @@ def _inherited() -> str:
 
 
 def _server(url: str) -> Iterator[Address]:
+    if not url:
+        return
+    import socket  # noqa: PLC0415, for a cluster alone
+    from urllib.parse import urlsplit  # noqa: PLC0415, the same
+
     with suppress(ValueError, OSError):
         host = urlsplit(url).hostname or ""
         with suppress(ValueError):

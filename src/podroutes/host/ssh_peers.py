@@ -4,10 +4,10 @@ A multiplexer that was started in an earlier session, sudo(8) and systemd-run(1)
 server do not depend on how a program was started. proc_net(5), proc_pid_fd(5).
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from podroutes.model.address import Address
 
@@ -17,20 +17,21 @@ _SERVERS = frozenset({"sshd", "sshd-session", "dropbear"})
 _V4_MAPPED = 0xFFFF
 
 
-def ssh_peers(proc: Path = Path("/proc")) -> Iterator[Address]:
+def ssh_peers(proc: str | os.PathLike[str] = "/proc") -> Iterator[Address]:
     """Yield the far ends of the SSH connections to this machine, in our network namespace."""
-    rows = [row for name in ("tcp", "tcp6") for row in _established(proc / "thread-self" / "net" / name)]
+    rows = [row for name in ("tcp", "tcp6") for row in _established(f"{os.fspath(proc)}/thread-self/net/{name}")]
     others = {inode for port, _, inode in rows if port != _PORT}
-    served = _of_servers(proc, others) if others else set()
+    served = _of_servers(os.fspath(proc), others) if others else set()
     for port, peer, inode in rows:
         if port == _PORT or inode in served:
             yield peer
 
 
-def _established(table: Path) -> Iterator[tuple[int, Address, str]]:
+def _established(table: str) -> Iterator[tuple[int, Address, str]]:
     """Yield local port, far end and inode of each established connection that TABLE lists."""
     try:
-        lines = table.read_text(encoding="ascii", errors="replace").splitlines()[1:]
+        with open(table, encoding="ascii", errors="replace") as file:  # noqa: PTH123, pathlib is slow to load
+            lines = file.read().splitlines()[1:]
     except OSError:
         return
     for line in lines:
@@ -49,15 +50,18 @@ def _address(text: str) -> Address:
     return Address(4, value & 0xFFFFFFFF)
 
 
-def _of_servers(proc: Path, inodes: set[str]) -> set[str]:
+def _of_servers(proc: str, inodes: set[str]) -> set[str]:
     """Return those of INODES that a process of an SSH server has open."""
     links = {f"socket:[{inode}]": inode for inode in inodes}
     found = set[str]()
-    for process in proc.iterdir():
-        if not process.name.isdigit():
+    for process in os.listdir(proc):  # noqa: PTH208, the same
+        if not process.isdigit():
             continue
         with suppress(OSError):
-            if (process / "comm").read_text(encoding="utf-8", errors="replace").strip() in _SERVERS:
-                targets = (str(each.readlink()) for each in (process / "fd").iterdir())
+            with open(f"{proc}/{process}/comm", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+                name = file.read().strip()
+            if name in _SERVERS:
+                files = f"{proc}/{process}/fd"
+                targets = (os.readlink(f"{files}/{each}") for each in os.listdir(files))  # noqa: PTH115, PTH208
                 found.update(links[target] for target in targets if target in links)
     return found

@@ -1,9 +1,8 @@
 """A socket that receives the kernel's notifications, and the program behind a netlink port."""
 
-import socket
+import _socket as socket  # what is used of it; the module around it loads six more
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from podroutes.rtnl import constants as nl
 
@@ -29,6 +28,8 @@ def listener(groups: Iterable[int]) -> socket.socket:
 
 def program_of(port: int) -> str:
     """Return the program behind a netlink port, which is usually its process id; "" if unknown."""
-    with suppress(OSError):
-        return Path(f"/proc/{port}/comm").read_text(errors="replace").strip() if 0 < port < 1 << 22 else ""
+    if not 0 < port < 1 << 22:
+        return ""
+    with suppress(OSError), open(f"/proc/{port}/comm", errors="replace", encoding="utf-8") as file:  # noqa: PTH123, pathlib is slow to load
+        return file.read().strip()
     return ""

@@ -1,19 +1,17 @@
 """The Linux kernel of the current network namespace, over rtnetlink."""
 
+import _socket as socket  # what is used of it; the module around it loads six more
 import errno
 import os
-import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from podroutes.errors import KernelError
 from podroutes.kernel.listening import RECEIVE_BUFFER
-from podroutes.kernel.meanwhile import Meanwhile
 from podroutes.kernel.reading import read_addresses, read_fib, read_main
-from podroutes.kernel.replacing import Replacing, kept, positions
 from podroutes.model.fib import Fib, Link
 from podroutes.model.interest import Interest, interest
 from podroutes.model.plan import Change, Refusal, TakenOver
@@ -24,6 +22,9 @@ from podroutes.rtnl.decode import RouteDump
 from podroutes.rtnl.encode import encode, routes_request
 from podroutes.rtnl.message import MessageDump, answer, messages
 
+if TYPE_CHECKING:
+    from podroutes.kernel.meanwhile import Meanwhile
+
 BATCH = 128  # an error takes 832 bytes of receive buffer; the default of 212,992 holds 256; larger batches gain nothing
 _READ = 1 << 16  # bytes; a dump comes in datagrams of at most 32 KiB (netlink_recvmsg())
 _DUMP_TRIES = 8  # a table that changes during each of them will not become stable
@@ -31,9 +32,13 @@ _Dump = TypeVar("_Dump", MessageDump, RouteDump)
 
 
 class NetlinkKernel:
-    """One rtnetlink socket, used as a context manager. It counts messages and system calls, for benchmarks."""
+    """One rtnetlink socket, used as a context manager. It counts messages and system calls, for benchmarks.
 
-    def __init__(self) -> None:
+    One that only READS does not record what others do after a snapshot, which only matters to replaces.
+    """
+
+    def __init__(self, *, reads: bool = False) -> None:
+        self._reads = reads
         self.dumps = 0
         self.batches = 0
         self.messages = 0
@@ -76,8 +81,11 @@ class NetlinkKernel:
         INTEREST tells from links and addresses which routes of others are read; without it all are. Other tables are read where a
         rule looks them up, nexthop objects where a route leads by one.
         """
-        with suppress(OSError):
-            self._listen(Meanwhile())
+        if not self._reads:
+            from podroutes.kernel.meanwhile import Meanwhile  # noqa: PLC0415, only for what writes
+
+            with suppress(OSError):
+                self._listen(Meanwhile())
         found = self._links()
         names = {link.ifindex: link.name for link in found}
         if interest is None:
@@ -119,8 +127,10 @@ class NetlinkKernel:
             after()
         return refused
 
-    def _apply_carefully(self, changes: Sequence[Change], meanwhile: Meanwhile) -> dict[int, Refusal]:
+    def _apply_carefully(self, changes: Sequence[Change], meanwhile: "Meanwhile") -> dict[int, Refusal]:
         """Carry out CHANGES that include replaces and were computed from the snapshot at which MEANWHILE began."""
+        from podroutes.kernel.replacing import Replacing, kept, positions  # noqa: PLC0415, only where a next hop moves
+
         replacing = Replacing(changes, meanwhile, self.port, {index: name for name, index in self._indexes.items()})
         refused = replacing.late()
         rest = kept(len(changes), refused)
@@ -140,7 +150,7 @@ class NetlinkKernel:
                     return Refusal(found.errno, found.text or os.strerror(found.errno)) if found.errno else None
         return Refusal(errno.ENOBUFS, "the kernel's answer was lost")
 
-    def _listen(self, meanwhile: Meanwhile | None) -> None:
+    def _listen(self, meanwhile: "Meanwhile | None") -> None:
         """Start to record, or stop."""
         before, self._meanwhile = self._meanwhile, meanwhile
         if before:

@@ -4,11 +4,11 @@
 network, length), hash quickly and are formatted by ``inet_ntop(3)``.
 """
 
-import socket
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton  # socket itself loads six modules more
 from typing import NamedTuple
 
 BITS = {4: 32, 6: 128}
-_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+_FAMILY = {4: AF_INET, 6: AF_INET6}
 _V4_MAPPED = 0xFFFF  # ::ffff:0:0/96, RFC 4291 section 2.5.5.2
 
 
@@ -19,7 +19,7 @@ class Address(NamedTuple):
     value: int
 
     def __str__(self) -> str:
-        return socket.inet_ntop(_FAMILY[self.version], self.value.to_bytes(BITS[self.version] >> 3, "big"))
+        return inet_ntop(_FAMILY[self.version], self.value.to_bytes(BITS[self.version] >> 3, "big"))
 
 
 class Prefix(NamedTuple):
@@ -75,11 +75,11 @@ def parse_address(text: str) -> Address:
         raise ValueError("carries a zone id, which means nothing on another machine")
     if ":" not in text:
         try:
-            return Address(4, int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big"))
+            return Address(4, int.from_bytes(inet_pton(AF_INET, text), "big"))
         except (OSError, ValueError):
             raise ValueError("is not an IP address") from None
     try:
-        value = int.from_bytes(socket.inet_pton(socket.AF_INET6, text), "big")
+        value = int.from_bytes(inet_pton(AF_INET6, text), "big")
     except (OSError, ValueError):
         raise ValueError("is not an IP address") from None
     if value >> 32 == _V4_MAPPED:

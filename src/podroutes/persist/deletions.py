@@ -1,12 +1,10 @@
 """Recent deletions in the state directory, which the guard counts across runs and programs."""
 
-import json
+import os
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from podroutes.errors import PersistError
-from podroutes.host.atomic_write import read_whole, write_whole
 from podroutes.model.address import parse_prefix
 from podroutes.plan.guard import WINDOW, Deleted
 
@@ -14,14 +12,21 @@ DIRECTORY = "/var/lib/podroutes"  # the default state directory, hier(7)
 NAME = "deleted.json"
 
 
-def load(directory: Path) -> tuple[Deleted, ...]:
+def load(directory: str | os.PathLike[str]) -> tuple[Deleted, ...]:
     """Return the deletions in DIRECTORY, with times in seconds since the epoch; none if the file does not exist.
 
     Raises PersistError if the file cannot be read or is damaged.
     """
-    path = directory / NAME
+    path = os.path.join(directory, NAME)  # noqa: PTH118, pathlib is slow to load
+    if is_gone(path):
+        return ()
+    from json import loads  # noqa: PLC0415, there is seldom such a file
+    from pathlib import Path  # noqa: PLC0415, the same
+
+    from podroutes.host.atomic_write import read_whole  # noqa: PLC0415, the same
+
     try:
-        rows = json.loads(read_whole(path))["deleted"]
+        rows = loads(read_whole(Path(path)))["deleted"]
         return tuple(Deleted(parse_prefix(row["dst"]), str(row["node"]), float(row["at"])) for row in rows)
     except (FileNotFoundError, NotADirectoryError):
         return ()
@@ -31,18 +36,35 @@ def load(directory: Path) -> tuple[Deleted, ...]:
         raise PersistError(f"{path}: is damaged: delete it; what went in the last minutes is not counted") from None
 
 
-def add(directory: Path, deleted: Iterable[Deleted], now: float) -> None:
+def add(directory: str | os.PathLike[str], deleted: Iterable[Deleted], now: float) -> None:
     """Add DELETED to DIRECTORY, and drop deletions that no longer count at NOW. Atomic. Raises ``OSError``.
 
     An unreadable file is replaced.
     """
     with suppress(PersistError):
         deleted = (*load(directory), *deleted)
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_whole(directory / NAME, text(deleted, now))
+    from pathlib import Path  # noqa: PLC0415, only for what deletes
+
+    from podroutes.host.atomic_write import write_whole  # noqa: PLC0415, the same
+
+    Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_whole(Path(directory, NAME), text(deleted, now))
 
 
 def text(deleted: Iterable[Deleted], now: float) -> str:
     """Return the content of the file for DELETED at NOW."""
+    from json import dumps  # noqa: PLC0415, the same
+
     rows = [{"dst": str(each.dst), "node": each.node, "at": each.at} for each in deleted if now - each.at < WINDOW]
-    return json.dumps({"deleted": rows}) + "\n"
+    return dumps({"deleted": rows}) + "\n"
+
+
+def is_gone(path: str) -> bool:
+    """Whether there is no file at PATH: then nothing that could read one has to be loaded."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -14,8 +14,6 @@ from podroutes.model.claims import Claim, Claims, Disputes, Loss
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.problem import Problem
 from podroutes.model.text import escaped, listing, printable
-from podroutes.plan.conflicts import decide
-from podroutes.plan.decision import NOWHERE
 from podroutes.plan.overlaps import Owners, inside
 
 __all__ = ["Claim", "Claims", "examine"]
@@ -69,6 +67,9 @@ class _Examination:
             problems,
             self.forbidden,
         )
+        from podroutes.plan.conflicts import decide  # noqa: PLC0415, nearly every inventory is without disputes
+        from podroutes.plan.decision import NOWHERE  # noqa: PLC0415, the same
+
         decided = decide(disputes, NOWHERE)
         disputes = disputes._replace(lost={(claim.dst, claim.node.name): loss for claim, loss in decided.lost})
         honoured = tuple(sorted((*disputes.clean, *decided.won), key=_by_destination))

@@ -111,6 +111,8 @@ class _Decision:
                 self._report(
                     self.lost[id(claim)].code, cut_message(self._name(claim.node), claim, what), [name], claim.dst
                 )
+            elif loss := None if guess else self.machine.refused.get((name, claim.dst.version)):
+                self.lost[id(claim)] = loss
             elif standing:
                 self.placed[id(claim)] = standing
             elif name in self.disputes.twice:

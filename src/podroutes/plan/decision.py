@@ -1,6 +1,6 @@
 """The input and the result of a decision between claims."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix
@@ -51,6 +51,9 @@ class Machine(NamedTuple):
     kept: tuple[tuple[Claim, Loss], ...] = ()
     has_pods_in: Callable[[Prefix], bool] = _no_pods
     remembers: Callable[[Claim], bool] = _no_memory
+    refused: Mapping[
+        tuple[str, int], Loss
+    ] = {}  # by node and IP version: no claim counts, as a former route is kept instead
 
 
 NOWHERE = Machine()

@@ -4,7 +4,7 @@ A route redirects an address if it is more specific than the present route to it
 the present route is ours, only gateways are: a name server or an API server may be a pod.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -30,8 +30,8 @@ class Needs:
     """The dependencies of one machine. In TABLE all our routes have our protocol number."""
 
     def __init__(self, table: Fib, own: Node, cluster: Cluster, dependencies: Dependencies) -> None:
-        self._table = table
-        self._own = own
+        self.table = table
+        self.own = own
         self._cluster = cluster
         self._dead = {link.name for link in table.links if not (link.up and link.carrier)}
         self._needs: dict[Address, _Need] = {}
@@ -78,7 +78,7 @@ class Needs:
             if dst.covers(connected):
                 return f"the network {connected} of {dev}"
         for address, node in neighbours:
-            if node.name in (claim.node.name, self._own.name) or not dst.covers(address) or not self._is_near(address):
+            if node.name in (claim.node.name, self.own.name) or not dst.covers(address) or not self._is_near(address):
                 continue
             if self._takes(dst, Dependency(address, ""), hard=False, in_place=False):
                 return f"{address}, the InternalIP of {node.name},"
@@ -106,7 +106,7 @@ class Needs:
     def _usable(self) -> Iterator[Route]:
         return (
             route
-            for route in self._table.others
+            for route in self.table.others
             if not route.ours
             and route.kind == "unicast"
             and any(not hop.dead and hop.dev not in self._dead for hop in route.next_hops)
@@ -120,11 +120,11 @@ class Needs:
 
     @cached_property
     def _ours(self) -> set[Prefix]:
-        return {route.dst for route in self._table.ours()}
+        return {route.dst for route in self.table.ours()}
 
     def _gateways(self) -> Iterator[Dependency]:
         seen = set()
-        for route in self._table.others:
+        for route in self.table.others:
             for hop in route.next_hops:
                 if hop.via and hop.via not in seen and not route.ours:
                     seen.add(hop.via)
@@ -137,7 +137,7 @@ class Needs:
         hop = route.next_hops[0] if len(route.next_hops) == 1 else None
         if hop is None or hop.via or hop.dead or hop.dev in self._dead or LINK_LOCAL.covers(route.dst):
             return False
-        return not any(cidr.overlaps(route.dst) for cidr in self._own.pod_cidrs)
+        return not any(cidr.overlaps(route.dst) for cidr in self.own.pod_cidrs)
 
     def _is_near(self, address: Address) -> bool:
         return any(dst.covers(address) for dst, _ in self._connected)
@@ -148,3 +148,11 @@ def covering(claims: Sequence[Claim], address: Address) -> Claim | None:
     place = bisect_right(claims, (address.version, address.value, BITS[address.version]), key=lambda claim: claim.dst)
     found = claims[place - 1] if place else None
     return found if found and found.dst.covers(address) else None
+
+
+def covered_by(claims: Sequence[Claim], cidr: Prefix) -> Iterator[Claim]:
+    """Yield those of CLAIMS, sorted by destination and without overlaps, that CIDR covers."""
+    place = bisect_left(claims, cidr, key=lambda claim: claim.dst)
+    while place < len(claims) and cidr.covers(claims[place].dst):
+        yield claims[place]
+        place += 1

@@ -1,7 +1,5 @@
 """Formats routes in the syntax of ip-route(8)."""
 
-import shlex
-
 from podroutes.model.plan import Plan, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, Route, protocol_name
 from podroutes.model.text import escaped
@@ -76,7 +74,9 @@ def deletion(route: Route) -> str:
         *(("metric", str(route.metric)) if route.metric else ()),
         *(("table", str(route.table)) if route.table != MAIN else ()),
     ]
-    return shlex.join(words)
+    from shlex import join  # noqa: PLC0415, only for advice
+
+    return join(words)
 
 
 def taken_over(found: TakenOver) -> str:

@@ -13,9 +13,6 @@ from podroutes.host.progress import Progress
 from podroutes.model.cluster import Node
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
-from podroutes.plan.planning import plan_remote
-from podroutes.plan.route_states import survey
-from podroutes.views import documents, json_values
 from podroutes.views import plan as plan_view
 
 _DESCRIPTION = """\
@@ -49,14 +46,18 @@ def run(arguments: argparse.Namespace) -> int:
     source = common.read_source(arguments)
     if arguments.all:
         return _all(source, arguments)
-    with common.kernel("plan", _INSTEAD) as kernel:
+    with common.kernel("plan", _INSTEAD, reads=True) as kernel:
         fib = snapshot(kernel, arguments, source)
     machine_plan = common.plan_machine(arguments, source, fib, common.deletion_guard(arguments, source).hold)
     plan = machine_plan.planned.plan
     if arguments.output != "text":
+        from podroutes.views import json_values  # noqa: PLC0415, the same
+
         common.say_document(json_values.plan(plan), arguments.output)
     else:
         if arguments.verbose:
+            from podroutes.plan.route_states import survey  # noqa: PLC0415, the same
+
             entries = survey(
                 machine_plan.planned, fib, machine_plan.owned, machine_plan.configured.same, machine_plan.hindered
             )
@@ -80,6 +81,8 @@ def short(nodes: int, arguments: argparse.Namespace) -> bool:
 
 def _all(source: common.Source, arguments: argparse.Namespace) -> int:
     """Show many plans as they are made: those of 5,000 nodes do not fit into memory together."""
+    from podroutes.plan.planning import plan_remote  # noqa: PLC0415, the same
+
     nodes = source.cluster.nodes
     plans = (plan_remote(source.claims, node, arguments.interface).plan for node in nodes)
     if arguments.output != "text":
@@ -133,6 +136,8 @@ def _problems(plans: Iterator[Plan]) -> Iterator[Plan]:
 
 
 def _documents(plans: Iterator[Plan], output: str) -> Iterator[Plan]:
+    from podroutes.views import documents, json_values  # noqa: PLC0415, the same
+
     ascii_only = not terminal.is_unicode(sys.stdout)
     if output == "yaml":
         print(f"apiVersion: {documents.API_VERSION}\nnodes:")

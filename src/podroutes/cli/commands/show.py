@@ -3,7 +3,6 @@
 import argparse
 import sys
 from contextlib import suppress
-from select import select
 
 from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
@@ -12,7 +11,6 @@ from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
 from podroutes.plan.guard import no_guard
 from podroutes.plan.route_states import survey
-from podroutes.views import json_values
 from podroutes.views import plan as plan_view
 
 _DESCRIPTION = """\
@@ -42,7 +40,7 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List routes with their states; 0 all ok, 2 any is not."""
     source = common.read_source(arguments)
-    with common.kernel("show", _INSTEAD) as kernel:
+    with common.kernel("show", _INSTEAD, reads=True) as kernel:
         if arguments.watch:
             return _watch(arguments, source, kernel)
         return _show(arguments, source, snapshot(kernel, arguments, source), set())
@@ -50,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel) -> int:
     """Print the routes, then each changed line; return the last status at Ctrl-C."""
+    from select import select  # noqa: PLC0415, only where it was asked for
+
     from podroutes.kernel.watch import KernelWatch  # noqa: PLC0415, only where it was asked for
 
     status, shown = 0, set[str]()
@@ -75,6 +75,8 @@ def _show(arguments: argparse.Namespace, source: common.Source, fib: Fib, shown:
     ):  # the file is there, and is not to be relied on
         entries = [entry._replace(lasts=False) for entry in entries]
     if arguments.output != "text":
+        from podroutes.views import json_values  # noqa: PLC0415, the same
+
         common.say_document(json_values.survey(planned.plan.node, entries, planned.plan.problems), arguments.output)
     else:
         lines = list(plan_view.survey(entries, common.style(sys.stdout)))

@@ -1,16 +1,14 @@
 """``podroutes status``."""
 
 import argparse
-import json
 import sys
 import time
-from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.errors import AgentError
-from podroutes.model.listening import parse_listen
+from podroutes.host import local_http
 from podroutes.model.text import escaped
 from podroutes.views import status as views
 
@@ -49,18 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _ask(listen: str) -> dict[str, Any]:
     """Return the status document of the agent at LISTEN."""
-    connection = HTTPConnection(*parse_listen(listen), timeout=_PATIENCE)
     try:
-        connection.request("GET", "/status")
-        answer = connection.getresponse()
-        shown: dict[str, Any] = json.loads(answer.read(_LARGEST))
-        if answer.status == 200 and "podroutes" in answer.headers.get("Server", "") and isinstance(shown, dict):
+        status, headers, body = local_http.get(listen, "/status", _PATIENCE, _LARGEST)
+        from json import loads  # noqa: PLC0415, where somebody answers
+
+        shown: dict[str, Any] = loads(body)
+        if status == 200 and "podroutes" in headers.get("server", "") and isinstance(shown, dict):
             return shown
-    except (OSError, HTTPException, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise AgentError(
             f"no agent answers on {escaped(listen)}: {why}; start one with `podroutes agent`, or name its address with --listen"
         ) from None
-    finally:
-        connection.close()
     raise AgentError(f"what answers on {escaped(listen)} is not a podroutes agent: name its address with --listen")
