@@ -211,3 +211,56 @@ def test_the_page_forbids_itself_to_load_anything(chromium, tmp_path):
     assert any("Content Security Policy" in each for each in chromium.complaints())
     script = "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = true'})), String(window.ran)"
     assert chromium.run(script) == "undefined"
+
+
+def test_what_fails_stands_above_the_map(look):
+    order = "[...document.querySelectorAll('main > section')].map((each) => each.id).slice(0, 3)"
+    assert look(report(nodes(3), FAULT)).run(order) == ["causes", "map", "matrix"]
+    assert look(report(nodes(3))).run(order) == ["map", "matrix", "causes"]
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_pair_that_fails_is_seen_however_many_there_are(look, width):
+    browser = look(report(nodes(500), {20: ["-10.200.30.0/24"]}), width=width)
+    x, y = cell(browser, 20, 30)
+    failing, proven = browser.colour(x, y), browser.colour(x + 30, y)
+    assert contrast(failing, proven) > 3
+    across = [browser.colour(x + step, y) for step in range(-8, 9)]
+    assert across.count(failing) >= 6
+    assert [browser.colour(x, y + step) for step in range(-8, 9)].count(failing) >= 6
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("count", [6, 60])
+def test_causes_have_colours_of_their_own(look, dark, count):
+    """Cells and legend have one colour, and where cells are large one letter, for each cause."""
+    codes = ["no-route", "route-refuses", "wrong-next-hop", "stolen-part"]
+    cluster = nodes(count)
+    causes = [(no_route(f"worker-{at}")._replace(code=code), [at], [at + 1]) for at, code in enumerate(codes)]
+    browser = look(made(cluster, claimed(cluster, causes)), dark=dark)
+    seen = [
+        browser.colour(*(each + 1 if count == 60 else each - 18 for each in cell(browser, at, at + 1)))
+        for at in range(4)
+    ]
+    assert len(set(seen)) == 4
+    shown = "[...document.querySelectorAll('.legend button i[data-letter]')].map((each) => each.dataset.letter)"
+    assert browser.run(shown) == ["A", "B", "C", "D"]
+    proven = browser.colour(*(each - 18 for each in cell(browser, 5, 0)))
+    assert all(contrast(each, proven) > 3 for each in seen)
+
+
+def test_a_phone_keeps_the_state_in_sight(look):
+    browser = look(report(nodes(12), FAULT), width=400, height=740)
+    browser.centre("#nodes")
+    right = "document.querySelector('#nodes td:last-child').getBoundingClientRect().right"
+    left = "document.querySelector('#nodes td:last-child').getBoundingClientRect().left"
+    assert 0 < browser.run(left) < browser.run(right) <= 400
+
+
+def test_where_much_fails_each_pair_has_its_place(look):
+    browser = look(made(nodes(200), scattered(200, 0.5)))
+    box = browser.run(
+        "(box => [box.width, box.height])(document.querySelector('#matrix .cells > rect').getBoundingClientRect())"
+    )
+    assert min(box) >= 200 * 6
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")

@@ -12,6 +12,7 @@ const group = (at, names) => (factor === 1 ? names[at] : `${names[at * factor]} 
 const rowName = (row) => group(row, data.rows);
 const columnName = (column) => (factor === 1 ? `${data.columns[column][0]} (${data.columns[column][1]})` : group(column, data.columns.map((each) => each[0])));
 const upTo = (length) => Array.from({ length }, (_, at) => at);
+const crowded = svg.classList.contains("crowded"); // failing cells have 6 px each, and the picture is scrolled
 let rows = upTo(height), columns = upTo(width), chosen = "", zoom = 1, cursor = null;
 
 function arrange(order) {
@@ -52,12 +53,16 @@ function draw() {
   const left = small ? room(rowNames) : 0, top = small ? Math.floor((room(columnNames) * 3) / 4) + 8 : 0;
   const wide = left + columns.length * cell + (small ? (top * 3) / 4 : 0);
   svg.setAttribute("viewBox", `0 0 ${wide} ${top + rows.length * cell}`);
-  svg.setAttribute("class", small ? "small" : "dense");
+  svg.setAttribute("class", small ? "small" : crowded ? "dense crowded" : "dense");
   svg.setAttribute("preserveAspectRatio", small ? "xMinYMin" : "none");
   if (small) svg.setAttribute("width", wide * zoom);
+  else if (crowded) svg.setAttribute("width", columns.length * 6 * zoom);
   else svg.removeAttribute("width");
-  svg.style.width = small || zoom === 1 ? "" : `${100 * zoom}%`;
-  svg.style.maxHeight = small || zoom === 1 ? "" : `${78 * zoom}vh`;
+  if (!small && crowded) svg.setAttribute("height", rows.length * 6 * zoom);
+  else svg.removeAttribute("height");
+  const fitted = !small && !crowded && zoom !== 1;
+  svg.style.width = fitted ? `${100 * zoom}%` : "";
+  svg.style.maxHeight = fitted ? `${78 * zoom}vh` : "";
   $(".cells", svg).setAttribute("transform", `translate(${left} ${top}) scale(${cell})`);
   for (const each of $$(".cells > rect, .lines rect", svg)) {
     each.setAttribute("width", columns.length);

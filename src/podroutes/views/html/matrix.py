@@ -1,13 +1,19 @@
 """The reachability matrix as SVG. The picture is the data: matrix.js reads the states of all pairs out of its paths."""
 
+from collections.abc import Iterable
+
 from podroutes.model.text import escaped
-from podroutes.views.html.grid import APART, OWN, Grid, State, folded
+from podroutes.views.html.grid import APART, FAILING, OWN, Grid, State, folded
 from podroutes.views.html.markup import Html, joined, tag
 
 LABELLED = 40  # rows and columns up to which each has its name beside it
 _WIDEST = 600  # cells a side: more than that is less than a pixel each
 _RUNS = 25_000  # runs of cells, 16 bytes each
 _LONGEST = 24  # characters of a label
+_SHADES = 8  # colours of one severity in page.css, from which causes are told apart
+_CROWDED = 0.05  # share of failing cells from which they are not drawn over good ones: each gets its place in a picture to scroll
+_SEEN = 6  # pixels of a cell there
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WORDS = {
     OWN: "own pods",
     APART: "another IP version",
@@ -29,6 +35,18 @@ def words(state: State) -> str:
     return _WORDS.get(state) or (f"{state.code} (warning)" if state.severity == "warning" else state.code)
 
 
+def shades(grid: Grid) -> dict[State, tuple[str, str]]:
+    """Return for every cause its classes, of which the first is its severity, and the letter that marks its cells."""
+    found: dict[State, tuple[str, str]] = {}
+    counts: dict[str, int] = {}
+    for state in grid.cells:
+        if state.code:
+            shade = counts.setdefault(state.severity, 0)
+            counts[state.severity] += 1
+            found[state] = f"{state.severity} k{shade % _SHADES}", _LETTERS[len(found) % len(_LETTERS)]
+    return found
+
+
 def drawing(grid: Grid) -> Html:
     """Return the picture of a grid that fits."""
     small = max(grid.height, grid.width) <= LABELLED
@@ -40,7 +58,8 @@ def drawing(grid: Grid) -> Html:
         if small
         else (0, 0)
     )
-    paths = [_path(grid, state) for state in reversed(list(grid.cells))]
+    marks = shades(grid)
+    paths = [_path(grid, state, *marks.get(state, (state.severity, ""))) for state in reversed(list(grid.cells))]
     cells = tag(
         "g",
         tag("rect", class_="proven", width=grid.width, height=grid.height),
@@ -52,15 +71,18 @@ def drawing(grid: Grid) -> Html:
         class_="cells",
         transform=f"translate({left} {top}) scale({cell})",
     )
+    failing = sum(grid.count(state) for state in grid.cells if state.severity in FAILING)
+    crowded = not small and failing > _CROWDED * grid.width * grid.height
     right = top * 3 // 4 if small else 0  # slanted names lean out over the last column
     return tag(
         "svg",
-        _patterns(),
+        _patterns(marks.values()),
         cells,
         tag("g", *(_labels(grid, cell, left, top) if small else ()), class_="labels"),
         viewBox=f"0 0 {left + grid.width * cell + right} {top + grid.height * cell}",
-        width=left + grid.width * cell + right if small else None,
-        class_="small" if small else "dense",
+        width=left + grid.width * cell + right if small else grid.width * _SEEN if crowded else None,
+        height=grid.height * _SEEN if crowded else None,
+        class_="small" if small else "dense crowded" if crowded else "dense",
         preserveAspectRatio="xMinYMin" if small else "none",  # a cell of many need not be square
         role="img",
         aria_label=f"{grid.height} rows (source nodes) by {grid.width} columns (pod CIDRs); every failing pair is explained below",
@@ -70,21 +92,22 @@ def drawing(grid: Grid) -> Html:
     )
 
 
-def _path(grid: Grid, state: State) -> Html:
+def _path(grid: Grid, state: State, classes: str, letter: str) -> Html:
     count = grid.count(state)
     cells = "cell" if count == 1 else "cells"
     return tag(
         "path",
         tag("title", f"{words(state)}: {count} {cells}"),
-        class_=state.severity,
+        class_=classes,
+        fill=f"url(#sign-{letter})" if letter else None,
         data_code=state.code or state.severity,
         data_words=words(state),
         d="".join(f"M{first} {row}h{behind - first}v1h{first - behind}z" for row, first, behind in grid.runs(state)),
     )
 
 
-def _patterns() -> Html:
-    """Return a sign for each severity, so that it does not take colours to tell them apart."""
+def _patterns(marks: Iterable[tuple[str, str]]) -> Html:
+    """Return a sign for each cause, its letter in a corner, so that it does not take colours to tell them apart."""
     signs = {
         "unreachable": "M.34.34L.66.66M.66.34L.34.66",
         "cannot-tell": "M.4.42Q.4.32.5.32T.6.42Q.6.48.5.52V.56M.5.66V.68",
@@ -94,14 +117,15 @@ def _patterns() -> Html:
     tiles = [
         tag(
             "pattern",
-            tag("rect", class_=name, width=1, height=1),
-            tag("path", class_="sign", d=sign),
-            id=f"sign-{name}",
+            tag("rect", class_=classes, width=1, height=1),
+            tag("path", class_="sign", d=signs[classes.split()[0]]),
+            tag("text", letter, x=0.83, y=0.28) if len(letter) == 1 else "",
+            id=f"sign-{letter}",
             width=1,
             height=1,
             patternUnits="userSpaceOnUse",
         )
-        for name, sign in signs.items()
+        for classes, letter in (*marks, ("own", "own"))
     ]
     lines = tag("pattern", tag("path", d="M0 0H1M0 0V1"), id="lines", width=1, height=1, patternUnits="userSpaceOnUse")
     return tag("defs", *tiles, lines)
@@ -140,10 +164,11 @@ def _cut(name: str) -> str:
 
 def legend(grid: Grid) -> Html:
     """Return a button for each state that occurs, to see it alone."""
+    marks = shades(grid)
     shown = [
         tag(
             "button",
-            tag("i", class_=state.severity),
+            tag("i", class_=marks.get(state, (state.severity,))[0], data_letter=marks.get(state, ("", ""))[1] or None),
             joined(words(state), " ", tag("b", f"{grid.count(state):,}")),
             type="button",
             aria_pressed="false",

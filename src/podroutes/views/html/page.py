@@ -48,6 +48,8 @@ def page(report: Report) -> str:
         ("node", "Nodes", "", tables.nodes(report, standing)),
         ("cidr", "Pod CIDRs", "", tables.cidrs(grid, standing)),
     ]
+    if not report.proof.proven:  # what to do comes first
+        sections.sort(key=lambda section: section[0] != "causes")
     body = tag(
         "body",
         _banner(report),
