@@ -119,7 +119,7 @@ def _patterns(marks: Iterable[tuple[str, str]]) -> Html:
             "pattern",
             tag("rect", class_=classes, width=1, height=1),
             tag("path", class_="sign", d=signs[classes.split()[0]]),
-            tag("text", letter, x=0.83, y=0.28) if len(letter) == 1 else "",
+            tag("text", letter, x="0.83", y="0.28") if len(letter) == 1 else "",
             id=f"sign-{letter}",
             width=1,
             height=1,
