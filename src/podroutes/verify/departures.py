@@ -70,8 +70,16 @@ def _nowhere(places: Places, host: Host, place: int) -> Cause:
     src = places.source_parts(place)[0][1]
     decision = places.look(host.name, src).decide(Flow(src))
     leaves = str(decision.hops[0].via or decision.hops[0].dev) if decision.hops else decision.kind
-    severity = "cannot-tell" if _attached(places, host) else "unreachable"
+    severity = "cannot-tell" if _attached(places, host) and _may_have_gateway(places, host, place) else "unreachable"
     return Cause(severity, "no-pod-device", host.name, decision.route, leaves)  # type: ignore[arg-type]
+
+
+def _may_have_gateway(places: Places, host: Host, place: int) -> bool:
+    """Whether pods may find a gateway: of IPv6 it may be a link-local address, and of IPv4 any that a proxy answers for."""
+    cidr = places.targets[place].prefix
+    if cidr.version == 6 or any(each.prefix.overlaps(cidr) for each in host.addresses):
+        return True
+    return any(host.either(4, dev, "proxy_arp") != 0 for dev in host.links)
 
 
 def _attached(places: Places, host: Host) -> list[str]:

@@ -55,8 +55,8 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
         route for route in onlink if route.dst.length < full and route.dst.overlaps(cidr) and route.dev not in uplinks
     ]
     subnets = [each for each in inside if each.length < full]
-    whole = [*(route.dst for route in wide), *(each.prefix for each in subnets)]
-    if single and cidr not in whole and cidr.length < full:
+    whole = [*((route.dst, str(route.dev)) for route in wide), *((each.prefix, each.dev) for each in subnets)]
+    if single and cidr.length < full and not any(each == cidr and host.attached(dev) for each, dev in whole):
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
         taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]
