@@ -133,11 +133,53 @@ def test_what_the_kernel_itself_takes_is_no_fight(machine, kernel):
     assert machine.damping.contested(10) == {}
 
 
-def test_nothing_is_healed_at_once_where_the_surroundings_changed(machine, kernel):
+def test_a_stolen_route_is_put_back_although_a_link_changed(machine, kernel):
     machine.reconcile(view(SEED), 0)
     heard = take(kernel, ONE)._replace(links_or_addresses=True)
-    assert machine.heal(heard, 1, nobody) == ()
+    assert list(map(shown, machine.heal(heard, 1, nobody))) == [f"add {ONE}"]
     assert machine.concerns(heard)
+
+
+def test_nothing_is_put_back_over_a_link_that_is_down(machine, kernel, monkeypatch):
+    machine.reconcile(view(SEED), 0)
+    kernel.set_link("ens18", up=False)
+    tried, apply = [], kernel.apply
+    monkeypatch.setattr(kernel, "apply", lambda changes: tried.extend(changes) or apply(changes))
+    assert machine.heal(deleted(ONE, port=0)._replace(links_or_addresses=True, touched=frozenset({2})), 1, nobody) == ()
+    assert len(tried) == 2, "the deleted one, and one of those that went without a word"
+
+
+def test_what_a_link_took_along_without_a_word_is_put_back_at_once(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    kernel.set_link("ens18", up=False)
+    kernel.set_link("ens18", up=True)
+    kernel.routes.append(route("192.168.8.0/24 dev ens18 proto kernel scope link"))
+    kernel.routes.append(route(STATIC))
+    heard = KernelEvents(
+        links_or_addresses=True, touched=frozenset({2}), added=frozenset([parse_prefix("10.200.1.0/24")])
+    )
+    assert list(map(shown, machine.heal(heard, 1, nobody))) == [f"add {TWO}"], "the other one is somebody else's by now"
+
+
+@pytest.mark.parametrize("touched", [frozenset(), frozenset({1}), frozenset({7})])
+def test_the_links_of_pods_are_no_reason_to_read_our_routes(machine, kernel, monkeypatch, touched):
+    machine.reconcile(view(SEED), 0)
+    monkeypatch.setattr(kernel, "ours", None)
+    heard = KernelEvents(links_or_addresses=True, touched=touched)
+    assert machine.heal(heard, 1, nobody) == ()
+    assert not machine.misses(heard, (), 1)
+
+
+def test_a_route_that_is_missing_is_urgent_unless_somebody_fights_over_it(machine, kernel):
+    machine.reconcile(view(SEED), 0)
+    heard = take(kernel, ONE)
+    assert machine.misses(heard, (), 1)
+    assert not machine.misses(heard, machine.heal(heard, 1, nobody), 1)
+    assert not machine.misses(deleted("10.99.0.0/24 via 192.168.8.9 dev ens18"), (), 1)
+    for second in range(PATIENCE):
+        heard = take(kernel, ONE) if ONE in installed(kernel) else heard
+        machine.heal(heard, second, nobody)
+    assert not machine.misses(heard, (), PATIENCE - 1)
 
 
 def test_other_peoples_routes_are_no_reason_to_look(machine):

@@ -43,6 +43,24 @@ def test_passes_that_find_nothing_to_do_take_less_and_less_of_the_time():
     assert shares == [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9]
 
 
+def test_a_missing_route_waits_for_half_of_the_time_only():
+    plan, now = schedule(), 0.0
+    for _ in range(12):
+        plan.want("kernel", now)
+        plan.begin(now)
+        plan.end(now + 1, ok=True, idle=True)
+        now += 10
+    now -= 9
+    plan.want("kernel", now)
+    assert plan.due() == now + 9
+    plan.want("kernel", now, urgent=True)
+    assert plan.due() == now + 1
+    plan.begin(now + 1)
+    plan.end(now + 2, ok=True, idle=True)
+    plan.want("kernel", now + 2)
+    assert plan.due() == now + 11, "what was urgent once is not so for ever"
+
+
 def test_failures_are_tried_again_later_each_time_and_forgotten_after_a_success():
     plan = schedule(resync=10_000)
     delays = []

@@ -63,6 +63,15 @@ def test_what_others_put_is_told_by_destination(worker, heard):
     assert heard() == KernelEvents(changed=frozenset([dst]))
 
 
+def test_which_link_changed_is_told(worker, heard):
+    worker.ip("link set wire alias pods")
+    assert heard().touched == {worker.index("wire")}
+    worker.ip("addr add 192.168.8.99/24 dev ens18")
+    assert heard().touched == {worker.index("ens18")}
+    worker.ip("nexthop add id 5 blackhole")
+    assert heard().touched == {0}
+
+
 def test_who_uses_our_number_is_noticed(worker, heard):
     worker.ip(f"route add {V4} proto 107")
     assert heard().foreign_changes

@@ -173,7 +173,8 @@ class Loop:
         all_healed = len(healed) == len(heard.deleted) and not (
             heard.added or heard.links_or_addresses or heard.overflow
         )
-        self._schedule.want("kernel", now + CONFIRM if all_healed else now)
+        urgent = self._machine.misses(heard, healed, now)
+        self._schedule.want("kernel", now + CONFIRM if all_healed else now, urgent=urgent)
 
     def _receive(self) -> None:
         """Take in what the source told; of several views the last one counts."""

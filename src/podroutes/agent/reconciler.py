@@ -1,7 +1,7 @@
 """One machine's way from a view of the cluster to its routes: whole passes, and what can be done at once between them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from podroutes.agent.snapshot import NodeSnapshot
@@ -20,7 +20,7 @@ from podroutes.model.interest import Interest
 from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
-from podroutes.model.route import PROTOCOL, Route
+from podroutes.model.route import MAIN, PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claims import Claims, examine
@@ -130,10 +130,40 @@ class Machine:
         for route, port in heard.deleted:
             if port:  # else the kernel itself: an address or a link went
                 self.damping.deleted(route.dst, who(port), now)
-        if not (self._prompt and self._may_hurry) or heard.links_or_addresses or heard.overflow:
+        if not (self._prompt and self._may_hurry) or heard.overflow:
             return ()
         candidates = [self._prompt.healed(route) for route, _ in heard.deleted if route.dst not in heard.added]
-        return self._add([each for each in candidates if each and self.damping.until(each.route.dst) <= now])
+        healed = self._add(
+            self._undamped(candidates, now)
+        )  # where a link changed, the kernel knows whether the way is still there
+        return healed + self._restored(heard, now)
+
+    def misses(self, heard: KernelEvents, healed: Iterable[Change], now: float) -> bool:
+        """Return whether a route of ours that is wanted went by what was HEARD, or may have gone, and is not among HEALED."""
+        if not self._prompt:
+            return False
+        back = {change.route.dst for change in healed}
+        gone = (route.dst for route, _ in heard.deleted if route.dst not in back)
+        return self._carries(heard) or any(self._prompt.wants(dst) and self.damping.until(dst) <= now for dst in gone)
+
+    def _carries(self, heard: KernelEvents) -> bool:
+        """Whether a link changed, or an address of one, that leads to other nodes."""
+        return bool(self._prompt and {self.devices.get(each) for each in heard.touched} & self._prompt.devices)
+
+    def _restored(self, heard: KernelEvents, now: float) -> tuple[Change, ...]:
+        """Add the routes that a link took along without a notification, as far as it leads there again; return them."""
+        if not (self._prompt and self._carries(heard)):
+            return ()
+        try:
+            there = {route.dst for route in self._kernel.ours() if route.table == MAIN}
+        except KernelError:  # the pass that follows says so
+            return ()
+        missing = self._undamped(self._prompt.missing(there | heard.added), now)
+        first = self._add(missing[:1])  # tells whether the link is up
+        return first + self._add(missing[1:]) if first else ()
+
+    def _undamped(self, changes: Iterable[Change | None], now: float) -> list[Change]:
+        return [each for each in changes if each and self.damping.until(each.route.dst) <= now]
 
     def add_new_nodes(self, cluster: Cluster) -> tuple[Change, ...]:
         """Add at once the routes to nodes that are new in CLUSTER and concern no other; return what was added."""

@@ -18,20 +18,25 @@ class Schedule:
         self._failures = 0
         self._idle = 0  # passes in a row that had nothing to do
         self._began = 0.0
-        self._free = 0.0  # before this no pass, so that they never take more than half of the time
+        self._busy = 0.0  # before this no pass, so that they never take more than half of the time,
+        self._free = 0.0  # and before this none that is not urgent
+        self._urgent: set[str] = set()
 
-    def want(self, reason: str, at: float) -> None:
-        """Have a pass for REASON no later than AT."""
+    def want(self, reason: str, at: float, *, urgent: bool = False) -> None:
+        """Have a pass for REASON no later than AT; an URGENT one, as a route is missing, does not wait because others found nothing to do."""
         self._due[reason] = min(at, self._due.get(reason, at))
+        if urgent:
+            self._urgent.add(reason)
 
     def due(self) -> float | None:
         """Return when the next pass is due, None for never."""
-        return max(min(self._due.values()), self._free) if self._due else None
+        times = (max(at, self._busy if reason in self._urgent else self._free) for reason, at in self._due.items())
+        return min(times, default=None)
 
     def begin(self, now: float) -> str:
         """Take all reasons, as a whole pass serves every one; return the one that was due first."""
         first = min(self._due, key=lambda reason: self._due[reason]) if self._due else ""
-        self._due = {}
+        self._due, self._urgent = {}, set()
         self._began = now
         return first
 
@@ -41,6 +46,7 @@ class Schedule:
         IDLE is whether it had nothing to do: of a flood of events that are none of our business few passes come.
         """
         self._idle = min(self._idle + 1, IDLE_FACTOR) if idle else 0
+        self._busy = now + (now - self._began)
         self._free = now + (now - self._began) * max(1, self._idle)
         self.want("resync", now + self._resync * (1 + JITTER * (2 * self._random() - 1)))
         if ok:

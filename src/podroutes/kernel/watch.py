@@ -20,6 +20,7 @@ class KernelEvents(NamedTuple):
 
     ``deleted`` are routes of ours that were deleted, each with the netlink port that did it (0: the kernel). ``added`` are
         the destinations in the main table whose route another program added or changed, ``changed`` these and the deleted ones.
+        ``touched`` are the indexes of the interfaces that changed or of which an address did.
     """
 
     deleted: tuple[tuple[Route, int], ...] = ()
@@ -29,6 +30,7 @@ class KernelEvents(NamedTuple):
     links_or_addresses: bool = False  # links, addresses or nexthop objects: routes may have gone without a notification
     overflow: bool = False  # notifications were lost (ENOBUFS)
     more: bool = False  # more notifications are pending
+    touched: frozenset[int] = frozenset()
 
 
 class KernelWatch:
@@ -59,14 +61,15 @@ class KernelWatch:
         deleted: list[tuple[Route, int]] = []
         added: set[Prefix] = set()
         changed: set[Prefix] = set()
+        touched: set[int] = set()
         foreign_changes = links_or_addresses = overflow = False
+        more = True
         for _ in range(_MOST):
             try:
                 found = list(notifications(self._socket.recv(READ), names))
             except BlockingIOError:
-                return KernelEvents(
-                    tuple(deleted), frozenset(added), frozenset(changed), foreign_changes, links_or_addresses, overflow
-                )
+                more = False
+                break
             except (OSError, struct.error) as error:
                 if isinstance(error, OSError) and error.errno != errno.ENOBUFS:
                     raise KernelError(f"cannot listen to the kernel: {error.strerror}") from error
@@ -75,6 +78,7 @@ class KernelWatch:
             for notice in found:
                 if notice.dst is None:
                     links_or_addresses = True
+                    touched.add(notice.ifindex)
                 elif notice.port != self._own_port:
                     changed.add(notice.dst)
                     if not notice.gone:
@@ -89,5 +93,6 @@ class KernelWatch:
             foreign_changes,
             links_or_addresses,
             overflow,
-            more=True,
+            more,
+            frozenset(touched),
         )

@@ -5,7 +5,7 @@ to the plan, which always follows.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cached_property
 
 from podroutes.model.address import BITS, Address, Prefix
@@ -93,6 +93,21 @@ class FastPath:
         if (rows.vias[position], rows.routes.dev[position]) != (route.via, route.dev):
             return None
         return Change("add", route, rows.claims[position].node.name)
+
+    @cached_property
+    def devices(self) -> set[str]:
+        """The devices that lead to other nodes."""
+        return {dev for wanted in self._desired.wanted.values() for dev in wanted.routes.dev}
+
+    def missing(self, there: Container[Prefix]) -> Iterator[Change]:
+        """Yield what adds the wanted routes whose destinations are not THERE, those excepted where somebody else's stood."""
+        for version, (routes, claims, vias) in self._desired.wanted.items():
+            rows = [
+                row for row, claim in enumerate(claims) if claim.dst not in there and claim.dst not in self._foreign
+            ]
+            for row, metric in zip(rows, metrics_of_new(version, routes, rows), strict=True):
+                route = Route(claims[row].dst, (NextHop(vias[row], routes.dev[row] or None),), metric)
+                yield Change("add", route, claims[row].node.name)
 
     def wants(self, dst: Prefix) -> bool:
         """Return whether a route to DST is desired here, or would be without problems."""

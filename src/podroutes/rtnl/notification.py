@@ -1,5 +1,6 @@
 """Decodes notifications: routes, links, addresses and nexthop objects that were added, changed or deleted."""
 
+import struct
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -31,13 +32,15 @@ _SURROUNDINGS = {
     nl.RTM_NEWRULE: False,
     nl.RTM_DELRULE: True,
 }
+_INDEX = struct.Struct("=I")
 _ROUTES = {nl.RTM_NEWROUTE: False, nl.RTM_DELROUTE: True}
 
 
 class Notification(NamedTuple):
     """One notification. ``port`` is the netlink port that requested the change, 0 for the kernel.
 
-    ``dst`` is set for a route of the main table, ``route`` also if the route has our protocol.
+    ``dst`` is set for a route of the main table, ``route`` also if the route has our protocol. ``ifindex`` is set for a link and for
+    an address.
     """
 
     kind: Literal["route", "surroundings"]
@@ -45,6 +48,7 @@ class Notification(NamedTuple):
     port: int
     dst: Prefix | None = None
     route: Route | None = None
+    ifindex: int = 0
 
 
 def notifications(datagram: bytes, names: dict[int, str]) -> Iterator[Notification]:
@@ -52,13 +56,20 @@ def notifications(datagram: bytes, names: dict[int, str]) -> Iterator[Notificati
     for said in messages(datagram):
         port = HEADER.unpack_from(datagram, said.start - HEADER.size)[4]
         if said.type in _SURROUNDINGS:
-            yield Notification("surroundings", _SURROUNDINGS[said.type], port)
+            yield Notification("surroundings", _SURROUNDINGS[said.type], port, ifindex=_ifindex(datagram, said))
         elif said.type in _ROUTES and said.end - said.start >= RTMSG.size:
             found = _destination(datagram, said)
             if found:
                 dst, ours = found
                 route = read_route(datagram, said, names) if ours else None
                 yield Notification("route", _ROUTES[said.type], port, dst, route)
+
+
+def _ifindex(datagram: bytes, said: Message) -> int:
+    """Return the interface index, which struct ifinfomsg and struct ifaddrmsg have in one place; 0 for nexthop objects."""
+    if said.type in (nl.RTM_NEWNEXTHOP, nl.RTM_DELNEXTHOP) or said.end - said.start < 2 * _INDEX.size:
+        return 0
+    return int(_INDEX.unpack_from(datagram, said.start + _INDEX.size)[0])
 
 
 def _destination(datagram: bytes, said: Message) -> tuple[Prefix, bool] | None:
