@@ -160,6 +160,13 @@ def test_heartbeats_that_change_nothing_lead_to_nothing(begin, api):
     assert set(agent.status()["counters"]["passes"]) == set(passes), "the one pass is that of the node that joined"
 
 
+def test_counters_are_those_of_now(begin, api):
+    """Nothing else happens that would be reported, and the next bookmark is a minute away."""
+    agent = begin().ready()
+    api.beat(1, 300)
+    until(lambda: agent.status()["source"]["heartbeats"] == 300)
+
+
 def test_a_name_that_is_used_again_is_the_new_node(begin, api, routes):
     begin().ready()
     api.leave(1)

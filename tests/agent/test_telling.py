@@ -3,6 +3,7 @@
 import pytest
 
 from podroutes.agent.event_recorder import availability, events
+from podroutes.agent.status_recorder import StatusRecorder
 from podroutes.model.address import parse_prefix
 from podroutes.model.problem import Problem
 from podroutes.model.status import DampedRoute, Routes, SourceStatus, Status
@@ -61,3 +62,14 @@ def test_unreachable_and_contested_peers_are_events():
         (("next-hop-off-link", "None"), "worker-1 is off-link"),
         (("route-contested", "10.200.2.0/24"), "10.200.2.0/24 is deleted again and again by bird"),
     ]
+
+
+def test_a_problem_whose_text_names_all_nodes_is_logged_once():
+    lines = []
+    recorder = StatusRecorder(lambda *line, **_: lines.append(line[1]), None, None, None)
+    missing = Problem("warning", "not-a-node", "no node worker-9: worker-0, worker-1", ("worker-9",))
+    recorder._problems((), (missing,))
+    recorder._problems((missing,), (missing._replace(message="no node worker-9: worker-0, worker-1, worker-2"),))
+    assert lines == ["not-a-node"]
+    recorder._problems((missing,), ())
+    assert lines == ["not-a-node", "solved"]

@@ -40,22 +40,29 @@ class KubernetesSource:
         seconds = self._watch.waiting()
         return f"{self._server}: no answer for {seconds:.0f} s" if seconds > _PATIENCE else ""
 
+    def counted(self, told: SourceStatus) -> SourceStatus:
+        """Return TOLD with the counters of now: heartbeats are not reported one by one."""
+        now = _status(self._watch.state)
+        return now._replace(connected=told.connected, synced=told.synced, error=told.error, nodes=told.nodes)
+
     def _inventory(self, found: Inventory) -> None:
         self._publish(NodeSnapshot(found, time.monotonic(), self._listed, history=self._history))
 
     def _state(self, state: WatchState) -> None:
         self._listed, self._history = state.last_list, state.history
-        since = time.time() - time.monotonic()  # what turns the one clock into the other
-        self._report(
-            SourceStatus(
-                state.server,
-                state.connected,
-                state.synced,
-                state.error,
-                state.nodes,
-                heard=state.last_event and since + state.last_event,
-                listed=state.last_list and since + state.last_list,
-                bytes=state.bytes,
-                **state.counts._asdict(),
-            )
-        )
+        self._report(_status(state))
+
+
+def _status(state: WatchState) -> SourceStatus:
+    since = time.time() - time.monotonic()  # what turns the one clock into the other
+    return SourceStatus(
+        state.server,
+        state.connected,
+        state.synced,
+        state.error,
+        state.nodes,
+        heard=state.last_event and since + state.last_event,
+        listed=state.last_list and since + state.last_list,
+        bytes=state.bytes,
+        **state.counts._asdict(),
+    )

@@ -65,7 +65,7 @@ def _endpoint(listen: str, record: StatusRecorder, loop: Loop, log: Log, source:
         return
 
     def status() -> Status:
-        told = record.status.source
+        told = source.counted(record.status.source)
         if stuck := source.stuck():
             told = told._replace(connected=False, error=stuck)
         return record.status._replace(

@@ -39,6 +39,9 @@ class Source(Protocol):
     def stuck(self) -> str:
         """Return why ``run`` does not go on, "" while it does; from any thread."""
 
+    def counted(self, told: SourceStatus) -> SourceStatus:
+        """Return TOLD, which was reported last, with the counters of now; from any thread."""
+
 
 class FileSource:
     """The inventory at PATH, read whole whenever it has changed; one that cannot be read leaves the last good one as it is."""
@@ -82,6 +85,10 @@ class FileSource:
         began = self._began
         seconds = time.monotonic() - began if began else 0.0
         return f"{self._path}: no answer for {seconds:.0f} s: is its file system reachable?" if seconds > STUCK else ""
+
+    def counted(self, told: SourceStatus) -> SourceStatus:
+        """Return TOLD: whatever is counted is reported at once."""
+        return told
 
     def _look(self, *, asked: bool) -> bool:
         """Read the file where it has changed, or ASKED; return whether it is not being written."""

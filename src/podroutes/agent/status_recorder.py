@@ -233,18 +233,23 @@ class StatusRecorder:
     def _problems(self, before: Sequence[Problem], now: Sequence[Problem]) -> None:
         if before == now:
             return
-        known, left = set(before), set(now)
-        appeared = [each for each in now if each not in known and each.code not in _TOLD_ELSEWHERE]
+        known, left = set(map(_identity, before)), set(map(_identity, now))
+        appeared = [each for each in now if _identity(each) not in known and each.code not in _TOLD_ELSEWHERE]
         for problem in appeared[:_SHOWN]:
             self._log(problem.severity, problem.code, message=problem.message, fix=problem.advice)
         if len(appeared) > _SHOWN:
             self._log("warning", "problems", more=len(appeared) - _SHOWN)
-        solved = [each for each in before if each not in left and each.code not in _TOLD_ELSEWHERE]
+        solved = [each for each in before if _identity(each) not in left and each.code not in _TOLD_ELSEWHERE]
         for problem in solved[:_SHOWN]:
             self._log("info", "solved", code=problem.code, message=problem.message)
 
 
 _TOLD_ELSEWHERE = {"mass-delete"}
+
+
+def _identity(problem: Problem) -> Problem:
+    """Return PROBLEM without a text that changes with every node that joins, because it names them."""
+    return problem._replace(message="") if problem.code == "not-a-node" else problem
 
 
 def _held(hold: HeldDeletions, since: float) -> Held:

@@ -56,8 +56,8 @@ class NodeWatch:
         self._clock = clock
         self._client = Client(access)
         self._reflector = Reflector(access.name, chance, clock)
-        self._state = WatchState(access.name)
-        self._told = self._state
+        self.state = WatchState(access.name)  # replaced whole, so that any thread may read it
+        self._told = self.state
         self._told_at = 0.0
         self._stream: Stream | None = None
         self._lock = (
@@ -176,18 +176,18 @@ class NodeWatch:
     def _heard(self, size: int, *, news: bool) -> None:
         """Publish changes and report the state."""
         reflector, now = self._reflector, self._clock()
-        listed = reflector.counts.lists != self._state.counts.lists
-        self._state = self._state._replace(
+        listed = reflector.counts.lists != self.state.counts.lists
+        self.state = self.state._replace(
             connected=not reflector.error,
             synced=reflector.synced,
-            error=f"{self._state.server}: {escaped(reflector.error)}" if reflector.error else "",
+            error=f"{self.state.server}: {escaped(reflector.error)}" if reflector.error else "",
             nodes=len(reflector.table),
             resource_version=reflector.resource_version,
             history=reflector.history,
             counts=reflector.counts,
-            bytes=self._state.bytes + size,
-            last_event=now if size else self._state.last_event,
-            last_list=now if listed else self._state.last_list,
+            bytes=self.state.bytes + size,
+            last_event=now if size else self.state.last_event,
+            last_list=now if listed else self.state.last_list,
         )
         self._tell(now, due=news or listed)
         if news:
@@ -195,11 +195,11 @@ class NodeWatch:
 
     def _say(self, *, connected: bool, error: str) -> None:
         """Report the result of a request."""
-        self._state = self._state._replace(connected=connected, error=error, counts=self._reflector.counts)
+        self.state = self.state._replace(connected=connected, error=error, counts=self._reflector.counts)
         self._tell(self._clock(), due=False)
 
     def _tell(self, now: float, *, due: bool) -> None:
-        told, state = self._told, self._state
+        told, state = self._told, self.state
         if due or (state.connected, state.error) != (told.connected, told.error) or now - self._told_at >= _NEWS:
             self._told, self._told_at = state, now
             self._report(state)
