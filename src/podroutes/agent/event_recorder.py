@@ -3,12 +3,12 @@
 Only what concerns the own node is told: of a conflict between two nodes each one's agent tells its side, and nobody else does.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from podroutes.agent.log import Logger
+from podroutes.agent.worker_thread import WorkerThread
 from podroutes.errors import KubernetesError
 from podroutes.host.files import HostFiles
 from podroutes.host.sysctls import read_sysctls
@@ -50,28 +50,25 @@ class EventRecorder:
         self._told: dict[tuple[str, str], float] = {}
         self._condition: tuple[bool, str] | None = None
         self._newest: Status | None = None
-        self._there = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="event recorder", daemon=True)
-        self._thread.start()
+        self._news = False
+        self._thread = WorkerThread("event recorder", self._work)
 
     def tell(self, status: Status) -> None:
         """Take the status of now; of several that come quickly the last one counts."""
-        self._newest = status
-        self._there.set()
+        self._newest, self._news = status, True
+        self._thread.wake()
 
-    def _run(self) -> None:
-        while True:
-            news = self._there.wait(_RETRY)
-            self._there.clear()
-            status = self._newest
-            if status is None or not (news or self._condition is None):
-                continue
+    def _work(self) -> float:
+        news, self._news = self._news, False
+        status = self._newest
+        if status is not None and (news or self._condition is None):
             try:
                 self._events(status)
                 self._available(status)
             except KubernetesError as error:
                 self._condition = None
                 self._log("warning", "cluster not told", error=str(error))
+        return _RETRY
 
     def _events(self, status: Status) -> None:
         now = self._clock()

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from podroutes import inventory
+from podroutes.agent.worker_thread import WorkerThread
 from podroutes.errors import InventoryError
 from podroutes.host.atomic_write import read_whole, write_whole
 from podroutes.inventory import Inventory
@@ -81,58 +81,50 @@ class StateWriter:
         self._newest: Cluster | None = None
         self._deleted: SimpleQueue[Deleted] = SimpleQueue()  # what is still to be written
         self._routes: tuple[str, Sequence[SavedRoute]] | None = None
-        self._there = threading.Event()
-        self._ending = False
-        self._thread = threading.Thread(target=self._run, name="state", daemon=True)
-        self._thread.start()
+        self._thread = WorkerThread("state", self._work)
 
     def keep(self, cluster: Cluster) -> None:
         """Have CLUSTER written; one that comes before its turn replaces it."""
         self._newest = cluster
-        self._there.set()
+        self._thread.wake()
 
     def count(self, deleted: Sequence[Deleted]) -> None:
         """Have it written, too, what was DELETED."""
         for each in deleted:
             self._deleted.put(each)
-        self._there.set()
+        self._thread.wake()
 
     def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:
         """Have the routes STANDING on node OWN written; those that come before their turn replace them."""
         self._routes = own, standing
-        self._there.set()
+        self._thread.wake()
 
     def close(self) -> None:
         """Write what is left, and end."""
-        self._ending = True
-        self._there.set()
-        self._thread.join()
+        self._thread.close()
 
-    def _run(self) -> None:
-        failed = False
-        while not self._ending or self._newest or self._routes or not self._deleted.empty():
-            self._there.wait(_RETRY if failed else None)
-            self._there.clear()
-            deleted = [self._deleted.get() for _ in range(self._deleted.qsize())]  # nobody else takes any
-            cluster, self._newest = self._newest, None
-            routes, self._routes = self._routes, None
-            if not (deleted or cluster or routes):
-                continue
-            try:
-                if deleted:
-                    deletions.add(self._directory, deleted, time.time())
-                if routes:
-                    saved_routes.save(self._directory, *routes, time.time())
-                if cluster:
-                    save(self._directory, cluster)
-            except OSError as error:
-                failed = not self._ending
-                if failed:
-                    self._try_again(cluster, routes)
-                self._report(f"{self._directory}: {error.strerror}")
-            else:
-                failed = False
-                self._report("")
+    def _work(self) -> float | None:
+        """Write what there is; return after how many seconds it is tried again, None where nothing is left."""
+        deleted = [self._deleted.get() for _ in range(self._deleted.qsize())]  # nobody else takes any
+        cluster, self._newest = self._newest, None
+        routes, self._routes = self._routes, None
+        if not (deleted or cluster or routes):
+            return None
+        try:
+            if deleted:
+                deletions.add(self._directory, deleted, time.time())
+            if routes:
+                saved_routes.save(self._directory, *routes, time.time())
+            if cluster:
+                save(self._directory, cluster)
+        except OSError as error:
+            self._report(f"{self._directory}: {error.strerror}")
+            if self._thread.closing:
+                return None
+            self._try_again(cluster, routes)
+            return _RETRY
+        self._report("")
+        return None
 
     def _try_again(self, cluster: Cluster | None, routes: tuple[str, Sequence[SavedRoute]] | None) -> None:
         """Have CLUSTER and ROUTES written later, unless something newer has come meanwhile."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+from podroutes.model.backoff import Backoff
+
 FIRST_RETRY, LAST_RETRY = 0.2, 30.0  # seconds after a pass that could not do everything, doubled each time
+_RETRY = Backoff(FIRST_RETRY, LAST_RETRY)
 CONFIRM = 0.05  # seconds after which a whole pass looks at what was done at once; a burst of events shares it
 IDLE_FACTOR = 9  # passes that find nothing to do make the next one wait up to so many times as long as they took: pods come and go
 JITTER = 0.1  # of the interval of resyncs, so that a cluster's agents do not look all at once
@@ -53,5 +56,5 @@ class Schedule:
             self._failures = 0
             return
         self._failures += 1
-        delay = min(FIRST_RETRY * 2.0 ** (self._failures - 1), LAST_RETRY)
+        delay = _RETRY.pause(self._failures)
         self.want("retry", now + delay * (0.5 + 0.5 * self._random()))

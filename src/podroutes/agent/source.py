@@ -10,6 +10,7 @@ from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.watched_file import WatchedFile
 from podroutes.errors import InventoryError
 from podroutes.inventory import Inventory
+from podroutes.model.backoff import Backoff
 from podroutes.model.status import SourceStatus
 from podroutes.model.text import escaped
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 POLL = 1.0  # seconds between two looks at a file: no event tells of NFS, nor of a ConfigMap's links changing over
 SOON = 0.2  # seconds between two looks at a file that is being written
-LAST_RETRY = 30.0  # seconds between two tries to read a file that has not changed; they begin with POLL and double
+_RETRY = Backoff(POLL, 30.0)  # between two tries to read a file that has not changed
 STUCK = 30.0  # seconds that a look may take before it is reported: the server of a network file system does not answer
 Publish = Callable[[NodeSnapshot], None]
 Report = Callable[[SourceStatus], None]
@@ -110,8 +111,8 @@ class FileSource:
     def _failed(self, why: str) -> None:
         now = time.monotonic()
         if now >= self._retry or why != self._status.error:
-            self._retry = now + min(POLL * 2.0**self._failures, LAST_RETRY)
-            self._failures = min(self._failures + 1, 16)
+            self._failures += 1
+            self._retry = now + _RETRY.pause(self._failures)
             self._status = self._status._replace(connected=False, error=why, retries=self._status.retries + 1)
             self._report(self._status)
 

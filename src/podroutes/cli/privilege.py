@@ -6,8 +6,8 @@ import sys
 
 from podroutes.cli import config_file
 from podroutes.errors import KernelError
+from podroutes.model.linux import Capability
 
-_NET_ADMIN = 12  # CAP_NET_ADMIN, linux/capability.h
 _NEEDED = ("KUBECONFIG", "NODE_NAME")  # variables besides PODROUTES_* that a command reads
 
 
@@ -18,7 +18,7 @@ def require_net_admin() -> None:
             effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
     except (OSError, StopIteration, ValueError):
         return
-    if not effective >> _NET_ADMIN & 1:
+    if not effective >> Capability.NET_ADMIN & 1:
         raise KernelError(
             f"changing routes needs the capability CAP_NET_ADMIN, which this process does not have: {sudo()} "
             "(a service has it by AmbientCapabilities=CAP_NET_ADMIN)"

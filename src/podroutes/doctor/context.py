@@ -7,28 +7,24 @@ from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.host import LOCAL, LOOPBACK
 from podroutes.model.machine_facts import Facts, Question
+from podroutes.model.prefix_table import PrefixTable
 from podroutes.model.route import MAIN, Route
 
 T = TypeVar("T")
 
 
 class Prefixes(Generic[T]):
-    """Prefixes with what they belong to; finds the longest that covers another among thousands."""
+    """Prefixes of both IP versions with what they belong to."""
 
     def __init__(self, entries: Iterable[tuple[Prefix, T]]) -> None:
-        by_length: dict[tuple[int, int], dict[int, T]] = {}
-        for prefix, owner in entries:
-            host_bits = BITS[prefix.version] - prefix.length
-            by_length.setdefault((prefix.version, host_bits), {})[prefix.value >> host_bits] = owner
-        self._by_length = sorted(by_length.items(), key=lambda each: each[0])
+        rows = list(entries)
+        self._tables = {version: PrefixTable(version, rows) for version in BITS}
 
     def find(self, inner: Prefix) -> tuple[bool, T | None]:
-        """Return whether some prefix covers INNER, and whose the longest one is."""
-        for (version, host_bits), networks in self._by_length:
-            fits = version == inner.version and host_bits >= BITS[version] - inner.length
-            if fits and inner.value >> host_bits in networks:
-                return True, networks[inner.value >> host_bits]
-        return False, None
+        """Return whether some prefix covers INNER, and whose the longest one is; of equal ones the last counts."""
+        host_bits = BITS[inner.version] - inner.length
+        values = next(self._tables[inner.version].covering(inner.value, host_bits), None)
+        return (True, values[-1]) if values else (False, None)
 
 
 class MachineContext(NamedTuple):

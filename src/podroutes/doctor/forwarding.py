@@ -7,11 +7,11 @@ from podroutes.doctor.messages import conf, counted, few, setting
 from podroutes.model.address import BITS, Prefix
 from podroutes.model.finding import Finding, Repair
 from podroutes.model.forwarding_path import Flow
+from podroutes.model.linux import RouteProtocol
 from podroutes.model.text import listing
 from podroutes.verify.lookup import Tables
 from podroutes.verify.rule_takers import sample
 
-_RA = 9  # RTPROT_RA, linux/rtnetlink.h
 _STRICT = 1  # rp_filter
 
 
@@ -27,7 +27,7 @@ def ra_default_route(context: MachineContext) -> Iterator[Finding]:
     ways = (
         hop.dev
         for route in host.routes
-        if route.dst == Prefix(6, 0, 0) and route.protocol == _RA
+        if route.dst == Prefix(6, 0, 0) and route.protocol == RouteProtocol.RA
         for hop in route.next_hops
     )
     for dev in dict.fromkeys(filter(None, ways)):

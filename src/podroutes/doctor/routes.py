@@ -9,18 +9,17 @@ from podroutes.model.cluster import Node
 from podroutes.model.finding import Finding
 from podroutes.model.forwarding_path import Decision, Flow
 from podroutes.model.host import DEFAULT, LOCAL
+from podroutes.model.linux import NextHopFlag, RouteProtocol
 from podroutes.model.route import MAIN, Route, protocol_name
 from podroutes.model.text import listing
 from podroutes.verify.lookup import Tables
 from podroutes.verify.rule_takers import sample
 from podroutes.views.iproute import deletion
 
-_KERNEL, _BOOT = 2, 3  # RTPROT_KERNEL, RTPROT_BOOT
-_ONLINK = 4  # RTNH_F_ONLINK, linux/rtnetlink.h
 # Who is known to write routes under a number.
 _PROGRAMS = {
-    _KERNEL: "Cilium, or someone who typed `proto kernel`",
-    _BOOT: "flannel, kindnet, or someone who typed `ip route add`",
+    RouteProtocol.KERNEL: "Cilium, or someone who typed `proto kernel`",
+    RouteProtocol.BOOT: "flannel, kindnet, or someone who typed `ip route add`",
     11: "FRR",
     12: "BIRD",
     17: "kube-router",
@@ -234,7 +233,12 @@ def without_carrier(context: MachineContext) -> Iterator[Finding]:
 
 def off_link(context: MachineContext) -> Iterator[Finding]:
     """Find routes of ours whose next hop is on no network of this machine any more."""
-    hops = {hop.via: hop for route in context.ours for hop in route.next_hops if hop.via and not hop.flags & _ONLINK}
+    hops = {
+        hop.via: hop
+        for route in context.ours
+        for hop in route.next_hops
+        if hop.via and not hop.flags & NextHopFlag.ONLINK
+    }
     networks = connected(context)
     lost = [via for via in sorted(hops) if not networks.find(network(via, BITS[via.version]))[0]]
     if lost:

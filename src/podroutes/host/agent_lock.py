@@ -9,9 +9,9 @@ import struct
 from pathlib import Path
 
 from podroutes.errors import AgentError
+from podroutes.model.linux import Capability
 
 _NAME = b"\0podroutes/agent"
-_NET_ADMIN = 1 << 12  # CAP_NET_ADMIN, linux/capability.h
 _PATIENCE = 1  # seconds; connect(2) to a socket that listens waits for its process only when the backlog is full
 
 
@@ -106,4 +106,4 @@ def changes_routes(pid: int, uid: int) -> bool:
 
 def _has_net_admin(process: Path) -> bool:
     words = (process / "status").read_text().split()
-    return bool(int(words[words.index("CapEff:") + 1], 16) & _NET_ADMIN)
+    return bool(int(words[words.index("CapEff:") + 1], 16) >> Capability.NET_ADMIN & 1)

@@ -14,6 +14,7 @@ from podroutes.host import TablesError
 from podroutes.host.printed import CLASSES, items, name, number, parsed, pieces
 from podroutes.model.address import BITS, Address, Prefix, network, parse_address, parse_prefix
 from podroutes.model.host import DEFAULT, LOCAL, Peculiarity
+from podroutes.model.linux import NextHopFlag
 from podroutes.model.route import MAIN, NextHop, Route, protocol_name
 from podroutes.model.text import printable
 
@@ -25,7 +26,7 @@ _TYPES = (
 )  # fmt: skip
 _KINDS = {**{each: each for each in _TYPES}, **{str(place): each for place, each in enumerate(_TYPES, 1)}}
 _WITHOUT_HOPS = {"blackhole", "unreachable", "prohibit", "throw"}  # IPv6 prints these with "dev lo"
-_FLAGS = {"dead": 1, "pervasive": 2, "onlink": 4, "linkdown": 16}  # RTNH_F_*, linux/rtnetlink.h
+_FLAGS = {(flag.name or "").lower(): int(flag) for flag in NextHopFlag}
 _SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  # iproute2, rt_scopes
 _PREFERENCES = {"high": 1, "medium": 0, "low": -1}
 _PROTOCOLS = {protocol_name(value): value for value in range(256)}

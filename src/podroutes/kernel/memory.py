@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from podroutes.model.address import BITS, Address
 from podroutes.model.fib import Fib, IfAddress, Link, PlainRoutes, Policy
 from podroutes.model.interest import Interest
+from podroutes.model.linux import NextHopFlag, RouteProtocol
 from podroutes.model.plan import Change, Refusal, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, SCOPE_LINK, NextHop, Route
 from podroutes.model.rule import ANY_TABLE, DEFAULT, DEFAULT_RULES, LOCAL
 
-_KERNEL, _STATIC = 2, 4  # RTPROT_KERNEL, RTPROT_STATIC
 _METRIC = {4: 0, 6: 1024}  # the metric that the kernel uses for 0; IP6_RT_PRIO_USER
 _CONNECTED_METRIC = {4: 0, 6: 256}  # IP6_RT_PRIO_ADDRCONF
 
@@ -86,7 +86,7 @@ class MemoryKernel:
         self.links[name] = self.links[name]._replace(up=up, carrier=up and carrier)
         if not up:
             self.routes = [route for route in self.routes if all(hop.dev != name for hop in route.next_hops)]
-        flags = 0 if carrier else 16  # RTNH_F_LINKDOWN
+        flags = 0 if carrier else int(NextHopFlag.LINKDOWN)
         self.routes = [
             route._replace(
                 next_hops=tuple(hop._replace(flags=flags) if hop.dev == name else hop for hop in route.next_hops)
@@ -153,7 +153,7 @@ def _connected(address: IfAddress) -> Route:
         address.prefix,
         (NextHop(None, address.dev),),
         _CONNECTED_METRIC[version],
-        _KERNEL,
+        RouteProtocol.KERNEL,
         scope=scope,
         prefsrc=source,
     )
@@ -185,7 +185,10 @@ def _of_interest(routes: Sequence[Route], wanted: Interest) -> tuple[list[Route]
         ways = {hop.via for hop in route.next_hops}
         connects = route.kind == "unicast" and not any(ways)
         known = (
-            ways <= seen and route.protocol not in (PROTOCOL, _KERNEL, _STATIC) and route.dst.length and not connects
+            ways <= seen
+            and route.protocol not in (PROTOCOL, RouteProtocol.KERNEL, RouteProtocol.STATIC)
+            and route.dst.length
+            and not connects
         )
         if known and route.dst.value not in networks[route.dst.version]:
             hidden[route.dst.version] += route.dst.value.to_bytes(BITS[route.dst.version] >> 3, "big")

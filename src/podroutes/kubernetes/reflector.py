@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from podroutes.kubernetes import decode
 from podroutes.kubernetes.table import Table
+from podroutes.model.backoff import Backoff
 
 PAGE = 500  # Nodes of a page: 7 MB at 14 KB each; kubectl's page size
 LIFE = 300  # timeoutSeconds of a watch, plus up to as much at random, as in client-go
@@ -244,8 +245,8 @@ class Reflector:
         self.error = why
         if self._clock() - self._began > _SOUND and not least:
             self._failures = 0
-        wait = min(longest, _FIRST * 2**self._failures) * self._chance() if self._failures else 0.0
-        self._failures = min(self._failures + 1, 16)
+        wait = Backoff(2 * _FIRST, longest).pause(self._failures) * self._chance()
+        self._failures += 1
         self.delay = least + wait
 
 

@@ -20,9 +20,9 @@ from podroutes.lab.paths import search_path
 from podroutes.lab.running import Programs
 from podroutes.lab.topology import to_document
 from podroutes.model.cluster import Cluster
+from podroutes.model.linux import Capability
 
 _BACKLOG = 64
-_CAP_NET_ADMIN = 12  # linux/capability.h
 _PATIENCE = 1.0  # seconds for one client, while others wait
 _UP, _FORBIDDEN, _FAILED = (
     "up",
@@ -125,7 +125,7 @@ def _administers_networks() -> bool:
     """Return whether this process has CAP_NET_ADMIN (capabilities(7)). Root of a container may lack it."""
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     held = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
-    return bool(int(held, 16) >> _CAP_NET_ADMIN & 1)
+    return bool(int(held, 16) >> Capability.NET_ADMIN & 1)
 
 
 def _silence(*kept: int) -> None:

@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix
+from podroutes.model.linux import NextHopFlag, Scope, Table
 
 PROTOCOL = 107  # rtm_protocol of our routes; no other program is known to use it
-MAIN = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
-SCOPE_LINK = 253  # RT_SCOPE_LINK: an IPv4 route without a gateway; IPv6 has no scopes
-_NO_WAY_OUT = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN
+MAIN = int(Table.MAIN)
+SCOPE_LINK = int(Scope.LINK)  # an IPv4 route without a gateway; IPv6 has no scopes
+_NO_WAY_OUT = int(NextHopFlag.DEAD | NextHopFlag.LINKDOWN)
 
 # /etc/iproute2/rt_protos, and the numbers that kube-router (17), Calico (80) and others use.
 _PROTOCOL_NAMES = {

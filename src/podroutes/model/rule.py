@@ -3,9 +3,10 @@
 from typing import Literal, NamedTuple
 
 from podroutes.model.address import Prefix
+from podroutes.model.linux import Table
 from podroutes.model.route import MAIN
 
-LOCAL, DEFAULT = 255, 253  # RT_TABLE_LOCAL, RT_TABLE_DEFAULT, linux/rtnetlink.h
+LOCAL, DEFAULT = int(Table.LOCAL), int(Table.DEFAULT)
 ANY_TABLE = 0  # RT_TABLE_UNSPEC: stands in rules without a table
 LOOPBACK = "lo"  # what packets that the machine itself sends come in by, fib_rules' ``iif lo``
 

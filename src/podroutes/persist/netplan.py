@@ -12,6 +12,7 @@ from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
+from podroutes.model.linux import RouteProtocol
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.persist import EVENTS, THERE, boot, networkd, networkmanager
 from podroutes.persist.file_format import HEADER, by_device, metric, remark_by, safe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MANAGER, DAEMON = "netplan", ""
 PATH = "/etc/netplan/90-podroutes.yaml"
 PLACES = (PATH,)
-PROTOCOL = 4  # RTPROT_STATIC, linux/rtnetlink.h: both networkd and NetworkManager give it to what netplan writes
+PROTOCOL = int(RouteProtocol.STATIC)  # both networkd and NetworkManager give it to what netplan writes
 SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = re.compile(
     r"^ +- to: (?P<dst>\S+)(?: .* dev (?P<dev>\S+))?.*\n +via: (?P<via>[0-9a-f.:]+)\n(?: +metric: (?P<metric>\d+)\n)?",

@@ -14,9 +14,10 @@ from podroutes.model.claims import Claim
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies, Dependency
 from podroutes.model.fib import Fib
+from podroutes.model.linux import RouteProtocol
 from podroutes.model.route import Route
 
-_KERNEL = 2  # RTPROT_KERNEL: connected routes
+_KERNEL = RouteProtocol.KERNEL  # connected routes
 
 
 class _Need(NamedTuple):

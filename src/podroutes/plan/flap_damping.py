@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 from podroutes.model.address import Prefix
+from podroutes.model.backoff import Backoff
 
 PATIENCE = 3  # losses within WINDOW after which healing waits
 WINDOW = 10.0  # seconds
 LONGEST = 60.0  # seconds between two attempts at most; after twice as long without a loss the history is dropped
-_FIRST = 1.0  # seconds
+_BACKOFF = Backoff(1.0, LONGEST)
 
 
 class FlapHistory(NamedTuple):
@@ -32,7 +33,7 @@ class FlapDamping:
             self._contests[dst] = FlapHistory(1, now, now, rival)
             return
         losses = before.losses + 1
-        wait = min(_FIRST * 2.0 ** (losses - PATIENCE), LONGEST) if losses >= PATIENCE else 0.0
+        wait = _BACKOFF.pause(losses - PATIENCE + 1)
         self._contests[dst] = FlapHistory(losses, now, now + wait, rival or before.rival)
 
     def until(self, dst: Prefix) -> float:

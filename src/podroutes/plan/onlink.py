@@ -1,10 +1,11 @@
 """Finds the device of a next hop: the one whose connected prefix contains it, like the kernel's fib_check_nh()."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from podroutes.model.address import BITS, Address
+from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.fib import Fib
+from podroutes.model.prefix_table import PrefixTable
 from podroutes.model.route import SCOPE_LINK
 
 
@@ -39,33 +40,15 @@ class OnLink:
     def __init__(self, fib: Fib) -> None:
         self._own = {address.address: address.dev for address in fib.addresses}
         self._no_carrier = {link.name for link in fib.links if not (link.up and link.carrier)}
-        self._connected: dict[int, list[tuple[int, dict[int, str]]]] = {
-            version: self._by_length(fib, version) for version in (4, 6)
-        }
+        self._connected = {version: PrefixTable(version, _connected(fib, version)) for version in BITS}
         self._down = [each for each in fib.addresses if each.dev in self._no_carrier]
-
-    @staticmethod
-    def _by_length(fib: Fib, version: int) -> list[tuple[int, dict[int, str]]]:
-        """Return (host bits, {network: device}), longest prefixes first; of equal prefixes the lowest metric wins."""
-        networks: dict[int, dict[int, str]] = {}
-        for route in sorted(fib.others, key=lambda route: route.metric):
-            hop = route.next_hops[0] if len(route.next_hops) == 1 else None
-            if hop is None or hop.via or hop.dev is None or route.kind != "unicast" or route.dst.version != version:
-                continue
-            if version == 4 and route.scope < SCOPE_LINK:  # a route with a gateway does not resolve next hops
-                continue
-            host_bits = BITS[version] - route.dst.length
-            networks.setdefault(host_bits, {}).setdefault(route.dst.value >> host_bits, hop.dev)
-        return sorted(networks.items())
 
     def resolve(self, via: Address) -> tuple[str, str]:
         """Return the device towards VIA ("" if none) and the code of the problem that forbids to use it ("" if none)."""
         if via in self._own:
             return self._own[via], "next-hop-is-self"
-        for host_bits, devices in self._connected[via.version]:
-            dev = devices.get(via.value >> host_bits)
-            if dev is not None:
-                return dev, "link-down" if dev in self._no_carrier else ""
+        for devices in self._connected[via.version].covering(via.value):
+            return devices[0], "link-down" if devices[0] in self._no_carrier else ""
         for address in self._down:  # the kernel removed its connected route with the link
             if address.prefix.covers(via):
                 return address.dev, "link-down"
@@ -76,11 +59,22 @@ class OnLink:
         if not self._own.keys().isdisjoint(vias):
             return None
         lowest, highest = min(vias), max(vias)
-        for host_bits, devices in self._connected[lowest.version]:
+        for host_bits, devices in self._connected[lowest.version].lengths:
             first, last = lowest.value >> host_bits, highest.value >> host_bits
             if first == last and first in devices:
-                dev = devices[first]
+                dev = devices[first][0]
                 return None if dev in self._no_carrier else dev
             if any(first <= each <= last for each in devices):
                 return None  # a longer prefix covers some of them
         return None
+
+
+def _connected(fib: Fib, version: int) -> Iterator[tuple[Prefix, str]]:
+    """Yield the connected prefixes with their devices; of equal prefixes that with the lowest metric comes first."""
+    for route in sorted(fib.others, key=lambda route: route.metric):
+        hop = route.next_hops[0] if len(route.next_hops) == 1 else None
+        if hop is None or hop.via or hop.dev is None or route.kind != "unicast" or route.dst.version != version:
+            continue
+        if version == 4 and route.scope < SCOPE_LINK:  # a route with a gateway does not resolve next hops
+            continue
+        yield route.dst, hop.dev

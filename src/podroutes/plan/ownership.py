@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from podroutes.model.address import LINK_LOCAL, Prefix
 from podroutes.model.fib import Fib, PlainRoutes
+from podroutes.model.linux import RouteProtocol
 from podroutes.model.persisted import OwnedRoutes, PersistedRoute, written
 from podroutes.model.plan import Change, Plan
 from podroutes.model.route import PLAIN, PROTOCOL, NextHop, Route
 from podroutes.plan.desired import Desired
 from podroutes.plan.difference import Difference, in_order
 
-_STATIC = 4  # RTPROT_STATIC, linux/rtnetlink.h
+_STATIC = int(RouteProtocol.STATIC)
 
 
 def ours(fib: Fib, owned: OwnedRoutes) -> Iterator[Route]:

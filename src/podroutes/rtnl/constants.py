@@ -33,7 +33,6 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTI
 RTA_FLOW, RTA_CACHEINFO, RTA_TABLE, RTA_VIA, RTA_PREF = 11, 12, 15, 18, 20
 RTA_ENCAP_TYPE, RTA_ENCAP, RTA_NH_ID = 21, 22, 30
 RT_TABLE_COMPAT = 252  # the value of rtm_table if the number does not fit
-RT_SCOPE_NOWHERE = 255  # in a delete request: any scope
 RTM_F_CLONED = 0x200  # a cached copy, not a route
 
 # rtm_type, as ip(8) names them

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from podroutes.model.address import BITS
+from podroutes.model.linux import Scope
 from podroutes.model.plan import Action, Change
 from podroutes.model.route import MAIN, PLAIN
 from podroutes.rtnl import constants as nl
@@ -115,7 +116,7 @@ def _single(change: Change, indexes: Mapping[str, int], seq: int) -> bytes:
         route.tos,
         route.table if route.table <= MAIN + 1 else nl.RT_TABLE_COMPAT,
         route.protocol,
-        nl.RT_SCOPE_NOWHERE if change.action == "delete" else route.scope,
+        Scope.NOWHERE if change.action == "delete" else route.scope,
         _KIND_NUMBERS[route.kind],
         0,
     )

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from podroutes.model.address import BITS
+from podroutes.model.linux import RouteProtocol
 from podroutes.model.route import PROTOCOL
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl.columns import alike, values
@@ -17,11 +18,8 @@ from podroutes.rtnl.message import HEADER, attributes
 _DST_LENGTH = HEADER.size + 1  # rtm_dst_len
 _PROTOCOL = HEADER.size + 5  # rtm_protocol
 _WINDOW, _MOST = 16, 1024  # messages tried first, and at most: doubled while they are all alike
-_STATIC, _KERNEL = (
-    4,
-    2,
-)  # linux/rtnetlink.h: a file of ours may make static routes ours, and those of the kernel resolve next hops
-_READ = frozenset({PROTOCOL, _STATIC, _KERNEL})
+# A file of ours may make static routes ours, and those of the kernel resolve next hops.
+_READ = frozenset({PROTOCOL, int(RouteProtocol.STATIC), int(RouteProtocol.KERNEL)})
 _VARYING = (nl.RTA_PRIORITY, nl.RTA_OIF, nl.RTA_CACHEINFO)  # attributes that differ and do not matter
 _LEADING = frozenset({nl.RTA_GATEWAY, nl.RTA_VIA, nl.RTA_MULTIPATH})
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from podroutes.model.address import Prefix
+from podroutes.model.linux import NextHopFlag
 from podroutes.model.route import MAIN, Route
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl.decode import read_route
@@ -36,7 +37,6 @@ _TELLING = frozenset(
 )
 # For a route with a nexthop id the kernel also sends the next hops, and refuses a request with both.
 _BY_ID = frozenset({nl.RTA_OIF, nl.RTA_GATEWAY, nl.RTA_MULTIPATH, nl.RTA_VIA, nl.RTA_ENCAP_TYPE, nl.RTA_ENCAP})
-_RTNH_F_ONLINK = 4
 
 Key = tuple[Prefix, int, int]  # destination, TOS, metric: the key of a replace in the main table
 
@@ -118,6 +118,6 @@ def replacement(event: Event, seq: int) -> bytes:
     telling = _telling(event)
     by_id = any(kind == nl.RTA_NH_ID for kind, _ in telling)
     *head, flags = RTMSG.unpack_from(event.datagram, event.said.start)
-    body = RTMSG.pack(*head, flags & _RTNH_F_ONLINK)
+    body = RTMSG.pack(*head, flags & NextHopFlag.ONLINK)
     body += b"".join(attribute(kind, data) for kind, data in telling if not (by_id and kind in _BY_ID))
     return message(nl.RTM_NEWROUTE, nl.NLM_F_REQUEST | nl.NLM_F_REPLACE | nl.NLM_F_ACK, seq, body)

@@ -11,11 +11,13 @@ from copy import copy
 from podroutes.model.address import BITS, Prefix
 from podroutes.model.forwarding_path import Decision, Flow
 from podroutes.model.host import DEFAULT, DEFAULT_RULES, LOCAL, LOOPBACK, Host, Peculiarity, Rule
+from podroutes.model.linux import NextHopFlag, RouteProtocol
+from podroutes.model.prefix_table import PrefixTable
 from podroutes.model.route import MAIN, NextHop, Route
 
 _REFUSING = {"blackhole", "unreachable", "prohibit", "throw"}
-_KERNEL = 2  # RTPROT_KERNEL
-_DEAD = 1  # RTNH_F_DEAD; ip(8) also says it of a link without carrier where ignore_routes_with_linkdown is set
+_KERNEL = int(RouteProtocol.KERNEL)
+_DEAD = int(NextHopFlag.DEAD)  # ip(8) also says it of a link without carrier where ignore_routes_with_linkdown is set
 _ROUTE_TOS = 0x1C  # INET_DSCP_LEGACY_TOS_MASK: of a packet's TOS the bits that an IPv4 route or rule is compared with
 _DSCP = 0xFC  # the bits that an IPv6 rule is compared with: all but ECN's
 _ORDINARY = Peculiarity()
@@ -40,8 +42,8 @@ class Tables:
         self._after = {rule.priority: place for place, rule in reversed(list(enumerate(self.rules)))}
         own = [route for route in (host.routes if routes is None else routes) if route.dst.version == version]
         self.routes = own
-        self._tables = {table: _by_length(own, {table}) for table in {route.table for route in own}}
-        self._merged = _by_length(own, {LOCAL, MAIN}) if version == 4 and self._may_be_merged(own) else None
+        self._tables = {table: _by_length(version, own, {table}) for table in {route.table for route in own}}
+        self._merged = _by_length(version, own, {LOCAL, MAIN}) if version == 4 and self._may_be_merged(own) else None
 
     @property
     def sources(self) -> list[Prefix]:
@@ -234,17 +236,14 @@ def is_custom_local(route: Route) -> bool:
     return route.kind == "local" and route.protocol != _KERNEL and route.dst.version == 4
 
 
-def _by_length(routes: Iterable[Route], tables: set[int]) -> _By_length:
+def _by_length(version: int, routes: Iterable[Route], tables: set[int]) -> _By_length:
     """Index the routes of TABLES; those of one prefix in the order in which the kernel tries them, fib_find_alias()."""
-    found: dict[int, dict[int, list[Route]]] = {}
-    for route in routes:
-        if route.table in tables and not _null_entry(route):
-            host_bits = BITS[route.dst.version] - route.dst.length
-            found.setdefault(host_bits, {}).setdefault(route.dst.value >> host_bits, []).append(route)
-    for networks in found.values():
+    chosen = ((route.dst, route) for route in routes if route.table in tables and not _null_entry(route))
+    lengths = PrefixTable(version, chosen).lengths
+    for _, networks in lengths:
         for alike in networks.values():
             alike.sort(key=lambda route: (-route.table, -route.tos, route.metric))
-    return sorted(found.items())
+    return lengths
 
 
 def _null_entry(route: Route) -> bool:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.linux import RouteProtocol
 from podroutes.model.proof import Target
 from podroutes.model.route import Route
 
-_KERNEL = 2  # RTPROT_KERNEL: what it makes for an address
+_KERNEL = int(RouteProtocol.KERNEL)  # what it makes for an address
 _SMALLEST = 2  # host bits of a network that has a first and a last address which no host gets; RFC 3021
 
 

@@ -4,11 +4,12 @@ from functools import cached_property
 
 from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.linux import RouteProtocol
 from podroutes.model.route import Route
 from podroutes.verify.lookup import is_custom_local
 from podroutes.verify.network import Network
 
-_KERNEL = 2  # RTPROT_KERNEL
+_KERNEL = int(RouteProtocol.KERNEL)
 
 
 class Proxies:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.host import Host
+from podroutes.model.linux import NextHopFlag
 from podroutes.model.proof import Target
 from podroutes.model.route import MAIN, Route
 from podroutes.plan.sequence import Traits, sequence
@@ -16,7 +17,7 @@ from podroutes.verify.network import Arrival
 from podroutes.verify.table_diff import TableDiff
 from podroutes.verify.targets import Spans
 
-_NOWHERE = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN: linux/rtnetlink.h
+_NOWHERE = int(NextHopFlag.DEAD | NextHopFlag.LINKDOWN)
 
 
 class Reach(NamedTuple):

@@ -1,12 +1,13 @@
 """Formats routes in the syntax of ip-route(8)."""
 
+from podroutes.model.linux import NextHopFlag
 from podroutes.model.plan import Plan, TakenOver
 from podroutes.model.route import MAIN, PROTOCOL, Route, protocol_name
 from podroutes.model.text import escaped
 
 _SCOPES = {0: "", 200: "site", 253: "link", 254: "host", 255: "nowhere"}  # iproute2, rt_scopes
 _REFUSING = {"blackhole", "unreachable", "prohibit"}
-_FLAGS = {1: "dead", 4: "onlink", 16: "linkdown"}  # RTNH_F_*, linux/rtnetlink.h
+_FLAGS = {int(flag): (flag.name or "").lower() for flag in (NextHopFlag.DEAD, NextHopFlag.ONLINK, NextHopFlag.LINKDOWN)}
 
 
 def where(route: Route) -> str:

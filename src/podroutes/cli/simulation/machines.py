@@ -10,13 +10,12 @@ from podroutes.model.address import BITS, Address, Prefix, network, parse_addres
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import IfAddress, Link
 from podroutes.model.host import LOCAL, LOOPBACK, Host, Rule
+from podroutes.model.linux import RouteProtocol, Scope
 from podroutes.model.plan import Change
 from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route, protocol_name
 from podroutes.views import iproute
 
 _BRIDGE, _PORT, _LAN = "cni0", "pod0", "lan"  # devices of a lab's machine and of its switch
-_HOST = 254  # RT_SCOPE_HOST
-_KERNEL, _STATIC, _BOOT = 2, 4, 3  # RTPROT_KERNEL, RTPROT_STATIC, RTPROT_BOOT
 _ANYWHERE = {4: Prefix(4, 0, 0), 6: Prefix(6, 0, 0)}
 _LOOPBACK = (IfAddress(parse_address("127.0.0.1"), 8, LOOPBACK), IfAddress(parse_address("::1"), 128, LOOPBACK))
 
@@ -65,7 +64,9 @@ class Machine:
             case ("route",):
                 return self._table()
             case ("route", "add", "unreachable", dst, "table", number):
-                self._change("add", Route(parse_prefix(dst), protocol=_BOOT, table=int(number), kind="unreachable"))
+                self._change(
+                    "add", Route(parse_prefix(dst), protocol=RouteProtocol.BOOT, table=int(number), kind="unreachable")
+                )
             case ("route", "delete", dst):
                 self._change("delete", self.route(parse_prefix(dst)))
             case ("rule", "add", "priority", priority, "lookup", table):
@@ -109,7 +110,7 @@ def _machine(node: Node, lans: dict[int, Prefix], routers: dict[int, Address]) -
     addresses = [IfAddress(address, lans[address.version].length, lan) for address in node.internal_ips]
     addresses += [IfAddress(Address(cidr.version, cidr.value + 1), cidr.length, _BRIDGE) for cidr in node.pod_cidrs]
     out = [
-        Route(_ANYWHERE[version], (NextHop(routers[version], lan),), 0 if version == 4 else 1024, _STATIC)
+        Route(_ANYWHERE[version], (NextHop(routers[version], lan),), 0 if version == 4 else 1024, RouteProtocol.STATIC)
         for version in sorted({address.version for address in node.internal_ips})
     ]
     return Machine(node.name, [lan, _BRIDGE, _PORT] if node.pod_cidrs else [lan], addresses, out)
@@ -118,7 +119,7 @@ def _machine(node: Node, lans: dict[int, Prefix], routers: dict[int, Address]) -
 def _local(address: IfAddress) -> Iterator[Route]:
     """Yield the routes in table local that the kernel adds with an address; on lo also the one for its IPv4 network."""
     version = address.address.version
-    source, scope = (address.address, _HOST) if version == 4 else (None, 0)
+    source, scope = (address.address, Scope.HOST) if version == 4 else (None, Scope.UNIVERSE)
     for dst in dict.fromkeys((network(address.address, BITS[version]), address.prefix)):
         if dst.length == BITS[version] or (version == 4 and address.dev == LOOPBACK):
-            yield Route(dst, (NextHop(None, address.dev),), 0, _KERNEL, LOCAL, "local", scope, 0, source)
+            yield Route(dst, (NextHop(None, address.dev),), 0, RouteProtocol.KERNEL, LOCAL, "local", scope, 0, source)
