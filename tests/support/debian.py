@@ -28,6 +28,8 @@ SETS = {
     "dhcpcd": Packages("dhcpcd-base"),
     "trixie": Packages(f"{_MANAGERS} base-files coreutils dash findutils grep libc-bin python3-msgspec sed", "trixie"),
     "cni": Packages("containernetworking-plugins"),
+    "bird": Packages("bird2"),
+    "frr": Packages("frr"),
     "filters": Packages("iptables nftables"),
     "ssh": Packages("openssh-server sudo"),
     "shells": Packages("fish zsh"),

@@ -19,6 +19,7 @@ from podroutes.plan.identity import this_node
 from podroutes.plan.onlink import OnLink
 from podroutes.plan.planning import plan_empty, plan_remote
 from podroutes.views import iproute
+from podroutes.views.routers import TARGETS, PodRoute
 
 _DESCRIPTION = """\
 Print the configuration that gives a node its routes, for use away from it. Touches nothing and needs no privileges.
@@ -32,8 +33,8 @@ def configure(parser: Parser) -> None:
     parser.description = _DESCRIPTION
     from podroutes.persist import BACKENDS  # noqa: PLC0415, needed by few commands
 
-    formats = f"ip (commands for a shell), cni (the CNI configuration), {', '.join(BACKENDS)}"
-    parser.add_argument("format", metavar="FORMAT", choices=("ip", "cni", *BACKENDS), help=formats)
+    formats = f"ip (commands for a shell), cni (the CNI configuration), {', '.join(BACKENDS)}; for a router: {', '.join(TARGETS)}"
+    parser.add_argument("format", metavar="FORMAT", choices=("ip", "cni", *BACKENDS, *TARGETS), help=formats)
     options.source(parser)
     options.interface(parser)
     parser.add_argument("--all", action="store_true", help="for every node")
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     source = common.read_source(arguments)
     if arguments.directory and not arguments.all:
         raise PodroutesError("--directory goes with --all; for one node redirect the output")
+    if arguments.format in TARGETS:
+        return _router(arguments, source.claims)
     here = _Here.find(source.cluster)
     nodes = source.cluster.nodes if arguments.all else (_chosen(arguments, source.cluster, here),)
     problems = dict.fromkeys(source.claims.problems)
@@ -60,6 +63,25 @@ def run(arguments: argparse.Namespace) -> int:
             _print(files, node.name if arguments.all else "")
     common.say_problems(list(problems))
     return 1 if any(problem.severity == "error" for problem in problems) else 0
+
+
+def _router(arguments: argparse.Namespace, claims: Claims) -> int:
+    """Print all routes of the cluster for a machine that is not one of its nodes; 0 complete, 1 something was left out."""
+    if arguments.node or arguments.all or arguments.interface:
+        raise PodroutesError(
+            f"render {arguments.format} prints all routes, for a router: leave out --node, --all and --interface"
+        )
+    plan = plan_remote(claims, Node("a router")).plan
+    if not plan.changes:
+        common.say_problems(plan.problems)
+        raise PodroutesError("there is no route to print")
+    routes = [
+        PodRoute(change.route.dst, change.route.via, change.node or "") for change in plan.changes if change.route.via
+    ]
+    complete = not any(problem.severity == "error" for problem in plan.problems)
+    common.say(TARGETS[arguments.format](routes, complete=complete))
+    common.say_problems(plan.problems)
+    return 0 if complete else 1
 
 
 class _Here(NamedTuple):
