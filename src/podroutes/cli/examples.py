@@ -84,6 +84,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "status": (
         ("the agent of this machine", "podroutes status"),
         ("the same for a script", "podroutes status -o json | jq .routes"),
+        ("all nodes, over SSH", "podroutes status --all -i machines.txt --user root"),
+        ("wait until all are in sync", "podroutes status --all -i machines.txt --wait 60"),
     ),
     "lab": (
         ("make one, look at it, end it", "podroutes lab up"),

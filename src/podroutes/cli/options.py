@@ -2,6 +2,7 @@
 
 import os
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from typing import Any
 
 from podroutes.cli.parser import FALSE, TRUE, Parser
@@ -198,6 +199,36 @@ def listen(parser: Parser, meaning: str) -> None:
     parser.add_argument(
         "--listen", metavar="ADDRESS:PORT", default="127.0.0.1:9107", help=f"{meaning} (default 127.0.0.1:9107)"
     )
+
+
+def reach(parser: Parser) -> None:
+    """Declare the options that select machines, and tell how SSH reaches them."""
+    inventory(parser)
+    parser.add_argument("--limit", metavar="NAME,...", help="only these nodes; * and ? stand for any characters")
+    parser.add_argument("--user", metavar="NAME", help="log in as this user")
+    parser.add_argument("--port", metavar="N", type=between(1, 65535), help="the port of sshd")
+    parser.add_argument("--sudo", action="store_true", help="become root there by sudo, without a password")
+    parser.add_argument("--ssh-config", metavar="FILE", help="read this instead of ~/.ssh/config")
+    timeout = "how long a machine may take to let us in, and for each answer (default 20)"
+    parser.add_argument("--timeout", metavar="SECONDS", type=between(1, 3600), default=20, help=timeout)
+    parallel = "so many machines at a time (default 20)"
+    parser.add_argument("--parallel", metavar="N", type=between(1, 1000), default=20, help=parallel)
+
+
+def between(least: int, most: int) -> Callable[[str], int]:
+    """Return the type of a whole number from LEAST to MOST."""
+
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+FEW = (
+    20  # nodes; as many or more are shown in a line each, unless --full: the plans of 2,000 nodes have 4,000,000 routes
+)
 
 
 def full(parser: Parser, where: str = "") -> None:

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan, apply, verify or remove; return the exit status."""
     path = verify.destination(arguments.html) if arguments.verb == "verify" and arguments.html else None
     source = common.read_source(arguments)
-    nodes = _chosen(source.cluster, arguments.limit)
+    nodes = chosen(source.cluster, arguments.limit)
     machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).run())
     if arguments.verb != "verify" or fleet_status == _INTERRUPTED:
         return fleet_status
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     return fleet_status or proven
 
 
-def _chosen(cluster: Cluster, limit: str | None) -> list[Node]:
+def chosen(cluster: Cluster, limit: str | None) -> list[Node]:
     """Return the nodes that match LIMIT, each once, in the order of the inventory."""
     nodes = list({node.name: node for node in reversed(cluster.nodes)}.values())[::-1]
     patterns = [pattern for pattern in (limit or "*").split(",") if pattern]

@@ -6,7 +6,6 @@ key may be known by name or address.
 
 import asyncio
 import logging
-import os
 import re
 import shlex
 from contextlib import suppress
@@ -19,13 +18,13 @@ from podroutes.errors import PushError
 from podroutes.model.cluster import Node
 from podroutes.model.text import escaped, printable
 from podroutes.push.ssh_config import Configured, configured
+from podroutes.push.ssh_streams import read_all, said
 
 if TYPE_CHECKING:
     import asyncssh
 
 MOST = 64 << 20  # bytes of one answer; 100,000 routes print as 12 MB
 _MOST_SAID = 4 << 20  # bytes of standard error; 10,000 refused routes are 700 KB
-_CHUNK = 1 << 16
 _SSH = 22
 _PROBE = 3.0  # seconds for a node to reach another
 # Names that may stand for %h and %n in a ProxyCommand; ssh(1) checks them likewise since OpenSSH 9.6 (CVE-2023-51385).
@@ -193,19 +192,17 @@ class SshClient:
             return await attempt
         except ssh.HostKeyNotVerifiable as error:
             fix = "compare its key and add it to known_hosts, for example with ssh"
-            raise PushError(f"its host key is not the one that is known, or none is: {_said(error)}; {fix}") from None
+            raise PushError(f"its host key is not the one that is known, or none is: {said(error)}; {fix}") from None
         except ssh.PermissionDenied as error:
-            raise PushError(
-                f"it does not let us in: {_said(error)}; no key of ours is accepted for that user"
-            ) from None
+            raise PushError(f"it does not let us in: {said(error)}; no key of ours is accepted for that user") from None
         except ssh.ConfigParseError as error:
-            raise PushError(f"the SSH configuration cannot be read: {_said(error)}") from None
+            raise PushError(f"the SSH configuration cannot be read: {said(error)}") from None
         except (ssh.KeyImportError, ssh.KeyEncryptionError) as error:
-            raise PushError(f"a key cannot be used: {_said(error)}; put it into the SSH agent (ssh-add)") from None
+            raise PushError(f"a key cannot be used: {said(error)}; put it into the SSH agent (ssh-add)") from None
         except TimeoutError:
             raise PushError(f"no answer within {self._access.timeout:g} s") from None
         except (ssh.Error, OSError, ValueError) as error:
-            raise PushError(f"cannot connect: {_said(error)}") from None
+            raise PushError(f"cannot connect: {said(error)}") from None
 
 
 class SshSession:
@@ -229,7 +226,7 @@ class SshSession:
             raise PushError(f"no answer within {seconds:g} s") from None
         except (self._ssh.Error, OSError) as error:
             self._connection.abort()
-            raise PushError(f"the connection was lost: {_said(error)}") from None
+            raise PushError(f"the connection was lost: {said(error)}") from None
         except PushError:
             self._connection.abort()
             raise
@@ -252,7 +249,7 @@ class SshSession:
         with suppress(BrokenPipeError):  # it has ended before it read anything: its status and output tell why
             process.stdin.write(payload)
             process.stdin.write_eof()
-        out, err = await asyncio.gather(_all(process.stdout, MOST), _all(process.stderr, _MOST_SAID))
+        out, err = await asyncio.gather(read_all(process.stdout, MOST), read_all(process.stderr, _MOST_SAID))
         await process.wait_closed()
         if process.exit_status is None:
             raise PushError(f"the connection was lost, or sh was killed ({printable(str(process.exit_signal))})")
@@ -268,6 +265,25 @@ class SshSession:
         writer.close()
         return True
 
+    async def exchange(self, host: str, port: int, request: bytes) -> bytes:
+        """Return what answers REQUEST on HOST and PORT as the machine itself reaches them; sshd opens the connection.
+
+        Raises PushError if nothing answers in time, or sshd does not allow it.
+        """
+        try:
+            async with asyncio.timeout(self._access.timeout):
+                reader, writer = await self._connection.open_connection(host, port, encoding=None)
+                writer.write(request)
+                return await read_all(reader, MOST)
+        except TimeoutError:
+            raise PushError(f"no answer within {self._access.timeout:g} s") from None
+        except self._ssh.ChannelOpenError as error:
+            if error.code == self._ssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                raise PushError("its sshd forwards no connections: `AllowTcpForwarding local` in sshd_config") from None
+            raise PushError(f"nothing answers on {host}:{port} there: {said(error)}") from None
+        except (self._ssh.Error, OSError) as error:
+            raise PushError(f"the connection was lost: {said(error)}") from None
+
     @property
     def closed(self) -> bool:
         """Whether nothing more can be said."""
@@ -280,21 +296,3 @@ class SshSession:
             await asyncio.wait_for(self._connection.wait_closed(), _PROBE)
         except TimeoutError:
             self._connection.abort()
-
-
-async def _all(stream: Any, most: int) -> bytes:
-    """Return everything that comes, up to MOST bytes; PushError where there is more."""
-    parts, size = [], 0
-    while part := await stream.read(_CHUNK):
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            raise PushError(f"it sends more than {most >> 20} MiB; hung up")
-    return b"".join(parts)
-
-
-def _said(error: Exception) -> str:
-    number = getattr(error, "errno", None)  # asyncio replaces the system's words by its own
-    text = getattr(error, "reason", "") or (os.strerror(number) if number and number > 0 else "")
-    text = text or str(error) or type(error).__name__
-    return escaped(" ".join(str(text).split()))

@@ -169,7 +169,7 @@ def _doctor() -> Schema:
     return document("podroutes doctor", _DOCTOR, _REPAIRED)
 
 
-def _status() -> Schema:
+def _agent() -> dict[str, Schema]:
     source = {
         "name": string("a path or a server"),
         "connected": flag(),
@@ -192,29 +192,42 @@ def _status() -> Schema:
         },
     }
     errors = ("error", "state_error", "listen_error", "log_error")
-    return document(
-        "podroutes status, and /status of an agent",
-        {
-            "version": string(),
-            "node": NODE,
-            "pid": count(),
-            "started": SINCE,
-            "ready": flag(),
-            "reason": nullable(string("why it is not ready")),
-            "source": fields(source),
-            "routes": fields({kind: count() for kind in kinds}),
-            "hold": nullable(fields(hold)),
-            "released": nullable(fields(released)),
-            "contested": array(fields(contested)),
-            "kept": array(KEPT),
-            "failures": mapping(string(), "by pod CIDR: why a change was refused"),
-            "problems": PROBLEMS,
-            "last_pass": nullable(SINCE),
-            "last_duration": number("seconds"),
-            **{name: nullable(string()) for name in errors},
-            "counters": fields(counters),
-        },
-    )
+    return {
+        "version": string(),
+        "node": NODE,
+        "pid": count(),
+        "started": SINCE,
+        "ready": flag(),
+        "reason": nullable(string("why it is not ready")),
+        "source": fields(source),
+        "routes": fields({kind: count() for kind in kinds}),
+        "hold": nullable(fields(hold)),
+        "released": nullable(fields(released)),
+        "contested": array(fields(contested)),
+        "kept": array(KEPT),
+        "failures": mapping(string(), "by pod CIDR: why a change was refused"),
+        "problems": PROBLEMS,
+        "last_pass": nullable(SINCE),
+        "last_duration": number("seconds"),
+        **{name: nullable(string()) for name in errors},
+        "counters": fields(counters),
+    }
+
+
+def _status() -> Schema:
+    return document("podroutes status, and /status of an agent", _agent())
+
+
+def _status_all() -> Schema:
+    version = string("the version of the agent's document; missing where it is older")
+    node = {
+        "node": NODE,
+        "state": one_of("in-sync", "attention", "not-ready", "silent"),
+        "error": nullable(string("why it says nothing")),
+        "status": nullable(fields(_agent(), {"apiVersion": version}, "what the agent says, null where it is silent")),
+    }
+    shown = {"in_sync": flag("all of them"), "nodes": array(fields(node))}
+    return document("podroutes status --all", shown)
 
 
 def _confirm() -> Schema:
@@ -333,6 +346,7 @@ SCHEMAS: dict[str, tuple[str, Callable[[], Schema]]] = {
     "doctor": ("doctor", _doctor),
     "push": ("push plan, push apply, push remove", _push),
     "status": ("status, and /status of an agent", _status),
+    "status-all": ("status --all", _status_all),
     "confirm": ("confirm", _confirm),
     "lab-status": ("lab status", _lab_status),
     "lab-ping": ("lab ping", _lab_ping),

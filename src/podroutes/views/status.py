@@ -168,16 +168,28 @@ def text(shown: Mapping[str, Any], now: float, style: Style) -> Iterator[str]:
     if not shown["ready"]:
         state = style("red", "not ready") + f": {escaped(str(shown['reason']))}"
     yield f"{style('bold', escaped(shown['node'] or '?'))}  {state}"
-    yield f"  agent    podroutes {escaped(shown['version'])}, process {shown['pid']}, up {_ago(shown['started'], now)}"
-    heard = f", heard {_ago(source['heard'], now)} ago" if source["heard"] else ""
+    yield f"  agent    podroutes {escaped(shown['version'])}, process {shown['pid']}, up {ago(shown['started'], now)}"
+    heard = f", heard {ago(source['heard'], now)} ago" if source["heard"] else ""
     link = "connected" if source["connected"] else style("red", "not connected")
     yield f"  source   {escaped(source['name'])}: {source['nodes']} nodes, {link}{heard}"
     yield "  routes   " + ", ".join(f"{count} {name}" for name, count in routes.items() if count or name in _ALWAYS)
     if shown["last_pass"]:
         took = f"{1000 * shown['last_duration']:.1f} ms"
-        yield f"  compared {_ago(shown['last_pass'], now)} ago in {took}; {counters['healed']} healed since the start"
+        yield f"  compared {ago(shown['last_pass'], now)} ago in {took}; {counters['healed']} healed since the start"
     for line in troubles(shown, now):
         yield f"  {style('yellow', '!')} {line}"
+
+
+def condition(shown: Mapping[str, Any]) -> object:
+    """Return what of SHOWN a person who watches wants to be told of: everything but times and counters."""
+    hold = shown["hold"]
+    return (
+        [shown[name] for name in ("ready", "reason", "routes", "failures", "error", "state_error")],
+        [shown["source"][name] for name in ("connected", "nodes", "error")],
+        [(each["code"], each["message"]) for each in shown["problems"]],
+        [each["dst"] for each in (*shown["contested"], *shown.get("kept", ()))],
+        hold and hold["digest"],
+    )
 
 
 _ALWAYS = ("wanted", "installed")
@@ -214,9 +226,9 @@ def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
 def _held(hold: Mapping[str, Any] | None, now: float) -> Iterator[str]:
     """Yield what is held: how many routes, whose, and what ends it."""
     if hold:
-        until = f", or in {_ago(now, hold['until'])} if none of them returns" if hold["until"] else ""
+        until = f", or in {ago(now, hold['until'])} if none of them returns" if hold["until"] else ""
         yield (
-            f"{_routes(hold['routes'])} of {_whose(hold['nodes'])} would go at once: held for {_ago(hold['since'], now)}; "
+            f"{_routes(hold['routes'])} of {_whose(hold['nodes'])} would go at once: held for {ago(hold['since'], now)}; "
             f"it ends when the nodes return, by `podroutes confirm {escaped(hold['digest'])}`{until}"
         )
 
@@ -225,7 +237,7 @@ def _released(released: Mapping[str, Any] | None, now: float) -> Iterator[str]:
     """Yield what was held and went lately."""
     if released and now - released["at"] < _LATELY:
         yield (
-            f"{_routes(released['routes'])} of {_whose(released['nodes'])} went {_ago(released['at'], now)} ago: "
+            f"{_routes(released['routes'])} of {_whose(released['nodes'])} went {ago(released['at'], now)} ago: "
             f"{escaped(released['reason'])}"
         )
 
@@ -238,7 +250,8 @@ def _whose(names: list[str]) -> str:
     return escaped(listing(names))
 
 
-def _ago(then: float, now: float) -> str:
+def ago(then: float, now: float) -> str:
+    """Return how long THEN was before NOW, in the largest unit: ``3 min``."""
     seconds = max(0, int(now - then))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

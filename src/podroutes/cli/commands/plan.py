@@ -21,7 +21,6 @@ Compare the inventory with the routes of this machine and show the difference. C
 exit status: 0 in sync, 2 changes pending or routes that are only kept, 1 error (also when nothing is pending but a podCIDR
 cannot be routed)
 """
-FEW = 20  # nodes; as many plans or more are a line each, unless --full: 2,000 nodes have 4,000,000 routes
 _INSTEAD = "`podroutes plan --all` plans from the inventory alone, `podroutes push plan` over SSH"
 
 
@@ -76,7 +75,7 @@ def status(plan: Plan) -> int:
 
 def short(nodes: int, arguments: argparse.Namespace) -> bool:
     """Return whether so many NODES are shown in a line each."""
-    return nodes >= FEW and not arguments.full and arguments.output == "text"
+    return nodes >= options.FEW and not arguments.full and arguments.output == "text"
 
 
 def _all(source: common.Source, arguments: argparse.Namespace) -> int:

@@ -1,7 +1,6 @@
 """``podroutes push``: plan, apply, verify and remove on every machine of the inventory."""
 
 import argparse
-from collections.abc import Callable
 
 from podroutes.cli import options
 from podroutes.cli.parser import Parser
@@ -53,7 +52,7 @@ def configure(parser: Parser) -> None:
 
 def _plan(parser: Parser) -> None:
     parser.description = _PLAN
-    _reach(parser)
+    options.reach(parser)
     _wish(parser)
     options.full(parser)
     options.output(parser)
@@ -61,7 +60,7 @@ def _plan(parser: Parser) -> None:
 
 def _apply(parser: Parser) -> None:
     parser.description = _APPLY
-    _reach(parser)
+    options.reach(parser)
     _wish(parser)
     _care(parser)
     options.mass_delete(parser)
@@ -71,31 +70,17 @@ def _apply(parser: Parser) -> None:
 
 def _verify(parser: Parser) -> None:
     parser.description = _VERIFY
-    _reach(parser)
+    options.reach(parser)
     parser.add_argument("--html", metavar="FILE", help="also write a page to look at: map, matrix, explanations")
     options.output(parser)
 
 
 def _remove(parser: Parser) -> None:
     parser.description = _REMOVE
-    _reach(parser)
+    options.reach(parser)
     _care(parser)
     options.full(parser)
     options.output(parser)
-
-
-def _reach(parser: Parser) -> None:
-    """Declare the options that select and reach the machines."""
-    options.inventory(parser)
-    parser.add_argument("--limit", metavar="NAME,...", help="only these nodes; * and ? stand for any characters")
-    parser.add_argument("--user", metavar="NAME", help="log in as this user")
-    parser.add_argument("--port", metavar="N", type=_between(1, 65535), help="the port of sshd")
-    parser.add_argument("--sudo", action="store_true", help="become root there by sudo, without a password")
-    parser.add_argument("--ssh-config", metavar="FILE", help="read this instead of ~/.ssh/config")
-    timeout = "how long a machine may take to let us in, and for each answer (default 20)"
-    parser.add_argument("--timeout", metavar="SECONDS", type=_between(1, 3600), default=20, help=timeout)
-    parallel = "so many machines at a time (default 20)"
-    parser.add_argument("--parallel", metavar="N", type=_between(1, 1000), default=20, help=parallel)
 
 
 def _wish(parser: Parser) -> None:
@@ -106,21 +91,12 @@ def _wish(parser: Parser) -> None:
 def _care(parser: Parser) -> None:
     """Declare the options that limit the effect of a mistake."""
     canary = "change the first N machines one after the other, and no other if one of them fails (default 1)"
-    parser.add_argument("--canary", metavar="N", type=_between(0, 100_000), default=1, help=canary)
+    parser.add_argument("--canary", metavar="N", type=options.between(0, 100_000), default=1, help=canary)
     failures = "begin with no further machine once N have failed (default 1)"
-    parser.add_argument("--max-failures", metavar="N", type=_between(1, 100_000), default=1, help=failures)
+    parser.add_argument("--max-failures", metavar="N", type=options.between(1, 100_000), default=1, help=failures)
     confirm = "after this time a machine that was not confirmed takes its changes back (default 30)"
-    parser.add_argument("--confirm-timeout", metavar="SECONDS", type=_between(5, 3600), default=30, help=confirm)
+    parser.add_argument("--confirm-timeout", metavar="SECONDS", type=options.between(5, 3600), default=30, help=confirm)
     parser.add_argument("--yes", action="store_true", help="do not ask; without a terminal nothing is ever asked")
-
-
-def _between(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return number
 
 
 def run(arguments: argparse.Namespace) -> int:
