@@ -10,7 +10,7 @@ from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.proof import Cause, Severity, Target
 from podroutes.model.text import listing, printable
 from podroutes.verify.neighbours import Neighbours
-from podroutes.verify.pods import Pods
+from podroutes.verify.pods import Pods, leads_outside
 from podroutes.verify.sources import SourceVerdict
 
 _REFUSING = {"blackhole", "unreachable", "prohibit"}
@@ -76,9 +76,9 @@ class Judge:
         here = Cause("cannot-tell", "cannot-tell", host.name)
         if len(pods.devices) > 1:
             return here._replace(code="wrong-pod-device", detail=listing([printable(each) for each in pods.devices]))
-        if not host.attached(dev):
+        if not (host.attached(dev) and leads_outside(host, dev)):
             return here._replace(
-                code="no-pod-device", detail=f"{printable(dev)} is a bridge that nothing is attached to"
+                code="no-pod-device", detail=f"{printable(dev)} is a device that no pod is attached to"
             )
         fault = self.neighbours.sends(host, dev, version)
         if fault and fault.fate == "no-neighbour":

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from podroutes.model.address import Address, Prefix
+from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.forwarding_path import Flow
 from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.proof import Cause
 from podroutes.model.text import listing, printable
 from podroutes.verify.address_family import Places
 from podroutes.verify.causes import source_cause
-from podroutes.verify.pods import Pods, outermost
+from podroutes.verify.pods import Pods, leads_outside, outermost
 from podroutes.verify.sources import source_verdict
 
 
@@ -50,10 +50,12 @@ def _gateway_cause(places: Places, host: Host, place: int, src: Address, iif: st
     """Return that the pod SRC may not find its gateway, None where it does, or where it is not known which it is."""
     cidr = places.targets[place].prefix
     inside = [each for each in host.addresses if cidr.covers(each.address) and each.address != src]
-    gateways = [each.address for each in inside if each.dev == iif] or [each.address for each in inside]
+    wide = [each.address for each in inside if each.length < BITS[cidr.version] and each.dev != LOOPBACK]
+    gateways = wide or [each.address for each in inside if each.dev == iif] or [each.address for each in inside]
     neighbours = places.neighbours
     answers = [neighbours.answers.for_attached(host, iif, each, src, places.look(host.name, each)) for each in gateways]
-    if True in answers or not answers:
+    found = all(answers) if wide else True in answers  # which of several addresses is their gateway is not known
+    if found or not answers:
         return None
     return Cause(
         "cannot-tell", "no-neighbour", host.name, None, f"{printable(host.name)} does not answer for {gateways[0]}"
@@ -107,8 +109,8 @@ def _device_cause(places: Places, host: Host, pods: Pods, iif: str) -> Cause | N
             f"whether pods are behind {printable(iif)} of {printable(host.name)}, which does without ARP or is a tunnel"
         )
         return Cause("cannot-tell", "cannot-tell", host.name, None, detail)
-    if not host.attached(iif):
-        detail = f"{printable(iif)} is a bridge that nothing is attached to"
+    if not (host.attached(iif) and leads_outside(host, iif)):
+        detail = f"{printable(iif)} is a device that no pod is attached to"
         return Cause("cannot-tell", "no-pod-device", host.name, None, detail)
     return None
 

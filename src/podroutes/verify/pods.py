@@ -69,8 +69,8 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
 
 
 def _is_typed(route: Route) -> bool:
-    """Whether somebody has a route here instead of the one to a pod, that does not lead on."""
-    return route.kind not in ("unicast", "throw") and route.protocol != _KERNEL
+    """Whether somebody has a route here, maybe instead of the one to a pod."""
+    return route.kind != "throw" and route.protocol != _KERNEL
 
 
 def ends(cidr: Prefix) -> frozenset[Address]:
@@ -78,6 +78,12 @@ def ends(cidr: Prefix) -> frozenset[Address]:
     if BITS[cidr.version] - cidr.length < _SMALLEST:
         return frozenset()
     return frozenset({Address(cidr.version, cidr.value), *([Address(4, cidr.last)] if cidr.version == 4 else [])})
+
+
+def leads_outside(host: Host, dev: str) -> bool:
+    """Whether a pod may be behind DEV: not where all that is attached has its other end on this machine."""
+    ends = host.ports(dev) if host.medium(dev).kind == "bridge" else [dev]
+    return any(host.medium(end).outside is not False for end in ends)
 
 
 def outermost(host: Host, dev: str) -> str:
