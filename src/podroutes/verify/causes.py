@@ -42,7 +42,7 @@ class Judge:
             following = path[place + 1].host if place + 1 < len(path) else end.detail if end.fate == "unseen" else None
             if hop.host == target.owner and hop.decision.route and hop.decision.route.dst in pods.routed:
                 continue
-            if found := self._astray(hop, end, target, following):
+            if found := self._astray(hop, end, target, following, pods):
                 return found
         return _by_fate(last, end)
 
@@ -85,14 +85,14 @@ class Judge:
             return here._replace(severity="unreachable", code="no-neighbour", detail=fault.detail)
         return here._replace(detail=fault.detail) if fault else None
 
-    def _astray(self, hop: Hop, end: End, target: Target, following: str | None) -> Cause | None:
+    def _astray(self, hop: Hop, end: End, target: Target, following: str | None, pods: Pods) -> Cause | None:
         """Return what HOP does other than the inventory asks for, None where it does just that or cannot be blamed."""
         decision = hop.decision
         length = _route_length(hop)
         if decision.kind == "unknown" or hop.host not in self.network.nodes or not target.pods:
             return None
         here = Cause(
-            "unreachable" if self._only_here(hop, target) else _FATES[end.fate][0], "", hop.host, decision.route
+            "unreachable" if self._only_here(hop, target, pods) else _FATES[end.fate][0], "", hop.host, decision.route
         )
         if length < target.prefix.length and (decision.route or decision.kind == "no-route"):
             code = "no-route" if hop.host != target.owner else "no-pod-device"
@@ -108,8 +108,10 @@ class Judge:
             return here._replace(code="stolen-part", detail=_where(decision.kind, following, end))
         return None
 
-    def _only_here(self, hop: Hop, target: Target) -> bool:
-        """Whether HOP is the owner, and treats alike whatever comes in: what it sends on it would send on again."""
+    def _only_here(self, hop: Hop, target: Target, pods: Pods) -> bool:
+        """Whether HOP is the owner, and treats alike whatever comes in: what it sends on, but to its pods, it would send on again."""
+        if any(each.dev in pods.entries for each in hop.decision.hops):
+            return False
         rules = self.network.hosts[hop.host].rules.get(target.prefix.version)
         return hop.host == target.owner and rules is not None and not any(rule.iif or rule.src for rule in rules)
 
