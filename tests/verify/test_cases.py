@@ -215,6 +215,80 @@ FALSE_PROOFS = {
         ("n0 n1", "n1 n0"),
         {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "cannot-tell cannot-tell"},
     ),
+    "the bridge of the source's pods does without ARP": Case(
+        4,
+        TWO,
+        on("n0", "link set cni0 arp off"),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "cannot-tell cannot-tell"},
+    ),
+    "the InternalIP moves to the bridge of the pods without its network": Case(
+        6,
+        TWO,
+        on(
+            "n1",
+            "addr add fd00:8::79/64 dev eth0 nodad",
+            "addr del fd00:8::15/64 dev eth0",
+            "addr add fd00:8::15/128 dev cni0 nodad",
+            "route replace fd00:200::/64 via fd00:8::14 proto 107",
+        ),
+        ("n0 n1",),
+        {"n0 n1": "unreachable no-neighbour"},
+    ),
+    "the owner has the asker's address and looks up every source": Case(
+        4,
+        TWO,
+        on("n1", "addr add 192.168.8.20/32 dev lo", "rule add from 10.200.1.0/24 pref 50 blackhole"),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "unreachable route-refuses"},
+    ),
+    "the way leads over a bridge that nothing is attached to": Case(
+        4,
+        TWO,
+        on(
+            "n0",
+            "link add br9 type bridge forward_delay 0",
+            "link set br9 up",
+            "addr add 192.168.8.120/25 dev br9",
+            "route replace 10.200.1.0/24 via 192.168.8.21 dev br9",
+        ),
+        ("n0 n1",),
+        {"n0 n1": "unreachable no-neighbour"},
+    ),
+    "a broadcast route to the machine's own network": Case(
+        4,
+        TWO,
+        on("n0", "route add broadcast 192.168.8.0/25 dev eth0"),
+        ("n0 n1",),
+        {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "cannot-tell cannot-tell"},
+    ),
+    "the pods are attached to a bridge that does not have their gateway": Case(
+        6,
+        TWO,
+        on(
+            "n1",
+            "link add br9 type bridge forward_delay 0 mcast_snooping 0",
+            "link set br9 up",
+            "link set pod0 master br9",
+            "addr add fd00:200:1::9/48 dev br9 nodad",
+        ),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "unreachable link-down", "n1 n0": "cannot-tell no-neighbour"},
+    ),
+    "the pod CIDR is on a pair of devices that leads nowhere": Case(
+        4,
+        TWO,
+        on(
+            "n1",
+            "link add dv0 type veth peer name dv1",
+            "link set dv0 up",
+            "link set dv1 up",
+            "addr add 10.200.1.3/24 dev dv0",
+            "addr del 10.200.1.1/24 dev cni0",
+        ),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "cannot-tell no-pod-device", "n1 n0": "cannot-tell no-pod-device"},
+    ),
 }
 FALSE_ALARMS = {
     "a rule that looks at sources that are no pods": Case(
@@ -320,6 +394,26 @@ FALSE_ALARMS = {
     ),
     "the sender has the next hop's IPv4 address itself": Case(
         4, TWO, on("n0", "addr add 192.168.8.21/32 dev lo"), (), {}
+    ),
+    "a next hop that answers nobody is known after it asked": Case(
+        4, TWO, on("n1", "sysctl ipv4/conf/eth0/arp_ignore 8"), (), {"n0 n1": "cannot-tell cannot-tell"}
+    ),
+    "the owner leads a part of its pods to one of them": Case(
+        4, TWO, on("n1", "route add 10.200.1.2/32 via 10.200.1.2 dev cni0"), (), {"n0 n1": "cannot-tell stolen-part"}
+    ),
+    "pods with routes of their own beside a bridge with their pod CIDR that nothing is attached to": Case(
+        4,
+        Shape({"n0": (8,), "n1": (8,)}, routed=frozenset({"n1"})),
+        on("n1", "link add br9 type bridge", "link set br9 up", "route add 10.200.1.0/24 dev br9"),
+        (),
+        {},
+    ),
+    "a pod that comes in by another bridge than the one with its gateway": Case(
+        4,
+        TWO,
+        on("n1", "link add br9 type bridge forward_delay 0", "link set br9 up", "link set pod0 master br9"),
+        ("n0 n1",),
+        {"n0 n1": "unreachable link-down", "n1 n0": "cannot-tell link-down"},
     ),
 }
 

@@ -8,7 +8,10 @@ from podroutes.host.files import HostFiles
 # Below /proc/sys/net: all that decides whether a packet is taken in, passed on, and found by its next hop's neighbours.
 SYSCTLS = (
     "ipv4/ip_forward",
-    *(f"ipv4/conf/*/{key}" for key in ("forwarding", "rp_filter", "accept_local", "arp_ignore", "proxy_arp")),
+    *(
+        f"ipv4/conf/*/{key}"
+        for key in ("forwarding", "rp_filter", "accept_local", "arp_ignore", "proxy_arp", "send_redirects")
+    ),
     "ipv6/conf/all/forwarding",
     *(f"ipv6/conf/*/{key}" for key in ("force_forwarding", "proxy_ndp", "disable_ipv6")),
 )

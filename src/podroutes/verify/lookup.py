@@ -23,6 +23,7 @@ _DSCP = 0xFC  # the bits that an IPv6 rule is compared with: all but ECN's
 _ORDINARY = Peculiarity()
 
 
+MULTICAST6 = Prefix(6, 0xFF << 120, 8)
 _NO_ROUTE = Decision("no-route")
 _By_length = list[tuple[int, dict[int, list[Route]]]]  # (host bits, {network: routes in order}), longest prefixes first
 
@@ -181,6 +182,8 @@ class Tables:
         if route.kind in _REFUSING:
             return Decision(route.kind, rule, route)  # type: ignore[arg-type]
         hops = _alive(route)
+        if self.version == 6 and route.kind in ("broadcast", "multicast") and not MULTICAST6.covers(route.dst):
+            return Decision("unicast", rule, route, hops)  # IPv6 knows no such types: ip6_rt_init_dst()
         if self.version == 4 and flow.iif == LOOPBACK and not route.dst.length and len(route.next_hops) == 1:
             hops = self._default_hops(route)
         if not hops:  # routes of another kind have none

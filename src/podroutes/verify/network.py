@@ -186,6 +186,21 @@ class Network:
         return {id(route): route for route in self.shared.routes() if is_custom_local(route)}
 
     @cached_property
+    def _wide_local(self) -> dict[int, Route]:
+        return {
+            id(route): route
+            for route in self.shared.routes()
+            if route.kind == "local"
+            and 0 < route.dst.length < BITS[4]
+            and route.dst.version == 4
+            and route.dst.value >> 24 != 127
+        }
+
+    def takes_networks(self, host: Host) -> bool:
+        """Whether HOST takes more IPv4 addresses for its own than those of its devices, the loopback's network aside."""
+        return bool(self.shared.held(host, self._wide_local))
+
+    @cached_property
     def underlay(self) -> dict[int, Route]:
         """Every route about an address of some wire."""
         every = {

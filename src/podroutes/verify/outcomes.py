@@ -99,14 +99,16 @@ class Fates:
             return {}
         mode = host.reverse_path(arrival.iif)
         candidates = places.all
-        if mode == 0 and not places.network.custom_local(host) and host.rules.get(4) == DEFAULT_RULES[4]:
+        alone = not places.network.custom_local(host) and not places.network.takes_networks(host)
+        if mode == 0 and alone and host.rules.get(4) == DEFAULT_RULES[4]:
             named = (places.catalogue.place(each.address) for each in host.addresses if each.address.version == 4)
             candidates = frozenset(place for place in named if place is not None)
         elif reach:
             candidates = reach.not_by(arrival.iif, places.all)
         own = reach.own if reach else frozenset[int]()
         addressed = any(each.dev == arrival.iif and each.address.version == 4 for each in host.addresses)
-        traits = arrival.iif, mode, addressed, host.either(4, arrival.iif, "accept_local")
+        settings = tuple(host.either(4, arrival.iif, key) for key in ("accept_local", "send_redirects"))
+        traits = arrival.iif, mode, addressed, alone, settings
         key = (places.likeness(reach, arrival.iif), traits) if reach else arrival
         judged, objected = self._verdicts.setdefault(key, (set(), {}))
         outs = self._outs(host, arrival)
@@ -124,6 +126,8 @@ class Fates:
         """Return the devices that packets from ARRIVAL may leave by, as far as it matters to where the answers would go."""
         if any(rule.iif for rule in host.rules.get(4) or ()):
             return [dev for dev in host.links if dev != arrival.iif]
+        if self.places.network.takes_networks(host):
+            return [LOOPBACK, arrival.iif]  # where it leaves by the device that it came in by its source is looked up
         return [LOOPBACK]
 
     def _against(self, arrival: Arrival, place: int, outs: list[str]) -> Iterator[Cause]:

@@ -31,16 +31,28 @@ def source_verdict(tables: Tables, flow: Flow, answer: Flow) -> SourceVerdict:
         return SourceVerdict("")
     mode = tables.host.reverse_path(flow.iif)
     back = tables.decide(answer._replace(tos=flow.tos))
-    faults = {_fault(tables, flow, back, each) for each in (_MODES if mode is None else (mode,))}
+    modes = _MODES if mode is None else (mode,)
+    faults = {_fault(tables, flow, back, each, looks) for each in modes for looks in _looks(tables, flow, answer)}
     if len(faults) == 1:
         return SourceVerdict(faults.pop(), back)
     return SourceVerdict("unknown" if "unknown" in faults else "asymmetric", back)
 
 
-def _fault(tables: Tables, flow: Flow, back: Decision, mode: int) -> str:
+def _looks(tables: Tables, flow: Flow, answer: Flow) -> set[bool]:
+    """Return whether the source is looked up although rp_filter is off; both where that depends on what was not collected.
+
+    It is where somebody made rules or local routes, and where the packet leaves by the device that it came in by: a redirect is due.
+    """
+    if tables.custom or answer.iif != flow.iif:
+        return {tables.custom}
+    redirects = tables.host.either(4, flow.iif, "send_redirects")
+    return {False, True} if redirects is None else {bool(redirects)}
+
+
+def _fault(tables: Tables, flow: Flow, back: Decision, mode: int, looks: bool) -> str:  # noqa: FBT001
     host = tables.host
     takes_own = bool(host.either(4, flow.iif, "accept_local"))
-    if mode == 0 and (takes_own or not tables.custom):
+    if mode == 0 and (takes_own or not looks):
         return "martian-source" if not takes_own and flow.src and host.owns(flow.src) is not None else ""
     if back.kind == "unknown":
         return "unknown"
