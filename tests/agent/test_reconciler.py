@@ -86,6 +86,22 @@ def test_a_stolen_route_is_put_back_without_a_whole_pass(machine, kernel):
     assert installed(kernel) == [ONE, TWO]
 
 
+def test_what_is_put_back_while_a_pass_reads_is_no_change_of_the_pass(machine, kernel, monkeypatch):
+    machine.reconcile(view(SEED), 0)
+    snapshot, thefts = kernel.snapshot, [ONE]
+
+    def disturbed(interest):
+        gone = take(kernel, thefts.pop()) if thefts else None
+        fib = snapshot(interest)
+        assert not gone or machine.heal(gone, 1, nobody)
+        return fib
+
+    monkeypatch.setattr(kernel, "snapshot", disturbed)
+    found = machine.reconcile(view(SEED), 2)
+    assert (found.done, found.failures, found.installed) == ((), {}, 2)
+    assert installed(kernel) == [ONE, TWO]
+
+
 def test_a_kernel_that_does_not_answer_is_left_to_the_pass(machine, kernel, monkeypatch):
     machine.reconcile(view(SEED), 0)
 

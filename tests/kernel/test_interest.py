@@ -7,15 +7,18 @@ import pytest
 
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.kernel.netlink import NetlinkKernel
+from podroutes.kernel.watch import KernelWatch
 from podroutes.model.address import parse_address
 from podroutes.model.cluster import Cluster
 from podroutes.model.dependencies import Dependency
+from podroutes.model.interest import interest
+from podroutes.model.plan import Change
 from podroutes.plan.claims import examine
 from podroutes.plan.fast_path import ClaimIndex, FastPath
 from podroutes.plan.interest import plan_interest
 from podroutes.plan.planning import plan_here
 from podroutes.plan.settle import Context
-from support.notation import node
+from support.notation import node, route
 
 OWN = "worker-0 192.168.8.20,fd00::20 10.200.0.0/24,fd10:0:0::/64"
 WAYS = (
@@ -118,3 +121,20 @@ def test_a_destination_that_is_left_out_is_known_to_be_taken(worker):
     planned = plan_here(examine(cluster), cluster.nodes[0], fib)
     fast = FastPath(ClaimIndex(cluster, examine(cluster)), cluster.nodes[0], fib, planned)
     assert list(fast.arrived(later)) == [], "the kernel would take it, at another metric"
+
+
+def test_in_the_middle_of_a_dump_another_socket_changes_routes(worker):
+    worker.ip(*(f"route add 20.{i >> 8}.{i & 255}.0/24 via 192.168.8.1 proto bird" for i in range(3000)))
+    ours = route("10.200.1.0/24 via 192.168.8.21 dev ens18")
+    with NetlinkKernel() as kernel, NetlinkKernel() as aside, KernelWatch(kernel.port, aside.port) as watch:
+        calls = []
+
+        def between():
+            calls.append(aside.apply([Change("add", ours), Change("delete", ours)]))
+
+        kernel.between = between
+        fib = kernel.snapshot(lambda _: interest((), ()))
+        assert len(calls) > 2
+        assert not any(calls)
+        assert len(fib.hidden[4]) == 4 * 2999, "all but the first one through the gateway"
+        assert watch.read({}).changed == frozenset()

@@ -34,6 +34,9 @@ _PATIENCE = 8.0  # seconds that a person who confirms waits for the loop at most
 _ROUND = 5.0  # seconds that a round waits for events at most
 
 
+AtOnce = Callable[[Callable[[], tuple[Change, ...]]], tuple[Change, ...]]  # how to do what can be done at once
+
+
 class Kept(NamedTuple):
     """What became of keeping the last good state: ``error`` is why it could not be, "" when it was."""
 
@@ -68,6 +71,7 @@ class Loop:
         self._view: NodeSnapshot | None = None
         self._fresh: float | None = None  # when the source told what no pass has seen yet
         self._asked = 0.0  # the end of the minute for which the source was asked again
+        self._passing = False
         self._stopping = False
         self._again = False
         self._failure: BaseException | None = None
@@ -146,7 +150,7 @@ class Loop:
             with suppress(BlockingIOError):
                 while self._ear.recv(4096):
                     pass
-            self._hear()
+            self._hear(self._at_once)
             self._receive()
             if self._again:
                 self._again = False
@@ -162,13 +166,18 @@ class Loop:
         waits = [_ROUND, *([supervisor.interval] if supervisor.interval else [])]
         return max(0.0, min([*waits, *([due - now] if due is not None else [])]))
 
-    def _hear(self) -> None:
-        """Take in what the kernel announced; what was simply taken away is put back at once."""
+    def meanwhile(self) -> None:
+        """Put back what is taken away while a pass reads the kernel, which takes long where others have very many routes."""
+        if self._passing:
+            self._hear(lambda do: do())  # the lock is held
+
+    def _hear(self, at_once: AtOnce) -> None:
+        """Take in what the kernel announced; what was simply taken away is put back AT_ONCE."""
         heard = self._watch.read(self._machine.devices)
         if not (heard.changed or heard.links_or_addresses or heard.overflow) or not self._machine.concerns(heard):
             return
         now = time.monotonic()
-        healed = self._at_once(lambda: self._machine.heal(heard, now, program_of))
+        healed = at_once(lambda: self._machine.heal(heard, now, program_of))
         self._record.heard(heard, healed)
         all_healed = len(healed) == len(heard.deleted) and not (
             heard.added or heard.links_or_addresses or heard.overflow
@@ -231,11 +240,14 @@ class Loop:
         reason = self._schedule.begin(began)
         try:
             with locked("agent", _LOCKED):
+                self._passing = True
                 found = self._machine.reconcile(view, began, self._record)
         except PodroutesError as error:
             self._record.broken(reason, str(error))
             self._schedule.end(time.monotonic(), ok=False, idle=False)
             return
+        finally:
+            self._passing = False
         now = time.monotonic()
         self._schedule.end(now, ok=not found.failures, idle=not found.done)
         if found.postponed is not None:

@@ -1,17 +1,17 @@
 """One machine's way from a view of the cluster to its routes: whole passes, and what can be done at once between them."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from podroutes.agent.healer import Healer
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.apply.executor import Executor
 from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, not_persistent, plan_machine
 from podroutes.apply.observer import SILENT, Observer
-from podroutes.errors import IdentityError, KernelError, PersistError
+from podroutes.errors import IdentityError, PersistError
 from podroutes.host.files import HostFiles
 from podroutes.kernel import Kernel
-from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies
@@ -20,7 +20,7 @@ from podroutes.model.interest import Interest
 from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
-from podroutes.model.route import MAIN, PROTOCOL, Route
+from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claims import Claims, examine
@@ -39,6 +39,7 @@ from podroutes.plan.settle import Context
 from podroutes.plan.vanishing import Leaving
 from podroutes.verify.deciding import with_deciding
 
+_LOOKS = 3  # snapshots of a machine whose routes are taken away while they are read
 _DAY = 86400.0  # seconds after which what stands is written down again, so that it does not look like something of long ago
 
 
@@ -70,16 +71,24 @@ class ReconcileResult(NamedTuple):
     )
 
 
-class Machine:
-    """The routes of this machine. Not thread-safe; the caller waits, retries and tells the time."""
+class Machine(Healer):
+    """The routes of this machine. Not thread-safe; the caller waits, retries and tells the time.
 
-    def __init__(self, kernel: Kernel, settings: Settings, guard: MassDeleteGuard, damping: FlapDamping) -> None:
+    ASIDE is another connection to KERNEL, for what is done at once while KERNEL is being read.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        settings: Settings,
+        guard: MassDeleteGuard,
+        damping: FlapDamping,
+        aside: Kernel | None = None,
+    ) -> None:
+        super().__init__(aside or kernel, damping)
         self.guard = guard
-        self.damping = damping
         self._kernel = kernel
         self._settings = settings
-        self._prompt: FastPath | None = None  # what the last pass knew
-        self._may_hurry = True
         self._known: ClaimIndex | None = None  # the verdict on the nodes of the last pass
         self._held: tuple[Route, ...] = ()  # what the last pass held
         self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
@@ -88,11 +97,10 @@ class Machine:
             None  # for the same, the same
         )
         self._remembered = 0.0  # when that was written down
-        self.devices: dict[int, str] = {}  # by interface index, as of the last pass
 
     def reconcile(self, view: NodeSnapshot, now: float, observer: Observer = SILENT) -> ReconcileResult:
         """Compare the whole of VIEW with the kernel and write the difference; OBSERVER is told. Raises KernelError."""
-        fib = self._kernel.snapshot(lambda bare: self._interest(view.inventory.cluster, bare))
+        fib = self._look(view.inventory.cluster, _LOOKS)
         self.devices = {link.ifindex: link.name for link in fib.links}
         cluster = view.inventory.cluster
         own, doubts = self._identify(cluster, fib)
@@ -122,67 +130,11 @@ class Machine:
         standing = None if view.from_cache else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
         return ReconcileResult(plan, done, _failures(outcome), counted, postponed, count, installed + grown, standing)
 
-    def heal(self, heard: KernelEvents, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
-        """Put back at once what others took, where that is as simple as that; return what was put back.
-
-        WHO tells the program behind a netlink port. Everything else that was HEARD is a reason for a whole pass.
-        """
-        for route, port in heard.deleted:
-            if port:  # else the kernel itself: an address or a link went
-                self.damping.deleted(route.dst, who(port), now)
-        if not (self._prompt and self._may_hurry) or heard.overflow:
-            return ()
-        candidates = [self._prompt.healed(route) for route, _ in heard.deleted if route.dst not in heard.added]
-        healed = self._add(
-            self._undamped(candidates, now)
-        )  # where a link changed, the kernel knows whether the way is still there
-        return healed + self._restored(heard, now)
-
-    def misses(self, heard: KernelEvents, healed: Iterable[Change], now: float) -> bool:
-        """Return whether a route of ours that is wanted went by what was HEARD, or may have gone, and is not among HEALED."""
-        if not self._prompt:
-            return False
-        back = {change.route.dst for change in healed}
-        gone = (route.dst for route, _ in heard.deleted if route.dst not in back)
-        return self._carries(heard) or any(self._prompt.wants(dst) and self.damping.until(dst) <= now for dst in gone)
-
-    def _carries(self, heard: KernelEvents) -> bool:
-        """Whether a link changed, or an address of one, that leads to other nodes."""
-        return bool(self._prompt and {self.devices.get(each) for each in heard.touched} & self._prompt.devices)
-
-    def _restored(self, heard: KernelEvents, now: float) -> tuple[Change, ...]:
-        """Add the routes that a link took along without a notification, as far as it leads there again; return them."""
-        if not (self._prompt and self._carries(heard)):
-            return ()
-        try:
-            there = {route.dst for route in self._kernel.ours() if route.table == MAIN}
-        except KernelError:  # the pass that follows says so
-            return ()
-        missing = self._undamped(self._prompt.missing(there | heard.added), now)
-        first = self._add(missing[:1])  # tells whether the link is up
-        return first + self._add(missing[1:]) if first else ()
-
-    def _undamped(self, changes: Iterable[Change | None], now: float) -> list[Change]:
-        return [each for each in changes if each and self.damping.until(each.route.dst) <= now]
-
-    def add_new_nodes(self, cluster: Cluster) -> tuple[Change, ...]:
-        """Add at once the routes to nodes that are new in CLUSTER and concern no other; return what was added."""
-        return self._add(list(self._prompt.arrived(cluster))) if self._prompt and self._may_hurry else ()
-
-    def concerns(self, heard: KernelEvents) -> bool:
-        """Whether a whole pass may find something after what was HEARD."""
-        if heard.deleted or heard.foreign_changes or heard.links_or_addresses or heard.overflow or self._prompt is None:
-            return True
-        return any(map(self._prompt.wants, heard.changed))
-
-    def _add(self, changes: list[Change]) -> tuple[Change, ...]:
-        if not changes:
-            return ()
-        try:
-            refused = self._kernel.apply(changes)
-        except KernelError:  # the pass that follows in any case says so, and is tried again
-            return ()
-        return tuple(change for position, change in enumerate(changes) if position not in refused)
+    def _look(self, cluster: Cluster, tries: int) -> Fib:
+        """Return a snapshot; one during which a route was put back is taken again, as it may lack that route."""
+        self.healed.clear()
+        fib = self._kernel.snapshot(lambda bare: self._interest(cluster, bare))
+        return self._look(cluster, tries - 1) if self.healed and tries > 1 else fib
 
     def _interest(self, cluster: Cluster, bare: Fib) -> Interest:
         """Return which routes of others a plan for CLUSTER depends on. BARE has the addresses of this machine."""

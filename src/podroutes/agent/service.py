@@ -33,6 +33,9 @@ class AgentOptions(NamedTuple):
     listen: str  # ADDRESS:PORT, "" for nowhere
     resync: float  # seconds
     tell: Callable[[Status], None] = lambda _: None  # hears how it goes after each whole pass
+    between: Callable[[Callable[[], None]], object] = lambda _: (
+        None
+    )  # takes what is to be done again and again while the kernel is read
 
 
 def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: AgentOptions) -> None:
@@ -40,6 +43,7 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: AgentOpt
     keeper = saved_nodes.StateWriter(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
     record = StatusRecorder(log, machine, keeper, wishes.tell)
     loop = Loop(Parts(machine, watch, record), wishes.resync)
+    wishes.between(loop.meanwhile)
     source = wishes.source(loop.publish, loop.report)
 
     with agent_lock.claim() as listener, _endpoint(wishes.listen, record, loop, log, source):

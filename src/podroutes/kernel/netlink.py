@@ -42,6 +42,9 @@ class NetlinkKernel:
         self.dumps = 0
         self.batches = 0
         self.messages = 0
+        self.between: Callable[[], object] = lambda: (
+            None
+        )  # is called between the pieces of a dump, of which a large table has many
         self._seq = 0
         self._indexes: dict[str, int] = {}
         self._gateways: dict[int, set[int]] = {4: set(), 6: set()}  # of the routes of others, by IP version
@@ -176,7 +179,7 @@ class NetlinkKernel:
             self.dumps += 1
             try:
                 while (end := fresh.feed(self._socket.recv(_READ))) is None:
-                    pass
+                    self.between()
             except (OSError, struct.error) as error:
                 self._drain()
                 raise KernelError(f"cannot read the kernel's tables: {error}") from error

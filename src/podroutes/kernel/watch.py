@@ -36,11 +36,11 @@ class KernelEvents(NamedTuple):
 class KernelWatch:
     """A subscription to the kernel's notifications; ``fileno`` is readable when some are pending.
 
-    OWN_PORT is the netlink port of our own changes (``NetlinkKernel.port``). Raises KernelError if the socket cannot be opened.
+    OWN_PORTS are the netlink ports of our own changes (``NetlinkKernel.port``). Raises KernelError if the socket cannot be opened.
     """
 
-    def __init__(self, own_port: int) -> None:
-        self._own_port = own_port
+    def __init__(self, *own_ports: int) -> None:
+        self._own_ports = frozenset(own_ports)
         try:
             self._socket = listener(GROUPS)
         except OSError as error:
@@ -79,7 +79,7 @@ class KernelWatch:
                 if notice.dst is None:
                     links_or_addresses = True
                     touched.add(notice.ifindex)
-                elif notice.port != self._own_port:
+                elif notice.port not in self._own_ports:
                     changed.add(notice.dst)
                     if not notice.gone:
                         added.add(notice.dst)

@@ -100,11 +100,13 @@ def _run(arguments: argparse.Namespace) -> int:
     with (
         Log(standard_error(), arguments.log) as log,
         NetlinkKernel() as kernel,
-        KernelWatch(kernel.port) as watch,
+        NetlinkKernel() as aside,
+        KernelWatch(kernel.port, aside.port) as watch,
     ):
         guard = MassDeleteGuard(allowed=arguments.allow_mass_delete)
-        machine = Machine(kernel, _settings(arguments, log), guard, FlapDamping())
-        keep_routes(machine, watch, log, _wishes(arguments, log))
+        machine = Machine(kernel, _settings(arguments, log), guard, FlapDamping(), aside)
+        wishes = _wishes(arguments, log)._replace(between=lambda do: setattr(kernel, "between", do))
+        keep_routes(machine, watch, log, wishes)
     return 0
 
 
