@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 # What takes labs or daemons, processes that are killed again and again, or a browser.
 SLOW = (
     "agent/test_agent.py",
+    "agent/test_faults.py",
     "agent/test_kubernetes.py",
     "bench/",
     "cli/test_completion.py",

@@ -12,7 +12,7 @@ from podroutes.model.problem import Problem
 
 class _Entry(NamedTuple):
     uid: str
-    raw: RawNode  # compared with later events
+    digest: int  # of the node as the server told it, to be compared with later events: a third of the memory of the text itself
     node: Node
     problems: tuple[Problem, ...]
 
@@ -65,15 +65,21 @@ class Table:
         """Add or replace a node; return whether that changed a used field."""
         before = self._entries.get(raw.name)
         same = before or self._earlier.get(raw.name)
-        if same and same.raw == raw:
+        digest = _digest(raw)
+        if same and same.digest == digest:
             entry = same if same.uid == uid else same._replace(uid=uid)
         else:
             problems: list[Problem] = []
             (node,) = parse_nodes((raw,), self._source, problems)
-            entry = _Entry(uid, raw, node, tuple(problems))
+            entry = _Entry(uid, digest, node, tuple(problems))
         self._entries[raw.name] = entry
         if entry.problems:
             self._doubtful.add(raw.name)
         else:
             self._doubtful.discard(raw.name)
         return before is None or before.node != entry.node or before.problems != entry.problems
+
+
+def _digest(raw: RawNode) -> int:
+    """Return a hash of RAW, of 64 bits and keyed anew in each process."""
+    return hash(raw._replace(internal_ips=tuple(raw.internal_ips), pod_cidrs=tuple(raw.pod_cidrs)))
