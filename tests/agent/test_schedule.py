@@ -85,3 +85,10 @@ def test_resyncs_of_a_cluster_are_spread():
         plan.end(0, ok=True, idle=False)
         due.add(plan.due())
     assert due == {270, 300, 330}
+
+
+def test_what_a_person_asked_for_is_counted_as_that():
+    plan = schedule()
+    plan.want("listed", 1)
+    plan.want("asked", 2)
+    assert plan.begin(3) == "asked"

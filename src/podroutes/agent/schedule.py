@@ -8,6 +8,7 @@ FIRST_RETRY, LAST_RETRY = 0.2, 30.0  # seconds after a pass that could not do ev
 _RETRY = Backoff(FIRST_RETRY, LAST_RETRY)
 CONFIRM = 0.05  # seconds after which a whole pass looks at what was done at once; a burst of events shares it
 IDLE_FACTOR = 9  # passes that find nothing to do make the next one wait up to so many times as long as they took: pods come and go
+_PEOPLE = ("asked", "confirmed")  # reasons that somebody waits for
 JITTER = 0.1  # of the interval of resyncs, so that a cluster's agents do not look all at once
 
 
@@ -37,8 +38,8 @@ class Schedule:
         return min(times, default=None)
 
     def begin(self, now: float) -> str:
-        """Take all reasons, as a whole pass serves every one; return the one that was due first."""
-        first = min(self._due, key=lambda reason: self._due[reason]) if self._due else ""
+        """Take all reasons, as a whole pass serves every one; return the one that was due first, a person's before all others."""
+        first = min(self._due, key=lambda reason: (reason not in _PEOPLE, self._due[reason]), default="")
         self._due, self._urgent = {}, set()
         self._began = now
         return first
