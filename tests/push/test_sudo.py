@@ -8,6 +8,8 @@ RULES = {
     "without a password": "operator ALL=(root) NOPASSWD: /bin/sh, /usr/bin/sh",
     "with a password": "operator ALL=(root) /bin/sh, /usr/bin/sh",
     "not at all": "root ALL=(ALL) ALL",
+    "only with a terminal": "Defaults requiretty\noperator ALL=(root) NOPASSWD: ALL",
+    "without programs of its own": "operator ALL=(root) NOPASSWD: NOEXEC: ALL",
 }
 SETTLE = (
     "echo 127.0.0.1 worker-0 >>/etc/hosts; "  # sudo would wait for a name server
@@ -44,3 +46,17 @@ def test_without_root_nothing_is_changed_and_the_way_is_told(site):
     assert (done.status, site.routes("worker-0")) == (1, [])
     assert "worker-0  unchanged" in done.out
     assert "changing routes takes root there: use --sudo, or --user root" in done.out
+
+
+def test_a_terminal_is_not_there(site, sudoers):
+    sudoers("only with a terminal")
+    done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
+    assert (done.status, site.routes("worker-0")) == (1, [])
+    assert "push has no terminal: `Defaults:operator !requiretty` in sudoers" in done.err
+
+
+def test_programs_that_sh_may_not_start_are_told(site, sudoers):
+    sudoers("without programs of its own")
+    done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
+    assert (done.status, site.routes("worker-0")) == (1, [])
+    assert "sudo lets sh start no other program (NOEXEC in sudoers)" in done.err, done

@@ -81,7 +81,10 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
         kind, *more = words or [""]
         if kind == "failed":
             said = first_line(errors) or f"exit status {' '.join(more)}"
-            raise PushError(f"`{COMMANDS.get(last, last)}` failed: {escaped(said)}; the node needs iproute2")
+            fix = "the node needs iproute2"
+            if last == "uid" and "Permission denied" in said:  # there is no machine on which id(1) may not be started
+                fix = "sudo lets sh start no other program (NOEXEC in sudoers): allow the user sh without that"
+            raise PushError(f"`{COMMANDS.get(last, last)}` failed: {escaped(said)}; {fix}")
         if kind in {"file", "directory"} or (kind == "unreadable" and _matters(more)):
             files.append(_remote(kind, more, body))
         found.setdefault(kind, body)
