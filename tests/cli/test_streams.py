@@ -10,7 +10,7 @@ import pytest
 
 
 def podroutes(redirection, *words):
-    line = f'exec "$@" {redirection}'
+    line = f'"$@" {redirection}'
     command = ["sh", "-c", line, "sh", sys.executable, "-m", "podroutes", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -28,6 +28,14 @@ def test_who_closes_a_stream_does_without_it(redirection):
     done = podroutes(redirection, "plan", "-i", "/nowhere")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+@pytest.mark.parametrize("redirection", [">/dev/full", "| head -c 0"])
+def test_a_failure_whose_document_nobody_takes_is_one_line(redirection, output):
+    done = podroutes(redirection, "plan", "-i", "/nowhere", "-o", output)
+    assert done.stderr.startswith("podroutes: /nowhere: cannot be read")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

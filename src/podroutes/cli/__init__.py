@@ -84,7 +84,11 @@ def _failed(error: PodroutesError, output: str) -> int:
         from podroutes.views import documents  # noqa: PLC0415, only where it was asked for
 
         if output in documents.STRUCTURED:
-            print(documents.text(documents.failure(error), output, ascii_only=not terminal.is_unicode(sys.stdout)))
+            text = documents.text(documents.failure(error), output, ascii_only=not terminal.is_unicode(sys.stdout))
+            try:
+                print(text, flush=True)
+            except OSError:  # a full disk, or nobody who reads it
+                sys.stdout = None
     return _say(str(error), 1)
 
 
