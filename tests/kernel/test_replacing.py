@@ -10,6 +10,7 @@ from podroutes.kernel.memory import MemoryKernel
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.replacing import Replacing
 from podroutes.model.plan import Change
+from podroutes.rtnl import meanwhile
 from podroutes.views import iproute
 from support.notation import address, link, route
 
@@ -200,3 +201,19 @@ def test_nothing_is_left_open(kernel):
         kernel.snapshot()
     kernel.apply([])
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_notifications_of_our_own_replaces_are_not_decoded_unless_somebody_else_changed_one(
+    kernel, replaces, worker, monkeypatch
+):
+    """Each of many replaces has one, and nothing follows from it."""
+    decoded = []
+    read = meanwhile.read_route
+    monkeypatch.setattr(meanwhile, "read_route", lambda *words: decoded.append(words) or read(*words))
+    texts = [f"10.200.{n}.0/24 via 192.168.8.21 dev ens18" for n in range(200)]
+    assert replaces(lambda: worker.ip("route add 10.99.0.0/24 via 192.168.8.50 dev ens18"), *texts) == {}
+    assert len(decoded) < 10, "the one of somebody else, and what stands in its datagram"
+    assert len(worker.show("route show proto 107 via 192.168.8.22")) == 200
+    kernel.apply([Change("delete", route(via(text, 22))) for text in texts])
+    refused = replaces(lambda: worker.ip(f"route replace {via(texts[7], 50)} proto bird"), *texts)
+    assert list(refused) == [7]

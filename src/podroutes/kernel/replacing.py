@@ -6,6 +6,8 @@ another program writes between this check and the replace, the notifications sho
 
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
 
 from podroutes.kernel.listening import program_of
 from podroutes.kernel.meanwhile import Meanwhile
@@ -27,19 +29,30 @@ class Replacing:
         self._meanwhile = meanwhile
         self._port = port
         self._names = names
-        self._keys: dict[Key, int] = {
+
+    @cached_property
+    def _keys(self) -> dict[Key, int]:
+        """The position of the replace of each key; not needed where nobody else changes a route."""
+        return {
             key(change.route): position
-            for position, change in enumerate(changes)
+            for position, change in enumerate(self._changes)
             if change.action == "replace" and change.was
         }
 
+    def _read(self) -> bool:
+        return self._meanwhile.read(lambda: self._keys, self._port)
+
+    def _changed(self) -> list[tuple[Key, int]]:
+        """Return the keys that there were events of, with the positions of their replaces, in order."""
+        return sorted(((each, self._keys[each]) for each in self._meanwhile.keys), key=itemgetter(1))
+
     def late(self) -> dict[int, Refusal]:
         """Return the refusals of the replaces that must not be sent any more, by position."""
-        if not self._meanwhile.read(self._keys):
+        if not self._read():
             lost = Refusal(errno.ESTALE, "others changed so many routes meanwhile that it has to be looked at anew")
             return dict.fromkeys(self._keys.values(), lost)
         late = {}
-        for found, position in self._keys.items():
+        for found, position in self._changed():
             standing = self._foreign(outcome(self._meanwhile.of(found), self._port).standing, position)
             if standing:
                 late[position] = Refusal(errno.EEXIST, f"{self._told(standing)} stands there by now")
@@ -47,13 +60,13 @@ class Replacing:
 
     def listen(self) -> None:
         """Read the pending notifications, before the socket's buffer is full."""
-        self._meanwhile.read(self._keys)
+        self._read()
 
     def settle(self, send: Send) -> dict[int, Refusal]:
         """Restore displaced routes by SEND; return the refusals of the replaces that this undoes."""
         undone = {}
-        self._meanwhile.read(self._keys)
-        for found, position in self._keys.items():
+        self._read()
+        for found, position in self._changed():
             for _ in range(_TRIES):
                 displaced, standing = outcome(self._meanwhile.of(found), self._port)
                 displaced = self._foreign(displaced, position)
@@ -67,7 +80,7 @@ class Replacing:
                 undone[position] = Refusal(
                     errno.EEXIST, f"{self._told(displaced)} stood there by then, and stands there again"
                 )
-                self._meanwhile.read(self._keys)
+                self._read()
         return undone
 
     def _put_back(self, event: Event, send: Send) -> str:

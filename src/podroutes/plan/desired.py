@@ -37,15 +37,17 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
 
     The next hop is the claim's first address that is on-link. If none is, the problem of the first address is reported.
     """
-    others = [claim for claim in claims.honoured if claim.node.name != own.name or not claim.node.is_entry_of(own)]
+    columns = _columns(claims.honoured, own)
+    others = columns.others
     incumbents: dict[Prefix, dict[Address, str]] = {}
     out_of_reach: dict[Prefix, Route] = {}
     problems = []
-    first = [claim.vias[0] for claim in others]
     wanted = {version: Wanted(PlainRoutes.empty(version), [], []) for version in (4, 6)}
-    dev = links.resolve_all(first) if len({via.version for via in first}) == 1 else None
-    if dev is not None:
-        wanted[first[0].version] = _wanted(others, first, [dev] * len(others))
+    dev = links.resolve_all(columns.vias, *columns.ends) if columns.ends else None
+    if dev is not None and columns.ends:
+        count, version = len(others), columns.ends[0].version
+        routes = PlainRoutes(version, columns.dst, columns.length, columns.via, [dev] * count, [0] * count)
+        wanted[version] = Wanted(routes, others, columns.vias)
         others = []
     reachable: list[tuple[Claim, Address, str]] = []
     for claim in others:
@@ -62,6 +64,35 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
         if rows:
             wanted[version] = _wanted(*map(list, zip(*rows, strict=True)))
     return Desired(wanted, incumbents, out_of_reach, tuple(problems))
+
+
+class _Columns(NamedTuple):
+    """What follows from the claims that a machine honours, whatever its links are."""
+
+    honoured: tuple[Claim, ...]
+    own: Node
+    others: list[Claim]  # those of other nodes
+    vias: list[Address]  # their first addresses
+    ends: tuple[Address, Address] | None  # the lowest and the highest of these, if all are of one IP version
+    dst: list[int]
+    length: list[int]
+    via: list[int]
+
+
+_last: list[_Columns] = []  # of the latest plan: an agent compares the same claims with the kernel again and again
+
+
+def _columns(honoured: tuple[Claim, ...], own: Node) -> _Columns:
+    if _last and _last[0].honoured is honoured and _last[0].own == own:
+        return _last[0]
+    others = [claim for claim in honoured if claim.node.name != own.name or not claim.node.is_entry_of(own)]
+    vias = [claim.vias[0] for claim in others]
+    ends = (min(vias), max(vias)) if vias else None
+    if ends is None or ends[0].version != ends[1].version:
+        return _Columns(honoured, own, others, vias, None, [], [], [])
+    _, networks, lengths = map(list, zip(*[claim.dst for claim in others], strict=True))
+    _last[:] = [_Columns(honoured, own, others, vias, ends, networks, lengths, [via.value for via in vias])]
+    return _last[0]
 
 
 def _wanted(claims: list[Claim], vias: list[Address], devs: list[str]) -> Wanted:

@@ -15,6 +15,7 @@ from podroutes.model.plan import Change
 from podroutes.model.problem import Problem
 from podroutes.model.route import NextHop, Route, protocol_name
 from podroutes.model.text import listing, printable
+from podroutes.plan.columns import common_rows, differing_rows
 from podroutes.plan.desired import Desired, Wanted
 from podroutes.plan.metric import metrics_of_new
 from podroutes.views import iproute
@@ -69,36 +70,63 @@ class _Family:
         self.unchanged = 0
 
     def difference(self) -> Difference:
-        if self._columns_agree():
-            self.unchanged = len(self.plain.dst)
+        if self._others_matter():
+            self._compare_rows(0, len(self.wanted.vias), len(self.plain.dst))
         else:
-            self._compare_rows()
+            self._compare_columns()
         return Difference(tuple(self.changes), self.unchanged, tuple(self.problems))
 
-    def _columns_agree(self) -> bool:
-        """Return whether the kernel has exactly the desired routes: compares whole columns, for runs without changes."""
-        wanted, plain = self.wanted.routes, self.plain
-        return (
-            wanted.dst == plain.dst
-            and wanted.via == plain.via
-            and wanted.length == plain.length
-            and wanted.dev == plain.dev
-            and not any(_stands_on(dst, wanted) or any(route.ours for route in self.others[dst]) for dst in self.others)
+    def _others_matter(self) -> bool:
+        """Return whether a route that is not in our form is ours, or stands on a desired destination."""
+        wanted = self.wanted.routes
+        return any(
+            _stands_on(dst, wanted) or any(route.ours for route in routes) for dst, routes in self.others.items()
         )
 
-    def _compare_rows(self) -> None:
-        """Match rows by destination. A destination with one plain route and no other needs no objects."""
+    def _compare_columns(self) -> None:
+        """Compare whole columns, and rows only between the first and the last one that differ.
+
+        Both are in order of destination, so that what is equal in front and behind needs no look at single rows.
+        """
+        wanted, plain = self.wanted.routes, self.plain
+        first = common_rows(wanted, plain)
+        behind = common_rows(wanted, plain, behind=first)
+        while first and _same_destination(
+            plain, first - 1
+        ):  # which of several routes stays is decided among all of them
+            first -= 1
+        while behind and _same_destination(plain, len(plain.dst) - behind - 1):
+            behind -= 1
+        last, there = len(wanted.dst) - behind, len(plain.dst) - behind
+        self.unchanged = first + behind
+        if (
+            last != there
+            or wanted.dst[first:last] != plain.dst[first:there]
+            or wanted.length[first:last] != plain.length[first:there]
+        ):
+            self._compare_rows(first, last, there)
+            return
+        moved = differing_rows(wanted, plain, first, last)
+        self.unchanged += last - first - len(moved)
+        self._move([(row, row) for row in moved])
+
+    def _compare_rows(self, first: int, last: int, there: int) -> None:
+        """Match rows by destination: those from FIRST up to LAST of the desired ones with those up to THERE of the present ones.
+
+        A destination with one plain route and no other needs no objects.
+        """
         plain = self.plain
         ours: dict[tuple[int, int], int | None] = {}
         several: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for position, key in enumerate(zip(plain.dst, plain.length, strict=True)):
+        keys = zip(plain.dst[first:there], plain.length[first:there], strict=True)
+        for position, key in enumerate(keys, first):
             if ours.setdefault(key, position) != position:
                 several[key].append(position)
         others = {(dst.value, dst.length): routes for dst, routes in self.others.items()}
         wanted, claims, _ = self.wanted
         missing: list[int] = []
         moved: list[tuple[int, int]] = []
-        for index, key in enumerate(zip(wanted.dst, wanted.length, strict=True)):
+        for index, key in enumerate(zip(wanted.dst[first:last], wanted.length[first:last], strict=True), first):
             row = ours.pop(key, None)
             if key in others or key in several:
                 found = self._found(row, several.get(key, []), others.pop(key, []))
@@ -229,6 +257,13 @@ def _identical(route: Route, wanted: Route) -> bool:
 def _metric_is_alone(route: Route, others: list[Route]) -> bool:
     """Return whether a replace by destination and metric can only hit ROUTE."""
     return all(other.metric != route.metric for other in others)
+
+
+def _same_destination(plain: PlainRoutes, row: int) -> bool:
+    """Return whether ROW and the row behind it have one destination."""
+    rows = slice(row, row + 2)
+    dsts, lengths = plain.dst[rows], plain.length[rows]
+    return row >= 0 and len(dsts) > 1 and dsts[0] == dsts[1] and lengths[0] == lengths[1]
 
 
 def _stands_on(dst: Prefix, wanted: PlainRoutes) -> bool:

@@ -15,8 +15,8 @@ class Resolver(Protocol):
     def resolve(self, via: Address) -> tuple[str, str]:
         """Return the device towards VIA ("" if none) and the code of the problem that forbids to use it ("" if none)."""
 
-    def resolve_all(self, vias: Sequence[Address]) -> str | None:
-        """Return the one device of all VIAS, of one IP version, if there are no problems; None: resolve each one."""
+    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:
+        """Return the one device of all VIAS, from LOWEST to HIGHEST and of one IP version, if there are no problems; None: resolve each one."""
 
 
 class AssumedOnLink:
@@ -29,7 +29,7 @@ class AssumedOnLink:
         """Return the named interface ("" if none), and no problem."""
         return self._interface, ""
 
-    def resolve_all(self, vias: Sequence[Address]) -> str | None:  # noqa: ARG002
+    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:  # noqa: ARG002
         """Return the named interface."""
         return self._interface
 
@@ -54,11 +54,10 @@ class OnLink:
                 return address.dev, "link-down"
         return "", "next-hop-off-link"
 
-    def resolve_all(self, vias: Sequence[Address]) -> str | None:
-        """Return the one device of all VIAS: a typical cluster has one network with thousands of nodes."""
+    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:
+        """Return the one device of all VIAS, from LOWEST to HIGHEST: a typical cluster has one network with thousands of nodes."""
         if not self._own.keys().isdisjoint(vias):
             return None
-        lowest, highest = min(vias), max(vias)
         for host_bits, devices in self._connected[lowest.version].lengths:
             first, last = lowest.value >> host_bits, highest.value >> host_bits
             if first == last and first in devices:
