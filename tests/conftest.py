@@ -36,6 +36,7 @@ SLOW = (
     "persist/test_events.py",
     "persist/test_kill.py",
     "persist/test_lifecycle.py",
+    "persist/test_traffic.py",
     "push/test_",
     "verify/test_clusters.py",
     "verify/test_commands.py",

@@ -301,6 +301,10 @@ class Machine:
 
         until(what, otherwise, hold=hold)
 
+    def version(self) -> int:
+        """Return the version of systemd."""
+        return int(self.chroot("networkctl", "--version").split()[1])
+
     def log(self) -> str:
         """Return the end of what the daemons said."""
         self._log.flush()

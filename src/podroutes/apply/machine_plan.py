@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from podroutes.apply.at_boot import hindered, refuse_unclear, with_reload
 from podroutes.apply.cni_request import CniRequest, cni_configuration
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
@@ -12,7 +13,7 @@ from podroutes.model.fib import Fib, Link
 from podroutes.model.persisted import File, FileChange, OwnedRoutes, PersistedRoute, RenderContext, written
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, NextHop, Route
-from podroutes.model.text import escaped, listing, printable
+from podroutes.model.text import escaped, listing
 from podroutes.persist import backend
 from podroutes.persist.owned import Found, find
 from podroutes.persist.system_files import FORWARDING, forwarding, protocol_name
@@ -106,13 +107,14 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     planned, owned = plan("" if name == NONE else name)
     lines = _overlap(root, planned, request)
     planned = planned._replace(plan=not_taken_over(planned.plan, lines))
+    planned = with_reload(planned, lines, name, found)
     # The guard does not count files that are removed on request.
     planned = guarded(planned, fib, owned._replace(written={}) if name == NONE else owned, request)
     routes = standing(*planned, fib, owned)
     asked = bool(name and name != NONE and request.backend)
     planned = _with(planned, problems=(*planned.plan.problems, *(problems(routes, lines) if asked else ())))
     if asked:
-        _refuse_unclear(root, planned)
+        refuse_unclear(root, [route.dst for route in _wanted_routes(planned)])
     try:
         kept = without_configured(routes, lines)
         cni, cni_problems = cni_configuration(root, own, fib, found.files[""], request.cni)
@@ -124,46 +126,19 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         return MachinePlan(planned._replace(plan=planned.plan.with_problem(not_persistent(error))), owned, name)
     offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
     chosen = "" if name == NONE else name
-    now, after = _hindered(chosen, kept, _Here(root, fib.links, found, owned), files) if chosen else ({}, {})
-    said = (*planned.plan.problems, *_hindrances(after), *cni_problems)
+    devices = {each.route.dev for each in kept}
+    links = [link for link in fib.links if link.name in devices]
+    why_not, remaining = hindered(chosen, root, links, found, files) if chosen else ({}, ())
+    said = (*planned.plan.problems, *remaining, *cni_problems)
     planned = _with(
         planned, files=(*files, *moved), files_required=bool(request.backend or request.cni.wanted), problems=said
     )
-    return MachinePlan(planned, owned, chosen, why, found, lines, now, offered)
+    return MachinePlan(planned, owned, chosen, why, found, lines, why_not, offered)
 
 
 def not_persistent(error: PersistError) -> Problem:
     """Return the problem for ERROR if present files cannot be updated; the kernel is still changed."""
     return Problem("error", "not-persistent", str(error))
-
-
-def _hindered(
-    name: str, routes: Sequence[PersistedRoute], here: _Here, files: Sequence[FileChange]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return by device why a boot would not bring back ROUTES although backend NAME keeps them: as FILES are, and once they are right."""
-    from podroutes.persist.hindrances import hindrances  # noqa: PLC0415, only where there are files of ours
-
-    devices = {each.route.dev for each in routes}
-    links = [link for link in here.links if link.name in devices]
-    there = here.found.files[name]
-    right = there | {each.file.path: each.file for each in files if each.backend == name and each.action != "delete"}
-    return hindrances(here.root, name, links, there, files), hindrances(here.root, name, links, right, ())
-
-
-def _hindrances(hindered: Mapping[str, str]) -> Iterator[Problem]:
-    for why in dict.fromkeys(hindered.values()):
-        devices = listing([printable(dev) for dev, reason in hindered.items() if reason == why])
-        yield Problem("warning", "not-persistent", f"the routes by {devices} do not come back at a boot: {why}")
-
-
-def _refuse_unclear(root: HostFiles, planned: Planned) -> None:
-    """Raise PersistError where a script may make wanted routes and it cannot be told which: ours beside it could break the boot."""
-    from podroutes.persist.configured import configured_routes  # noqa: PLC0415, knows all managers
-
-    for place, dst in configured_routes(root, (route.dst for route in _wanted_routes(planned))).unclear:
-        raise PersistError(
-            f"{escaped(place)} may make these routes as well ({escaped(dst)}), which podroutes cannot read: take that line out, then run it again"
-        )
 
 
 def _overlap(root: HostFiles, planned: Planned, request: PlanRequest) -> Overlap:

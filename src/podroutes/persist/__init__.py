@@ -27,7 +27,7 @@ BACKENDS = {
 EVENTS = {
     "reboot": "reboot",
     "manager": "reload, restart, reconfigure",
-    "lease": "lease renewed, or another one",
+    "lease": "lease renewed",
     "carrier": "carrier lost and back",
     "link": "`ip link set DEV down`, then `up`",
 }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from podroutes.model.address import Prefix
 from podroutes.model.configured import ConfiguredRoute
-from podroutes.model.persisted import PersistedRoute
+from podroutes.model.persisted import OwnedRoutes, PersistedRoute
 from podroutes.model.plan import Change, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route
@@ -49,6 +49,20 @@ def not_taken_over(plan: Plan, lines: Overlap) -> Plan:
     """Return PLAN without changes that take over routes of the administrator's configuration, which would add them again beside ours."""
     kept = tuple(change for change in plan.changes if not (_takes_over(change) and change.route.dst in lines.same))
     return plan._replace(changes=kept, problems=tuple(_explained(problem, lines) for problem in plan.problems))
+
+
+def left_in_mind(plan: Plan, lines: Overlap, owned: OwnedRoutes, command: str) -> Plan:
+    """Return PLAN with the advice for foreign routes where a file of ours has routes already: COMMAND makes the manager read it.
+
+    A manager that has not done so since the routes were moved over adds those of its files of before.
+    """
+    ours = {dst for dst, _, _ in owned.written or ()} - lines.same.keys() - lines.other.keys()
+    fix = f"it is there until the network manager reads its files, of which ours makes the wanted route: at the next boot, or now by `{command}`"
+    problems = (
+        problem._replace(fix=fix) if problem.code == "foreign-route" and problem.dst in ours else problem
+        for problem in plan.problems
+    )
+    return plan._replace(problems=tuple(problems))
 
 
 def _takes_over(change: Change) -> bool:

@@ -5,7 +5,7 @@ kernel, too, or each would exist twice after the next boot; the file shows which
 computed as if these had our number (``claimed``), and converted back to their real protocol (``restored``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from podroutes.model.address import LINK_LOCAL, Prefix
 from podroutes.model.fib import Fib, PlainRoutes
@@ -109,7 +109,28 @@ def standing(plan: Plan, desired: Desired, fib: Fib, owned: OwnedRoutes) -> list
     if desired.incumbents:
         present = {route.dst for route in there}
         routes += [each for dst, each in _waiting(desired, fib, owned).items() if dst not in present]
+    routes += _displaced(plan, desired, fib, owned, {each.route.dst for each in routes})
     return sorted(routes, key=lambda persisted_route: (persisted_route.route.dst, persisted_route.route.metric))
+
+
+def _displaced(
+    plan: Plan, desired: Desired, fib: Fib, owned: OwnedRoutes, present: Collection[Prefix]
+) -> Iterator[PersistedRoute]:
+    """Yield the desired routes to destinations of our files in whose place a network manager has a static route of its own.
+
+    A manager that still has the administrator's configuration from before routes were moved over adds these when a carrier comes back. The
+    next boot reads our files alone, which must not lose the routes meanwhile.
+    """
+    foreign = {problem.dst for problem in plan.problems if problem.code == "foreign-route"} - set(present)
+    if not foreign or not owned.written:
+        return
+    static = {route.dst for route in fib.others if route.protocol == _STATIC}
+    metrics = {dst: metric for dst, _, metric in owned.written if dst in foreign and dst in static}
+    for wanted in desired.wanted.values() if metrics else ():
+        for claim, via, dev in zip(wanted.claims, wanted.vias, wanted.routes.dev, strict=True):
+            if claim.dst in metrics and dev:
+                route = Route(claim.dst, (NextHop(via, dev),), metrics[claim.dst], owned.protocol)
+                yield PersistedRoute(route, claim.node.name)
 
 
 def _waiting(desired: Desired, fib: Fib, owned: OwnedRoutes) -> dict[Prefix, PersistedRoute]:
