@@ -62,7 +62,9 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
         taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]
         return Pods((), frozenset((*(route.dst for route in single), *taken)), entries)
-    behind = [outermost(host, each.dev) for each in subnets] or [outermost(host, str(each.dev)) for each in wide]
+    behind = [outermost(host, each.dev) for each in subnets]
+    if not any(host.attached(dev) and leads_outside(host, dev) for dev in behind):
+        behind += [outermost(host, str(each.dev)) for each in wide]
     devices = _likely(host, tuple(dict.fromkeys(behind)))
     gateway = next((each.address for each in subnets if outermost(host, each.dev) in devices), None)
     return Pods(devices, frozenset(), devices, ends(cidr).union({gateway} if gateway else ()))
