@@ -126,3 +126,12 @@ def test_packets_go_out_from_the_address_that_is_named(here, bare):
     names = {each.socket.getsockname()[0] for each in vantage.ping_sockets.values()}
     vantage.close()
     assert names == {"10.200.0.1"}
+
+
+def test_an_answer_that_comes_late_is_no_loss(here, monkeypatch):
+    """A round waits for a second; what is answered in the next one counts for the packet that was sent."""
+    monkeypatch.setattr(probe_rounds, "PATIENCE", 0.0)
+    vantage = ProbeSource("worker-0", [4])
+    (result,) = probe([vantage], TARGETS[4], lambda _done, _all: None)
+    vantage.close()
+    assert result.received >= 2

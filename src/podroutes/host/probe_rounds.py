@@ -70,6 +70,9 @@ class _Rounds:
         self._next = 0.0
         self._times: dict[Pair, list[float]] = {pair: [] for pair in self.nodes}
         self._sent = dict.fromkeys(self.nodes, 0)
+        self._late: dict[
+            int, tuple[Pair, float]
+        ] = {}  # counted packets whose round is over: a busy machine answers later
         self._errors: dict[Pair, str] = {}
         self._how = dict.fromkeys(self.nodes, "icmp")
         self._selector = selectors.DefaultSelector()
@@ -169,6 +172,8 @@ class _Rounds:
         end = min(time.monotonic() + PATIENCE, self.deadline)
         while waiting and (left := end - time.monotonic()) > 0:
             self._listen(left, waiting, answered, counted=counted)
+        if counted:
+            self._late |= waiting
         return answered
 
     def _ping_socket(self, pair: Pair) -> PingSocket:
@@ -189,13 +194,16 @@ class _Rounds:
         for key, _ in self._selector.select(wait):
             source, ping_socket = key.data
             for answer in ping_socket.heard():
-                pair, since = waiting.get(answer.number, ((source, answer.target), 0.0))
-                if answer.number not in waiting or pair[0] != source:
+                late = answer.number in self._late
+                known = self._late if late else waiting
+                pair, since = known.get(answer.number, ((source, answer.target), 0.0))
+                if answer.number not in known or pair[0] != source:
                     continue
-                del waiting[answer.number]
+                del known[answer.number]
                 if answer.error:
                     self._errors[pair] = answer.error
                 elif pair[1] == answer.target:
-                    answered.add(pair)
-                    if counted:
+                    if not late:
+                        answered.add(pair)
+                    if counted or late:
                         self._times[pair].append((time.monotonic() - since) * 1e3)
