@@ -57,13 +57,13 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
     ]
     subnets = [each for each in inside if each.length < full]
     whole = [*((route.dst, str(route.dev)) for route in wide), *((each.prefix, each.dev) for each in subnets)]
-    if single and cidr.length < full and not any(each == cidr and host.attached(dev) for each, dev in whole):
+    if single and cidr.length < full and not any(each == cidr and _may_have_pods(host, dev) for each, dev in whole):
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
         taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]
         return Pods((), frozenset((*(route.dst for route in single), *taken)), entries)
     behind = [outermost(host, each.dev) for each in subnets]
-    if not any(host.attached(dev) and leads_outside(host, dev) for dev in behind):
+    if not any(_may_have_pods(host, dev) for dev in behind):
         behind += [outermost(host, str(each.dev)) for each in wide]
     devices = _likely(host, tuple(dict.fromkeys(behind)))
     gateway = next((each.address for each in subnets if outermost(host, each.dev) in devices), None)
@@ -80,6 +80,10 @@ def ends(cidr: Prefix) -> frozenset[Address]:
     if BITS[cidr.version] - cidr.length < _SMALLEST:
         return frozenset()
     return frozenset({Address(cidr.version, cidr.value), *([Address(4, cidr.last)] if cidr.version == 4 else [])})
+
+
+def _may_have_pods(host: Host, dev: str) -> bool:
+    return host.works(dev) and host.attached(dev) and leads_outside(host, dev) and host.is_wire(dev) is not False
 
 
 def leads_outside(host: Host, dev: str) -> bool:
