@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from podroutes.model.host import Medium
+from podroutes.model.host import DEFAULT_RULES, Medium, Rule
 from podroutes.model.proof import CAUSES
 from podroutes.plan.claims import examine
 from podroutes.verify.network import Network
@@ -245,6 +245,20 @@ def test_a_next_hop_that_nobody_has_any_more_is_no_next_hop():
     assert {each[:3] for each in found(verdict)} >= {
         ("unreachable", "no-neighbour", name) for name in ("worker-0", "worker-2")
     }
+
+
+def test_a_rule_before_the_main_table_is_named():
+    (one, *others) = paper(NODES, {})
+    rules = (DEFAULT_RULES[4][0], Rule(5270, table=52), *DEFAULT_RULES[4][1:])
+    away = route("0.0.0.0/0 via 192.168.8.1 dev ens18 table 52")
+    one = one._replace(rules={**one.rules, 4: rules}, routes=(*one.routes, away))
+    verdict = prove(Network([one, *others], NODES), examine(NODES))
+    assert "rule-takes-pods" in {each[1] for each in found(verdict)}
+    finding = next(finding for finding in verdict.findings if finding.cause.code == "rule-takes-pods")
+    assert "policy rule 5270 (lookup 52)" in sentence(finding)
+    assert finding.fix == (
+        "on worker-0: `ip rule add pref 5269 to 10.200.0.0/23 lookup main`, then `ip rule add pref 5269 to 10.200.2.0/24 lookup main`"
+    )
 
 
 def test_every_cause_is_found_here():

@@ -24,7 +24,7 @@ def test_verify_prints_the_one_cause(podroutes):
     assert out.splitlines() == [
         "not proven: 3 nodes, 3 pod CIDRs, 6 pairs; 1 fails",
         "unreachable no-route: worker-2 has no route to 10.200.1.0/24; nothing else covers it",
-        "  fix: `podroutes apply` on that node.",
+        "  fix: on worker-2: `podroutes apply`",
         "not proven: 3 nodes, 3 pod CIDRs, 6 pairs; 1 fails",
     ]
 
@@ -52,7 +52,7 @@ def test_verifys_json_is_stable(podroutes):
                 "detail": "blackhole",
                 "message": "worker-2 has a more specific route for 10.200.1.64/26 of 10.200.1.0/24: "
                 "`blackhole 10.200.1.64/26 proto podroutes` refuses it",
-                "fix": "Remove that route, or move what it is for out of the pod network.",
+                "fix": "on worker-2: `podroutes apply`",
                 "pairs": 1,
                 "blocks": [{"sources": ["worker-2"], "destinations": ["10.200.1.0/24"]}],
             }

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from podroutes.model.address import Prefix
 from podroutes.model.forwarding_path import Flow, ForwardingPath
 from podroutes.model.route import Route
+from podroutes.model.text import escaped
 
 Severity = Literal["unreachable", "cannot-tell", "warning"]
 _RANKS = {"warning": 1, "cannot-tell": 2, "unreachable": 3}
@@ -65,6 +66,10 @@ CAUSES: dict[str, tuple[str, str]] = {
     "routing-loop": (
         "The packet comes to a machine for the second time.",
         "Correct the route of one of the machines on the way.",
+    ),
+    "rule-takes-pods": (
+        "A policy rule sends the packets by another table before the main table is asked: that of a VPN, of an exit node, or of a second network card.",
+        "Have the main table asked first: `ip rule add pref N to CIDR lookup main`, with a smaller number than that rule has.",
     ),
     "stolen-part": (
         "A route to a part of the pod CIDR is more specific than the route to all of it, and leads elsewhere.",
@@ -133,11 +138,31 @@ class Block(NamedTuple):
     own: int = 0
 
 
+class Remedy(NamedTuple):
+    """What cures one finding: shell commands for the machine NODE, and words where there are none, or that go with them."""
+
+    text: str
+    node: str = ""
+    commands: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """The remedy as one line."""
+        typed = f"on {escaped(self.node)}: " + ", then ".join(f"`{escaped(command)}`" for command in self.commands)
+        return ", ".join(filter(None, (typed if self.commands else "", self.text)))
+
+
 class Finding(NamedTuple):
     """One cause and the pairs that it explains."""
 
     cause: Cause
     blocks: tuple[Block, ...]
+    remedy: "Remedy | None" = None
+
+    @property
+    def fix(self) -> str:
+        """What to do: the remedy of this finding, else what is said of every finding of its code."""
+        return self.remedy.said if self.remedy else CAUSES[self.cause.code][1]
 
     @property
     def pairs(self) -> int:
@@ -188,6 +213,12 @@ class Trace(NamedTuple):
     flow: Flow
     forwarding_path: ForwardingPath
     cause: Cause | None
+    remedy: Remedy | None = None
+
+    @property
+    def fix(self) -> str:
+        """What to do about the cause."""
+        return Finding(self.cause, (), self.remedy).fix if self.cause else ""
 
     @property
     def delivered(self) -> bool:

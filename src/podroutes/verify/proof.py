@@ -20,6 +20,7 @@ from podroutes.verify.departures import departure
 from podroutes.verify.neighbours import Neighbours
 from podroutes.verify.network import Network
 from podroutes.verify.outcomes import Fate, Fates
+from podroutes.verify.remedies import named
 from podroutes.verify.targets import targets
 
 VERSIONS = (4, 6)
@@ -31,13 +32,13 @@ def prove(network: Network, claims: Claims) -> Proof:
     provers = [
         _Prover(neighbours, found, version) for version in VERSIONS if (found := targets(claims, network, version))
     ]
-    findings = [finding for prover in provers for finding in prover.prove()]
+    owners = {target.prefix: target.owner for prover in provers for target in prover.targets}
+    findings = named((finding for prover in provers for finding in prover.prove()), network, owners)
     findings.sort(key=lambda finding: (finding.cause.severity != "unreachable", finding.cause.severity, -finding.pairs))
     cidrs = sum(target.pods for prover in provers for target in prover.targets)
     sources = dict.fromkeys(name for prover in provers for name in prover.places.sources)
     followed = sum(prover.fates.followed for prover in provers)
     pairs = sum(prover.pairs for prover in provers)
-    owners = {target.prefix: target.owner for prover in provers for target in prover.targets}
     return Proof(tuple(sources), cidrs, pairs, tuple(findings), tuple(network.unseen), followed, owners)
 
 

@@ -130,7 +130,7 @@ def _right(decision: Decision, way: Way, here: Here) -> bool:
         return decision.kind == "local"
     if way.right:
         return all(hop.via in way.right for hop in decision.hops)
-    return all(hop.via is None and hop.dev not in here.uplinks for hop in decision.hops)
+    return all(hop.via is None and (hop.dev == here.bridge or not here.bridge) for hop in decision.hops)
 
 
 def sample(prefix: Prefix) -> Address:

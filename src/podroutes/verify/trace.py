@@ -4,13 +4,14 @@ from podroutes.errors import PodroutesError
 from podroutes.model.address import BITS, Address, network, parse_address
 from podroutes.model.forwarding_path import Flow
 from podroutes.model.host import LOOPBACK
-from podroutes.model.proof import Target, Trace
+from podroutes.model.proof import Block, Finding, Target, Trace
 from podroutes.model.text import listing, printable
 from podroutes.plan.claims import Claims
 from podroutes.verify.causes import Judge
 from podroutes.verify.neighbours import Neighbours
 from podroutes.verify.network import Network
 from podroutes.verify.pods import Pods, pods_of
+from podroutes.verify.remedies import Remedies
 from podroutes.verify.walk import follow
 
 
@@ -27,7 +28,11 @@ def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
     cause = Judge(neighbours).judge(forwarding_path, whole, _pods(nodes, whole), whole.prefix)
     if cause and not whole.owner and all(end.fate in ("left", "on-link") for end in forwarding_path.ends):
         cause = None  # an address of nobody here: all that can be asked is that it leaves
-    return Trace(start, flow, forwarding_path, cause)
+    if cause is None:
+        return Trace(start, flow, forwarding_path, None)
+    finding = Finding(cause, (Block((start,), (whole.prefix,)),))
+    found = Remedies(nodes, {whole.prefix: whole.owner}).completed(finding)
+    return Trace(start, flow, forwarding_path, found.cause, found.remedy)
 
 
 def _whole(nodes: Network, claims: Claims, destination: Address, name: str | None) -> Target:

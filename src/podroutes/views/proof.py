@@ -39,6 +39,8 @@ def sentence(finding: Finding) -> str:
         "no-route": f"{node} has no route to {what}; {_leaves(cause)}",
         "reverse-path": f"{node} drops packets of {senders} for {what} that come in by {detail}: it would answer by another device (rp_filter)",
         "route-refuses": f"{node} refuses {what}: {line if cause.route else 'a policy rule says ' + detail}",
+        "rule-takes-pods": f"{node} sends {what} elsewhere than its main table would: {detail}"
+        + (f": {line}" if cause.route else ""),
         "routing-loop": f"{node} sends {what} round in a circle: {line}",
         "stolen-part": f"{node} has a more specific route for {what}: {line} "
         + (f"takes it to {detail}" if cause.route and cause.route.next_hops else "refuses it"),
@@ -73,22 +75,30 @@ def text(proof: Proof, style: Style) -> Iterator[str]:
     for finding in proof.findings:
         by_code.setdefault((finding.cause.severity, finding.cause.code), []).append(finding)
     for (severity, code), those in by_code.items():
-        shown = those if len(those) <= _ALIKE else those[:1]
-        for finding in shown:
-            yield f"{style(_COLOURS[severity], severity)} {style('bold', code)}: {sentence(finding)}"
-            sources = list(dict.fromkeys(escaped(name) for block in finding.blocks for name in block.sources))
-            if sources != [escaped(finding.cause.node)] and code not in _ABOUT_NODES:
-                yield f"  from: {listing(sources)}"
-        if len(those) > len(shown):
-            nodes = list(dict.fromkeys(escaped(finding.cause.node) for finding in those))
-            yield f"  the same on {_count(len(nodes), 'node')}: {listing(nodes)}; -o json lists all {len(those)} findings"
-        yield f"  fix: {CAUSES[code][1]}"
+        yield from _alike(severity, code, those, style)
     if proof.unseen:
         yield f"not seen: collect the tables of {listing([escaped(name) for name in proof.unseen])} into the directory of --tables DIR"
     if proof.findings:
         yield said
     if proof.proven:
         yield ASSUMED
+
+
+def _alike(severity: str, code: str, those: Sequence[Finding], style: Style) -> Iterator[str]:
+    """Yield the findings of one code, of many the first, each with its remedy."""
+    shown = those if len(those) <= _ALIKE else those[:1]
+    for finding in shown:
+        yield f"{style(_COLOURS[severity], severity)} {style('bold', code)}: {sentence(finding)}"
+        sources = list(dict.fromkeys(escaped(name) for block in finding.blocks for name in block.sources))
+        if sources != [escaped(finding.cause.node)] and code not in _ABOUT_NODES:
+            yield f"  from: {listing(sources)}"
+        if finding.remedy:
+            yield f"  fix: {finding.fix}"
+    if len(those) > len(shown):
+        nodes = list(dict.fromkeys(escaped(finding.cause.node) for finding in those))
+        yield f"  the same on {_count(len(nodes), 'node')}: {listing(nodes)}; -o json lists all {len(those)} findings"
+    if not all(finding.remedy for finding in shown):
+        yield f"  fix: {CAUSES[code][1]}"
 
 
 ASSUMED = (
@@ -146,7 +156,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "route": iproute.line(cause.route) if cause.route else None,
         "detail": cause.detail or None,
         "message": sentence(finding),
-        "fix": CAUSES[cause.code][1],
+        "fix": finding.fix,
         "pairs": finding.pairs,
         "blocks": [
             {"sources": list(block.sources), "destinations": list(map(str, block.destinations))}

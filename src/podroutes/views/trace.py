@@ -6,7 +6,7 @@ from typing import Any
 from podroutes.model.address import BITS, network
 from podroutes.model.forwarding_path import End, Hop
 from podroutes.model.host import DEFAULT, LOCAL, Rule
-from podroutes.model.proof import CAUSES, Block, Finding, Trace
+from podroutes.model.proof import Block, Finding, Trace
 from podroutes.model.route import MAIN
 from podroutes.model.text import escaped
 from podroutes.views import iproute
@@ -52,7 +52,7 @@ def text(trace: Trace, style: Style) -> Iterator[str]:
     else:
         verdict = "delivered, by a detour" if trace.delivered else _SAID[trace.cause.severity]
         yield f"{style('green' if trace.delivered else 'red', verdict)}: {_why(trace)}"
-        yield f"  fix: {CAUSES[trace.cause.code][1]}"
+        yield f"  fix: {trace.fix}"
 
 
 def decided(hop: Hop) -> str:
@@ -124,6 +124,6 @@ def document(trace: Trace) -> dict[str, Any]:
             "code": trace.cause.code,
             "node": trace.cause.node,
             "message": _why(trace),
-            "fix": CAUSES[trace.cause.code][1],
+            "fix": trace.fix,
         },
     }

@@ -1,0 +1,284 @@
+"""What to do about a finding: commands for the machine where it happens, where these are certain to cure it; else words.
+
+``podroutes apply`` makes a missing route where a next hop of the node is on a network of the machine, and replaces a route of ours.
+It changes nothing about a policy rule, a route of somebody else, an address or a sysctl: each of these has a command of its own.
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.host import LOCAL, LOOPBACK, Host
+from podroutes.model.proof import Cause, Finding, Remedy
+from podroutes.model.route import MAIN, NextHop, Route, protocol_name
+from podroutes.model.text import listing
+from podroutes.verify.machine_remedies import APPLY, IP, forwarding, link_up, neighbour, reverse_path, without_ipv6
+from podroutes.verify.network import Network
+from podroutes.verify.rule_takers import Here, Taken, Way, taken
+from podroutes.views.iproute import deletion, line
+
+_KERNEL = 2  # RTPROT_KERNEL
+_REFUSING = {"blackhole", "unreachable", "prohibit"}
+# What is to be done is certain, although some packets may arrive as it is.
+_CERTAIN = {"martian-source", "no-route", "stolen-part", "wrong-next-hop"}
+_SAMPLES = 64  # destinations that are looked at to find out what a rule takes
+
+
+class Remedies:
+    """Finds remedies in one cluster. OWNERS tells whose each destination is."""
+
+    def __init__(self, network: Network, owners: Mapping[Prefix, str]) -> None:
+        self._network = network
+        self._owners = owners
+
+    def completed(self, finding: Finding) -> Finding:
+        """Return FINDING with the policy rule named that is to blame, where one is, and with its remedy."""
+        host = self._network.hosts.get(finding.cause.node)
+        if host is None:
+            return finding
+        by_rule = next(iter(self._rules(host, finding)), None)
+        if by_rule:
+            cause = finding.cause
+            if cause.route:  # else the rule itself refuses them
+                cause = cause._replace(
+                    code="rule-takes-pods", route=by_rule.route, detail=by_rule.said, part=None, source=None
+                )
+            version = finding.blocks[0].destinations[0].version
+            commands = (*by_rule.fix(version), *self._apply_where_missing(host, finding))
+            words = "move that rule behind the one of the main table"
+            remedy = Remedy("", host.name, commands) if by_rule.fix(version) else Remedy(words)
+            return finding._replace(cause=cause, remedy=remedy)
+        found = next(iter(self._remedy(host, finding)), None)
+        return finding._replace(remedy=found) if found else finding
+
+    def _rules(self, host: Host, finding: Finding) -> Iterator[Taken]:
+        """Yield what takes the packets of FINDING out of the main table's hands on HOST."""
+        cause = finding.cause
+        elsewhere = cause.route is not None and cause.route.table not in (MAIN, LOCAL)
+        refused = cause.route is None and cause.code == "route-refuses"
+        node = self._network.nodes.get(host.name)
+        if node is None or not (elsewhere or refused):
+            return
+        version = next(_destinations(finding)).version
+        dsts = [dst for dst in self._owners if dst.version == version]  # what a rule takes goes beyond one finding
+        cidrs = tuple(cidr for cidr in node.pod_cidrs if cidr.version == version)
+        bridge = next((each.dev for each in host.addresses if any(cidr.covers(each.address) for cidr in cidrs)), "")
+        uplinks = frozenset(each.dev for each in host.addresses if each.address in node.internal_ips)
+        ways = []
+        for dst in dsts:
+            if self._owners.get(dst) == host.name:
+                ways.append(Way(dst, NextHop(None, bridge)))
+            else:
+                right = self._next_hops(dst)
+                ways.append(Way(dst, NextHop(next(iter(right), None), next(iter(uplinks), None)), right))
+        yield from (
+            each for each in taken(host, version, ways, Here(cidrs, bridge, uplinks, None)) if each.pods or not cidrs
+        )
+
+    def _remedy(self, host: Host, finding: Finding) -> Iterator[Remedy]:
+        """Yield at most one remedy."""
+        cause = finding.cause
+        handler = {
+            "bridge-port": self._bridge_port,
+            "detour": self._wrong_way,
+            "forwarding-off": forwarding,
+            "link-down": link_up,
+            "martian-source": self._held_addresses,
+            "no-neighbour": neighbour,
+            "no-pod-device": _pod_device,
+            "no-route": self._no_route,
+            "reverse-path": reverse_path,
+            "route-refuses": self._wrong_way,
+            "stolen-part": self._wrong_way,
+            "taken-locally": self._taken,
+            "wrong-next-hop": self._wrong_way,
+            "wrong-node": self._taken,
+            "wrong-pod-device": self._taken,
+        }.get(cause.code)
+        if handler and (cause.severity != "cannot-tell" or cause.code in _CERTAIN):
+            yield from handler(host, finding)
+
+    def _no_route(self, host: Host, finding: Finding) -> Iterator[Remedy]:
+        """Yield what makes the missing route: podroutes, where it can."""
+        dst = next(_destinations(finding))
+        right = self._next_hops(dst)
+        if host.name not in self._network.nodes:
+            via = next((each for each in right if _device(host, each)), None)
+            if via:
+                yield Remedy("", host.name, (f"{IP[dst.version]} route add {dst} via {via}",))
+            return
+        devices = {dev for via in right if (dev := _device(host, via))}
+        working = [dev for dev in devices if host.works(dev)]
+        if working:
+            yield Remedy("", host.name, (APPLY,))
+        elif devices:
+            yield from link_up(host, finding, min(devices))
+        elif dst.version == 6 and (off := without_ipv6(host)):
+            commands = tuple(f"sysctl -w {shlex.quote(f'net.ipv6.conf.{dev}.disable_ipv6=0')}" for dev in off)
+            yield Remedy("then give the device its IPv6 address again, and run `podroutes apply`", host.name, commands)
+        else:
+            where = listing([str(via) for via in right]) or "no address"
+            yield Remedy(
+                f"{host.name} has no address in the network of {self._owners.get(dst, 'the owner')} ({where}), and podroutes makes no route: "
+                f"give it one, or have the router in between lead {dst} to that node"
+            )
+
+    def _wrong_way(self, host: Host, finding: Finding) -> Iterator[Remedy]:
+        """Yield what ends a route that leads elsewhere: ours is replaced, that of somebody else deleted, the right one made where it is missing."""
+        cause, dst = finding.cause, next(_destinations(finding))
+        route = cause.route
+        if route is None:
+            return
+        if route.ours and route.dst == dst and route.via in self._next_hops(dst):
+            yield Remedy(
+                f"{route.via} is an InternalIP of {self._owners.get(dst)} in the inventory, and {cause.detail or 'another machine'} has it: "
+                "correct the inventory, or take the address from that machine"
+            )
+        elif route.ours:
+            yield Remedy("", host.name, (APPLY,))
+        elif not _single(route):
+            yield Remedy(
+                f"have protocol {protocol_name(route.protocol)} lead to the node alone, or leave {dst} out there"
+            )
+        elif _device_of(host, route):
+            yield Remedy(
+                f"`{line(route)}` is that of a network of {host.name}: move it out of the pod network, or give the node another podCIDR"
+            )
+        else:
+            yield Remedy("", host.name, (deletion(route), *self._apply_where_missing(host, finding)))
+
+    def _taken(self, host: Host, finding: Finding) -> Iterator[Remedy]:
+        """Yield what ends an address or a route that has packets delivered where no pods are."""
+        route = finding.cause.route
+        if route is None:
+            return
+        alone = route.dst.length == BITS[route.dst.version]
+        given = [  # with which the kernel made that route
+            each
+            for each in host.addresses
+            if route.protocol == _KERNEL
+            and each.dev == route.dev
+            and (each.prefix == route.dst or (alone and each.address.value == route.dst.value))
+        ]
+        commands = [
+            f"{IP[each.address.version]} addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
+            for each in given
+        ]
+        if not commands and (route.kind in _REFUSING or _single(route)):
+            commands = [deletion(route)]
+        if commands:
+            yield Remedy("", host.name, (*commands, *self._apply_where_missing(host, finding)))
+
+    def _held_addresses(self, host: Host, finding: Finding) -> Iterator[Remedy]:
+        """Yield what takes away an address that a pod of another node may have."""
+        senders = (
+            [cidr for name in finding.blocks[0].sources for cidr in self._network.nodes[name].pod_cidrs]
+            if finding.blocks
+            else []
+        )
+        part = finding.cause.source
+        held = [
+            each
+            for each in host.addresses
+            if each.dev != LOOPBACK or each.address.value >> 24 != 127
+            if any(cidr.covers(each.address) for cidr in ([part] if part else senders))
+        ]
+        if held:
+            commands = (
+                f"{IP[each.address.version]} addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
+                for each in held
+            )
+            yield Remedy("", host.name, tuple(commands))
+
+    def _bridge_port(self, host: Host, finding: Finding) -> Iterator[Remedy]:
+        """Yield what gives the bridge the address of its port."""
+        port = finding.cause.detail
+        bridge = host.masters.get(port)
+        given = [each for each in host.addresses if each.dev == port and each.address.value >> 118 != 0x3FA]
+        if bridge and given:
+            commands = [
+                f"{IP[each.address.version]} addr add {each.address}/{each.length} dev {shlex.quote(bridge)}"
+                for each in given
+            ]
+            commands += [
+                f"{IP[each.address.version]} addr del {each.address}/{each.length} dev {shlex.quote(port)}"
+                for each in given
+            ]
+            yield Remedy("", host.name, (*commands, APPLY))
+
+    def _apply_where_missing(self, host: Host, finding: Finding) -> tuple[str, ...]:
+        """Return what makes the right routes on HOST, where they are not there already."""
+        if host.name not in self._network.nodes:
+            return ()
+        wanted = [dst for dst in _destinations(finding) if self._owners.get(dst) != host.name][:_SAMPLES]
+        there = {
+            route.dst
+            for route in host.routes
+            if route.table == MAIN and route.kind == "unicast" and route.via in self._next_hops(route.dst)
+        }
+        missing = [dst for dst in wanted if dst not in there]
+        return (
+            (APPLY,) if missing and any(_device(host, via) for dst in missing for via in self._next_hops(dst)) else ()
+        )
+
+    def _next_hops(self, dst: Prefix) -> tuple[Address, ...]:
+        """Return the addresses by which the owner of DST may be reached."""
+        node = self._network.nodes.get(self._owners.get(dst, ""))
+        return tuple(each for each in node.internal_ips if each.version == dst.version) if node else ()
+
+
+def _pod_device(host: Host, finding: Finding) -> Iterator[Remedy]:
+    """Yield what brings the pods' device up, where it is there and down."""
+    cidrs = list(_destinations(finding))
+    for each in host.addresses:
+        link = host.links.get(each.dev)
+        if link and not link.up and any(cidr.covers(each.address) for cidr in cidrs):
+            yield from link_up(host, finding, each.dev)
+            return
+
+
+def _destinations(finding: Finding) -> Iterator[Prefix]:
+    return (dst for block in finding.blocks for dst in block.destinations)
+
+
+def _device(host: Host, via: Address) -> str | None:
+    """Return the device of HOST on whose network VIA is: by an address, or by a route without a gateway."""
+    named = next(
+        (
+            each.dev
+            for each in host.addresses
+            if each.dev != LOOPBACK and each.address != via and each.prefix.covers(via)
+        ),
+        None,
+    )
+    return named or next(
+        (
+            route.dev
+            for route in host.routes
+            if route.table == MAIN and route.kind == "unicast" and route.dev and not route.via and route.dst.covers(via)
+        ),
+        None,
+    )
+
+
+def _device_of(host: Host, route: Route) -> bool:
+    """Whether ROUTE is that of a network of HOST."""
+    return (
+        route.kind == "unicast"
+        and route.via is None
+        and any(each.dev == route.dev and each.prefix == route.dst for each in host.addresses)
+    )
+
+
+def _single(route: Route) -> bool:
+    return route.kind in (*_REFUSING, "local") or len(route.next_hops) == 1
+
+
+def named(findings: Iterable[Finding], network: Network, owners: Mapping[Prefix, str]) -> list[Finding]:
+    """Return FINDINGS with remedies; those that turn out to have one cause become one."""
+    remedies = Remedies(network, owners)
+    found: dict[Cause, Finding] = {}
+    for finding in map(remedies.completed, findings):
+        before = found.get(finding.cause)
+        found[finding.cause] = finding._replace(blocks=(*before.blocks, *finding.blocks)) if before else finding
+    return list(found.values())
