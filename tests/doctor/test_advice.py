@@ -107,3 +107,23 @@ def test_a_machine_on_which_nothing_is_installed_is_not_well(healthy, worker):
     report = healthy.examine()
     assert report.status == 2
     assert any("podroutes apply" in each for each in advised(report))
+
+
+def test_what_podroutes_would_not_route_is_not_to_be_applied(healthy, worker):
+    """The podCIDR of worker-1 lies in the network of the default gateway."""
+    worker.ip(
+        "route del 10.200.1.0/24 proto 107",
+        "link add mgmt0 type veth peer name mgmt-wire",
+        "link set mgmt-wire up",
+        "link set mgmt0 up",
+        "addr add 10.200.250.20/16 dev mgmt0",
+        "route add default via 10.200.1.9 dev mgmt0",
+    )
+    finding = healthy.examine().finding("routes-missing")
+    assert "podroutes makes none" in finding["cause"]
+    assert finding["fix"] == []
+
+
+def test_adopting_is_advised_only_where_it_would_not_refuse(healthy, worker):
+    worker.ip("route del 10.200.1.0/24 proto 107", "route add 10.200.1.0/24 via 192.168.8.21 proto bird mtu 1400")
+    assert healthy.examine().finding("rival-routes")["fix"] == []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from podroutes.doctor.context import MachineContext, Prefixes, connected
 from podroutes.doctor.messages import apply, counted, described, few
-from podroutes.model.address import BITS, Address, network
+from podroutes.model.address import BITS, Address, Prefix, network
 from podroutes.model.cluster import Node
 from podroutes.model.finding import Finding
 from podroutes.model.forwarding_path import Decision, Flow
@@ -12,6 +12,9 @@ from podroutes.model.host import DEFAULT, LOCAL
 from podroutes.model.linux import NextHopFlag, RouteProtocol
 from podroutes.model.route import MAIN, Route, protocol_name
 from podroutes.model.text import listing
+from podroutes.plan import claims
+from podroutes.plan.host_fib import fib
+from podroutes.plan.planning import plan_here
 from podroutes.verify.lookup import Tables
 from podroutes.verify.rule_takers import sample
 from podroutes.views.iproute import deletion
@@ -196,11 +199,24 @@ def missing(context: MachineContext) -> Iterator[Finding]:
                 and not found_by_rule(found)
             ):
                 lost.append((cidr, node))
-    if lost:
-        names = [f"{cidr} of {node.name}" for cidr, node in lost if node]
-        cause = f"{counted(len(lost), 'podCIDR')} of other nodes {'has' if len(lost) == 1 else 'have'} no route here: {listing(names)}"
-        evidence = few([f"ip route: nothing to {cidr}" for cidr, _ in lost])
-        yield Finding("routes-missing", cause, evidence, (apply(context.cluster),))
+    made = _made(context) if lost else frozenset()
+    for those, end, fix in (
+        ([each for each in lost if each[0] in made], "", (apply(context.cluster),)),
+        ([each for each in lost if each[0] not in made], ", and podroutes makes none: `podroutes plan` says why", ()),
+    ):
+        if those:
+            names = [f"{cidr} of {node.name}" for cidr, node in those if node]
+            cause = f"{counted(len(those), 'podCIDR')} of other nodes {'has' if len(those) == 1 else 'have'} no route here: {listing(names)}{end}"
+            evidence = few([f"ip route: nothing to {cidr}" for cidr, _ in those])
+            yield Finding("routes-missing", cause, evidence, fix)
+
+
+def _made(context: MachineContext) -> frozenset[Prefix]:
+    """Return the destinations to which `podroutes apply` would make a route."""
+    if context.cluster is None or context.own is None:
+        return frozenset()
+    plan = plan_here(claims.examine(context.cluster), context.own, fib(context.facts.host)).plan
+    return frozenset(change.route.dst for change in plan.changes if change.action != "delete")
 
 
 def found_by_rule(found: Decision) -> bool:

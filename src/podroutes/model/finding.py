@@ -286,7 +286,7 @@ FINDINGS: dict[str, Kind] = {
         "warning",
         "Another program routes podCIDRs, too",
         "Two programs that write the same prefixes undo each other's changes.",
-        "Stop one of the two. Routes that nobody looks after any more can be taken over with `podroutes apply --adopt`.",
+        "Stop one of the two. Routes that nobody looks after any more can be taken over with `podroutes apply --adopt`, if they are just what podroutes would write.",
         "rtnetlink(7), rtm_protocol; /etc/iproute2/rt_protos",
     ),
     "route-split": Kind(
@@ -314,7 +314,7 @@ FINDINGS: dict[str, Kind] = {
         "error",
         "Routes to podCIDRs of other nodes are missing",
         "Packets for their pods leave by the default route, or are refused.",
-        "Run `podroutes apply`.",
+        "See `podroutes plan`, which names what stands in the way of a route.",
         "RFC 1812 section 5.2.4.3, longest match",
     ),
     "rule-takes-pods": Kind(

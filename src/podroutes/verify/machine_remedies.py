@@ -3,11 +3,14 @@
 import shlex
 from collections.abc import Iterator
 
+from podroutes.model.address import Address
 from podroutes.model.host import LOCAL, LOOPBACK, Host
 from podroutes.model.proof import Finding, Remedy
+from podroutes.model.route import MAIN, Route
 
 APPLY = "podroutes apply"
 IP = {4: "ip", 6: "ip -6"}
+REFUSING = {"blackhole", "unreachable", "prohibit"}
 
 
 def without_ipv6(host: Host) -> list[str]:
@@ -61,3 +64,37 @@ def neighbour(host: Host, finding: Finding) -> Iterator[Remedy]:
     first = rules[0] if rules else None
     if first is None or (first.priority, first.table) != (0, LOCAL):
         yield Remedy("", host.name, (f"{IP[version]} rule add pref 0 lookup local",))
+
+
+def device(host: Host, via: Address) -> str | None:
+    """Return the device of HOST on whose network VIA is: by an address, or by a route without a gateway."""
+    named = next(
+        (
+            each.dev
+            for each in host.addresses
+            if each.dev != LOOPBACK and each.address != via and each.prefix.covers(via)
+        ),
+        None,
+    )
+    return named or next(
+        (
+            route.dev
+            for route in host.routes
+            if route.table == MAIN and route.kind == "unicast" and route.dev and not route.via and route.dst.covers(via)
+        ),
+        None,
+    )
+
+
+def is_network(host: Host, route: Route) -> bool:
+    """Whether ROUTE is that of a network of HOST."""
+    return (
+        route.kind == "unicast"
+        and route.via is None
+        and any(each.dev == route.dev and each.prefix == route.dst for each in host.addresses)
+    )
+
+
+def single(route: Route) -> bool:
+    """Whether ROUTE has one way out, or none."""
+    return route.kind in (*REFUSING, "local") or len(route.next_hops) == 1

@@ -5,20 +5,36 @@ It changes nothing about a policy rule, a route of somebody else, an address or 
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.cluster import Cluster
+from podroutes.model.fib import IfAddress
 from podroutes.model.host import LOCAL, LOOPBACK, Host
 from podroutes.model.proof import Cause, Finding, Remedy
-from podroutes.model.route import MAIN, NextHop, Route, protocol_name
+from podroutes.model.route import MAIN, NextHop, protocol_name
 from podroutes.model.text import listing
-from podroutes.verify.machine_remedies import APPLY, IP, forwarding, link_up, neighbour, reverse_path, without_ipv6
+from podroutes.plan.claims import examine
+from podroutes.plan.host_fib import fib
+from podroutes.plan.planning import plan_here
+from podroutes.verify.machine_remedies import (
+    APPLY,
+    IP,
+    REFUSING,
+    device,
+    forwarding,
+    is_network,
+    link_up,
+    neighbour,
+    reverse_path,
+    single,
+    without_ipv6,
+)
 from podroutes.verify.network import Network
 from podroutes.verify.rule_takers import Here, Taken, Way, taken
 from podroutes.views.iproute import deletion, line
 
 _KERNEL = 2  # RTPROT_KERNEL
-_REFUSING = {"blackhole", "unreachable", "prohibit"}
 # What is to be done is certain, although some packets may arrive as it is.
 _CERTAIN = {"martian-source", "no-route", "stolen-part", "wrong-next-hop"}
 _SAMPLES = 64  # destinations that are looked at to find out what a rule takes
@@ -30,6 +46,7 @@ class Remedies:
     def __init__(self, network: Network, owners: Mapping[Prefix, str]) -> None:
         self._network = network
         self._owners = owners
+        self._made: dict[str, frozenset[Prefix]] = {}
 
     def completed(self, finding: Finding) -> Finding:
         """Return FINDING with the policy rule named that is to blame, where one is, and with its remedy."""
@@ -103,13 +120,17 @@ class Remedies:
         dst = next(_destinations(finding))
         right = self._next_hops(dst)
         if host.name not in self._network.nodes:
-            via = next((each for each in right if _device(host, each)), None)
+            via = next((each for each in right if device(host, each)), None)
             if via:
                 yield Remedy("", host.name, (f"{IP[dst.version]} route add {dst} via {via}",))
             return
-        devices = {dev for via in right if (dev := _device(host, via))}
+        devices = {dev for via in right if (dev := device(host, via))}
         working = [dev for dev in devices if host.works(dev)]
-        if working:
+        if working and not self._makes(host, dst):
+            yield Remedy(
+                f"podroutes makes no route to {dst} on {host.name}: `podroutes plan` says there what stands in its way"
+            )
+        elif working:
             yield Remedy("", host.name, (APPLY,))
         elif devices:
             yield from link_up(host, finding, min(devices))
@@ -136,11 +157,11 @@ class Remedies:
             )
         elif route.ours:
             yield Remedy("", host.name, (APPLY,))
-        elif not _single(route):
+        elif not single(route):
             yield Remedy(
                 f"have protocol {protocol_name(route.protocol)} lead to the node alone, or leave {dst} out there"
             )
-        elif _device_of(host, route):
+        elif is_network(host, route):
             yield Remedy(
                 f"`{line(route)}` is that of a network of {host.name}: move it out of the pod network, or give the node another podCIDR"
             )
@@ -164,10 +185,10 @@ class Remedies:
             f"{IP[each.address.version]} addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
             for each in given
         ]
-        if not commands and (route.kind in _REFUSING or _single(route)):
+        if not commands and (route.kind in REFUSING or single(route)):
             commands = [deletion(route)]
         if commands:
-            yield Remedy("", host.name, (*commands, *self._apply_where_missing(host, finding)))
+            yield Remedy("", host.name, (*commands, *self._apply_where_missing(host, finding, given)))
 
     def _held_addresses(self, host: Host, finding: Finding) -> Iterator[Remedy]:
         """Yield what takes away an address that a pod of another node may have."""
@@ -206,7 +227,7 @@ class Remedies:
             ]
             yield Remedy("", host.name, (*commands, APPLY))
 
-    def _apply_where_missing(self, host: Host, finding: Finding) -> tuple[str, ...]:
+    def _apply_where_missing(self, host: Host, finding: Finding, without: Sequence[IfAddress] = ()) -> tuple[str, ...]:
         """Return what makes the right routes on HOST, where they are not there already."""
         if host.name not in self._network.nodes:
             return ()
@@ -216,10 +237,26 @@ class Remedies:
             for route in host.routes
             if route.table == MAIN and route.kind == "unicast" and route.via in self._next_hops(route.dst)
         }
-        missing = [dst for dst in wanted if dst not in there]
-        return (
-            (APPLY,) if missing and any(_device(host, via) for dst in missing for via in self._next_hops(dst)) else ()
-        )
+        missing = [dst for dst in wanted if dst not in there and self._makes(host, dst, without)]
+        return (APPLY,) if missing and any(device(host, via) for dst in missing for via in self._next_hops(dst)) else ()
+
+    def _makes(self, host: Host, dst: Prefix, without: Sequence[IfAddress] = ()) -> bool:
+        """Whether podroutes makes a route to DST on HOST, WITHOUT some addresses: it takes nothing from the machine's own networks."""
+        own = self._network.nodes[host.name]
+        near = [
+            each
+            for each in host.addresses
+            if each.dev != LOOPBACK
+            and each not in without
+            and not any(cidr.covers(each.address) for cidr in own.pod_cidrs)
+        ]
+        if not any(each.prefix.overlaps(dst) for each in near):
+            return True  # nothing of the machine is there; a plan is made only where it may matter
+        if host.name not in self._made:
+            cluster = Cluster(tuple(self._network.nodes.values()))
+            plan = plan_here(examine(cluster), own, fib(host)).plan
+            self._made[host.name] = frozenset(each.route.dst for each in plan.changes if each.action != "delete")
+        return dst in self._made[host.name]
 
     def _next_hops(self, dst: Prefix) -> tuple[Address, ...]:
         """Return the addresses by which the owner of DST may be reached."""
@@ -239,39 +276,6 @@ def _pod_device(host: Host, finding: Finding) -> Iterator[Remedy]:
 
 def _destinations(finding: Finding) -> Iterator[Prefix]:
     return (dst for block in finding.blocks for dst in block.destinations)
-
-
-def _device(host: Host, via: Address) -> str | None:
-    """Return the device of HOST on whose network VIA is: by an address, or by a route without a gateway."""
-    named = next(
-        (
-            each.dev
-            for each in host.addresses
-            if each.dev != LOOPBACK and each.address != via and each.prefix.covers(via)
-        ),
-        None,
-    )
-    return named or next(
-        (
-            route.dev
-            for route in host.routes
-            if route.table == MAIN and route.kind == "unicast" and route.dev and not route.via and route.dst.covers(via)
-        ),
-        None,
-    )
-
-
-def _device_of(host: Host, route: Route) -> bool:
-    """Whether ROUTE is that of a network of HOST."""
-    return (
-        route.kind == "unicast"
-        and route.via is None
-        and any(each.dev == route.dev and each.prefix == route.dst for each in host.addresses)
-    )
-
-
-def _single(route: Route) -> bool:
-    return route.kind in (*_REFUSING, "local") or len(route.next_hops) == 1
 
 
 def named(findings: Iterable[Finding], network: Network, owners: Mapping[Prefix, str]) -> list[Finding]:
