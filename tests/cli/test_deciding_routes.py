@@ -217,3 +217,84 @@ def test_routes_of_others_through_nexthop_objects_are_read_whole(run, worker, mo
     assert "192.168.8.21" in two
     assert "192.168.8.99" in two
     assert "directly" not in said
+
+
+@pytest.mark.parametrize(
+    "route", ["10.200.1.128/25 via 192.168.8.22 proto static", "blackhole 10.200.1.7/32 proto bird"]
+)
+def test_a_route_to_a_part_of_another_pod_cidr_is_a_problem_with_the_command_that_cures_it(run, worker, route):
+    assert run("apply")[0] == 0
+    worker.ip(f"route add {route}")
+    status, said = run("plan")
+    assert status == 1
+    assert "part-routed-elsewhere" in said
+    command = said.partition("where it is not needed: `")[2].partition("`")[0]
+    assert run("show")[0] == 2
+    worker.ip(command.removeprefix("ip "))
+    assert run("plan")[0] == 0
+    assert run("show")[0] == 0
+
+
+def test_the_commands_that_are_advised_have_the_main_table_asked_first(run, vpn):
+    _, said = run("plan")
+    commands = [part for part in said.split("`") if part.startswith("ip rule add")]
+    vpn.ip(*(command.removeprefix("ip ") for command in commands))
+    assert "dev ens18" in decided(vpn, "10.200.1.5")
+    assert run("plan")[0] == 0
+    assert run("show")[0] == 0
+
+
+def test_the_table_of_a_second_card_concerns_what_the_machine_itself_sends(run, worker):
+    """Packets of pods are not from the machine's address; a connection that the machine opens is looked up again with it."""
+    worker.ip(
+        "route add default via 192.168.8.1 dev ens18 table 100", "rule add from 192.168.8.20 lookup 100 pref 1000"
+    )
+    run("apply")
+    status, said = run("plan")
+    assert status == 0
+    assert "warning rule-takes-pods: policy rule 1000 (lookup 100) takes what this machine itself sends" in said
+
+
+def test_a_rule_in_a_table_with_a_large_number_is_read(run, vpn):
+    vpn.ip(
+        "rule del pref 5270",
+        "route flush table 52",
+        "route add default dev vpn0 table 70000",
+        "route add throw 192.168.8.0/24 table 70000",
+        "rule add pref 5270 lookup 70000",
+    )
+    status, said = run("plan")
+    assert status == 1
+    assert "table 70000" in said
+
+
+def test_the_default_route_alone_of_a_vpn_takes_no_pods(run, worker):
+    """wg-quick(8) has the main table asked first for all but its default route."""
+    run("apply")
+    worker.ip(
+        "link add vpn0 type veth peer name vpn-wire",
+        "link set vpn0 up",
+        "link set vpn-wire up",
+        "route add default dev vpn0 table 51820",
+        "rule add not fwmark 51820 lookup 51820 pref 32764",
+        "rule add lookup main suppress_prefixlength 0 pref 32763",
+    )
+    assert "dev ens18" in decided(worker, "10.200.1.5")
+    assert run("plan")[0] == 0
+    assert run("show")[0] == 0
+
+
+def test_a_point_to_point_link_that_is_down_is_told_as_that(run, worker):
+    worker.ip(
+        "link add ppp0 type veth peer name far0",
+        "link set far0 up",
+        "link set ppp0 up",
+        "addr add 10.9.0.1 peer 10.9.0.2/32 dev ppp0",
+    )
+    machines = MACHINES.replace("192.168.8.21", "10.9.0.2")
+    assert run("apply", inventory=machines)[0] == 0
+    assert "dev ppp0" in decided(worker, "10.200.1.5")
+    worker.ip("link set ppp0 down")
+    _, said = run("plan", inventory=machines)
+    assert "link-down" in said
+    assert "next-hop-off-link" not in said

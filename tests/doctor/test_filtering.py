@@ -208,3 +208,76 @@ def test_a_masquerade_of_what_leaves_the_cluster_is_as_it_should_be(guarded, rul
     chain = "table ip nat; add chain ip nat post { type nat hook postrouting priority 100; }"
     guarded.run(*(f"nft 'add {each}'" for each in f"{chain}; add rule ip nat post {rule}".split("; add ")))
     assert guarded.examine().codes == []
+
+
+@pytest.mark.parametrize("form", ["nft", "legacy"])
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ("-t nat -A POSTROUTING -o ens18 -j MASQUERADE --random-fully", "pods-masqueraded"),
+        ("-t nat -A POSTROUTING -s 10.200.0.0/24 -j SNAT --to-source 192.168.8.20", "pods-masqueraded"),
+        ("-t nat -A PREROUTING -d 10.200.0.0/16 -p tcp -j DNAT --to-destination 10.9.9.9", "pod-traffic-redirected"),
+        ("-t raw -A PREROUTING -i ens18 -s 10.200.0.0/16 -j DROP", "filter-drops"),
+        ("-t mangle -A POSTROUTING -d 10.200.1.0/24 -j DROP", "filter-drops"),
+        ("-t mangle -A FORWARD -d 10.200.1.0/24 -j DROP", "forward-chain-drops"),
+    ],
+)
+def test_every_table_of_iptables_is_looked_at(healthy, filters, form, rule, code):
+    healthy.run(f"iptables-{form} {rule}")
+    assert healthy.cured(code)["evidence"][0].startswith("iptables-")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-t nat -A POSTROUTING -s 10.200.0.0/24 ! -d 10.200.0.0/16 -j MASQUERADE",
+        "-t nat -A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE",
+        "-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.9.9.9",
+        "-t raw -A PREROUTING -m rpfilter --invert -j DROP",
+        "-t mangle -A PREROUTING -m rpfilter --loose --invert -j DROP",
+    ],
+)
+def test_what_iptables_does_to_others_is_no_finding(healthy, filters, rule):
+    healthy.run(f"iptables-legacy {rule}")
+    assert healthy.examine().codes == []
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "iptables-legacy -t raw -A PREROUTING -m rpfilter --invert -j DROP",
+        "nft 'add rule inet guard pre meta nfproto ipv4 fib saddr . iif oif missing drop'",
+    ],
+)
+def test_a_reverse_path_filter_of_the_packet_filter_drops_what_comes_in_another_way(healthy, filters, worker, tool):
+    healthy.run(
+        "nft 'add table inet guard'", "nft 'add chain inet guard pre { type filter hook prerouting priority raw; }'"
+    )
+    healthy.run(tool)
+    assert healthy.examine().codes == [], "the way back is the way that packets come in"
+    worker.ip(
+        "link add ens19 type veth peer name wire19",
+        "link set ens19 up",
+        "link set wire19 up",
+        "addr add 192.168.9.20/24 dev ens19",
+        "route add 10.200.1.0/25 via 192.168.9.21 proto static",
+    )
+    assert "filter-drops" in healthy.examine().codes
+
+
+@pytest.mark.parametrize(("device", "codes"), [("ens18", ["filter-drops"]), ("lo", [])])
+def test_a_filter_at_a_device_concerns_what_comes_in_there(healthy, filters, device, codes):
+    healthy.run(
+        "nft 'add table netdev early'",
+        f"nft 'add chain netdev early in {{ type filter hook ingress device {device} priority 0; }}'",
+        "nft 'add rule netdev early in ip saddr 10.200.0.0/16 drop'",
+    )
+    assert healthy.examine().codes == codes
+
+
+def test_a_named_set_is_looked_into(guarded):
+    guarded.nft(
+        "set inet guard pods { type ipv4_addr; flags interval; elements = { 10.200.0.0/16 }; }", policy="accept"
+    )
+    guarded.run("nft 'add rule inet guard forward ip saddr @pods drop'")
+    assert guarded.examine().codes == ["forward-chain-drops"]
