@@ -12,6 +12,7 @@ from podroutes.errors import IdentityError, KernelError
 from podroutes.host.files import HostFiles
 from podroutes.inventory import Inventory
 from podroutes.kernel.memory import MemoryKernel
+from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelEvents
 from podroutes.model.address import parse_prefix
 from podroutes.model.cluster import Cluster
@@ -330,3 +331,40 @@ def test_a_file_that_cannot_be_written_stops_no_route(machine, kernel, hook, mon
     found = machine.reconcile(view(SEED._replace(nodes=SEED.nodes[:2])), 0)
     assert dict(found.failures) == {"/etc/network/if-up.d/podroutes": "No space left on device"}
     assert installed(kernel) == [ONE]
+
+
+def test_a_rule_that_takes_pod_traffic_keeps_the_agent_from_calling_it_in_sync(worker, tmp_path):
+    """The routes are all there, and none of them decides; with the rule's end all is well again."""
+    with NetlinkKernel() as linux:
+        agent = Machine(linux, Settings(HostFiles(tmp_path), "worker-0"), MassDeleteGuard(), FlapDamping())
+        agent.reconcile(view(SEED), 0)
+        assert agent.reconcile(view(SEED), 1).plan.in_sync
+        worker.ip(
+            "link add vpn0 type veth peer name vpn-wire",
+            "link set vpn0 up",
+            "link set vpn-wire up",
+            "route add default dev vpn0 table 52",
+            "rule add pref 5270 lookup 52",
+        )
+        plan = agent.reconcile(view(SEED), 2).plan
+        assert [(each.code, each.severity) for each in plan.problems] == [("rule-takes-pods", "error")]
+        assert (plan.in_sync, plan.changes) == (False, ())
+        worker.ip("rule del pref 5270")
+        assert agent.reconcile(view(SEED), 3).plan.in_sync
+
+
+def test_a_part_of_a_pod_cidr_is_found_among_many_routes_of_others(worker, tmp_path):
+    worker.ip(
+        *(f"route add 9.{number}.0.0/24 via 192.168.8.1 proto bird" for number in range(40)),
+        "route add 10.200.1.128/25 via 192.168.8.1 proto bird",
+    )
+    with NetlinkKernel() as linux:
+        agent = Machine(linux, Settings(HostFiles(tmp_path), "worker-0"), MassDeleteGuard(), FlapDamping())
+        for time in range(2):
+            plan = agent.reconcile(view(SEED), time).plan
+            assert [each.code for each in plan.problems] == ["part-routed-elsewhere"]
+        dumps = linux.dumps
+        agent.reconcile(view(SEED), 2)
+        assert linux.dumps - dumps == 6, "what is hidden is looked through once"
+        worker.ip("route del 10.200.1.128/25")
+        assert agent.reconcile(view(SEED), 3).plan.in_sync

@@ -15,7 +15,7 @@ from podroutes.model.interest import interest
 from podroutes.model.plan import Change
 from podroutes.plan.claims import examine
 from podroutes.plan.fast_path import ClaimIndex, FastPath
-from podroutes.plan.interest import plan_interest
+from podroutes.plan.interest import hidden_parts, plan_interest
 from podroutes.plan.planning import plan_here
 from podroutes.plan.settle import Context
 from support.notation import node, route
@@ -138,3 +138,23 @@ def test_in_the_middle_of_a_dump_another_socket_changes_routes(worker):
         assert not any(calls)
         assert len(fib.hidden[4]) == 4 * 2999, "all but the first one through the gateway"
         assert watch.read({}).changed == frozenset()
+
+
+def test_routes_to_parts_of_pod_cidrs_are_found_among_those_that_are_left_out(worker):
+    rows = [f"route add 9.{number}.0.0/24 via 192.168.8.1 proto bird" for number in range(40)]
+    worker.ip(
+        *rows,
+        "route add blackhole 9.99.0.0/24 proto bird",
+        "route add blackhole 10.200.1.7/32 proto bird",
+        "route add 10.200.1.128/25 via 192.168.8.1 proto bird",
+        "route add fd01::/48 via fd00::1 proto bird",
+        "route add fd10:0:1:0:8::/80 via fd00::1 proto bird",
+    )
+    cluster = Cluster((node(OWN), node("worker-1 192.168.8.21,fd00::21 10.200.1.0/24,fd10:0:1::/64")))
+    with NetlinkKernel() as kernel:
+        fib = kernel.snapshot(lambda _: plan_interest(cluster, ()))
+        parts = hidden_parts(cluster, fib)
+        assert sorted(map(str, parts)) == ["10.200.1.128/32", "10.200.1.7/32", "fd10:0:1:0:8::/128"]
+        fib = kernel.snapshot(lambda _: plan_interest(cluster, (), parts))
+    assert hidden_parts(cluster, fib) == ()
+    assert {"10.200.1.7/32", "10.200.1.128/25", "fd10:0:1:0:8::/80"} <= {str(each.dst) for each in fib.others}

@@ -103,6 +103,13 @@ def test_nexthop_objects_are_surroundings(worker, heard):
     assert heard().links_or_addresses
 
 
+def test_policy_rules_are_surroundings(worker, heard):
+    worker.ip("rule add pref 5270 lookup 52")
+    assert heard().links_or_addresses
+    worker.show("-6 rule add pref 5270 lookup 52")
+    assert heard().links_or_addresses
+
+
 def test_what_did_not_fit_is_told(kernel, worker, watch):
     watch._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     worker.ip(*(f"route add 10.66.{third}.0/24 via 192.168.8.9" for third in range(64)))

@@ -6,7 +6,7 @@ from podroutes.cli.common import Source, own_node
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
 from podroutes.model.interest import Interest
-from podroutes.plan.interest import plan_interest
+from podroutes.plan.interest import hidden_parts, plan_interest
 from podroutes.plan.settle import Context
 
 
@@ -23,6 +23,8 @@ def snapshot(kernel: Kernel, arguments: argparse.Namespace, source: Source) -> F
     if not any(fib.hidden.values()):
         return fib
     earlier = [record.dst for record in contexts[0].saved().routes]
-    if not any(map(fib.hides, earlier)):
+    parts = hidden_parts(source.cluster, fib)
+    if not parts and not any(map(fib.hides, earlier)):
         return fib
+    earlier += parts
     return kernel.snapshot(lambda _: plan_interest(source.cluster, contexts[0].dependencies, earlier))
