@@ -298,3 +298,20 @@ def test_a_point_to_point_link_that_is_down_is_told_as_that(run, worker):
     _, said = run("plan", inventory=machines)
     assert "link-down" in said
     assert "next-hop-off-link" not in said
+
+
+def test_an_agent_in_the_network_of_a_pod_is_told(run, worker):
+    worker.ip("addr flush dev ens18", "addr add 10.200.0.7/24 dev ens18", "link set ens18 up")
+    status, said = run("plan")
+    assert status != 0
+    assert "not-the-machines-network" in said
+    assert "hostNetwork: true" in said
+
+
+def test_a_machine_whose_internal_ip_is_elsewhere_is_no_pod(run, worker):
+    """Behind a translating router the InternalIP may be one that the machine has not."""
+    worker.ip(
+        "addr flush dev ens18", "addr add 172.16.0.9/24 dev ens18", "link add cni0 type bridge", "link set cni0 up"
+    )
+    worker.ip("addr add 10.200.0.1/24 dev cni0")
+    assert "not-the-machines-network" not in run("plan")[1]

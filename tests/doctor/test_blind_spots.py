@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 
 def test_two_next_hops_of_which_one_is_wrong_are_not_deleted(healthy, worker):
     worker.ip(
@@ -119,3 +121,22 @@ def test_a_kubelet_without_kube_proxy(healthy):
     healthy.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\n")
     healthy.write("/etc/cni/net.d/10-bridge.conf", json.dumps(BRIDGE))
     assert "kube-proxy-absent" in healthy.examine().codes
+
+
+@pytest.mark.parametrize("route", ["10.200.0.0/25 dev docker0", "10.200.0.128/25 dev docker0 proto static"])
+def test_a_part_of_the_own_pod_cidr_on_another_device(healthy, worker, route):
+    worker.ip("link add docker0 type bridge", "link set docker0 up", f"route add {route}")
+    healthy.cured("pod-cidr-connected-twice")
+
+
+def test_pods_with_routes_of_their_own_are_not_connected_twice(healthy, worker):
+    worker.ip(
+        "link del cni0",
+        "link add cali1 type veth peer name pod1",
+        "link add cali2 type veth peer name pod2",
+        "link set cali1 up",
+        "link set cali2 up",
+        "route add 10.200.0.5/32 dev cali1",
+        "route add 10.200.0.6/32 dev cali2",
+    )
+    assert healthy.examine().codes == []

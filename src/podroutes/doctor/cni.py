@@ -4,11 +4,15 @@ import shlex
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.messages import few
+from podroutes.doctor.messages import described, few
 from podroutes.model.address import BITS
 from podroutes.model.finding import Finding
 from podroutes.model.host import LOOPBACK
+from podroutes.model.route import MAIN
 from podroutes.model.text import listing
+from podroutes.views.iproute import deletion
+
+_KERNEL = 2  # RTPROT_KERNEL
 
 
 def masquerade(context: MachineContext) -> Iterator[Finding]:
@@ -76,23 +80,37 @@ def mtu(context: MachineContext) -> Iterator[Finding]:
 
 
 def connected_twice(context: MachineContext) -> Iterator[Finding]:
-    """Find that two devices have a network with addresses of this node's pods."""
+    """Find that two devices have a network with addresses of this node's pods: by an address, or by a route."""
+    host = context.facts.host
     for cidr in context.own.pod_cidrs if context.own else ():
-        found = [
-            each
-            for each in context.facts.host.addresses
-            if each.dev != LOOPBACK and each.length < BITS[cidr.version] and cidr.covers(each.address)
+        bits = BITS[cidr.version]
+        given = [
+            each for each in host.addresses if each.dev != LOOPBACK and each.length < bits and cidr.covers(each.address)
         ]
-        if len({each.dev for each in found}) > 1:
-            bridge = next((name for name in context.bridges if any(each.dev == name for each in found)), None)
-            cause = f"{listing(list(dict.fromkeys(each.dev for each in found)))} have addresses of {cidr}, and pods are behind one of them"
-            evidence = few([f"ip address: {each.address}/{each.length} dev {each.dev}" for each in found])
+        typed = [
+            route
+            for route in host.routes
+            if route.table == MAIN
+            and route.kind == "unicast"
+            and route.protocol != _KERNEL
+            and len(route.next_hops) == 1
+            and route.via is None
+            and route.dst.length < bits
+            and cidr.covers(route.dst)
+        ]
+        devices = list(dict.fromkeys([*(each.dev for each in given), *(str(route.dev) for route in typed)]))
+        if len(devices) > 1:
+            bridge = next((name for name in context.bridges if name in devices), None)
+            cause = f"{listing(devices)} have addresses of {cidr}, and pods are behind one of them"
+            evidence = [f"ip address: {each.address}/{each.length} dev {each.dev}" for each in given]
+            evidence += [f"ip route: {described(route)}" for route in typed]
             fix = [
                 f"ip addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
-                for each in found
-                if bridge and each.dev != bridge
+                for each in given
+                if each.dev != bridge
             ]
-            yield Finding("pod-cidr-connected-twice", cause, evidence, tuple(fix))
+            fix += [deletion(route) for route in typed if route.dev != bridge]
+            yield Finding("pod-cidr-connected-twice", cause, few(evidence), tuple(fix) if bridge else ())
 
 
 def too_wide(context: MachineContext) -> Iterator[Finding]:

@@ -128,6 +128,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A podCIDR is public IPv4 address space, and no limit allows it: packets to its real owner would go to a node.",
         "Choose private addresses, or allow it with `--pod-cidr` (cluster.podCIDRs).",
     ),
+    "not-the-machines-network": (
+        "podroutes runs in the network of a pod, where routes serve that pod alone.",
+        "Run the pod with `hostNetwork: true`.",
+    ),
     "own-pod-cidr-routed": (
         "A route that is not ours leads packets for the pods of this machine away from them.",
         "Remove that route, and whatever makes it.",

@@ -6,14 +6,14 @@ of the machine itself a route that leads away from them. All of this works altho
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
 from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib
 from podroutes.model.host import Host
 from podroutes.model.problem import Problem
 from podroutes.model.route import NextHop, Route, protocol_name
 from podroutes.model.rule import DEFAULT_RULES, LOOPBACK
-from podroutes.model.text import listing
+from podroutes.model.text import listing, printable
 from podroutes.plan.desired import Desired
 from podroutes.plan.planning import Planned
 from podroutes.verify.rule_takers import Here, Taken, Way, merged, taken
@@ -24,6 +24,7 @@ _REFUSING = {"blackhole", "unreachable", "prohibit", "throw"}
 
 def problems(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:
     """Yield what decides instead of the wanted routes of machine OWN, each with the destinations whose wanted route has no say."""
+    yield from _of_a_pod(own, fib, desired)
     yield from _of_own_pods(own, fib)
     yield from _of_parts(own, fib, desired)
     for version in (4, 6):
@@ -84,6 +85,20 @@ def _of_rule(found: Taken, version: int, names: dict[Prefix, str]) -> tuple[Prob
     dst = found.dsts[0] if len(found.dsts) == 1 else None
     problem = Problem("error" if found.pods else "warning", "rule-takes-pods", message, nodes, dst, fix)
     return problem, tuple(dst for dst in found.dsts if dst in names)
+
+
+def _of_a_pod(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:
+    """Yield that this is the network of a pod: it has no address of OWN, and none that is not of pods."""
+    given = [each.address for each in fib.addresses if each.dev != LOOPBACK and not LINK_LOCAL.covers(each.address)]
+    if not given or not own.internal_ips or any(each in own.internal_ips for each in given):
+        return
+    claims = (claim.dst for wanted in desired.wanted.values() for claim in wanted.claims)
+    cidrs = [*own.pod_cidrs, *claims, *desired.out_of_reach]
+    if all(any(cidr.covers(each) for cidr in cidrs) for each in given):
+        message = (
+            f"this is the network of a pod with the address {given[0]}, and not that of node {printable(own.name)}"
+        )
+        yield Problem("error", "not-the-machines-network", message, (own.name,)), ()
 
 
 def _of_own_pods(own: Node, fib: Fib) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:

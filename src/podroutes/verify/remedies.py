@@ -37,6 +37,7 @@ from podroutes.views.iproute import deletion, line
 _KERNEL = 2  # RTPROT_KERNEL
 # What is to be done is certain, although some packets may arrive as it is.
 _CERTAIN = {"martian-source", "no-route", "stolen-part", "wrong-next-hop"}
+_MOST = 500  # findings that get a remedy of their own: of thousands nobody types the commands one by one
 _SAMPLES = 64  # destinations that are looked at to find out what a rule takes
 
 
@@ -282,7 +283,8 @@ def named(findings: Iterable[Finding], network: Network, owners: Mapping[Prefix,
     """Return FINDINGS with remedies; those that turn out to have one cause become one."""
     remedies = Remedies(network, owners)
     found: dict[Cause, Finding] = {}
-    for finding in map(remedies.completed, findings):
+    for count, each in enumerate(findings):
+        finding = remedies.completed(each) if count < _MOST else each
         before = found.get(finding.cause)
         found[finding.cause] = finding._replace(blocks=(*before.blocks, *finding.blocks)) if before else finding
     return list(found.values())
