@@ -189,6 +189,7 @@ class Bench:
                 self.type(name, "podroutes apply")
             else:
                 self.field.do([f"{name}: {command.format(n1=self.field.file('n1'))}"])
+        self.field.settle()
 
     def type(self, name: str, command: str) -> None:
         """Type COMMAND, as a fix prints it, on the machine NAME."""

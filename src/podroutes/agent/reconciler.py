@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from podroutes.agent.healer import Healer
+from podroutes.agent.interest import Known, Reading
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.apply.executor import Executor
 from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, not_persistent, plan_machine
@@ -16,7 +17,6 @@ from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies
 from podroutes.model.fib import Fib
-from podroutes.model.interest import Interest
 from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
@@ -30,7 +30,6 @@ from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.guard import Deleted, Verdict, no_guard
 from podroutes.plan.held_deletions import MassDeleteGuard
 from podroutes.plan.identity import named_node, this_node
-from podroutes.plan.interest import hidden_parts, plan_interest
 from podroutes.plan.onlink import OnLink
 from podroutes.plan.ownership import ours
 from podroutes.plan.planning import plan_here
@@ -93,12 +92,7 @@ class Machine(Healer):
         self._held: tuple[Route, ...] = ()  # what the last pass held
         self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
         self._context_now = Context()  # of the pass that is under way
-        # for the same, the same
-        self._interested: tuple[Cluster, Dependencies, tuple[SavedRoute, ...], tuple[Prefix, ...], Interest] | None = (
-            None
-        )
-        self._hidden: tuple[Cluster, Mapping[int, bytes]] | None = None  # what was left out, and looked through
-        self._parts: tuple[Prefix, ...] = ()  # destinations of others inside podCIDRs
+        self._reading = Reading(kernel)
         self._remembered = 0.0  # when that was written down
 
     def reconcile(self, view: NodeSnapshot, now: float, observer: Observer = SILENT) -> ReconcileResult:
@@ -136,36 +130,14 @@ class Machine(Healer):
     def _look(self, cluster: Cluster, tries: int) -> Fib:
         """Return a snapshot; one during which a route was put back is taken again, as it may lack that route."""
         self.healed.clear()
-        fib = self._snapshot(cluster)
+        fib = self._reading.snapshot(cluster, lambda bare: self._known_of(cluster, bare))
         return self._look(cluster, tries - 1) if self.healed and tries > 1 else fib
 
-    def _snapshot(self, cluster: Cluster) -> Fib:
-        """Return a snapshot with all routes on which a plan for CLUSTER depends; what is a part of a podCIDR is known afterwards."""
-        fib = self._kernel.snapshot(lambda bare: self._interest(cluster, bare))
-        if self._hidden != (cluster, fib.hidden):
-            self._hidden = cluster, fib.hidden
-            parts = hidden_parts(cluster, fib)
-            if parts:
-                self._parts = tuple(dict.fromkeys((*self._parts, *parts)))
-                fib = self._kernel.snapshot(lambda bare: self._interest(cluster, bare))
-        return fib
-
-    def _interest(self, cluster: Cluster, bare: Fib) -> Interest:
-        """Return which routes of others a plan for CLUSTER depends on. BARE has the addresses of this machine."""
+    def _known_of(self, cluster: Cluster, bare: Fib) -> Known:
+        """Return what a plan for CLUSTER is made from, besides the kernel. BARE has the addresses of this machine."""
         own, _ = self._identify(cluster, bare)
         self._context_now = self._context(own)
-        memory, dependencies = self._memory or (), self._context_now.dependencies
-        before = self._interested
-        if not before or before[0] is not cluster or before[1:4] != (dependencies, memory, self._parts):
-            earlier = (*(record.dst for record in memory), *self._parts)
-            self._interested = before = (
-                cluster,
-                dependencies,
-                memory,
-                self._parts,
-                plan_interest(cluster, dependencies, earlier),
-            )
-        return before[4]
+        return self._context_now.dependencies, self._memory or ()
 
     def _identify(self, cluster: Cluster, fib: Fib) -> tuple[Node, tuple[Problem, ...]]:
         """Return the node that this machine is; one that is not in CLUSTER receives routes and claims none."""

@@ -1,0 +1,46 @@
+"""Reads snapshots without the routes of others on which no plan depends, however many there are."""
+
+from collections.abc import Callable, Mapping
+
+from podroutes.kernel import Kernel
+from podroutes.model.address import Prefix
+from podroutes.model.cluster import Cluster
+from podroutes.model.dependencies import Dependencies
+from podroutes.model.fib import Fib
+from podroutes.model.interest import Interest
+from podroutes.model.saved_route import SavedRoute
+from podroutes.plan.interest import hidden_parts, plan_interest
+
+# What a plan is made from, besides the kernel: what must not be routed away, and the routes that stood before.
+Known = tuple[Dependencies, tuple[SavedRoute, ...]]
+_Last = tuple[Cluster, Known, tuple[Prefix, ...], Interest]
+
+
+class Reading:
+    """Remembers from pass to pass what is of interest: it is the same for the same cluster, and costs time to find out."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._last: _Last | None = None
+        self._hidden: tuple[Cluster, Mapping[int, bytes]] | None = None  # what was left out, and looked through
+        self._parts: tuple[Prefix, ...] = ()  # destinations of others inside podCIDRs
+
+    def snapshot(self, cluster: Cluster, known: Callable[[Fib], Known]) -> Fib:
+        """Return a snapshot with all routes on which a plan for CLUSTER depends. KNOWN is asked with the machine's addresses."""
+        fib = self._kernel.snapshot(lambda bare: self._interest(cluster, known(bare)))
+        if self._hidden != (cluster, fib.hidden):
+            self._hidden = cluster, fib.hidden
+            parts = hidden_parts(cluster, fib)  # what is a part of a podCIDR is known afterwards
+            if parts:
+                self._parts = tuple(dict.fromkeys((*self._parts, *parts)))
+                fib = self._kernel.snapshot(lambda bare: self._interest(cluster, known(bare)))
+        return fib
+
+    def _interest(self, cluster: Cluster, known: Known) -> Interest:
+        last = self._last
+        if not last or last[0] is not cluster or last[1:3] != (known, self._parts):
+            dependencies, memory = known
+            earlier = (*(record.dst for record in memory), *self._parts)
+            found = plan_interest(cluster, dependencies, earlier)
+            self._last = last = (cluster, known, self._parts, found)
+        return last[3]
