@@ -11,6 +11,8 @@ def test_the_root_of_a_machine_can_change_what_is_in_etc(lab):
     mv -f /etc/passwd.new /etc/passwd
     cat "$directory/ours"
     tail -n 1 /etc/passwd
+    rm -rf "$directory"
+    [ ! -e "$directory" ]
     """
     assert lab.on("worker-0", "sh", "-c", script) == "ours\nours"
     assert lab.on("worker-1", "tail", "-n", "1", "/etc/passwd") != "ours"
