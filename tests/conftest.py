@@ -30,8 +30,10 @@ SLOW = (
     "bench/",
     "cli/test_completion.py",
     "deploy/",
+    "examples/test_examples.py::test_collect_tables",
     "lab/test_",
     "page/test_looks.py",
+    "persist/test_configured_machines.py",
     "persist/test_dhcp.py",
     "persist/test_events.py",
     "persist/test_kill.py",
@@ -41,6 +43,29 @@ SLOW = (
     "verify/test_clusters.py",
     "verify/test_commands.py",
     "verify/test_truth.py",
+)
+# Fixtures with programs that are not fetched for --fast.
+UNPACKED = {"chromium", "filters", "machine", "tree", "unpacked"}
+# What else takes seconds: hundreds of random examples, thousands of nodes or clients.
+LONG = (
+    "agent/test_endpoint.py::test_a_thousand_slow_clients",
+    "agent/test_guard.py::test_4900_deleted_events",
+    "agent/test_many_foreign_routes.py",
+    "cli/test_documents.py::test_any_document_is_the_same_in_yaml",
+    "cli/test_not_linux.py::test_every_command_explains_itself",
+    "cli/test_not_linux.py::test_only_modules_that_need_linux",
+    "examples/test_examples.py::test_the_chart_takes",
+    "examples/test_examples.py::test_kustomize",
+    "inventory/test_formats.py::test_known_keys_with_any_values",
+    "inventory/test_formats.py::test_mutated_documents",
+    "page/test_page.py::test_pages_stay_small",
+    "persist/test_admin_edit.py::test_what_is_left_of_any_netplan_file",
+    "persist/test_machine_plan.py::test_wherever_a_run_is_interrupted",
+    "plan/test_corruption.py",
+    "plan/test_plan.py::test_the_rules_hold_for_any_inventory",
+    "repo/test_dev.py",
+    "verify/test_lookup.py::test_a_look_up_is_what_the_kernel_looks_up",
+    "verify/test_proof.py::test_proving_by_classes_is_following_every_packet",
 )
 _SHUT_OUT = "TESTS_SHUT_OUT"  # tells workers of the session why
 LIMIT = float(os.environ.get("TESTS_LIMIT", "300"))  # seconds; what works takes a tenth of it; 0: none
@@ -55,7 +80,9 @@ if settings.default and settings.default.deadline:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `./dev test` passes on."""
-    parser.addoption("--fast", action="store_true", help="leave out what makes labs or starts daemons: under a minute")
+    parser.addoption(
+        "--fast", action="store_true", help="leave out what takes labs, daemons, downloads or seconds"
+    )
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped: every reason is one line")
 
 
@@ -79,17 +106,26 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what shares a costly fixture on one worker, and begin with it: whatever begins last ends last."""
     if config.getoption("--fast"):
-        slow = [item for item in items if str(item.path.relative_to(HERE)).startswith(SLOW)]
+        slow = [
+            item
+            for item in items
+            if _named(item).startswith((*SLOW, *LONG)) or UNPACKED.intersection(getattr(item, "fixturenames", ()))
+        ]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in set(slow)]
     if why := config.stash[SHUT_OUT]:
         for item in items:
-            if str(item.path.relative_to(HERE)).startswith(SLOW):
+            if _named(item).startswith(SLOW):
                 item.add_marker(pytest.mark.skip(reason=why))
     for item in items:
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: not _group(item))  # stable: the order is otherwise that of the files
+
+
+def _named(item: pytest.Item) -> str:
+    """Return ITEM as SLOW and LONG name it: ``plan/test_plan.py::test_adopt``."""
+    return f"{item.path.relative_to(HERE)}::{item.name}"
 
 
 def _group(item: pytest.Item) -> str:

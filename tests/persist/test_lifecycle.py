@@ -134,7 +134,7 @@ def test_what_is_removed_is_gone_for_good_once_the_manager_has_been_told(machine
     manager.reload()
     manager.wait()
     said = machine.podroutes("remove")
-    (command,) = (line.partition("to have it so now: ")[2] for line in said.splitlines() if "to have it so now" in line)
+    (command,) = (line.partition("to apply it now: ")[2] for line in said.splitlines() if "to apply it now" in line)
     machine.chroot(*command.split())
     manager.wait()
     machine.flap("ens18")

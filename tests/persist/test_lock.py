@@ -40,10 +40,10 @@ INVENTORIES = {
 }
 
 
-def begin(text, *words, user=None):
+def begin(text, *words, user=None, python=sys.executable):
     """Start a Python that runs TEXT."""
     return subprocess.Popen(
-        [sys.executable, "-c", text, *words],
+        [python, "-c", text, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -106,11 +106,11 @@ def test_one_has_it_after_the_other(tmp_path):
 
 
 @pytest.mark.parametrize("listening", [".listen()", ""])
-def test_a_stranger_with_the_name_keeps_nobody_from_their_work(listening):
+def test_a_stranger_with_the_name_keeps_nobody_from_their_work(listening, python):
     if why := others():
         pytest.skip(why)
     text = f"import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(b'\\0{machine_lock.NAME}'); s{listening or '.fileno()'}"
-    process = begin(f"{text}; print('here', flush=True); sys.stdin.read()", user=NOBODY)
+    process = begin(f"{text}; print('here', flush=True); sys.stdin.read()", user=NOBODY, python=python)
     try:
         assert process.stdout.readline() == "here\n"
         with locked("apply", 0):

@@ -70,6 +70,8 @@ def _try(release: str, who: str, machine: Machine, lines: tuple[str, ...]) -> tr
         stranger.type(words, online=line.startswith("./dev setup"))  # everything else has to do without a network
         if line.startswith("./dev setup"):
             stranger.note(stranger.installed(), stranger.size(".venv"), stranger.size(".cache"))
+            if line == _DEMO[0]:
+                stranger.note(stranger.downloaded())
         elif line.startswith("./dev test"):
             stranger.note(stranger.results(_RESULTS))
     if who == "srv" and lines is _ALL:

@@ -59,7 +59,7 @@ class Stranger:
         self.steps: list[Step] = []
         machine.root("/", "apt-get", "-qq", "update", online=True)
         machine.root("/", "apt-get", "-qq", "install", "-y", "--no-install-recommends", *_GIVEN, online=True)
-        self._known = machine.packages()
+        self._known, self._archives = machine.packages(), self._debs()
         if who == "user":
             machine.root("/", "useradd", "--create-home", "--shell", "/bin/bash", USER)
         inside = machine.tree / directory.lstrip("/")
@@ -89,6 +89,24 @@ class Stranger:
         new = {name: size for name, size in self.machine.packages().items() if name not in self._known}
         self._known |= new
         return f"{len(new)} packages, {sum(new.values()) / 1024:.0f} MiB: {' '.join(sorted(new))}" if new else ""
+
+    def downloaded(self) -> str:
+        """Return how many bytes came for the packages since the last call, and are to come for what runs podroutes."""
+        before, self._archives = self._archives, self._debs()
+        packages = sum(size for name, size in self._archives.items() if name not in before)
+        act = self.machine.user if self.who == "user" else self.machine.root
+        pip = f"{self.directory}/.venv/bin/python -m pip download -q --no-deps --require-hashes -r requirements.txt"
+        listed = f"dir=$(mktemp -d) && {pip} -d $dir && stat -c %s $dir/*; rm -rf $dir"
+        wheels = sum(
+            int(line)
+            for line in act(self.directory, "bash", "-c", listed, online=True).output.split()
+            if line.isdigit()
+        )
+        return f"downloaded {(packages + wheels) / 1e6:.1f} MB: {packages / 1e6:.1f} of Debian's, {wheels / 1e6:.1f} of Python's packages"
+
+    def _debs(self) -> dict[str, int]:
+        """Return the packages that apt has downloaded, with their size in bytes."""
+        return {path.name: path.stat().st_size for path in (self.machine.tree / "var/cache/apt/archives").glob("*.deb")}
 
     def size(self, name: str) -> str:
         """Return how much NAME in the checkout holds."""

@@ -78,7 +78,10 @@ def _own_layer(directory: str, own: Path) -> None:
     made = own.with_name(_DIRECTORIES)
     lower = f"{made}:{directory}" if made.exists() else directory
     layers = f"lowerdir={lower},upperdir={own}/changes,workdir={own}/work"
-    for options in (f"{layers},userxattr", layers):  # Linux 5.11: without, a user namespace cannot delete the host's directories
+    for options in (
+        f"{layers},userxattr",
+        layers,
+    ):  # Linux 5.11: without, a user namespace cannot delete the host's directories
         with suppress(OSError):
             syscalls.mount("overlay", f"{own}/all", "overlay", data=options)
             return
