@@ -36,7 +36,7 @@ def machines(tmp_path):
 
 @pytest.mark.parametrize(
     ("command", "status", "most"),
-    [("plan", 2, 90), ("show", 2, 105)],
+    [("plan", 2, 95), ("show", 2, 112)],
 )
 def test_a_command_that_reads_loads_no_more_than_it_uses(worker, machines, command, status, most):
     """Beside it: nothing that decides disputes, writes, or records what others write meanwhile."""

@@ -25,7 +25,6 @@ from podroutes.inventory.events import (
 )
 from podroutes.inventory.nodes import CODES, Located, RawInventory, RawNode, once, parse_pod_cidr
 from podroutes.inventory.source import Source
-from podroutes.inventory.spelling import field_meant, look
 from podroutes.model.cluster import Unread
 from podroutes.model.problem import Problem
 from podroutes.model.text import printable
@@ -136,6 +135,8 @@ class _Entry:
         for key, line in self._value.lines.items():
             if key in _NODE:
                 continue
+            from podroutes.inventory.spelling import field_meant  # noqa: PLC0415 - only a misspelt inventory pays for it
+
             field = field_meant(key, found[key], given)
             if field is None:
                 self._problems.append(_unknown(self._source, self.who, key, line, _NODE, self._name))
@@ -153,6 +154,8 @@ def _limits(value: Value, source: Source, problems: list[Problem]) -> dict[str, 
         raise source.error(f"cluster is {describe(value)}, wanted a mapping", value.line)
     for key, line in value.lines.items():
         if key not in _LIMITS:
+            from podroutes.inventory.spelling import look  # noqa: PLC0415 - the same
+
             problem = _unknown(source, "cluster: ", key, line, _LIMITS)
             if "meant" in problem.message or look(
                 value.values[key]

@@ -9,7 +9,6 @@ from podroutes.cli import common, options
 from podroutes.cli.parser import Parser
 from podroutes.cli.snapshot import snapshot
 from podroutes.host import terminal
-from podroutes.host.progress import Progress
 from podroutes.model.cluster import Node
 from podroutes.model.plan import Plan
 from podroutes.model.text import escaped
@@ -113,6 +112,8 @@ def _lines(plans: Iterator[Plan], nodes: Sequence[Node]) -> Iterator[Plan]:
     width = max(len(escaped(node.name)) for node in nodes)
     routes = 0
     problems: dict[Any, None] = {}
+    from podroutes.host.progress import Progress  # noqa: PLC0415, the same
+
     with Progress("planning", len(nodes)) as progress:
         for plan in plans:
             if not sys.stdout.isatty():  # else the lines themselves show how far it is
