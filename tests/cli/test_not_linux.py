@@ -35,6 +35,7 @@ LINUX_ONLY = {
     "lab/stopwatch.py",
     "host/ping.py",
     "host/arp.py",
+    "host/echo.py",
     "host/agent_lock.py",
 }
 INVENTORY = ["-i", "nodes.yaml"]

@@ -94,10 +94,11 @@ def portrait(host: Host) -> dict[str, Any]:
 
 
 PORTRAITS = """\
-import argparse, sys
+import sys
 from lab.test_simulation import portrait
 from podroutes.cli.collection import gather
-found = gather(argparse.Namespace(tables=None, lab=sys.argv[1], inventory=None))
+from podroutes.cli.option_values import TableOptions
+found = gather(TableOptions(lab=sys.argv[1]))
 print({host.name: portrait(host) for host in found.network.hosts.values()})
 """
 

@@ -1,10 +1,10 @@
 """Reads the input of ``verify`` and ``trace``: the inventory and the tables of machines."""
 
-import argparse
 import os
 from typing import NamedTuple
 
 from podroutes.cli import common
+from podroutes.cli.option_values import TableOptions
 from podroutes.errors import PodroutesError, require_linux
 from podroutes.model.cluster import Node
 from podroutes.model.host import Host
@@ -27,24 +27,24 @@ class Evidence(NamedTuple):
     tables: str
 
 
-def gather(arguments: argparse.Namespace) -> Evidence:
+def gather(options: TableOptions) -> Evidence:
     """Read the inventory and the tables that the command line names: files, a lab, or this machine."""
-    if arguments.tables and arguments.lab is not None:
+    if options.tables and options.lab is not None:
         raise PodroutesError("--tables and --lab both say where the tables are: leave one out")
-    if arguments.lab is not None:
+    if options.lab is not None:
         require_linux("a lab", _INSTEAD)
-        return _lab(arguments)
-    source = common.read_source(arguments)
-    if arguments.tables:
+        return _lab(options, options.lab)
+    source = common.read_source(options.source)
+    if options.tables:
         from podroutes.host.table_files import read_directory  # noqa: PLC0415, one of three
 
-        hosts = read_directory(arguments.tables)
+        hosts = read_directory(options.tables)
         known = {node.name for node in source.cluster.nodes}
         if not known & {host.name for host in hosts}:
             raise PodroutesError(
-                f"{arguments.tables}: has a directory of none of the nodes of {source.cluster.source}; they are to be named like the nodes"
+                f"{options.tables}: has a directory of none of the nodes of {source.cluster.source}; they are to be named like the nodes"
             )
-        return Evidence(source, Network(hosts, source.cluster), None, f"files in {arguments.tables}")
+        return Evidence(source, Network(hosts, source.cluster), None, f"files in {options.tables}")
     require_linux("reading the tables of this machine", _INSTEAD)
     from podroutes.host.iproute_json import Reader  # noqa: PLC0415
     from podroutes.host.local_tables import read_here  # noqa: PLC0415
@@ -52,8 +52,8 @@ def gather(arguments: argparse.Namespace) -> Evidence:
     host = read_here("", Reader())
     addresses = [each.address for each in host.addresses]
     own = (
-        named_node(source.cluster, arguments.node)
-        if arguments.node
+        named_node(source.cluster, options.source.node)
+        if options.source.node
         else this_node(source.cluster, os.uname().nodename, addresses)
     )
     return Evidence(
@@ -61,22 +61,22 @@ def gather(arguments: argparse.Namespace) -> Evidence:
     )
 
 
-def _lab(arguments: argparse.Namespace) -> Evidence:
+def _lab(options: TableOptions, name: str) -> Evidence:
     """Enter a lab and read the tables of its machines and of its switch, which is their router."""
     from podroutes.host.iproute_json import Reader  # noqa: PLC0415
     from podroutes.host.local_tables import read_here  # noqa: PLC0415
     from podroutes.lab import inside, registry  # noqa: PLC0415
     from podroutes.lab.topology import SWITCH  # noqa: PLC0415
 
-    lab = registry.find(arguments.lab)
+    lab = registry.find(name)
     source = (
-        common.read_source(arguments)
-        if common.names_source(arguments)
+        common.read_source(options.source)
+        if common.names_source(options.source)
         else common.Source(lab.cluster, examine(lab.cluster))
     )
     inside.enter(lab)
     reader, hosts = Reader(), list[Host]()
-    for name in (SWITCH, *(node.name for node in lab.cluster.nodes)):
-        inside.join_network(name)
-        hosts.append(read_here(name, reader))
-    return Evidence(source, Network(hosts, source.cluster), None, f"of the lab {arguments.lab}")
+    for machine in (SWITCH, *(node.name for node in lab.cluster.nodes)):
+        inside.join_network(machine)
+        hosts.append(read_here(machine, reader))
+    return Evidence(source, Network(hosts, source.cluster), None, f"of the lab {name}")

@@ -1,6 +1,5 @@
 """Code shared by the commands: reads the inventory, finds this node, prints."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from podroutes.cli.option_values import MachineOptions, SourceOptions
 from podroutes.errors import InventoryError, PersistError, require_linux
 from podroutes.host import terminal
 from podroutes.model.cluster import Cluster, Node
@@ -84,19 +84,19 @@ def root() -> "HostFiles":
     return HostFiles(machine.directory) if machine else HostFiles()
 
 
-def read_source(arguments: argparse.Namespace) -> Source:
+def read_source(options: SourceOptions) -> Source:
     """Read and examine the inventory that the command line names."""
     from podroutes.plan.claims import examine  # noqa: PLC0415, each command loads what it uses
 
-    check_source(arguments)
-    found, server = _read(arguments)
-    cluster = limited(found.cluster, arguments)
-    return Source(cluster, examine(cluster, found.problems), _run_state(arguments, server))
+    check_source(options)
+    found, server = _read(options)
+    cluster = limited(found.cluster, options)
+    return Source(cluster, examine(cluster, found.problems), _run_state(options, server))
 
 
-def _run_state(arguments: argparse.Namespace, server: str) -> "RunState | None":
+def _run_state(options: SourceOptions, server: str) -> "RunState | None":
     """Return the state of earlier runs, for a command that keeps state."""
-    directory = getattr(arguments, "state_dir", None)
+    directory = options.state_dir
     if directory is None:
         return None
     from podroutes.apply.saved_state import RunState  # noqa: PLC0415, only here
@@ -104,104 +104,107 @@ def _run_state(arguments: argparse.Namespace, server: str) -> "RunState | None":
     return RunState(directory, server, warn, simulated=MACHINE.get() is not None)
 
 
-def deletion_guard(arguments: argparse.Namespace, source: Source) -> "DeletionGuard":
+def deletion_guard(options: SourceOptions, source: Source, *, allowed: int = 0) -> "DeletionGuard":
     """Return the mass-delete guard of this run."""
     from podroutes.apply.deletion_guard import DeletionGuard  # noqa: PLC0415, what is away from the machine deletes nothing
 
-    allowed = getattr(arguments, "allow_mass_delete", 0)
-    return DeletionGuard(source.cluster, arguments.state_dir, allowed, source.state, warn)
+    if options.state_dir is None:
+        raise ValueError("a command with a guard has --state-dir")
+    return DeletionGuard(source.cluster, options.state_dir, allowed, source.state, warn)
 
 
-def limited(cluster: Cluster, arguments: argparse.Namespace) -> Cluster:
+def limited(cluster: Cluster, options: SourceOptions) -> Cluster:
     """Return CLUSTER with the limits that the command line sets in place of those of the inventory."""
-    given = {field: tuple(getattr(arguments, option, None) or ()) for option, field in LIMITS.items()}
+    given = {field: tuple(getattr(options, option) or ()) for option, field in LIMITS.items()}
     return cluster._replace(**{field: limits for field, limits in given.items() if limits})  # type: ignore[arg-type]
 
 
-def names_source(arguments: argparse.Namespace) -> bool:
+def names_source(options: SourceOptions) -> bool:
     """Return whether the command line names a source of nodes."""
-    return any(getattr(arguments, each, None) for each in ("inventory", "kubernetes", "kubeconfig", "context"))
+    return any(getattr(options, each) for each in ("inventory", "kubernetes", "kubeconfig", "context"))
 
 
-def check_source(arguments: argparse.Namespace) -> None:
+def check_source(options: SourceOptions) -> None:
     """Raise InventoryError unless the command line names exactly one source of nodes, a file or a cluster."""
-    kubernetes = getattr(arguments, "kubernetes", False)  # some commands support files only
-    narrower = next((each for each in ("kubeconfig", "context") if getattr(arguments, each, None)), "")
-    if arguments.inventory and (kubernetes or narrower):
+    kubernetes = options.kubernetes
+    narrower = next((each for each in ("kubeconfig", "context") if getattr(options, each)), "")
+    if options.inventory and (kubernetes or narrower):
         raise InventoryError(
             f"--inventory and --{narrower or 'kubernetes'}: wanted one source of nodes, a file or a cluster"
         )
     if narrower and not kubernetes:
         raise InventoryError(f"--{narrower} without --kubernetes: add that to read the nodes from a cluster")
-    if not arguments.inventory and not kubernetes:
+    if not options.inventory and not kubernetes:
         raise InventoryError(
             "no inventory: name one with -i PATH (or PODROUTES_INVENTORY), - reads standard input; or --kubernetes"
         )
 
 
-def _read(arguments: argparse.Namespace) -> "tuple[Inventory, str]":
+def _read(options: SourceOptions) -> "tuple[Inventory, str]":
     """Return the inventory, and the URL of its API server, "" for a file."""
-    if not arguments.inventory:
+    if not options.inventory:
         from podroutes import kubernetes  # noqa: PLC0415, loads HTTP and TLS
 
-        access = kubernetes.connect(arguments.kubeconfig, arguments.context)
+        access = kubernetes.connect(options.kubeconfig, options.context)
         found = kubernetes.load(access, tell=lambda text: print(f"podroutes: {text}", file=sys.stderr))
         return found, access.proxy or access.server
     from podroutes import inventory  # noqa: PLC0415, `remove` needs none
 
-    return inventory.load(arguments.inventory), ""
+    return inventory.load(options.inventory), ""
 
 
-def own_node(arguments: argparse.Namespace, cluster: Cluster, fib: Fib | None = None) -> Node:
+def own_node(options: SourceOptions, cluster: Cluster, fib: Fib | None = None) -> Node:
     """Return this machine's node; without FIB, by name only."""
     from podroutes.plan.identity import named_node, this_node  # noqa: PLC0415, each command loads what it uses
 
     addresses = [each.address for each in fib.addresses] if fib else []
-    if arguments.node:
-        return named_node(cluster, arguments.node, addresses)
+    if options.node:
+        return named_node(cluster, options.node, addresses)
     return this_node(cluster, os.uname().nodename, addresses)
 
 
-def command_at_boot(arguments: argparse.Namespace, *program: str, node: str) -> tuple[str, ...]:
+def command_at_boot(options: SourceOptions, *program: str, node: str) -> tuple[str, ...]:
     """Return the command with which PROGRAM applies the same inventory at boot, from any directory."""
-    if arguments.inventory == "-":
+    if options.inventory == "-":
         raise InventoryError("standard input is not there at boot: name the inventory's file with -i PATH")
-    return (*program, "apply", *_source_at_boot(arguments), *_limits(arguments), "--node", node)
+    return (*program, "apply", *_source_at_boot(options), *_limits(options), "--node", node)
 
 
-def command_elsewhere(arguments: argparse.Namespace, node: str) -> tuple[str, ...]:
+def command_elsewhere(options: SourceOptions, node: str) -> tuple[str, ...]:
     """Return the command for the boot of a remote machine: it has no path of this one, its files are in /etc/podroutes."""
     source: tuple[str, ...] = ("--kubernetes", "--kubeconfig", f"{ELSEWHERE}/kubeconfig")
-    if arguments.inventory:
-        name = "inventory" if arguments.inventory == "-" else os.path.basename(arguments.inventory)  # noqa: PTH119
+    if options.inventory:
+        name = "inventory" if options.inventory == "-" else os.path.basename(options.inventory)  # noqa: PTH119
         source = ("--inventory", f"{ELSEWHERE}/{name}")
-    context = ("--context", arguments.context) if getattr(arguments, "context", None) else ()
-    return ("podroutes", "apply", *source, *context, *_limits(arguments), "--node", node)
+    context = ("--context", options.context) if options.context else ()
+    return ("podroutes", "apply", *source, *context, *_limits(options), "--node", node)
 
 
-def _limits(arguments: argparse.Namespace) -> Iterator[str]:
+def _limits(options: SourceOptions) -> Iterator[str]:
     """Yield the options that set the same limits."""
     for option in LIMITS:
-        for limit in getattr(arguments, option, None) or ():
+        for limit in getattr(options, option) or ():
             yield from (f"--{option.replace('_', '-')}", str(limit))
 
 
-def _source_at_boot(arguments: argparse.Namespace) -> tuple[str, ...]:
+def _source_at_boot(options: SourceOptions) -> tuple[str, ...]:
     """Return the options that name the same source of nodes in another directory and without this environment."""
-    if arguments.inventory:
-        return "--inventory", os.path.abspath(arguments.inventory)  # noqa: PTH100
-    named = arguments.kubeconfig or os.environ.get("KUBECONFIG", "")
+    if options.inventory:
+        return "--inventory", os.path.abspath(options.inventory)  # noqa: PTH100
+    named = options.kubeconfig or os.environ.get("KUBECONFIG", "")
     if ":" in named:
         raise InventoryError(f"KUBECONFIG names several files ({named}): name one with --kubeconfig for the next boot")
     path = named or os.path.expanduser("~/.kube/config")  # noqa: PTH111
     return (
         "--kubernetes",
         *(("--kubeconfig", os.path.abspath(path)) if named or os.path.exists(path) else ()),  # noqa: PTH100, PTH110
-        *(("--context", arguments.context) if arguments.context else ()),
+        *(("--context", options.context) if options.context else ()),
     )
 
 
-def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: "HeldDeletions") -> "MachinePlan":
+def plan_machine(
+    options: SourceOptions, wanted: MachineOptions, source: Source, fib: Fib, hold: "HeldDeletions"
+) -> "MachinePlan":
     """Return the plan of this machine, kernel and files, for the options of the command line; print what `auto` chose.
 
     HOLD is the mass-delete guard.
@@ -210,16 +213,16 @@ def plan_machine(arguments: argparse.Namespace, source: Source, fib: Fib, hold: 
     from podroutes.apply.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
     from podroutes.plan.settle import Context  # noqa: PLC0415, the same
 
-    own = own_node(arguments, source.cluster, fib)
+    own = own_node(options, source.cluster, fib)
     request = PlanRequest(
-        lambda: command_at_boot(arguments, sys.executable, "-m", "podroutes", node=own.name),
-        getattr(arguments, "persist", None) or "",
-        getattr(arguments, "sysctl", False),
-        getattr(arguments, "adopt", False),
+        lambda: command_at_boot(options, sys.executable, "-m", "podroutes", node=own.name),
+        wanted.persist or "",
+        wanted.sysctl,
+        wanted.adopt,
         hold,
-        getattr(arguments, "edit_admin_config", False),
+        wanted.edit_admin_config,
         context=source.state.context(own) if source.state else Context(),
-        cni=CniRequest(getattr(arguments, "cni", False), getattr(arguments, "force", False)),
+        cni=CniRequest(wanted.cni, wanted.force),
     )
     if request.edit and not (request.adopt and request.backend):
         raise PersistError(

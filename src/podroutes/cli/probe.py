@@ -1,6 +1,5 @@
 """``verify --probe``: from which machines to ask which addresses, and what the answers mean for the proof."""
 
-import argparse
 import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 from podroutes.cli.collection import Evidence
 from podroutes.cli.common import warn
+from podroutes.cli.option_values import ProofOptions
 from podroutes.errors import KubernetesError, PodroutesError
 from podroutes.host.probe_rounds import ProbeSource, Progress, probe
 from podroutes.model.address import Address, Prefix, parse_address
@@ -18,13 +18,13 @@ from podroutes.model.text import printable
 _BAR = 30  # characters
 
 
-def probe_all(found: Evidence, arguments: argparse.Namespace) -> "Sent":
+def probe_all(found: Evidence, options: ProofOptions) -> "Sent":
     """Send packets from this machine, or from every one of the lab, to a pod of every other node or to --pod.
 
     Where no pod of a node is known its pod gateway is asked, which the node itself answers for.
     """
-    pods = _pods(found, arguments) if arguments.pod is None else {}
-    targets = _targets(found, arguments.pod, pods)
+    pods = _pods(found, options) if options.pod is None else {}
+    targets = _targets(found, options.pod, pods)
     versions = sorted({address.version for _, address in targets})
     vantages = list(_vantages(found, versions))
     try:
@@ -35,7 +35,7 @@ def probe_all(found: Evidence, arguments: argparse.Namespace) -> "Sent":
         if sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     real = {address for each in pods.values() for address in each}
-    if arguments.pod is not None:
+    if options.pod is not None:
         real = {address for _, address in targets if not _is_of_node(found, address)}
     possible = sum(node != vantage.source for vantage in vantages for node, _ in targets)
     return Sent([each._replace(pod=each.target in real) for each in results], possible)
@@ -110,7 +110,7 @@ def _is_of_node(found: Evidence, address: Address) -> bool:
     )
 
 
-def _pods(found: Evidence, arguments: argparse.Namespace) -> dict[str, list[Address]]:
+def _pods(found: Evidence, options: ProofOptions) -> dict[str, list[Address]]:
     """Return addresses of pods by their node, where it is known of any: those of a lab, or of the Kubernetes API."""
     claims = found.source.claims.honoured
     if found.own is None:
@@ -120,18 +120,18 @@ def _pods(found: Evidence, arguments: argparse.Namespace) -> dict[str, list[Addr
         for claim in claims:
             pods.setdefault(claim.node.name, []).append(pod_address(claim.dst))
         return pods
-    if getattr(arguments, "kubernetes", False):
-        return _api_pods(found, arguments)
+    if options.source.kubernetes:
+        return _api_pods(found, options)
     return {}
 
 
-def _api_pods(found: Evidence, arguments: argparse.Namespace) -> dict[str, list[Address]]:
+def _api_pods(found: Evidence, options: ProofOptions) -> dict[str, list[Address]]:
     from podroutes import kubernetes  # noqa: PLC0415, loads HTTP and TLS
 
     owned = _owned(found)
     try:
         return kubernetes.running_pods(
-            kubernetes.connect(arguments.kubeconfig, arguments.context),
+            kubernetes.connect(options.source.kubeconfig, options.source.context),
             lambda name, address: any(cidr.covers(address) for cidr in owned.get(name, ())),
             sum(map(len, owned.values())),
         )

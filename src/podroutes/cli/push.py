@@ -14,6 +14,7 @@ from podroutes.cli.collection import Evidence
 from podroutes.cli.commands import verify
 from podroutes.cli.commands.plan import short
 from podroutes.cli.mass_delete import terminal
+from podroutes.cli.option_values import ProofOptions, SourceOptions, read
 from podroutes.errors import PushError
 from podroutes.host.iproute_json import Reader
 from podroutes.host.progress import Progress, is_watched
@@ -34,7 +35,8 @@ _VERBS = {"apply": "Apply", "remove": "Remove"}
 def run(arguments: argparse.Namespace) -> int:
     """Plan, apply, verify or remove; return the exit status."""
     path = verify.destination(arguments.html) if arguments.verb == "verify" and arguments.html else None
-    source = common.read_source(arguments)
+    wanted = read(SourceOptions, arguments)
+    source = common.read_source(wanted)
     nodes = chosen(source.cluster, arguments.limit)
     machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).run())
     if arguments.verb != "verify" or fleet_status == _INTERRUPTED:
@@ -43,8 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     _say_unread([machine.pushed for machine in machines])
     if not hosts:
         raise PushError("no machine could be read, so nothing is proven")
-    away = argparse.Namespace(**vars(arguments), probe=False, pod=None, tables=None, lab=None)
-    proven = verify.conclude(away, Evidence(source, Network(hosts, source.cluster), None, "read over SSH"), path)
+    proven = verify.conclude(
+        ProofOptions(wanted, arguments.output),
+        Evidence(source, Network(hosts, source.cluster), None, "read over SSH"),
+        path,
+    )
     return fleet_status or proven
 
 
@@ -145,15 +150,21 @@ class _Run:
         return 1 if any(each.failed for each in self._pushed) else 0
 
     @property
+    def _short(self) -> bool:
+        """Whether the machines are shown in a line each."""
+        full = getattr(self._arguments, "full", False)
+        return short(len(self._machines), full=full, output=self._arguments.output)
+
+    @property
     def _pushed(self) -> list[Pushed]:
         return [machine.pushed for machine in self._machines]
 
     def _say_plans(self) -> None:
         bold = common.style(sys.stdout)
-        if short(len(self._pushed), self._arguments):
+        if self._short:
             common.say(views.plans(self._pushed, bold))
             print(f"\n{views.total(self._pushed)} --full shows each.")
-        for each in () if short(len(self._pushed), self._arguments) else self._pushed:
+        for each in () if self._short else self._pushed:
             if each.plan and not each.error:
                 print(bold("bold", escaped(each.node)))
                 common.say_plan(each.plan)
@@ -171,7 +182,7 @@ class _Run:
         """Ask for confirmation, if there is a terminal and nothing forbids it."""
         if self._arguments.yes or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
             return True
-        if not short(len(self._pushed), self._arguments):  # else it stands above
+        if not self._short:  # else it stands above
             print(views.total(self._pushed))
         return await self._says_yes(views.question(self._pushed, _VERBS[self._verb]), sys.stdin, sys.stdout)
 

@@ -1,8 +1,7 @@
 """The snapshot that a plan of this machine is made from."""
 
-import argparse
-
 from podroutes.cli.common import Source, own_node
+from podroutes.cli.option_values import SourceOptions
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
 from podroutes.model.interest import Interest
@@ -10,12 +9,12 @@ from podroutes.plan.interest import hidden_parts, plan_interest
 from podroutes.plan.settle import Context
 
 
-def snapshot(kernel: Kernel, arguments: argparse.Namespace, source: Source) -> Fib:
+def snapshot(kernel: Kernel, options: SourceOptions, source: Source) -> Fib:
     """Return a snapshot without the routes of others on which no plan for this machine depends."""
     contexts: list[Context] = []
 
     def wanted(bare: Fib) -> Interest:
-        own = own_node(arguments, source.cluster, bare)
+        own = own_node(options, source.cluster, bare)
         contexts.append(source.state.context(own) if source.state else Context())
         return plan_interest(source.cluster, contexts[0].dependencies)
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from podroutes.agent.log import Log, standard_error
 from podroutes.agent.reconciler import Machine, Settings
@@ -15,6 +16,7 @@ from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.agent.source import FileSource, Publish, Report, Source
 from podroutes.apply.saved_state import load_routes
 from podroutes.cli import common, options
+from podroutes.cli.option_values import SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.cli.privilege import require_net_admin
 from podroutes.errors import AgentError, InventoryError, require_linux
@@ -69,10 +71,24 @@ def configure(parser: Parser) -> None:
     )
 
 
+class Options(NamedTuple):
+    """What the user wants of ``agent``."""
+
+    source: SourceOptions
+    state_dir: Path
+    listen: str
+    resync: float
+    allow_mass_delete: int = 0
+    adopt: bool = False
+    set_condition: bool = False
+    events: bool = False
+    log: str = "auto"
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Keep the routes until a signal ends it."""
     try:
-        return _run(arguments)
+        return _run(read(Options, arguments))
     except _EndedError:
         return 0
 
@@ -85,83 +101,81 @@ def _ended(_number: int, _frame: object) -> None:
     raise _EndedError
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(wanted: Options) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ended)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the source is about to be read anyway
     require_linux("`podroutes agent`", "it runs on each node; `podroutes push apply` changes the nodes over SSH")
     gc.enable()  # unlike other commands this one runs for long
-    if arguments.resync <= 0:
-        raise AgentError(f"--resync {arguments.resync:g}: wanted a number of seconds greater than 0")
-    common.check_source(arguments)
+    if wanted.resync <= 0:
+        raise AgentError(f"--resync {wanted.resync:g}: wanted a number of seconds greater than 0")
+    common.check_source(wanted.source)
     require_net_admin()
-    if arguments.listen != "none":
-        parse_listen(arguments.listen, ", or none")  # fail before anything is opened
+    if wanted.listen != "none":
+        parse_listen(wanted.listen, ", or none")  # fail before anything is opened
     with (
-        Log(standard_error(), arguments.log) as log,
+        Log(standard_error(), wanted.log) as log,
         NetlinkKernel() as kernel,
         NetlinkKernel() as aside,
         KernelWatch(kernel.port, aside.port) as watch,
     ):
-        guard = MassDeleteGuard(allowed=arguments.allow_mass_delete)
-        machine = Machine(kernel, _settings(arguments, log), guard, FlapDamping(), aside)
-        wishes = _wishes(arguments, log)._replace(between=lambda do: setattr(kernel, "between", do))
-        keep_routes(machine, watch, log, wishes)
+        guard = MassDeleteGuard(allowed=wanted.allow_mass_delete)
+        machine = Machine(kernel, _settings(wanted, log), guard, FlapDamping(), aside)
+        parts = _wishes(wanted, log)._replace(between=lambda do: setattr(kernel, "between", do))
+        keep_routes(machine, watch, log, parts)
     return 0
 
 
-def _settings(arguments: argparse.Namespace, log: Log) -> Settings:
+def _settings(wanted: Options, log: Log) -> Settings:
     def command(node: str) -> tuple[str, ...]:
-        return common.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=node)
+        return common.command_at_boot(wanted.source, sys.executable, "-m", "podroutes", node=node)
 
     def stood(node: str) -> tuple[SavedRoute, ...]:
-        return load_routes(Path(arguments.state_dir), node, lambda error: log("warning", "state not used", error=error))
+        return load_routes(wanted.state_dir, node, lambda error: log("warning", "state not used", error=error))
 
     server = ""
-    if arguments.kubernetes:
+    if wanted.source.kubernetes:
         from podroutes.kubernetes import connect  # noqa: PLC0415, loads HTTP and TLS
 
-        access = connect(arguments.kubeconfig, arguments.context)
+        access = connect(wanted.source.kubeconfig, wanted.source.context)
         server = access.proxy or access.server
-    settings = Settings(HostFiles(), os.uname().nodename, arguments.node or "", command, arguments.adopt, stood)
+    settings = Settings(HostFiles(), os.uname().nodename, wanted.source.node or "", command, wanted.adopt, stood)
     return settings._replace(dependencies=lambda: read_dependencies(server))
 
 
-def _wishes(arguments: argparse.Namespace, log: Log) -> AgentOptions:
-    listen = "" if arguments.listen == "none" else arguments.listen
-    wishes = AgentOptions(_file(arguments), Path(arguments.state_dir), listen, arguments.resync)
-    telling = arguments.events or arguments.set_condition
-    if not arguments.kubernetes:
+def _wishes(wanted: Options, log: Log) -> AgentOptions:
+    listen = "" if wanted.listen == "none" else wanted.listen
+    wishes = AgentOptions(_file(wanted), wanted.state_dir, listen, wanted.resync)
+    telling = wanted.events or wanted.set_condition
+    if not wanted.source.kubernetes:
         if telling:
             raise AgentError("--events and --set-condition tell a cluster: they go with --kubernetes")
-        if arguments.inventory == "-":
+        if wanted.source.inventory == "-":
             raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
         return wishes
     from podroutes.agent.event_recorder import EventOptions, EventRecorder  # noqa: PLC0415
     from podroutes.agent.kubernetes_source import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
     from podroutes.kubernetes import connect  # noqa: PLC0415
 
-    access = connect(arguments.kubeconfig, arguments.context)
+    access = connect(wanted.source.kubeconfig, wanted.source.context)
     wishes = wishes._replace(
-        source=lambda publish, report: KubernetesSource(access, _within_limits(publish, arguments), report)
+        source=lambda publish, report: KubernetesSource(access, _within_limits(publish, wanted), report)
     )
     if not telling:
         return wishes
-    return wishes._replace(
-        tell=EventRecorder(access, EventOptions(arguments.events, arguments.set_condition), log).tell
-    )
+    return wishes._replace(tell=EventRecorder(access, EventOptions(wanted.events, wanted.set_condition), log).tell)
 
 
-def _file(arguments: argparse.Namespace) -> Callable[[Publish, Report], Source]:
-    return lambda publish, report: FileSource(arguments.inventory, _within_limits(publish, arguments), report)
+def _file(wanted: Options) -> Callable[[Publish, Report], Source]:
+    return lambda publish, report: FileSource(wanted.source.inventory or "", _within_limits(publish, wanted), report)
 
 
-def _within_limits(publish: Publish, arguments: argparse.Namespace) -> Publish:
+def _within_limits(publish: Publish, wanted: Options) -> Publish:
     """Return a function that publishes snapshots with the limits of the command line."""
 
     def limited(view: NodeSnapshot) -> None:
         inventory = view.inventory
-        cluster = common.limited(inventory.cluster, arguments)
+        cluster = common.limited(inventory.cluster, wanted.source)
         publish(view._replace(inventory=inventory._replace(cluster=cluster)))
 
     return limited

@@ -1,13 +1,14 @@
 """``podroutes apply``."""
 
 import argparse
-import sys
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from podroutes.cli import common, options
 from podroutes.cli.apply import carry_out, say_later
 from podroutes.cli.commands import plan
 from podroutes.cli.mass_delete import agreed
+from podroutes.cli.option_values import MachineOptions, SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.cli.snapshot import snapshot
 from podroutes.errors import PersistError
@@ -44,51 +45,60 @@ def configure(parser: Parser) -> None:
     options.output(parser)
 
 
+class Options(NamedTuple):
+    """What the user wants of ``apply``."""
+
+    source: SourceOptions
+    machine: MachineOptions
+    activate: bool = False
+    dry_run: bool = False
+    output: str = "text"
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node and carry it out; 0 done, 1 something could not be done."""
-    if arguments.dry_run:
-        print("podroutes: apply --dry-run is called `podroutes plan` here", file=sys.stderr)
-        arguments.all = arguments.verbose = arguments.quiet = arguments.full = False
-        return plan.run(arguments)
-    source = common.read_source(arguments)
+    wanted = read(Options, arguments)
+    if wanted.dry_run:
+        common.warn("apply --dry-run is called `podroutes plan` here")
+        return plan.show(plan.Options(wanted.source, wanted.machine, output=wanted.output))
+    source = common.read_source(wanted.source)
+    machine = wanted.machine
     with common.kernel("apply", _INSTEAD) as kernel, ExitStack() as lock:
         lock.enter_context(common.writing("apply"))
-        guard = common.deletion_guard(arguments, source)
-        before = snapshot(kernel, arguments, source)
-        machine_plan = common.plan_machine(arguments, source, before, guard.hold)
+        guard = common.deletion_guard(wanted.source, source, allowed=machine.allow_mass_delete)
+        before = snapshot(kernel, wanted.source, source)
+        machine_plan = common.plan_machine(wanted.source, machine, source, before, guard.hold)
         if machine_plan.planned.plan.held:
             lock.close()  # release the lock while a person decides
-            allowed = agreed(machine_plan.planned.plan, inventory=arguments.inventory, output=arguments.output)
+            allowed = agreed(machine_plan.planned.plan, inventory=wanted.source.inventory, output=wanted.output)
             lock.enter_context(common.writing("apply"))
             if allowed:
                 guard.allow(machine_plan.planned.plan)
-                before = snapshot(kernel, arguments, source)
-                machine_plan = common.plan_machine(arguments, source, before, guard.hold)
-        if arguments.activate and not machine_plan.backend:
+                before = snapshot(kernel, wanted.source, source)
+                machine_plan = common.plan_machine(wanted.source, machine, source, before, guard.hold)
+        if wanted.activate and not machine_plan.backend:
             raise PersistError("--activate goes with --persist BACKEND: there is no file that a manager could read")
         if machine_plan.why:  # the chosen backend stays
-            arguments.persist = machine_plan.backend
-
+            machine = machine._replace(persist=machine_plan.backend)
         planned = [machine_plan.planned]  # the last plan counts
 
-        def replan() -> Plan:
-            planned.append(
-                common.plan_machine(arguments, source, snapshot(kernel, arguments, source), guard.hold).planned
-            )
+        def replan(machine: MachineOptions) -> Plan:
+            fib = snapshot(kernel, wanted.source, source)
+            planned.append(common.plan_machine(wanted.source, machine, source, fib, guard.hold).planned)
             return planned[-1].plan
 
-        outcome = carry_out(machine_plan.planned.plan, kernel, arguments.output, replan)
+        outcome = carry_out(machine_plan.planned.plan, kernel, wanted.output, lambda: replan(machine))
         guard.save(outcome)
         if source.state:
             source.state.save(planned[-1], outcome, source.cluster)
-        if arguments.output == "text":
+        if wanted.output == "text":
             common.say_offered(machine_plan)
-        if arguments.activate and outcome.complete:
+        if wanted.activate and outcome.complete:
             from podroutes.apply.activation import Activation, Before  # noqa: PLC0415, seldom asked for
 
-            arguments.persist = None
             then = Before(before, machine_plan.found)
-            Activation(machine_plan.backend, then, kernel, common.root()).run(outcome.files_written, replan)
+            activation = Activation(machine_plan.backend, then, kernel, common.root())
+            activation.run(outcome.files_written, lambda: replan(machine._replace(persist=None)))
         else:
             say_later(outcome)
         return 0 if outcome.complete else 1

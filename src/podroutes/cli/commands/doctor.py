@@ -6,6 +6,7 @@ import sys
 
 from podroutes.cli import common, options
 from podroutes.cli.doctor import examined
+from podroutes.cli.option_values import SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.doctor import examine, repairs
 from podroutes.errors import require_linux
@@ -35,7 +36,8 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Examine this machine; 0 healthy, 2 something would stop pod traffic."""
     require_linux("`podroutes doctor`", "run it on the node; `podroutes push verify` reads the nodes' tables over SSH")
-    cluster = common.read_source(arguments).cluster if common.names_source(arguments) else None
+    wanted = read(SourceOptions, arguments)
+    cluster = common.read_source(wanted).cluster if common.names_source(wanted) else None
     context = examined(cluster, arguments.node)
     findings = examine(context)
     done = None

@@ -3,9 +3,10 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from podroutes.cli import common, options
+from podroutes.cli.option_values import MachineOptions, SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.cli.snapshot import snapshot
 from podroutes.host import terminal
@@ -39,28 +40,46 @@ def configure(parser: Parser) -> None:
     options.output(parser)
 
 
+class Options(NamedTuple):
+    """What the user wants of ``plan``."""
+
+    source: SourceOptions
+    machine: MachineOptions
+    all: bool = False
+    interface: str | None = None
+    verbose: bool = False
+    quiet: bool = False
+    full: bool = False
+    output: str = "text"
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan of this node, or of all; 0 in sync, 2 changes pending or routes kept, 1 problems that no change solves."""
-    source = common.read_source(arguments)
-    if arguments.all:
-        return _all(source, arguments)
+    wanted = read(Options, arguments)
+    return _all(common.read_source(wanted.source), wanted) if wanted.all else show(wanted)
+
+
+def show(wanted: Options) -> int:
+    """Show the plan of this node, and return the exit status."""
+    source = common.read_source(wanted.source)
     with common.kernel("plan", _INSTEAD, reads=True) as kernel:
-        fib = snapshot(kernel, arguments, source)
-    machine_plan = common.plan_machine(arguments, source, fib, common.deletion_guard(arguments, source).hold)
+        fib = snapshot(kernel, wanted.source, source)
+    guard = common.deletion_guard(wanted.source, source, allowed=wanted.machine.allow_mass_delete)
+    machine_plan = common.plan_machine(wanted.source, wanted.machine, source, fib, guard.hold)
     plan = machine_plan.planned.plan
-    if arguments.output != "text":
+    if wanted.output != "text":
         from podroutes.views import json_values  # noqa: PLC0415, the same
 
-        common.say_document(json_values.plan(plan), arguments.output)
+        common.say_document(json_values.plan(plan), wanted.output)
     else:
-        if arguments.verbose:
+        if wanted.verbose:
             from podroutes.plan.route_states import survey  # noqa: PLC0415, the same
 
             entries = survey(
                 machine_plan.planned, fib, machine_plan.owned, machine_plan.configured.same, machine_plan.hindered
             )
             common.say(plan_view.survey([each for each in entries if each.state == "ok"], common.style(sys.stdout)))
-        if not arguments.quiet:
+        if not wanted.quiet:
             common.say_plan(plan)
         common.say_problems(plan.problems)
         common.say_offered(machine_plan)
@@ -72,22 +91,22 @@ def status(plan: Plan) -> int:
     return 2 if plan.pending or plan.held or plan.kept else 1 if plan.errors else 0
 
 
-def short(nodes: int, arguments: argparse.Namespace) -> bool:
+def short(nodes: int, *, full: bool, output: str) -> bool:
     """Return whether so many NODES are shown in a line each."""
-    return nodes >= options.FEW and not arguments.full and arguments.output == "text"
+    return nodes >= options.FEW and not full and output == "text"
 
 
-def _all(source: common.Source, arguments: argparse.Namespace) -> int:
+def _all(source: common.Source, wanted: Options) -> int:
     """Show many plans as they are made: those of 5,000 nodes do not fit into memory together."""
     from podroutes.plan.planning import plan_remote  # noqa: PLC0415, the same
 
     nodes = source.cluster.nodes
-    plans = (plan_remote(source.claims, node, arguments.interface).plan for node in nodes)
-    if arguments.output != "text":
-        shown = _documents(plans, arguments.output)
+    plans = (plan_remote(source.claims, node, wanted.interface).plan for node in nodes)
+    if wanted.output != "text":
+        shown = _documents(plans, wanted.output)
     else:
-        shown = _lines(plans, nodes) if short(len(nodes), arguments) else _text(plans)
-        if arguments.quiet:
+        shown = _lines(plans, nodes) if short(len(nodes), full=wanted.full, output=wanted.output) else _text(plans)
+        if wanted.quiet:
             shown = _problems(plans)
     worst = {status(plan) for plan in shown}
     return 2 if 2 in worst else max(worst, default=0)

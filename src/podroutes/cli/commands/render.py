@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from podroutes.cli import common, options
+from podroutes.cli.option_values import SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.errors import PodroutesError
 from podroutes.model.cluster import Cluster, Node
@@ -45,18 +46,21 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the configuration of one node, or write that of all nodes; 0 complete, 1 something was left out."""
-    source = common.read_source(arguments)
+    wanted = read(SourceOptions, arguments)
+    source = common.read_source(wanted)
     if arguments.directory and not arguments.all:
         raise PodroutesError("--directory goes with --all; for one node redirect the output")
     if arguments.format in TARGETS:
         return _router(arguments, source.claims)
     here = _Here.find(source.cluster)
-    nodes = source.cluster.nodes if arguments.all else (_chosen(arguments, source.cluster, here),)
+    nodes = source.cluster.nodes if arguments.all else (_chosen(wanted, source.cluster, here),)
     problems = dict.fromkeys(source.claims.problems)
     for node in dict.fromkeys(nodes):
         plan = here.plan(source.claims, node, arguments.interface)
         problems |= dict.fromkeys(plan.problems)
-        files = _cni(node) if arguments.format == "cni" else _files(plan, arguments, away=node != here.node)
+        files = (
+            _cni(node) if arguments.format == "cni" else _files(arguments.format, plan, wanted, away=node != here.node)
+        )
         if arguments.directory:
             _write(Path(arguments.directory), node.name, files)
         else:
@@ -109,8 +113,8 @@ class _Here(NamedTuple):
         return plan_remote(claims, node, interface).plan
 
 
-def _chosen(arguments: argparse.Namespace, cluster: Cluster, here: _Here) -> Node:
-    return here.node if here.node and not arguments.node else common.own_node(arguments, cluster)
+def _chosen(wanted: SourceOptions, cluster: Cluster, here: _Here) -> Node:
+    return here.node if here.node and not wanted.node else common.own_node(wanted, cluster)
 
 
 def _cni(node: Node) -> tuple[File, ...]:
@@ -122,15 +126,15 @@ def _cni(node: Node) -> tuple[File, ...]:
     return render(node.pod_cidrs, mtu=0, portmap=True)
 
 
-def _files(plan: Plan, arguments: argparse.Namespace, *, away: bool) -> tuple[File, ...]:
-    if arguments.format == "ip":
+def _files(form: str, plan: Plan, wanted: SourceOptions, *, away: bool) -> tuple[File, ...]:
+    if form == "ip":
         return (File("", iproute.script(plan)),)
     from podroutes.persist.remote import remote_files  # noqa: PLC0415, commands for a shell do without
 
     if away:
-        return remote_files(arguments.format, plan, common.command_elsewhere(arguments, plan.node))
-    command = common.command_at_boot(arguments, sys.executable, "-m", "podroutes", node=plan.node)
-    return remote_files(arguments.format, plan, command)
+        return remote_files(form, plan, common.command_elsewhere(wanted, plan.node))
+    command = common.command_at_boot(wanted, sys.executable, "-m", "podroutes", node=plan.node)
+    return remote_files(form, plan, command)
 
 
 def _print(files: tuple[File, ...], node: str) -> None:

@@ -3,8 +3,10 @@
 import argparse
 import sys
 from contextlib import suppress
+from typing import NamedTuple
 
 from podroutes.cli import common, options
+from podroutes.cli.option_values import MachineOptions, SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.cli.snapshot import snapshot
 from podroutes.kernel import Kernel
@@ -37,16 +39,25 @@ def configure(parser: Parser) -> None:
     options.output(parser)
 
 
+class Options(NamedTuple):
+    """What the user wants of ``show``."""
+
+    source: SourceOptions
+    watch: bool = False
+    output: str = "text"
+
+
 def run(arguments: argparse.Namespace) -> int:
     """List routes with their states; 0 all ok, 2 any is not."""
-    source = common.read_source(arguments)
+    wanted = read(Options, arguments)
+    source = common.read_source(wanted.source)
     with common.kernel("show", _INSTEAD, reads=True) as kernel:
-        if arguments.watch:
-            return _watch(arguments, source, kernel)
-        return _show(arguments, source, snapshot(kernel, arguments, source), set())
+        if wanted.watch:
+            return _watch(wanted, source, kernel)
+        return _show(wanted, source, snapshot(kernel, wanted.source, source), set())
 
 
-def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel) -> int:
+def _watch(wanted: Options, source: common.Source, kernel: Kernel) -> int:
     """Print the routes, then each changed line; return the last status at Ctrl-C."""
     from select import select  # noqa: PLC0415, only where it was asked for
 
@@ -55,7 +66,7 @@ def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel)
     status, shown = 0, set[str]()
     with KernelWatch(0) as watch, suppress(KeyboardInterrupt):
         while True:
-            status = _show(arguments, source, snapshot(kernel, arguments, source), shown)
+            status = _show(wanted, source, snapshot(kernel, wanted.source, source), shown)
             sys.stdout.flush()
             select([watch], [], [])
             while select([watch], [], [], _QUIET)[0]:  # a burst of events counts as one change
@@ -63,21 +74,21 @@ def _watch(arguments: argparse.Namespace, source: common.Source, kernel: Kernel)
     return status
 
 
-def _show(arguments: argparse.Namespace, source: common.Source, fib: Fib, shown: set[str]) -> int:
+def _show(wanted: Options, source: common.Source, fib: Fib, shown: set[str]) -> int:
     """Print the survey of FIB without the lines and problems in SHOWN, which is updated."""
     from podroutes.apply.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
-    found = common.plan_machine(arguments, source, fib, no_guard)
+    found = common.plan_machine(wanted.source, MachineOptions(), source, fib, no_guard)
     planned, owned = found.planned, found.owned
     entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same, found.hindered)
     if any(
         each.code == "not-persistent" and each.severity == "error" for each in planned.plan.problems
     ):  # the file is there, and is not to be relied on
         entries = [entry._replace(lasts=False) for entry in entries]
-    if arguments.output != "text":
+    if wanted.output != "text":
         from podroutes.views import json_values  # noqa: PLC0415, the same
 
-        common.say_document(json_values.survey(planned.plan.node, entries, planned.plan.problems), arguments.output)
+        common.say_document(json_values.survey(planned.plan.node, entries, planned.plan.problems), wanted.output)
     else:
         lines = list(plan_view.survey(entries, common.style(sys.stdout)))
         problems = planned.plan.problems

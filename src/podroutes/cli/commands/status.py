@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from podroutes.cli import common, options
+from podroutes.cli.option_values import SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.errors import AgentError
 from podroutes.host import local_http
@@ -132,7 +133,7 @@ def _looking_at_all(arguments: argparse.Namespace) -> Callable[[], _Report]:
     from podroutes.push.ssh import Access, SshClient  # noqa: PLC0415, the same
     from podroutes.views import agents  # noqa: PLC0415, the same
 
-    nodes = chosen(common.read_source(arguments).cluster, arguments.limit)
+    nodes = chosen(common.read_source(read(SourceOptions, arguments)).cluster, arguments.limit)
     access = Access(arguments.user, arguments.port, arguments.ssh_config, arguments.sudo, arguments.timeout)
     listen = parse_listen(arguments.listen)
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from podroutes.cli import collection, common, options
+from podroutes.cli.option_values import TableOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.verify.trace import trace
 from podroutes.views import trace as views
@@ -31,7 +32,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow one packet; 0 delivered, 2 not."""
-    found = collection.gather(arguments)
+    found = collection.gather(read(TableOptions, arguments))
     followed = trace(found.network, found.source.claims, arguments.src, arguments.dst)
     if arguments.output != "text":
         common.say_document(views.document(followed), arguments.output)

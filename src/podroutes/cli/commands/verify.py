@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from podroutes.cli import collection, common, options
+from podroutes.cli.option_values import ProofOptions, TableOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.errors import PodroutesError
 from podroutes.verify.proof import prove
@@ -40,23 +41,23 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.probe and arguments.tables:
         raise PodroutesError("--probe sends packets from this machine, --tables speaks of others: leave one out")
     path = destination(arguments.html) if arguments.html else None
-    return conclude(arguments, collection.gather(arguments), path)
+    return conclude(read(ProofOptions, arguments), collection.gather(read(TableOptions, arguments)), path)
 
 
-def conclude(arguments: argparse.Namespace, found: collection.Evidence, path: "Path | None") -> int:
+def conclude(wanted: ProofOptions, found: collection.Evidence, path: "Path | None") -> int:
     """Prove what can be proven of what was FOUND, say it, and write it to the page at PATH; 0 proven, 2 not."""
     problems = found.source.claims.problems
     proof = prove(found.network, found.source.claims)
     good = proof.proven and not any(problem.severity == "error" for problem in problems)
-    document = views.document(proof, problems) if arguments.output != "text" else {}
-    if arguments.output == "text":
+    document = views.document(proof, problems) if wanted.output != "text" else {}
+    if wanted.output == "text":
         common.say(views.text(proof, common.style(sys.stdout)))
     probed, possible = None, 0
-    if arguments.probe:
+    if wanted.probe:
         from podroutes.cli import probe  # noqa: PLC0415, sockets are for those who asked
 
         sys.stdout.flush()
-        sent = probe.probe_all(found, arguments)
+        sent = probe.probe_all(found, wanted)
         probed = sent.results, probe.disagreements(proof, found, sent.results)
         possible = sent.possible
         good = good and any(each.asked for each in sent.results) and not any(each.lost for each in sent.results)
@@ -70,10 +71,10 @@ def conclude(arguments: argparse.Namespace, found: collection.Evidence, path: "P
 
         examined = examination.explain(found, probed[1])  # last: it goes from machine to machine
         document["probe"] = probe_views.document(*probed, examined, possible)
-        if arguments.output == "text":
+        if wanted.output == "text":
             common.say(probe_views.text(*probed, examined, possible, common.style(sys.stdout)))
-    if arguments.output != "text":
-        common.say_document(document, arguments.output)
+    if wanted.output != "text":
+        common.say_document(document, wanted.output)
     else:
         common.say_problems(problems)
     return 0 if good else 2

@@ -1,6 +1,5 @@
 """The stage of the simulated demo: podroutes' commands on machines in memory, and simulated packets."""
 
-import argparse
 import io
 import os
 import time
@@ -18,6 +17,7 @@ from podroutes.agent.status_recorder import StatusRecorder
 from podroutes.cli import common
 from podroutes.cli.collection import Evidence
 from podroutes.cli.commands import verify
+from podroutes.cli.option_values import ProofOptions
 from podroutes.cli.simulation.machines import Machine
 from podroutes.errors import LabError
 from podroutes.host.files import HostFiles
@@ -95,8 +95,7 @@ class SimulatedStage(Stage):
         return Evidence(source, Network(hosts, self._cluster), None, "simulated")
 
     def _verify(self, page: str | None) -> int:
-        arguments = argparse.Namespace(output="text", probe=False, pod=None)
-        return verify.conclude(arguments, self._evidence(), Path(page) if page else None)
+        return verify.conclude(ProofOptions(), self._evidence(), Path(page) if page else None)
 
     def _ping(self) -> int:
         """Follow a packet between every two pods, and its answer."""

@@ -1,0 +1,68 @@
+"""What the user wants, as values: argparse's Namespace ends at the border of each command, where ``read`` turns it into one of these.
+
+The fields are named like the options.
+"""
+
+import argparse
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from podroutes.model.address import Prefix
+
+T = TypeVar("T")
+
+
+class SourceOptions(NamedTuple):
+    """Where the nodes come from, what limits them, which one this machine is, and where its state is kept (None: nowhere)."""
+
+    inventory: str | None = None
+    kubernetes: bool = False
+    kubeconfig: str | None = None
+    context: str | None = None
+    node: str | None = None
+    pod_cidr: "list[Prefix] | None" = None
+    node_cidr: "list[Prefix] | None" = None
+    service_cidr: "list[Prefix] | None" = None
+    state_dir: "Path | None" = None
+
+
+class MachineOptions(NamedTuple):
+    """What a plan of this machine is to have besides the routes."""
+
+    persist: str | None = None
+    sysctl: bool = False
+    adopt: bool = False
+    edit_admin_config: bool = False
+    cni: bool = False
+    force: bool = False
+    allow_mass_delete: int = 0
+
+
+class TableOptions(NamedTuple):
+    """Where the tables of the nodes come from: files, a lab, or (neither) this machine."""
+
+    source: SourceOptions = SourceOptions()
+    tables: str | None = None
+    lab: str | None = None
+
+
+class ProofOptions(NamedTuple):
+    """How a proof is shown, and whether packets are sent, too: to ``pod``, or to a pod of every node."""
+
+    source: SourceOptions = SourceOptions()
+    output: str = "text"
+    probe: bool = False
+    pod: str | None = None
+
+
+def read(kind: type[T], arguments: argparse.Namespace) -> T:
+    """Return the options of KIND that ARGUMENTS have; a field whose type is such a class is read in the same way."""
+    values = {}
+    for name, wanted in kind.__annotations__.items():
+        if hasattr(wanted, "_fields"):
+            values[name] = read(wanted, arguments)
+        elif hasattr(arguments, name):
+            values[name] = getattr(arguments, name)
+    return kind(**values)
