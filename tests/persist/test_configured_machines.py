@@ -144,3 +144,22 @@ def test_a_script_that_may_make_the_routes_is_named_and_nothing_is_written_besid
     machine.reboot()
     manager.boot()
     assert table(machine) == SEED, "the boot is as it was"
+
+
+STANZAS = {
+    "a mapping": "auto ens18\nmapping ens18\n    script /usr/local/bin/where\n\niface home inet static\n    address 192.168.8.20/24\n",
+    "a pattern": "auto /en*/=home\niface home inet static\n    address 192.168.8.20/24\n",
+}
+
+
+@pytest.mark.parametrize("stanza", STANZAS)
+def test_a_stanza_of_another_name_than_the_interface_brings_the_routes(machine, stanza):
+    machine.write("/usr/local/bin/where", "#!/bin/sh\necho home\n", 0o755)
+    machine.write("/etc/network/interfaces", f"auto lo\niface lo inet loopback\n{STANZAS[stanza]}")
+    machine.chroot("ifup", "-a")
+    machine.podroutes("apply", "--persist", "auto")
+    assert machine.podroutes("show").splitlines()[0].endswith("  ok")
+    machine.reboot()
+    machine.chroot("ifup", "-a")
+    assert table(machine) == SEED
+    assert machine.podroutes("plan").startswith("No changes.")

@@ -6,6 +6,7 @@ from persist.machine import SEED
 from persist.managers import KEYFILE, Networkd, NetworkManager
 from support import debian
 from support.unpacked import unpack
+from support.waiting import until
 
 NETWORK = """\
 [Match]
@@ -79,3 +80,21 @@ def test_routes_wait_for_the_lease(machine, kind):
     manager.boot()
     machine.wait(lambda: machine.routes() == expected, "the routes", hold=0.7)
     assert machine.podroutes("plan").startswith("No changes.")
+    renewed(machine, manager)
+    machine.wait(lambda: manager.settled() and machine.routes() == expected, "the routes after a renewal", hold=0.7)
+    assert machine.podroutes("plan").startswith("No changes.")
+
+
+def renewed(machine, manager):
+    """Have networkd renew the lease, or wait until NetworkManager, which has no command for that, has done so at half its time."""
+    if isinstance(manager, Networkd):
+        machine.chroot("networkctl", "renew", "ens18")
+        return
+    before = until(lambda: expiry(machine), "a lease")
+    until(lambda: expiry(machine) not in (before, ""), "the lease is renewed")
+
+
+def expiry(machine):
+    """Return what NetworkManager says of the end of the lease, "" while it says nothing."""
+    said = machine.chroot("nmcli", "-g", "DHCP4.OPTION", "device", "show", "ens18", check=False)
+    return next((word.strip() for word in said.replace("|", "\n").splitlines() if "expiry" in word), "")

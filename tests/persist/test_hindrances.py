@@ -164,3 +164,20 @@ def test_a_route_that_a_line_of_the_administrator_brings_back_is_said_to_be_thei
     machine.write("/etc/network/interfaces", text)
     line = len(text.splitlines())
     assert machine.podroutes("show").splitlines()[0].endswith(f"  ok, by /etc/network/interfaces:{line}")
+
+
+def test_a_netplan_id_of_ours_that_no_other_file_has_is_said_before_it_costs_the_address(machine):
+    manager = NetplanNetworkd(machine)
+    manager.configure()
+    manager.boot()
+    machine.podroutes("apply", "--persist", "netplan")
+    assert machine.podroutes("show").splitlines()[0].endswith("  ok")
+    rename_id(machine)
+    why = "/etc/netplan/90-podroutes.yaml is for ethernets.ens18, and ens18 is ethernets.id0 by now"
+    assert f"ok, but {why}" in machine.podroutes("show")
+    assert why in machine.podroutes("doctor", status=2)
+    machine.podroutes("apply")
+    assert machine.podroutes("show").splitlines()[0].endswith("  ok")
+    machine.reboot()
+    manager.boot()
+    machine.wait(lambda: machine.routes() == [(route, "static") for route in SEED], "the routes", hold=0.7)

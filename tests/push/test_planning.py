@@ -1,5 +1,8 @@
 """The plan of another machine knows what that machine remembers and what it depends on, as podroutes there would."""
 
+import pytest
+
+from podroutes.errors import PersistError
 from podroutes.model.address import parse_address, parse_prefix
 from podroutes.model.saved_route import SavedRoute
 from podroutes.persist import saved_routes
@@ -53,3 +56,41 @@ def test_a_name_server_of_the_machine_is_not_routed_away():
     nodes = cluster(WORKERS[0], "worker-1 192.168.8.21 203.0.113.0/24")
     added, codes = planned(nodes, Remote("/etc/resolv.conf", 0o644, b"nameserver 203.0.113.53\n"))
     assert (added, "pod-cidr-covers-dependency" in codes) == ([], True)
+
+
+STANZA = b"iface ens18 inet static\n  address 192.168.8.20/24\n"
+IFSTATE = Remote("/run/network/ifstate", 0o644, b"ens18=ens18\n")
+
+
+def persisted(*files: Remote):
+    """Return the plan of worker-0 whose routes shall last, with these FILES there."""
+    nodes = cluster(*WORKERS)
+    host = paper(nodes, {"worker_0": [f"-{node.pod_cidrs[0]}" for node in nodes.nodes[1:]]})[0]
+    request = PushRequest(nodes, examine(nodes), backend="auto", at=NOW)
+    return plan(request, nodes.nodes[0], Seen(0, host, files)).plan
+
+
+def interfaces(text: bytes) -> Remote:
+    return Remote("/etc/network/interfaces", 0o644, text)
+
+
+def test_what_a_boot_of_the_machine_would_not_carry_out_is_said():
+    made = persisted(IFSTATE, interfaces(b"auto ens18\n" + STANZA))
+    assert [change.file.path for change in made.files or ()][:1] == ["/etc/network/if-up.d/podroutes"]
+    assert "not-persistent" not in [each.code for each in made.problems]
+    said = [each.message for each in persisted(IFSTATE, interfaces(STANZA)).problems if each.code == "not-persistent"]
+    assert len(said) == 1
+    assert "no `auto ens18`" in said[0]
+
+
+def test_a_script_of_the_machine_that_may_make_the_routes_is_named():
+    loop = b"for i in 1 2; do ip route add 10.200.$i.0/24 via 192.168.8.2$i; done\n"
+    script = Remote("/etc/network/if-up.d/pods", 0o755, b"#!/bin/sh\n" + loop)
+    with pytest.raises(PersistError, match=r"^/etc/network/if-up\.d/pods:2 may make these routes as well"):
+        persisted(IFSTATE, interfaces(b"auto ens18\n" + STANZA), script)
+
+
+def test_lines_of_the_machines_administrator_keep_the_route_whatever_their_stanza():
+    line = b"auto lo\niface lo inet loopback\n  up ip route add 10.200.1.0/24 via 192.168.8.21\n"
+    made = persisted(IFSTATE, interfaces(b"auto ens18\n" + STANZA + line))
+    assert [change for change in made.files or () if "10.200.1.0" in change.file.text] == []

@@ -42,8 +42,30 @@ def before(root: HostFiles, changes: Sequence[FileChange]) -> None:
 
 
 def after(root: HostFiles, changes: Sequence[FileChange]) -> tuple[FileResult, ...]:
-    """Carry out the remaining file changes; return the results."""
+    """Carry out the remaining file changes; return the results. Where files of the administrator are edited, all of it is done or nothing."""
+    if any(change.action == "edit" for change in changes):
+        return _all_or_nothing(root, changes)
     return tuple(FileResult(change, _finish(root, change)) for change in changes)
+
+
+def _all_or_nothing(root: HostFiles, changes: Sequence[FileChange]) -> tuple[FileResult, ...]:
+    """Carry out CHANGES; where one fails, put back those before it: a line that is taken out needs our file, and the other way round."""
+    before: list[tuple[File, File | None]] = []
+    for change in changes:
+        present = change.was if change.action == "edit" else _present(root, change.file.path)
+        failure = _finish(root, change)
+        if failure:
+            for file, old in reversed(before):
+                _write(root, old) if old else _delete(root, file)
+            why = f"left as it was: {change.file.path}: {failure}"
+            return tuple(FileResult(each, failure if each is change else why) for each in changes)
+        before.append((change.file, present))
+    return tuple(FileResult(change, None) for change in changes)
+
+
+def _present(root: HostFiles, path: str) -> File | None:
+    text = root.read(path)
+    return None if text is None else File(path, text, root.mode(path))
 
 
 def _finish(root: HostFiles, change: FileChange) -> str | None:

@@ -34,17 +34,18 @@ def hindrances(
 
 
 def not_restored(root: HostFiles, links: Sequence[Link], devices: Collection[str]) -> tuple[str, ...]:
-    """Return why the next boot does not restore the routes by DEVICES, of LINKS, that files of ours below ROOT are for.
+    """Return why the next boot does not restore the routes by DEVICES, and by those that files of ours below ROOT name, all of LINKS.
 
     PersistError where one of these files cannot be read.
     """
     found = find(root)
+    concerned = {*devices, *(found.owned("").written or {}).values()}
     return tuple(
         dict.fromkeys(
             why
             for name in found.backends
             for link in links
-            if link.name in devices and (why := _not_restored(root, name, link, links, found.files[name]))
+            if link.name in concerned and (why := _not_restored(root, name, link, links, found.files[name]))
         )
     )
 

@@ -39,7 +39,17 @@ _SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
 _DEFAULTS = "/etc/default/networking"
 _NOT_AT_BOOT = re.compile(r"^\s*CONFIGURE_INTERFACES=[\"']?no", re.MULTILINE)  # networking.service of Debian
 _STATE = "/run/network/ifstate"
-READS = (_STATE, _INTERFACES, _DEFAULT_SOURCE, "/run/network/interfaces.d/*", _DEFAULTS, *_SCRIPTS, _IFUPDOWN2)
+_STATE_NG = "/run/ifstate"  # of ifupdown-ng
+READS = (
+    _STATE,
+    _STATE_NG,
+    _INTERFACES,
+    _DEFAULT_SOURCE,
+    "/run/network/interfaces.d/*",
+    _DEFAULTS,
+    *_SCRIPTS,
+    _IFUPDOWN2,
+)
 SECRETS: tuple[str, ...] = ()
 NEEDED: tuple[str, ...] = ()
 RUNS_PODROUTES = False
@@ -59,7 +69,9 @@ def away(dev: str) -> str:
 
 def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: ARG001, a script asks for its device
     """Return the device's name, if a stanza configures it and scripts are run for it."""
-    if not has_stanza(root, link.name):
+    if not (
+        has_stanza(root, link.name) or running(root, link)
+    ):  # a stanza may have another name: mapping, and /pattern/=name
         raise PersistError(
             f"no `iface {safe(link.name)}` in {_INTERFACES} or what it sources: ifupdown does not know it"
         )
@@ -109,8 +121,10 @@ def has_stanza(root: HostFiles, dev: str) -> bool:
 
 def running(root: HostFiles, link: Link) -> str:
     """Return the state file in which ifup(8) recorded that it brought LINK up; ifupdown2 has another one."""
-    names = (line.split("=")[0] for line in (root.read(_STATE) or "").splitlines())
-    return f"{_STATE} has {link.name}" if link.name in names else ""
+    for path in (_STATE, _STATE_NG):
+        if link.name in (line.split("=")[0] for line in (root.read(path) or "").splitlines()):
+            return f"{path} has {link.name}"
+    return ""
 
 
 def configured(root: HostFiles, link: Link) -> str:

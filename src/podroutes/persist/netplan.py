@@ -39,6 +39,7 @@ READS = (
 SECRETS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
 NEEDED: tuple[str, ...] = _FILES
 RUNS_PODROUTES = False
+_NAME = re.compile(r'( {2}| {4})"?([^ "]+)"?:$')  # a section, or an id in it, as ``render`` writes them
 _PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML always reads as text
 
 
@@ -93,9 +94,28 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
     return place
 
 
-def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  # noqa: ARG001, netplan runs as root
+def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:
     """Return what keeps the manager that netplan writes files for from them."""
+    if PATH in there:
+        from podroutes.persist.netplan_ids import find  # noqa: PLC0415, needs a YAML parser
+
+        wanted, ids = find(root, link, ()), list(_ids(there[PATH].text))
+        if ids and wanted not in ids:
+            return (
+                f"{PATH} is for {ids[0]}, and {safe(link.name)} is {wanted} by now: netplan would take it for another interface, whose "
+                "addresses nobody knows"
+            )
     return boot.masked(root, "systemd-networkd.service") if networkd.running(root, link) else ""
+
+
+def _ids(text: str) -> Iterator[str]:
+    """Yield each ``SECTION.ID`` of a file of ours."""
+    section = ""
+    for line in text.splitlines():
+        if found := _NAME.match(line):
+            section = found[2] if found[1] == "  " else section
+            if found[1] == "    ":
+                yield f"{section}.{found[2]}"
 
 
 def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, netplan runs no daemon
