@@ -1,11 +1,14 @@
 """Directories of runs that were killed are taken away by the next run; those in use, of others, and of the lab are not."""
 
+import asyncio
 import fcntl
 import os
+import signal
 
 import pytest
 
 from podroutes.host.scratch import scratch
+from podroutes.push.ssh import Access, SshClient
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +49,18 @@ def test_what_is_in_use_or_not_ours_stays(tmp_path):
     finally:
         os.close(lock)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_what_a_killed_push_left_goes_with_the_next_one(tmp_path):
+    access = Access(None, None, None, sudo=False, timeout=1)
+    child = os.fork()
+    if not child:
+        _kept = SshClient(access)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    (left,) = tmp_path.iterdir()
+    client = SshClient(access)
+    assert not left.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    asyncio.run(client.close())
+    assert list(tmp_path.iterdir()) == []

@@ -8,13 +8,13 @@ import asyncio
 import logging
 import re
 import shlex
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podroutes import __version__
 from podroutes.errors import PushError
+from podroutes.host.scratch import scratch
 from podroutes.model.cluster import Node
 from podroutes.model.text import escaped, printable
 from podroutes.push.ssh_config import Configured, configured
@@ -69,7 +69,8 @@ class SshClient:
         self._jumps: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
         self._hosts: dict[tuple[str, ...], asyncssh.SSHKnownHosts] = {}
         self._missing: dict[str, tuple[str, ...]] = {}  # IdentityFiles that are not there, by node
-        self._files = TemporaryDirectory(prefix="podroutes-")
+        self._opened = ExitStack()
+        self._files = self._opened.enter_context(scratch())  # which the next run deletes where this one is killed
         given = [Path(access.config)] if access.config else [Path("~/.ssh/config").expanduser()]
         self._config = [path for path in given if path.exists() or access.config]
 
@@ -90,7 +91,7 @@ class SshClient:
             if task.done() and not task.cancelled() and not task.exception():
                 task.result().close()
             task.cancel()
-        self._files.cleanup()
+        self._opened.close()
 
     async def _connect(self, node: Node) -> "asyncssh.SSHClientConnection":
         name = node.name if _HOST.fullmatch(node.name) else ""
@@ -107,7 +108,7 @@ class SshClient:
 
     def _fallback(self, address: str) -> Path:
         """Return a configuration that says no more than where the machine is; as it is read last, any other goes before."""
-        path = Path(self._files.name, address)
+        path = self._files / address
         path.write_text(f"Host *\nHostName {address}\n", encoding="ascii")
         return path
 
