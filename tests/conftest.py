@@ -80,9 +80,7 @@ if settings.default and settings.default.deadline:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `./dev test` passes on."""
-    parser.addoption(
-        "--fast", action="store_true", help="leave out what takes labs, daemons, downloads or seconds"
-    )
+    parser.addoption("--fast", action="store_true", help="leave out what takes labs, daemons, downloads or seconds")
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped: every reason is one line")
 
 
