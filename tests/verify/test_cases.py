@@ -289,6 +289,20 @@ FALSE_PROOFS = {
         ("n0 n1", "n1 n0"),
         {"n0 n1": "cannot-tell no-pod-device", "n1 n0": "cannot-tell no-pod-device"},
     ),
+    "a table that is looked up before main has a wider route": Case(
+        4,
+        TWO,
+        on("n0", "rule add pref 100 lookup 100", "route add blackhole 10.200.0.0/15 table 100"),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "unreachable no-route", "n1 n0": "unreachable no-pod-device"},
+    ),
+    "table local has a wider route": Case(
+        6,
+        THREE,
+        on("n1", "route add local fd00:200:2::/47 dev eth0"),
+        ("n1 n2",),
+        {"n1 n2": "unreachable no-route"},
+    ),
 }
 FALSE_ALARMS = {
     "a rule that looks at sources that are no pods": Case(

@@ -252,7 +252,7 @@ class ReachIndex:
             self._place[id(route)] = place
             if self._leads_straight(host, route, place):
                 self._straight.add(id(route))
-            elif route.dst.length >= self.targets[place].prefix.length:
+            elif route.table != MAIN or route.dst.length >= self.targets[place].prefix.length:
                 self._covering.add(id(route))
         return bool(touched)
 
