@@ -145,8 +145,10 @@ class Fates:
                 fault = any(faults)
                 judged.append((part, source_cause("", arrival.iif, verdicts[0], whole) if fault else None))
         found = [(part, cause) for part, cause in judged if cause]
-        if len(found) == len(judged):
+        if len(found) == len(judged) and all(cause.severity == "unreachable" for _, cause in found):
             yield from dict.fromkeys(cause for _, cause in found)
+        elif len(found) == len(judged) and len({cause for _, cause in found}) == 1:
+            yield found[0][1]
         else:
             yield from dict.fromkeys(cause._replace(severity="cannot-tell", source=part) for part, cause in found)
 
