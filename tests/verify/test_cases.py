@@ -294,7 +294,7 @@ FALSE_PROOFS = {
         TWO,
         on("n0", "rule add pref 100 lookup 100", "route add blackhole 10.200.0.0/15 table 100"),
         ("n0 n1", "n1 n0"),
-        {"n0 n1": "unreachable no-route", "n1 n0": "unreachable no-pod-device"},
+        {"n0 n1": "unreachable rule-takes-pods", "n1 n0": "unreachable rule-takes-pods"},
     ),
     "table local has a wider route": Case(
         6,
