@@ -115,7 +115,8 @@ class Neighbours:
             and self.proxies.none[target.version]
             and self.proxies.silent(segment, target.version, target)
         ):
-            return Lost("no-neighbour", f"{printable(node)} has no address {target}, and nobody else")
+            # Who has sent there keeps the neighbour entry for a while: it may still arrive.
+            return Lost("unknown", f"{printable(node)} has no address {target} any more, and nobody else has it")
         if hop.via is not None:
             return Lost("left", str(target))
         if self.proxies.silent(segment, target.version):
