@@ -149,3 +149,18 @@ def test_whatever_becomes_of_its_log_the_agent_heals_and_ends(start, nodes, work
         assert "podroutes_log_lines_dropped_total 0" not in agent.ask("/metrics")[1]
         assert agent.status()["log_error"]
     assert agent.end() == 0
+
+
+def test_lines_have_priorities_in_the_journal_and_nowhere_else(pipe, monkeypatch):
+    status = os.fstat(pipe[1])
+    monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+    with Log(pipe[1], "json") as log:
+        log("info", "started")
+        log("warning", "problem")
+        log("error", "refused")
+    lines = os.read(pipe[0], 4096).splitlines()
+    assert [line[:4] for line in lines] == [b"<6>{", b"<4>{", b"<3>{"]
+    monkeypatch.setenv("JOURNAL_STREAM", "1:1")
+    with Log(pipe[1], "text") as log:
+        log("error", "refused")
+    assert not os.read(pipe[0], 4096).startswith(b"<")

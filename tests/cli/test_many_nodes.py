@@ -10,7 +10,7 @@ import pytest
 from podroutes.cli import main
 from podroutes.host import progress
 from podroutes.model.plan import Change, Plan
-from podroutes.model.push import Pushed
+from podroutes.model.push import NOT_BEGUN, Pushed
 from podroutes.views import push as views
 from podroutes.views.style import Style
 from support.notation import route
@@ -133,3 +133,16 @@ def test_a_bar_fits_the_terminal_and_is_none_in_a_pipe(stderr, monkeypatch):
     with progress.Progress("reading", 2, after=0) as bar:
         bar.step("w")
     assert stderr.text == before
+
+
+def test_what_was_not_begun_is_counted_apart_from_what_failed():
+    left = [
+        Pushed("w1", "applied", plan=pushed("w1", "add").plan),
+        Pushed("w2", error="cannot connect"),
+        Pushed("w3", error=f"{NOT_BEGUN}a canary failed"),
+    ]
+    assert views.summary(left, "Apply") == (
+        "Apply incomplete: 1 of 3 nodes changed, 0 in sync already, 1 failed, 1 not begun. "
+        "Correct what failed, then run it again: it goes on where it ended."
+    )
+    assert views.summary(left[:1], "Apply") == "Apply complete: 1 of 1 node changed, 0 in sync already."

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from podroutes.cli import main
+
 
 def podroutes(redirection, *words):
     line = f'"$@" {redirection}'
@@ -61,3 +63,35 @@ def test_the_answer_of_another_version_is_told_in_one_line(worker, body):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "is of another version" in done.stderr or "is not a podroutes agent" in done.stderr
+
+
+def test_too_few_open_files_are_told_in_one_line():
+    line = 'ulimit -n 5; exec "$@"'
+    for words in (["version"], ["lab", "up", "--name", "few"], ["plan", "--all", "-i", "/nowhere"]):
+        done = subprocess.run(
+            ["sh", "-c", line, "sh", sys.executable, "-m", "podroutes", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert done.stderr.count("\n") <= 1
+        assert "standard output" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("apply -i -", "changes made so far stay, run it again for the rest"),
+        ("plan -i -", "nothing was changed"),
+        ("verify -i -", "nothing was changed"),
+        ("lab up -i -", "`podroutes lab status` tells whether the lab is up, `podroutes lab down` ends it"),
+    ],
+)
+def test_ctrl_c_says_what_is_left(words, said, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("podroutes.inventory.load", interrupt)
+    assert main(words.split()) == 130
+    assert capsys.readouterr().err == f"podroutes: interrupted; {said}\n"

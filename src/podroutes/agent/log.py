@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, Self
 from podroutes.model.text import escaped
 
 Level = Literal["info", "warning", "error"]
+_PRIORITIES: Mapping[Level, int] = {"info": 6, "warning": 4, "error": 3}  # those of syslog(3), sd-daemon(3)
 _QUEUED = 1 << 18  # bytes that wait at most: some thousand lines, and nothing beside the 128 MiB of the agent's limit
 _FLUSH = 1.0  # seconds that the end of the process waits for the last lines
 
@@ -39,6 +40,7 @@ class Log:
         self.error = ""  # why the last line could not be written
         self._descriptor = descriptor
         self._json = form == "json" or (form == "auto" and not os.isatty(descriptor))
+        self._journal = _is_journal(descriptor)
         self._lines: deque[bytes] = deque()
         self._queued = 0  # bytes in it
         self._ready = threading.Condition()  # guards all that changes
@@ -125,7 +127,19 @@ class Log:
 
     def _line(self, level: Level, event: str, fields: Mapping[str, Any]) -> bytes:
         line = (json_line if self._json else text_line)(level, event, fields)
-        return f"{line}\n".encode(errors="backslashreplace")
+        priority = (
+            f"<{_PRIORITIES[level]}>" if self._journal else ""
+        )  # the journal takes it off: `journalctl -p warning`
+        return f"{priority}{line}\n".encode(errors="backslashreplace")
+
+
+def _is_journal(descriptor: int) -> bool:
+    """Return whether DESCRIPTOR leads to the journal, which systemd.exec(5) has told in JOURNAL_STREAM."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def text_line(level: Level, event: str, fields: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The command line: parse, call, print, exit."""
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -60,10 +61,24 @@ def main(argv: Sequence[str] | None = None, prog: str = "podroutes") -> int:
         return 1
     except OSError as error:  # errors of input files are reported with more detail elsewhere
         sys.stdout = None
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            return _say("too many files are open: raise the limit (`ulimit -n 1024`)", 1)
         return _say(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        return _say("interrupted; changes made so far stay, run it again for the rest", 130)
+        return _say(f"interrupted; {_left(sys.argv[1:] if argv is None else argv)}", 130)
     return status
+
+
+_CHANGING = {"apply", "remove", "push", "confirm", "doctor", "render"}  # doctor has --fix, render --directory
+
+
+def _left(words: Sequence[str]) -> str:
+    """Return what an interrupted command of WORDS leaves behind."""
+    if {"lab", "up"} <= set(words):
+        return "`podroutes lab status` tells whether the lab is up, `podroutes lab down` ends it"
+    if _CHANGING.isdisjoint(words):
+        return "nothing was changed"
+    return "changes made so far stay, run it again for the rest"
 
 
 def _expect_signals(words: Sequence[str]) -> None:

@@ -35,7 +35,7 @@ def _printed(command: str) -> bytes:
     try:
         ran = run(words)
     except OSError as error:
-        raise TablesError(f"cannot run `{command}`: {error.strerror}; install iproute2") from None
+        raise TablesError(f"cannot run `{command}`: {error.strerror}") from None
     if ran is None:
         raise TablesError(f"cannot run `{command}`: {os.strerror(errno.ENOENT)}; install iproute2")
     if ran.status and _OPTIONAL.isdisjoint(words):

@@ -6,6 +6,7 @@ from podroutes.model.plan import Outcome, Plan
 
 # The final state of a machine: unchanged; changed and confirmed; rolled back; about to roll back by itself; unknown, since the
 # answer to the confirmation was lost.
+NOT_BEGUN = "not begun: "  # how the error of a machine begins that was never touched
 State = Literal["unchanged", "applied", "rolled-back", "returning", "unknown"]
 
 

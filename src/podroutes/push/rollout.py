@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from podroutes.model.push import NOT_BEGUN
 from podroutes.push.session import Machine
 
 
@@ -55,7 +56,7 @@ class Rollout:
             await self._each([canary], Machine.carry_out)
             if canary.pushed.broken:
                 for machine in pending[place:]:
-                    machine.fail(_NOT_BEGUN.format("a canary failed"))
+                    machine.fail(f"{NOT_BEGUN}a canary failed")
                 return
         await self._each(pending[len(canaries) :], Machine.carry_out)
 
@@ -70,7 +71,7 @@ class Rollout:
             async with turns:
                 why = self._reason_to_stop()
                 if why:
-                    machine.fail(_NOT_BEGUN.format(why))
+                    machine.fail(f"{NOT_BEGUN}{why}")
                 else:
                     await step(machine)
                 self._done(machine)
@@ -89,6 +90,3 @@ class Rollout:
         if self._changing and sum(machine.pushed.broken for machine in self.machines) >= self._pace.failures:
             return "too many others failed"
         return ""
-
-
-_NOT_BEGUN = "not begun: {}"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podroutes.model.plan import Plan
-from podroutes.model.push import Pushed
+from podroutes.model.push import NOT_BEGUN, Pushed
 from podroutes.model.text import escaped, listing, printable
 from podroutes.views import json_values
 from podroutes.views import plan as plan_view
@@ -32,11 +32,14 @@ def line(pushed: Pushed) -> str:
 def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
     """Return the summary of a push in one line."""
     applied = sum(pushed.state == "applied" for pushed in all_pushed)
-    failed = sum(pushed.failed for pushed in all_pushed)
+    waiting = sum(pushed.error.startswith(NOT_BEGUN) for pushed in all_pushed)
+    failed = sum(pushed.failed for pushed in all_pushed) - waiting
     same = sum(pushed.state == "unchanged" and not pushed.failed for pushed in all_pushed)
-    verdict = f"{verb} {'incomplete' if failed else 'complete'}"
+    verdict = f"{verb} {'incomplete' if failed or waiting else 'complete'}"
     parts = [f"{applied} of {_nodes(len(all_pushed))} changed", f"{same} in sync already"]
-    return f"{verdict}: {', '.join([*parts, *([f'{failed} failed'] if failed else [])])}."
+    parts += [f"{failed} failed"] * bool(failed) + [f"{waiting} not begun"] * bool(waiting)
+    again = " Correct what failed, then run it again: it goes on where it ended." if waiting else ""
+    return f"{verdict}: {', '.join(parts)}.{again}"
 
 
 def plans(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:

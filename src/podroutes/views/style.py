@@ -2,7 +2,16 @@
 
 from typing import NamedTuple
 
-_CODES = {"green": "32", "yellow": "33", "red": "31", "cyan": "36", "bold": "1", "dim": "2"}
+# Colours of the 256 (xterm, screen, Linux) that are as legible on white as on black: the first sixteen are what a theme makes of
+# them, and yellow, green and cyan are too light for white in most.
+_CODES = {
+    "green": "38;5;28",
+    "yellow": "38;5;130",
+    "red": "38;5;160",
+    "cyan": "38;5;30",
+    "bold": "1",
+    "dim": "38;5;243",
+}
 
 
 class Style(NamedTuple):

@@ -1,6 +1,7 @@
 """``podroutes apply``."""
 
 import argparse
+import sys
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -101,4 +102,12 @@ def run(arguments: argparse.Namespace) -> int:
             activation.run(outcome.files_written, lambda: replan(machine._replace(persist=None)))
         else:
             say_later(outcome)
+        _say_until_boot(machine_plan.planned.plan, wanted.output)
         return 0 if outcome.complete else 1
+
+
+def _say_until_boot(plan: Plan, output: str) -> None:
+    """Tell a person at a terminal that the routes of PLAN end with the next boot, if no file of ours keeps them."""
+    made = any(change.action != "delete" for change in plan.changes)
+    if made and plan.files is None and output == "text" and sys.stderr.isatty():
+        common.warn("these routes last until the next boot; with --persist auto they are there after it, too")
