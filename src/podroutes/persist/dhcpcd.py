@@ -40,7 +40,7 @@ RUNS_PODROUTES = False
 _SCRIPT = re.compile(
     r"^\s*script[ \t]+(?!\S*/dhcpcd-run-hooks\b)(\S*)", re.MULTILINE
 )  # what is run instead of all hooks
-_CLASSLESS = re.compile(r"^\s*static\s+(?:classless_static_)?routes\s*=\s*(.*)$")
+_CLASSLESS = r"^\s*static\s+(?:classless_static_)?routes\s*=\s*(.*)$"
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
@@ -122,7 +122,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
         word, _, rest = line.strip().partition(" ")
         if word == "interface":
             dev = rest.strip()
-        found = _CLASSLESS.match(line)
+        found = re.match(_CLASSLESS, line)
         words = found[1].split() if found else []
         for head, via in zip(words[::2], words[1::2], strict=False):
             dst = destination(head)

@@ -31,13 +31,13 @@ RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup searches scripts each time
 _INTERFACES = "/etc/network/interfaces"
 _DEFAULT_SOURCE = "/etc/network/interfaces.d/*"  # Debian's default file sources it; ifupdown-ng always does
 _IFUPDOWN2 = "/etc/network/ifupdown2/ifupdown2.conf"
-_METHOD = re.compile(r"^\s*iface\s+(\S+)\s+inet6?\s+(\w+)", re.MULTILINE)
-_NO_SCRIPTS = re.compile(r"^\s*addon_scripts_support\s*=\s*0\s*$", re.MULTILINE)
+_METHOD = r"(?m)^\s*iface\s+(\S+)\s+inet6?\s+(\w+)"
+_NO_SCRIPTS = r"(?m)^\s*addon_scripts_support\s*=\s*0\s*$"
 _COMMANDS = {"up", "post-up", "pre-up"}  # options with commands to run when an interface comes up, interfaces(5)
 _SOURCES = {"source", "source-directory"}
 _SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
 _DEFAULTS = "/etc/default/networking"
-_NOT_AT_BOOT = re.compile(r"^\s*CONFIGURE_INTERFACES=[\"']?no", re.MULTILINE)  # networking.service of Debian
+_NOT_AT_BOOT = r"(?m)^\s*CONFIGURE_INTERFACES=[\"']?no"  # networking.service of Debian
 _STATE = "/run/network/ifstate"
 _STATE_NG = "/run/ifstate"  # of ifupdown-ng
 READS = (
@@ -75,7 +75,7 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: A
         raise PersistError(
             f"no `iface {safe(link.name)}` in {_INTERFACES} or what it sources: ifupdown does not know it"
         )
-    if _NO_SCRIPTS.search(root.read(_IFUPDOWN2) or "") and root.path("/usr/share/ifupdown2").is_dir():
+    if re.search(_NO_SCRIPTS, root.read(_IFUPDOWN2) or "") and root.path("/usr/share/ifupdown2").is_dir():
         raise PersistError(
             f"ifupdown2 runs no scripts here ({_IFUPDOWN2}: addon_scripts_support=0): set it to 1, or use --persist systemd"
         )
@@ -88,7 +88,7 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:
         return (
             f"no `auto {safe(link.name)}` or `allow-hotplug {safe(link.name)}` in {_INTERFACES}: nothing brings it up"
         )
-    if _NOT_AT_BOOT.search(root.read(_DEFAULTS) or ""):
+    if re.search(_NOT_AT_BOOT, root.read(_DEFAULTS) or ""):
         return f"{_DEFAULTS} says CONFIGURE_INTERFACES=no"
     return boot.not_executable(there) or boot.not_started(root, "networking")
 
@@ -138,7 +138,7 @@ def claims(root: HostFiles, link: Link) -> str:
 
     reader = Reader(root)
     for path in dict.fromkeys((*_interfaces(reader), *reader.glob(_DEFAULT_SOURCE))):
-        if any(name == link.name and method != "manual" for name, method in _METHOD.findall(root.peek(path) or "")):
+        if any(name == link.name and method != "manual" for name, method in re.findall(_METHOD, root.peek(path) or "")):
             return f"{path} has a stanza for {link.name}"
     return ""
 

@@ -39,8 +39,8 @@ READS = (
 SECRETS = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg")
 NEEDED: tuple[str, ...] = _FILES
 RUNS_PODROUTES = False
-_NAME = re.compile(r'( {2}| {4})"?([^ "]+)"?:$')  # a section, or an id in it, as ``render`` writes them
-_PLAIN = re.compile(r"[a-z]{2,}[0-9][a-z0-9.-]*")  # an id that YAML always reads as text
+_NAME = r'( {2}| {4})"?([^ "]+)"?:$'  # a section, or an id in it, as ``render`` writes them
+_PLAIN = r"[a-z]{2,}[0-9][a-z0-9.-]*"  # an id that YAML always reads as text
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
@@ -57,7 +57,7 @@ def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[Fi
 
 
 def _interface(name: str, routes: Sequence[PersistedRoute]) -> Iterator[str]:
-    yield f"    {name}:" if _PLAIN.fullmatch(name) else f'    "{name}":'
+    yield f"    {name}:" if re.fullmatch(_PLAIN, name) else f'    "{name}":'
     yield "      routes:" if routes else "      routes: []"
     for persisted_route in routes:
         yield f"      - to: {persisted_route.route.dst} # {remark_by(persisted_route)}"
@@ -112,7 +112,7 @@ def _ids(text: str) -> Iterator[str]:
     """Yield each ``SECTION.ID`` of a file of ours."""
     section = ""
     for line in text.splitlines():
-        if found := _NAME.match(line):
+        if found := re.match(_NAME, line):
             section = found[2] if found[1] == "  " else section
             if found[1] == "    ":
                 yield f"{section}.{found[2]}"

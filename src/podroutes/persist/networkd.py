@@ -14,7 +14,6 @@ from podroutes.host.files import HostFiles, keyfile
 from podroutes.model.address import Prefix, parse_prefix
 from podroutes.model.configured import ConfiguredRoute
 from podroutes.model.fib import Link
-from podroutes.model.machine_facts import NetworkdLink
 from podroutes.model.persisted import File, PersistedRoute, RenderContext
 from podroutes.model.route import PROTOCOL as OURS
 from podroutes.model.text import listing, printable
@@ -22,6 +21,7 @@ from podroutes.persist import EVENTS, THERE, boot
 from podroutes.persist.file_format import HEADER, by_device, is_ours, metric, remark_by, safe
 
 if TYPE_CHECKING:
+    from podroutes.model.machine_facts import NetworkdLink
     from podroutes.persist.configured import Reader
 
 MANAGER, DAEMON = "systemd-networkd", "systemd-network"  # comm has 15 bytes
@@ -230,8 +230,10 @@ def check(root: HostFiles, files: Sequence[File]) -> str:  # noqa: ARG001, netwo
     return ""
 
 
-def link_settings(root: HostFiles, file: str) -> NetworkdLink:
+def link_settings(root: HostFiles, file: str) -> "NetworkdLink":
     """Return what FILE, a .network file, and its drop-ins make networkd do with a device."""
+    from podroutes.model.machine_facts import NetworkdLink  # noqa: PLC0415, for doctor alone
+
     routes = set[Prefix]()
     accepts_ra = False
     for path in (file, *_drop_ins(root, f"network/{_base(file)}")):

@@ -39,8 +39,8 @@ READS = ("/run/NetworkManager/devices/*", "/sys/class/net/*/ifindex", *_RED_HAT,
 SECRETS = _PROFILES
 NEEDED: tuple[str, ...] = ()
 RUNS_PODROUTES = False
-_UUID = re.compile(r"^uuid=(\S+)", re.MULTILINE)
-_ROUTE_KEY = re.compile(r"routes?\d+")  # nm-settings-keyfile(5)
+_UUID = r"(?m)^uuid=(\S+)"
+_ROUTE_KEY = r"routes?\d+"  # nm-settings-keyfile(5)
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"
 _TRIES = """\
 {
@@ -131,7 +131,7 @@ def _active(reader: "Reader") -> dict[str, str]:
 
 def _in_force(rows: Iterator[ConfiguredRoute], text: str, active: Mapping[str, str]) -> Iterator[ConfiguredRoute]:
     """Yield ROWS of the profile TEXT with the device that has it; none where every device that it could be for has another one."""
-    uuid = next((found[1] for found in [_UUID.search(text)] if found), "")
+    uuid = next((found[1] for found in [re.search(_UUID, text)] if found), "")
     users = [dev for dev, used in active.items() if used == uuid]
     for row in rows:
         if uuid and users:
@@ -149,7 +149,7 @@ def _keyfile_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
     options = {(each.section, each.key): each.value for each in found}
     dev = options.get(("connection", "interface-name"))
     for line, _, section, key, value in found:
-        if section not in ("ipv4", "ipv6") or not _ROUTE_KEY.fullmatch(key):
+        if section not in ("ipv4", "ipv6") or not re.fullmatch(_ROUTE_KEY, key):
             continue
         head, via, weight = [*(part.strip() for part in value.split(",")), "", ""][:3]
         extra = dict(pair.partition("=")[::2] for pair in options.get((section, f"{key}_options"), "").split(","))

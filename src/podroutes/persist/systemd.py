@@ -32,8 +32,8 @@ READS: tuple[str, ...] = ()
 SECRETS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf")
 NEEDED: tuple[str, ...] = ()
 RUNS_PODROUTES = True
-_START = re.compile(r"^ExecStart=(.*)$", re.MULTILINE)
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
+_START = r"(?m)^ExecStart=(.*)$"
+_WORD = r'"(?:[^"\\]|\\.)*"|\S+'
 _FILES = ("--inventory", "--kubeconfig")
 _VOLATILE = ("/tmp/", "/run/", "/dev/shm/", "/var/run/")  # noqa: S108  file-hierarchy(7): empty after a boot
 _UNIT = """
@@ -88,8 +88,8 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  #
     for path in (UNIT, WANTS):
         if path not in there:
             return f"{path} is missing"
-    found = _START.search(there[UNIT].text)
-    words = [_plain(word) for word in _WORD.findall(found[1])] if found else []
+    found = re.search(_START, there[UNIT].text)
+    words = [_plain(word) for word in re.findall(_WORD, found[1])] if found else []
     for word, path in pairwise(["", *words]):
         if word not in ("", *_FILES):
             continue
