@@ -7,8 +7,6 @@ import argparse
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from podroutes.model.address import Prefix
 
 T = TypeVar("T")
@@ -25,7 +23,7 @@ class SourceOptions(NamedTuple):
     pod_cidr: "list[Prefix] | None" = None
     node_cidr: "list[Prefix] | None" = None
     service_cidr: "list[Prefix] | None" = None
-    state_dir: "Path | None" = None
+    state_dir: str | None = None
 
 
 class MachineOptions(NamedTuple):

@@ -75,7 +75,7 @@ class Options(NamedTuple):
     """What the user wants of ``agent``."""
 
     source: SourceOptions
-    state_dir: Path
+    state_dir: str
     listen: str
     resync: float
     allow_mass_delete: int = 0
@@ -145,7 +145,7 @@ def _settings(wanted: Options, log: Log) -> Settings:
 
 def _wishes(wanted: Options, log: Log) -> AgentOptions:
     listen = "" if wanted.listen == "none" else wanted.listen
-    wishes = AgentOptions(_file(wanted), wanted.state_dir, listen, wanted.resync)
+    wishes = AgentOptions(_file(wanted), Path(wanted.state_dir), listen, wanted.resync)
     telling = wanted.events or wanted.set_condition
     if not wanted.source.kubernetes:
         if telling:
