@@ -308,6 +308,8 @@ class _Decision:
         """Return CLAIM with its usable addresses, best first."""
         standing = self.placed.get(id(claim))
         free = self._free(claim)
+        if standing and standing.via in free:  # another address may be that of another claimant, too
+            free = (standing.via, *(address for address in free if address != standing.via))
         if standing and standing.via and (standing.guessed or not free) and standing.via not in free:
             free = (*free, standing.via)
         return claim._replace(vias=free)
