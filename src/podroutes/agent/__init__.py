@@ -1,1 +1,1 @@
-"""The agent: what ``apply`` does once is kept true, whatever happens to the cluster and to the kernel."""
+"""The agent: reconciles the routes of one machine whenever the cluster or the kernel changes."""

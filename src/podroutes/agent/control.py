@@ -1,6 +1,6 @@
-"""What an agent is told to do: by root of this machine, through the socket that says that it is here, and never over HTTP.
+"""Commands to an agent: from root of this machine, over the socket that marks the agent, never over HTTP.
 
-One line of JSON goes each way: ``{"confirm": DIGEST}`` there, ``{"error": null, "routes": 5, ...}`` or ``{"error": "..."}`` back.
+Request and response are one line of JSON each: ``{"confirm": DIGEST}`` there, ``{"error": null, "routes": 5, ...}`` or ``{"error": "..."}`` back.
 """
 
 import errno
@@ -16,23 +16,23 @@ from typing import Any
 from podroutes.errors import AgentError
 from podroutes.host import agent_lock
 
-Confirm = Callable[[str], dict[str, Any]]  # of a digest, "" for whatever is held
-_PATIENCE = 10.0  # seconds for the loop to answer: a whole pass of thousands of routes takes less
+Confirm = Callable[[str], dict[str, Any]]  # takes a digest, "" for any held deletions
+_PATIENCE = 10.0  # seconds for the loop to answer; a reconcile of thousands of routes takes less
 _LONGEST = 4096  # bytes of a request
-_MOST = 16  # connections: whoever is on this machine may connect, and few have anything to say
-_PAUSE = 1.0  # seconds before accept(2) is tried again where this process has no descriptor left
+_MOST = 16  # connections; any user of this machine may connect
+_PAUSE = 1.0  # seconds until accept(2) is retried if this process has no file descriptors left
 
 
 class Control:
-    """Answers at LISTENER in a thread of its own. CONFIRM lets held deletions go, or raises ValueError.
+    """Serves LISTENER in a thread. CONFIRM allows held deletions, or raises ValueError.
 
-    Nobody is waited for: of too many connections the oldest is closed, and first one whose process may not order anything.
+    It never waits for a client: of too many connections the oldest is closed, preferably one without permission.
     """
 
     def __init__(self, listener: socket.socket, confirm: Confirm) -> None:
         self._listener = listener
         self._confirm = confirm
-        self._connections: dict[socket.socket, bool] = {}  # the oldest first, and whether its process may order
+        self._connections: dict[socket.socket, bool] = {}  # oldest first, with whether its process has permission
         threading.Thread(target=self._run, name="control", daemon=True).start()
 
     def _run(self) -> None:
@@ -50,7 +50,7 @@ class Control:
                 return
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
-        """Take a connection. Raises OSError where a stranger has the name, so that the listener never listened."""
+        """Accept a connection. Raises OSError if another program has the socket's name, so that it does not listen."""
         if len(self._connections) >= _MOST:
             self._close(min(self._connections, key=self._connections.__getitem__), selector)
         try:
@@ -72,7 +72,7 @@ class Control:
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
             line = connection.recv(_LONGEST)
-            if line:  # else somebody only wanted to know whether we are here
+            if line:  # otherwise the client only checks whether an agent runs
                 connection.sendall(json.dumps(self._answer(connection, line)).encode() + b"\n")
 
     def _answer(self, connection: socket.socket, line: bytes) -> dict[str, Any]:
@@ -87,9 +87,9 @@ class Control:
 
 
 def confirm(digest: str) -> dict[str, Any]:
-    """Have the agent here let the held deletions go that DIGEST names ("": whatever is held); return what it says of them.
+    """Ask the agent here to make the held deletions with DIGEST ("": any); return its answer.
 
-    Raises AgentError where there is no agent or it does not do it.
+    Raises AgentError if there is no agent or it refuses.
     """
     with agent_lock.call() as connection:
         connection.settimeout(2 * _PATIENCE)

@@ -1,7 +1,7 @@
-"""What the agent tells over HTTP: /livez, /readyz, /metrics and /status, on an address of this machine unless told otherwise.
+"""The agent's HTTP endpoint: /livez, /readyz, /metrics and /status, by default on a loopback address.
 
-One thread serves a bounded number of connections, one request each. When all are taken, the oldest one is closed for a new one, so
-that nobody can keep a probe out by holding connections open. Where it cannot listen, it tries again: the routes do not wait for it.
+One thread serves a bounded number of connections, with one request each. If all are in use, the oldest is closed for a new one,
+so that open connections cannot block a probe. If it cannot listen, it retries; the routes do not wait for it.
 """
 
 import json
@@ -22,11 +22,11 @@ from podroutes.views import status as views
 
 _TEXT = "text/plain; charset=utf-8"
 _MOST = 32  # connections: probes, Prometheus and a few people
-_PATIENCE = 10.0  # seconds for a client to send its request and to take the answer
+_PATIENCE = 10.0  # seconds for a client to send its request and to read the response
 _LARGEST = 8192  # bytes of a request
-_BLOCK = 1 << 16  # bytes a read or write at most
+_BLOCK = 1 << 16  # maximum bytes of a read or write
 _PAUSE = 1.0  # seconds before accept(2) is tried again where this process has no descriptor left
-_RETRY = 10.0  # seconds until an address that is taken is tried again
+_RETRY = 10.0  # seconds until an address in use is tried again
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -38,7 +38,7 @@ _REASONS = {
 
 
 class Answer(NamedTuple):
-    """What is answered to a request."""
+    """The response to a request."""
 
     status: int
     kind: str
@@ -46,11 +46,11 @@ class Answer(NamedTuple):
 
 
 class _Connection:
-    """A client. ``answer`` is what is still to be sent, None while its request is not complete."""
+    """A client. ``answer`` is the unsent rest of the response, None while its request is incomplete."""
 
     def __init__(self, connection: socket.socket, until: float) -> None:
         self.socket = connection
-        self.until = until  # monotonic seconds: when it is closed whatever it does
+        self.until = until  # monotonic seconds: when it is closed
         self.request = b""
         self.answer: memoryview | None = None
 
@@ -58,37 +58,37 @@ class _Connection:
 class Endpoint:
     """A server in a thread of its own, from ``start`` to ``close``.
 
-    STATUS tells how the agent is doing, ALIVE why its loop is stuck ("" when it is not).
+    STATUS returns the agent's status, ALIVE why its loop is stuck ("" if it is not).
     """
 
     def __init__(self, listen: str, status: Callable[[], Status], alive: Callable[[], str], log: Logger) -> None:
-        self.refused = 0  # connections that were closed before they had an answer
+        self.refused = 0  # connections that were closed without a response
         self.error = "not listening yet"  # why it does not listen
         self._listen = listen
         self._host, self._port = parse_listen(listen, ", or none")
         self._status, self._alive, self._log = status, alive, log
-        self._connections: dict[int, _Connection] = {}  # by descriptor, the oldest first
+        self._connections: dict[int, _Connection] = {}  # by file descriptor, oldest first
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
         self._bell, self._ear = socket.socketpair()
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._closing = False
-        if _is_address(self._host):  # else a name server that does not answer would keep the routes waiting
+        if _is_address(self._host):  # a name server that does not answer would delay the routes
             self._open()
         self._thread = threading.Thread(target=self._run, name="endpoint", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer; who connected before waits until then."""
+        """Start to serve; earlier connections wait until then."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop serving."""
         self._closing = True
         self._bell.send(b"\0")
         self._thread.join(_PATIENCE)
 
     def _open(self) -> None:
-        """Listen, or say why that is impossible."""
+        """Listen, or record why that is impossible."""
         try:
             self._listener = _listener(self._host, self._port)
         except OSError as error:
@@ -133,9 +133,9 @@ class Endpoint:
             self._drop(next(iter(self._connections.values())), refused=True)
         try:
             connection, _ = self._listener.accept()
-        except (BlockingIOError, ConnectionError):  # it is gone again
+        except (BlockingIOError, ConnectionError):  # the client is gone
             return
-        except OSError:  # this process has no descriptor left: one of ours goes for it
+        except OSError:  # no file descriptors left: close one of our connections
             if self._connections:
                 self._drop(next(iter(self._connections.values())), refused=True)
             else:
@@ -152,7 +152,7 @@ class Endpoint:
         client.socket.close()
 
     def _go_on(self, client: _Connection) -> None:
-        """Read more of a request, or write more of its answer."""
+        """Continue to read a request, or to write its response."""
         try:
             if client.answer is None:
                 data = client.socket.recv(_BLOCK)
@@ -170,11 +170,11 @@ class Endpoint:
                 self._drop(client, refused=False)
         except BlockingIOError:
             return
-        except OSError:  # a client that goes away in the middle is no event
+        except OSError:  # the client disconnected
             self._drop(client, refused=False)
 
     def _answered(self, request: bytes) -> bytes:
-        """Return the bytes that answer REQUEST."""
+        """Return the response to REQUEST."""
         head, _, rest = request.decode("latin-1").partition("\n")
         words = head.split()
         method = words[0] if words else ""
@@ -198,10 +198,10 @@ class Endpoint:
         return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body)
 
     def _is_meant(self, headers: str) -> bool:
-        """Whether the Host that HEADERS name may mean us.
+        """Return whether the Host in HEADERS may be ours.
 
-        On an address of this machine alone it is an address or localhost, else a page in somebody's browser whose name was bound
-        to that address asks (DNS rebinding). On other addresses people have names of their own for us.
+        On a loopback address it must be an address or localhost; otherwise it may be a web page that uses DNS rebinding. On other
+                addresses any name is accepted.
         """
         fields = (line.partition(":") for line in headers.splitlines())
         hosts = {value.strip() for name, _, value in fields if name.strip().lower() == "host"}
@@ -226,7 +226,7 @@ class Endpoint:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises OSError."""
+    """Return a listening socket. Raises OSError."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:

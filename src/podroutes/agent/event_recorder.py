@@ -1,6 +1,6 @@
-"""What an agent tells its cluster, where it was asked to: Events about its own node, and the condition NetworkUnavailable.
+"""Reports to the cluster, if enabled: Events about the agent's own node, and the condition NetworkUnavailable.
 
-Only what concerns the own node is told: of a conflict between two nodes each one's agent tells its side, and nobody else does.
+An agent reports only problems of its own node: a conflict between two nodes is reported by the agents of both, and by no other.
 """
 
 import time
@@ -18,27 +18,27 @@ from podroutes.kubernetes.reporting import Note, patch_condition, post_event
 from podroutes.model.problem import Problem
 from podroutes.model.status import Status
 
-# Problems that a machine sees only from where it stands; all others are about the nodes that they name.
+# Problems that depend on the machine that sees them; all others are about the nodes that they name.
 _LOCAL = {"foreign-route", "link-down", "mass-delete", "next-hop-off-link", "next-hop-is-self", "not-persistent"}
 _PEERS = {
     "next-hop-off-link",
     "foreign-route",
-}  # a route that a peer's address or another program keeps from being installed
+}  # a route that cannot be installed because of a peer's address or another program
 _FORWARDING = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
-_AGAIN = 3600.0  # seconds before the same is told once more
-_MOST = 20  # Events an hour: a node with more problems than that has one
-_RETRY = 30.0  # seconds after which a condition that could not be set is tried again
+_AGAIN = 3600.0  # seconds before an Event is repeated
+_MOST = 20  # maximum Events an hour
+_RETRY = 30.0  # seconds until a failed condition is retried
 
 
 class EventOptions(NamedTuple):
-    """What is told."""
+    """What is reported."""
 
     events: bool
     condition: bool
 
 
 class EventRecorder:
-    """Tells the cluster behind ACCESS how this agent is doing, in a thread of its own; its failures are logged and no more."""
+    """Reports the status of this agent to the cluster of ACCESS, in a thread. Its failures are only logged."""
 
     def __init__(
         self, access: Access, telling: EventOptions, log: Logger, *, clock: Callable[[], float] = time.monotonic
@@ -54,7 +54,7 @@ class EventRecorder:
         self._thread = WorkerThread("event recorder", self._work)
 
     def tell(self, status: Status) -> None:
-        """Take the status of now; of several that come quickly the last one counts."""
+        """Set the current status; of several in quick succession the last one counts."""
         self._newest, self._news = status, True
         self._thread.wake()
 
@@ -88,7 +88,7 @@ class EventRecorder:
 
 
 def events(status: Status) -> list[tuple[tuple[str, str], str]]:
-    """Return what is worth an Event: its code and destination, which tell it from others, and its message."""
+    """Return the Events for STATUS: by code and destination, which identify each, the message."""
     problems = [((each.code, str(each.dst)), f"{each.message}; {each.advice}") for each in notable(status)]
     return problems + [
         (
@@ -100,7 +100,7 @@ def events(status: Status) -> list[tuple[tuple[str, str], str]]:
 
 
 def notable(status: Status) -> list[Problem]:
-    """Return the problems of STATUS that are about its node and nobody else's to tell."""
+    """Return the problems of STATUS that this node's agent must report."""
     return [
         problem
         for problem in status.problems
@@ -109,10 +109,10 @@ def notable(status: Status) -> list[Problem]:
 
 
 def availability(status: Status, *, forwards: bool) -> tuple[bool, str] | None:
-    """Return whether this node's own network works as far as routes go, and why; None while that is not known.
+    """Return whether this node's own network works, as far as routes are concerned, and why; None if unknown.
 
-    What concerns single peers is no reason: each agent of a cluster would say so of its own node, and nothing could be scheduled.
-    The reason names no numbers, so that a node that joins has nobody write its own Node. FORWARDS is what ``forwarding`` returns.
+    Problems of single peers do not count: all agents would set the condition, and no pod could be scheduled. The reason contains no
+        numbers, so that a new node causes no writes by the others. FORWARDS is the result of ``forwarding``.
     """
     if not status.last_pass or not status.source.synced:
         return None
@@ -126,7 +126,7 @@ def availability(status: Status, *, forwards: bool) -> tuple[bool, str] | None:
 
 
 def _is_theirs(status: Status) -> bool:
-    """Whether a single other node explains that no route is installed."""
+    """Return whether a single other node explains that no route is installed."""
     others = {name for each in status.problems if each.code in _PEERS for name in each.nodes} - {status.node}
     return len(others) == 1 and all(each.code in _PEERS for each in status.problems if each.severity == "error")
 

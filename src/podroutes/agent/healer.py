@@ -1,4 +1,4 @@
-"""What is done at once between two passes, and while a pass reads a large table: lost routes are put back, new nodes get theirs."""
+"""Acts between two reconciles, and while one reads a large table: restores lost routes and adds those of new nodes."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 
 
 class Healer:
-    """The part of a machine that goes by what the last pass knew. ASIDE is a connection to the kernel that nothing else is using."""
+    """The fast path of a machine, based on the last reconcile. ASIDE is a separate connection to the kernel."""
 
     def __init__(self, aside: Kernel, damping: FlapDamping) -> None:
         self.damping = damping
-        self.devices: dict[int, str] = {}  # by interface index, as of the last pass
-        self.healed: set[Prefix] = set()  # destinations whose routes were added at once, since somebody cleared it
+        self.devices: dict[int, str] = {}  # by interface index, as of the last reconcile
+        self.healed: set[Prefix] = set()  # destinations whose routes were added by the fast path; the caller clears it
         self._aside = aside
-        self._prompt: FastPath | None = None  # what the last pass knew
+        self._prompt: FastPath | None = None  # the state of the last reconcile
         self._may_hurry = True
 
     def heal(self, heard: KernelEvents, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
-        """Put back at once what others took, where that is as simple as that; return what was put back.
+        """Restore routes that others deleted, in simple cases; return the changes.
 
-        WHO tells the program behind a netlink port. Everything else that was HEARD is a reason for a whole pass.
+        WHO returns the program behind a netlink port. Other events in HEARD need a reconcile.
         """
         for route, port in heard.deleted:
-            if port:  # else the kernel itself: an address or a link went
+            if port:  # otherwise the kernel did it: an address or a link went
                 self.damping.deleted(route.dst, who(port), now)
         if not (self._prompt and self._may_hurry) or heard.overflow:
             return ()
         candidates = [self._prompt.healed(route) for route, _ in heard.deleted if route.dst not in heard.added]
         healed = self._add(
             self._undamped(candidates, now)
-        )  # where a link changed, the kernel knows whether the way is still there
+        )  # after a change of a link the kernel knows whether the next hop is reachable
         return healed + self._restored(heard, now)
 
     def misses(self, heard: KernelEvents, healed: Iterable[Change], now: float) -> bool:
-        """Return whether a route of ours that is wanted went by what was HEARD, or may have gone, and is not among HEALED."""
+        """Return whether HEARD shows that a desired route went, or may have gone, that is not in HEALED."""
         if not self._prompt:
             return False
         back = {change.route.dst for change in healed}
@@ -52,30 +52,30 @@ class Healer:
         return self._carries(heard) or any(self._prompt.wants(dst) and self.damping.until(dst) <= now for dst in gone)
 
     def _carries(self, heard: KernelEvents) -> bool:
-        """Whether a link changed, or an address of one, that leads to other nodes."""
+        """Return whether a link towards other nodes, or its address, changed."""
         return bool(self._prompt and {self.devices.get(each) for each in heard.touched} & self._prompt.devices)
 
     def _restored(self, heard: KernelEvents, now: float) -> tuple[Change, ...]:
-        """Add the routes that a link took along without a notification, as far as it leads there again; return them."""
+        """Add the routes that went with a link without notifications, if the link is usable again; return the changes."""
         if not (self._prompt and self._carries(heard)):
             return ()
         try:
             there = {route.dst for route in self._aside.ours() if route.table == MAIN}
-        except KernelError:  # the pass that follows says so
+        except KernelError:  # the following reconcile reports it
             return ()
         missing = self._undamped(self._prompt.missing(there | heard.added), now)
-        first = self._add(missing[:1])  # tells whether the link is up
+        first = self._add(missing[:1])  # shows whether the link is up
         return first + self._add(missing[1:]) if first else ()
 
     def _undamped(self, changes: Iterable[Change | None], now: float) -> list[Change]:
         return [each for each in changes if each and self.damping.until(each.route.dst) <= now]
 
     def add_new_nodes(self, cluster: Cluster) -> tuple[Change, ...]:
-        """Add at once the routes to nodes that are new in CLUSTER and concern no other; return what was added."""
+        """Add the routes to nodes that are new in CLUSTER and conflict with no other; return the changes."""
         return self._add(list(self._prompt.arrived(cluster))) if self._prompt and self._may_hurry else ()
 
     def concerns(self, heard: KernelEvents) -> bool:
-        """Whether a whole pass may find something after what was HEARD."""
+        """Return whether a reconcile may find changes after HEARD."""
         if heard.deleted or heard.foreign_changes or heard.links_or_addresses or heard.overflow or self._prompt is None:
             return True
         return any(map(self._prompt.wants, heard.changed))
@@ -85,7 +85,7 @@ class Healer:
             return ()
         try:
             refused = self._aside.apply(changes)
-        except KernelError:  # the pass that follows in any case says so, and is tried again
+        except KernelError:  # the following reconcile reports it and is retried
             return ()
         done = tuple(change for position, change in enumerate(changes) if position not in refused)
         self.healed.update(change.route.dst for change in done)

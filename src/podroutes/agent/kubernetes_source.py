@@ -1,4 +1,4 @@
-"""The source that is a cluster: a watch of its Nodes, told in the agent's words."""
+"""A source of nodes that watches the Nodes of a cluster."""
 
 import time
 
@@ -10,11 +10,11 @@ from podroutes.kubernetes.watch import NodeWatch, WatchState
 from podroutes.model.status import SourceStatus
 from podroutes.model.text import escaped
 
-_PATIENCE = 10.0  # seconds that an answer may take before that is told: a whole list of a large cluster takes two
+_PATIENCE = 10.0  # seconds until a missing response is reported; a list of a large cluster takes two
 
 
 class KubernetesSource:
-    """The Nodes of the cluster behind ACCESS."""
+    """The Nodes of the cluster of ACCESS."""
 
     def __init__(self, access: Access, publish: Publish, report: Report) -> None:
         self._publish = publish
@@ -28,7 +28,7 @@ class KubernetesSource:
         self._watch.run()
 
     def again(self) -> None:
-        """Have all Nodes listed once more."""
+        """List all Nodes again."""
         self._watch.again()
 
     def stop(self) -> None:
@@ -36,12 +36,12 @@ class KubernetesSource:
         self._watch.stop()
 
     def stuck(self) -> str:
-        """Return that the server does not answer, before the request is given up, "" while it does."""
+        """Return that the server does not answer, before the request times out; "" while it does."""
         seconds = self._watch.waiting()
         return f"{self._server}: no answer for {seconds:.0f} s" if seconds > _PATIENCE else ""
 
     def counted(self, told: SourceStatus) -> SourceStatus:
-        """Return TOLD with the counters of now: heartbeats are not reported one by one."""
+        """Return TOLD with current counters: heartbeats are not reported one by one."""
         now = _status(self._watch.state)
         return now._replace(connected=told.connected, synced=told.synced, error=told.error, nodes=told.nodes)
 
@@ -54,7 +54,7 @@ class KubernetesSource:
 
 
 def _status(state: WatchState) -> SourceStatus:
-    since = time.time() - time.monotonic()  # what turns the one clock into the other
+    since = time.time() - time.monotonic()  # converts monotonic to wall-clock time
     return SourceStatus(
         state.server,
         state.connected,

@@ -1,7 +1,7 @@
-"""One line an event on standard error: words for a terminal, JSON for whoever collects logs.
+"""Logs one line for each event to standard error: text for a terminal, JSON for log collectors.
 
-A thread of its own writes: a full disk, a reader that is gone or one that does not read neither blocks nor ends the agent. What
-cannot be written is dropped and counted, and the log says how much is missing as soon as it can be written again.
+A thread writes, so that a full disk or a missing or slow reader neither blocks nor ends the agent. Lines that cannot be written are
+dropped and counted; the log reports the count as soon as it can be written again.
 """
 
 import os
@@ -18,21 +18,21 @@ from podroutes.model.text import escaped
 
 Level = Literal["info", "warning", "error"]
 _PRIORITIES: Mapping[Level, int] = {"info": 6, "warning": 4, "error": 3}  # those of syslog(3), sd-daemon(3)
-_QUEUED = 1 << 18  # bytes that wait at most: some thousand lines, and nothing beside the 128 MiB of the agent's limit
-_FLUSH = 1.0  # seconds that the end of the process waits for the last lines
+_QUEUED = 1 << 18  # maximum queued bytes: some thousand lines, little beside the agent's limit of 128 MiB
+_FLUSH = 1.0  # seconds to write the last lines at exit
 
 
 class Logger(Protocol):
-    """Takes an event: what happened, and the values that it is about."""
+    """A function that logs an event with its fields."""
 
     def __call__(self, level: Level, event: str, **fields: Any) -> None:
-        """Take one."""
+        """Log an event."""
 
 
 class Log:
-    """Writes structured events to DESCRIPTOR. FORM is ``text``, ``json``, or ``auto``: text where it is a terminal.
+    """Writes structured events to DESCRIPTOR. FORM is ``text``, ``json``, or ``auto``: text for a terminal.
 
-    ``close`` writes what is queued, as the end of a ``with`` block does.
+    ``close`` writes the queued lines, as does the end of a ``with`` block.
     """
 
     def __init__(self, descriptor: int, form: str = "auto") -> None:
@@ -42,16 +42,16 @@ class Log:
         self._json = form == "json" or (form == "auto" and not os.isatty(descriptor))
         self._journal = _is_journal(descriptor)
         self._lines: deque[bytes] = deque()
-        self._queued = 0  # bytes in it
-        self._ready = threading.Condition()  # guards all that changes
+        self._queued = 0  # bytes in the queue
+        self._ready = threading.Condition()  # protects the state
         self._closing = False
-        self._reported = 0  # dropped lines that the log tells of
+        self._reported = 0  # dropped lines that were reported
         self._torn = False  # the last line was written in part
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def __call__(self, level: Level, event: str, **fields: Any) -> None:
-        """Write one line: what happened, and the values that it is about; those that are None or empty are left out."""
+        """Queue one line: the event and its fields; None and empty ones are left out."""
         line = self._line(level, event, fields)
         with self._ready:
             if self._queued + len(line) > _QUEUED:
@@ -70,7 +70,7 @@ class Log:
         self.close()
 
     def close(self) -> None:
-        """Write what is queued. Where nobody reads it, nothing that is written to the descriptor later waits for that."""
+        """Write the queued lines. Without a reader, later writes to the descriptor do not block either."""
         with self._ready:
             self._closing = True
             self._ready.notify()
@@ -89,7 +89,7 @@ class Log:
                     self._reported = dropped
 
     def _next(self) -> bytes:
-        """Return the line to write next, b"" at the end."""
+        """Return the next line to write, b"" at the end."""
         with self._ready:
             self._ready.wait_for(lambda: self._lines or self._closing)
             line = self._lines.popleft() if self._lines else b""
@@ -97,7 +97,7 @@ class Log:
             return line
 
     def _write(self, line: bytes) -> bool:
-        """Write LINE; return whether that was possible, and count it where it was not."""
+        """Write LINE; return whether that succeeded, and count it if not."""
         rest = b"\n" + line if self._torn else line
         try:
             while rest:
@@ -120,7 +120,7 @@ class Log:
         while True:
             try:
                 return os.write(self._descriptor, data)
-            except BlockingIOError:  # somebody who has the same pipe made it non-blocking
+            except BlockingIOError:  # another process with the same pipe made it non-blocking
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
                 poll.poll()
@@ -143,7 +143,7 @@ def _is_journal(descriptor: int) -> bool:
 
 
 def text_line(level: Level, event: str, fields: Mapping[str, Any]) -> str:
-    """Return an event as words for a terminal."""
+    """Return an event as text for a terminal."""
     words = (f"{name}={escaped(str(value))}" for name, value in _given(fields).items())
     return "  ".join((_stamp(), f"{level:7}", event, *words))
 
@@ -167,8 +167,8 @@ def _stamp() -> str:
 
 
 def standard_error() -> int:
-    """Return the descriptor of standard error, -1 where it was closed when the process began."""
+    """Return the file descriptor of standard error, -1 if it was closed when the process started."""
     try:
         return sys.stderr.fileno() if sys.stderr else -1
-    except OSError:  # an object that has none stands in its place
+    except OSError:  # it was replaced by an object without one
         return 2

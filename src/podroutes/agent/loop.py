@@ -1,7 +1,7 @@
-"""The agent's loop: hear the kernel and the source, do at once what can be, compare the whole when something is due.
+"""The agent's loop: handles events of the kernel and the source, uses the fast path, and reconciles when due.
 
-One thread owns the kernel and all decisions; the source, the disk and HTTP have threads of their own and only hand values over.
-Every pass computes the whole wanted state and writes the difference, so that a missed event costs time and never correctness.
+One thread owns the kernel and makes all decisions; the source, the disk and HTTP have threads that only pass values. Each reconcile
+computes the complete desired state and applies the difference, so that a missed event costs time but not correctness.
 """
 
 import gc
@@ -28,30 +28,30 @@ from podroutes.model.plan import Change
 from podroutes.model.status import SourceStatus
 from podroutes.plan.held_deletions import HeldDeletions
 
-_LOCKED = 5.0  # seconds that a pass waits for another podroutes that changes this machine; then it is tried again
-_STUCK = 60.0  # seconds without a round of the loop after which it counts as dead
-_PATIENCE = 8.0  # seconds that a person who confirms waits for the loop at most
-_ROUND = 5.0  # seconds that a round waits for events at most
+_LOCKED = 5.0  # seconds that a reconcile waits for another podroutes that changes this machine, before it is retried
+_STUCK = 60.0  # seconds without an iteration after which the loop counts as dead
+_PATIENCE = 8.0  # maximum seconds that a confirmation waits for the loop
+_ROUND = 5.0  # maximum seconds that an iteration waits for events
 
 
-AtOnce = Callable[[Callable[[], tuple[Change, ...]]], tuple[Change, ...]]  # how to do what can be done at once
+AtOnce = Callable[[Callable[[], tuple[Change, ...]]], tuple[Change, ...]]  # runs a fast-path function
 
 
 class Kept(NamedTuple):
-    """What became of keeping the last good state: ``error`` is why it could not be, "" when it was."""
+    """The result of saving the state: ``error`` is why it failed, "" if it did not."""
 
     error: str
 
 
 class Confirm(NamedTuple):
-    """Somebody lets the held deletions go that ``digest`` names ("": whatever is held); ``answer`` takes a hold or why not."""
+    """A confirmation of the held deletions with ``digest`` ("": any). ``answer`` receives the hold or an error."""
 
     digest: str
     answer: "SimpleQueue[HeldDeletions | ValueError]"
 
 
 class Parts(NamedTuple):
-    """What the loop brings together."""
+    """The parts that the loop uses."""
 
     machine: Machine
     watch: KernelWatch
@@ -59,7 +59,7 @@ class Parts(NamedTuple):
 
 
 class Loop:
-    """One agent. ``publish``, ``report``, ``kept``, ``confirm``, ``stop`` and ``fail`` may be called from any thread, all else from the one that runs it."""
+    """One agent. ``publish``, ``report``, ``kept``, ``confirm``, ``stop`` and ``fail`` may be called from any thread, everything else only from the thread that runs it."""
 
     def __init__(self, parts: Parts, resync: float) -> None:
         self._machine, self._watch, self._record = parts
@@ -69,8 +69,8 @@ class Loop:
         for end in (self._bell, self._ear):
             end.setblocking(False)
         self._view: NodeSnapshot | None = None
-        self._fresh: float | None = None  # when the source told what no pass has seen yet
-        self._asked = 0.0  # the end of the minute for which the source was asked again
+        self._fresh: float | None = None  # when the source published the nodes that are not reconciled yet
+        self._asked = 0.0  # the end of the minute for which a second list was requested
         self._passing = False
         self._stopping = False
         self._again = False
@@ -78,22 +78,22 @@ class Loop:
         self._round = time.monotonic()
 
     def publish(self, view: NodeSnapshot) -> None:
-        """Take what the source tells."""
+        """Receive a snapshot from the source."""
         self._inbox.put(view)
         self._ring()
 
     def report(self, status: SourceStatus) -> None:
-        """Take how the source is doing."""
+        """Receive the status of the source."""
         self._inbox.put(status)
         self._ring()
 
     def kept(self, error: str) -> None:
-        """Take why the last good state could not be kept, "" when it was."""
+        """Receive why the state could not be saved, "" if it was."""
         self._inbox.put(Kept(error))
         self._ring()
 
     def confirm(self, digest: str) -> dict[str, Any]:
-        """Let the held deletions go that DIGEST names ("": whatever is held); return what they are. ValueError says why not."""
+        """Allow the held deletions with DIGEST ("": any); return them. Raises ValueError with a reason."""
         order = Confirm(digest, SimpleQueue())
         self._inbox.put(order)
         self._ring()
@@ -111,17 +111,17 @@ class Loop:
         self._ring()
 
     def fail(self, error: BaseException) -> None:
-        """Have ``run`` end with ERROR: without its source an agent had better be started anew."""
+        """Make ``run`` end with ERROR: an agent without a source must be restarted."""
         self._failure = error
         self.stop()
 
     def alive(self) -> str:
-        """Return why the loop counts as dead, "" while it goes round."""
+        """Return why the loop counts as dead, "" if it does not."""
         idle = time.monotonic() - self._round
         return f"the loop has not gone round for {idle:.0f} s" if idle > _STUCK else ""
 
     def run(self, source: Source) -> None:
-        """Go round until ``stop`` or a signal to end; SIGHUP has the source asked again."""
+        """Run until ``stop`` or a signal. SIGHUP makes the source publish again."""
         supervisor = ServiceManager()
         before = self._signals()
         try:
@@ -138,7 +138,7 @@ class Loop:
             raise AgentError(f"the source failed: {type(self._failure).__name__}: {self._failure}") from self._failure
 
     def _go_round(self, selector: selectors.BaseSelector, source: Source, supervisor: ServiceManager) -> None:
-        supervisor.tell("READY=1")  # not only when in sync: what waits for us may be what the API server waits for
+        supervisor.tell("READY=1")  # not only when in sync: the API server may depend on units that wait for us
         told = 0.0
         while not self._stopping:
             now = time.monotonic()
@@ -161,18 +161,18 @@ class Loop:
                 self._pass(self._view, source)
 
     def _patience(self, now: float, supervisor: ServiceManager) -> float:
-        """Return how many seconds there is nothing to do."""
+        """Return the seconds until the next scheduled work."""
         due = self._schedule.due() if self._view else None
         waits = [_ROUND, *([supervisor.interval] if supervisor.interval else [])]
         return max(0.0, min([*waits, *([due - now] if due is not None else [])]))
 
     def meanwhile(self) -> None:
-        """Put back what is taken away while a pass reads the kernel, which takes long where others have very many routes."""
+        """Restore routes that are deleted while a reconcile reads the kernel, which takes long with very many foreign routes."""
         if self._passing:
             self._hear(lambda do: do())  # the lock is held
 
     def _hear(self, at_once: AtOnce) -> None:
-        """Take in what the kernel announced; what was simply taken away is put back AT_ONCE."""
+        """Handle notifications of the kernel; deleted routes are restored AT_ONCE in simple cases."""
         heard = self._watch.read(self._machine.devices)
         if not (heard.changed or heard.links_or_addresses or heard.overflow) or not self._machine.concerns(heard):
             return
@@ -186,7 +186,7 @@ class Loop:
         self._schedule.want("kernel", now + CONFIRM if all_healed else now, urgent=urgent)
 
     def _receive(self) -> None:
-        """Take in what the source told; of several views the last one counts."""
+        """Handle snapshots of the source; of several the last one counts."""
         newest = None
         with suppress(Empty):
             while True:
@@ -220,13 +220,13 @@ class Loop:
 
     @staticmethod
     def _at_once(do: Callable[[], tuple[Change, ...]]) -> tuple[Change, ...]:
-        """Return what DO could do at once; nothing while somebody else changes this machine: the whole pass that follows waits for that."""
+        """Return the changes of DO; none while another podroutes changes this machine, since the following reconcile waits for it."""
         with suppress(LockedError), locked("agent", 0):
             return do()
         return ()
 
     def _confirmed(self, digest: str) -> HeldDeletions | ValueError:
-        """Let what is held go, where DIGEST names it, and have a pass that does so."""
+        """Allow the held deletions if DIGEST matches, and request a reconcile."""
         try:
             hold = self._machine.guard.confirm(digest)
         except ValueError as error:
@@ -235,7 +235,7 @@ class Loop:
         return hold
 
     def _pass(self, view: NodeSnapshot, source: Source) -> None:
-        """Compare the whole, write the difference, and see to what has to follow."""
+        """Reconcile, and schedule what follows."""
         began = time.monotonic()
         reason = self._schedule.begin(began)
         try:
@@ -258,10 +258,10 @@ class Loop:
         self._record.passed(reason, found, view, now - began, fresh)
         if self._record.first_pass:
             gc.collect()
-            gc.freeze()  # the nodes live as long as we do: no collection need look at them again
+            gc.freeze()  # the nodes are long-lived: exclude them from garbage collection
 
     def _hold(self, now: float, source: Source) -> None:
-        """See that what is held is looked at again in time, and that the source is asked again, once a minute that counts."""
+        """Schedule the next decision about held deletions, and request a second list from the source when it counts."""
         guard = self._machine.guard
         wake = guard.wake(now)
         if wake is not None:
@@ -274,11 +274,11 @@ class Loop:
             self._schedule.want("hold", now + CALM)
 
     def _ring(self) -> None:
-        with suppress(OSError):  # full: it rings already; closed: nobody listens any more
+        with suppress(OSError):  # full: a wake-up is pending; closed: the loop has ended
             self._bell.send(b"\0")
 
     def _signals(self) -> dict[int, Any]:
-        """Have SIGTERM and SIGINT end the loop, SIGHUP ask again; return what was there before."""
+        """Make SIGTERM and SIGINT end the loop, and SIGHUP publish again; return the former handlers."""
         signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
 
         def end(_number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""One machine's way from a view of the cluster to its routes: whole passes, and what can be done at once between them."""
+"""Reconciles the routes of one machine with a snapshot of the cluster."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,42 +38,40 @@ from podroutes.plan.settle import Context
 from podroutes.plan.vanishing import Leaving
 from podroutes.verify.deciding import with_deciding
 
-_LOOKS = 3  # snapshots of a machine whose routes are taken away while they are read
-_DAY = 86400.0  # seconds after which what stands is written down again, so that it does not look like something of long ago
+_LOOKS = 3  # snapshots that are tried while routes are deleted during the dump
+_DAY = 86400.0  # seconds after which the present routes are saved again, so that they do not count as old
 
 
 class Settings(NamedTuple):
-    """What does not change while an agent runs."""
+    """Settings that do not change while an agent runs."""
 
-    root: HostFiles  # where files of ours are kept up to date, if there are any
+    root: HostFiles  # the machine's files; ours are kept up to date
     hostname: str
     node: str = ""  # --node
-    command: Callable[[str], Sequence[str]] = lambda _: ()  # what a boot unit of ours runs on the node of that name
+    command: Callable[[str], Sequence[str]] = lambda _: ()  # the command of our boot unit on the node of that name
     adopt: bool = False
-    saved: Callable[[str], tuple[SavedRoute, ...]] = lambda _: ()  # what the node of that name had before this start
-    dependencies: Callable[[], Dependencies] = tuple  # what must not be routed away
+    saved: Callable[[str], tuple[SavedRoute, ...]] = lambda _: ()  # the saved routes of the node of that name
+    dependencies: Callable[[], Dependencies] = tuple  # the machine's dependencies
     clock: Callable[[], float] = time.time  # seconds since the epoch
 
 
 class ReconcileResult(NamedTuple):
-    """What one whole pass found and did. ``plan`` is all that separated machine and cluster when it began."""
+    """The result of one reconcile. ``plan`` is the difference between machine and cluster at its start."""
 
     plan: Plan
     done: tuple[Change, ...] = ()
-    failures: Mapping[str, str] = {}  # why, by destination or file
+    failures: Mapping[str, str] = {}  # reasons, by destination or file
     counted: tuple[Deleted, ...] = ()  # deletions that count for the guard
-    postponed: float | None = None  # when the earliest route that is fought over may be put back
+    postponed: float | None = None  # when the first damped route may be restored
     wanted: int = 0
     installed: int = 0
-    standing: tuple[SavedRoute, ...] | None = (
-        None  # what is to be remembered of the routes, None where that is as before
-    )
+    standing: tuple[SavedRoute, ...] | None = None  # the routes to save, None if unchanged
 
 
 class Machine(Healer):
-    """The routes of this machine. Not thread-safe; the caller waits, retries and tells the time.
+    """The routes of this machine. Not thread-safe. The caller waits, retries and passes the time.
 
-    ASIDE is another connection to KERNEL, for what is done at once while KERNEL is being read.
+    ASIDE is another connection to KERNEL, used by the fast path while KERNEL is being read.
     """
 
     def __init__(
@@ -88,15 +86,15 @@ class Machine(Healer):
         self.guard = guard
         self._kernel = kernel
         self._settings = settings
-        self._known: ClaimIndex | None = None  # the verdict on the nodes of the last pass
-        self._held: tuple[Route, ...] = ()  # what the last pass held
-        self._memory: tuple[SavedRoute, ...] | None = None  # the routes that stood after the last pass
-        self._context_now = Context()  # of the pass that is under way
+        self._known: ClaimIndex | None = None  # the claims of the last reconcile
+        self._held: tuple[Route, ...] = ()  # routes held by the last reconcile
+        self._memory: tuple[SavedRoute, ...] | None = None  # the routes after the last reconcile
+        self._context_now = Context()  # of the current reconcile
         self._reading = Reading(kernel)
-        self._remembered = 0.0  # when that was written down
+        self._remembered = 0.0  # when they were saved
 
     def reconcile(self, view: NodeSnapshot, now: float, observer: Observer = SILENT) -> ReconcileResult:
-        """Compare the whole of VIEW with the kernel and write the difference; OBSERVER is told. Raises KernelError."""
+        """Compare VIEW with the kernel and apply the difference; report to OBSERVER. Raises KernelError."""
         fib = self._look(view.inventory.cluster, _LOOKS)
         self.devices = {link.ifindex: link.name for link in fib.links}
         cluster = view.inventory.cluster
@@ -108,13 +106,13 @@ class Machine(Healer):
         plan, wanted = machine_plan.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
         self._prompt = FastPath(known, own, fib, machine_plan.planned, request.context.dependencies)
-        self._may_hurry = machine_plan.owned.protocol == PROTOCOL  # else a file of ours tells which routes are ours
+        self._may_hurry = machine_plan.owned.protocol == PROTOCOL  # otherwise our files decide about ownership
         there = {route.dst for route in ours(fib, machine_plan.owned)} if plan.held else set()
         installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)
         installed += sum(change.route.dst in there for change in plan.held)
         changes, postponed = self._admitted(plan, view, now)
         if view.from_cache:
-            plan = plan._replace(files=None)  # what is written down may know better
+            plan = plan._replace(files=None)  # the files may be newer than the cached nodes
         else:
             self._held = tuple(change.route for change in plan.held)
             changes += _held_back(plan, fib, there)
@@ -128,7 +126,7 @@ class Machine(Healer):
         return ReconcileResult(plan, done, _failures(outcome), counted, postponed, count, installed + grown, standing)
 
     def _look(self, cluster: Cluster, tries: int) -> Fib:
-        """Return a snapshot; one during which a route was put back is taken again, as it may lack that route."""
+        """Return a snapshot. It is repeated if a route was restored meanwhile, which it may lack."""
         self.healed.clear()
         fib = self._reading.snapshot(cluster, lambda bare: self._known_of(cluster, bare))
         return self._look(cluster, tries - 1) if self.healed and tries > 1 else fib
@@ -140,7 +138,7 @@ class Machine(Healer):
         return self._context_now.dependencies, self._memory or ()
 
     def _identify(self, cluster: Cluster, fib: Fib) -> tuple[Node, tuple[Problem, ...]]:
-        """Return the node that this machine is; one that is not in CLUSTER receives routes and claims none."""
+        """Return this machine's node. If it is not in CLUSTER, the machine receives routes and claims none."""
         addresses = [each.address for each in fib.addresses]
         try:
             if self._settings.node:
@@ -149,13 +147,13 @@ class Machine(Healer):
         except IdentityError as error:
             name = self._settings.node or self._settings.hostname
             known = [node for node in cluster.nodes if _is(node, name, addresses)]
-            if known:  # it is one of several: to guess would route its own pods away
+            if known:  # one of several: a wrong guess would redirect its own pods
                 raise
             problem = Problem("warning", "not-a-node", str(error), (name,))
             return Node(name, tuple(addresses)), (problem,) if self._settings.node else ()
 
     def _examine(self, cluster: Cluster) -> ClaimIndex:
-        """Return the verdict on CLUSTER, the one of before where the nodes are the same: the kernel changes more often."""
+        """Return the claims of CLUSTER, cached while the nodes are unchanged: the kernel changes more often."""
         if self._known is None or self._known.cluster != cluster:
             self._known = ClaimIndex(cluster, examine(cluster))
         return self._known
@@ -163,7 +161,7 @@ class Machine(Healer):
     def _remember(
         self, plan: Plan, wanted: Desired, done: tuple[Change, ...], cluster: Cluster, *, anew: bool
     ) -> tuple[SavedRoute, ...] | None:
-        """Take note of the routes that stand now; return them where they are to be written down. ANEW is whether CLUSTER is."""
+        """Record the present routes; return them if they must be saved. ANEW is whether CLUSTER changed."""
         now = self._settings.clock()
         memory = self._memory or ()
         if not (anew or done or now - self._remembered > _DAY):
@@ -176,19 +174,19 @@ class Machine(Healer):
         return self._memory
 
     def _context(self, own: Node) -> Context:
-        """Return what stood before, and what must not be routed away."""
+        """Return the saved routes and the dependencies."""
         if self._memory is None:
             self._memory = self._settings.saved(own.name)
         memory = self._memory
         return Context(lambda: sorted_by_age(memory, self._settings.clock()), self._settings.dependencies())
 
     def _wish(self, view: NodeSnapshot, own: Node, before: Cluster, now: float) -> PlanRequest:
-        """Return what is wanted of a plan for VIEW; BEFORE are the nodes of the plan before."""
+        """Return the plan request for VIEW. BEFORE are the nodes of the last plan."""
         command, adopt = self._settings.command, self._settings.adopt
 
         def judge(found: Leaving) -> Verdict:
             former: dict[Prefix, str] = {}
-            if found.routes:  # who had what: by what was saved before this start, and by the nodes of the plan before
+            if found.routes:  # the owners: from the routes saved before this start, and the nodes of the last plan
                 former = {record.dst: record.node for record in self._memory or ()}
                 former |= {dst: node.name for node in before.nodes for dst in node.pod_cidrs}
             return self.guard.judge(found, view.evidence, former, now)
@@ -200,7 +198,7 @@ class Machine(Healer):
     def _plan(
         self, claims: Claims, own: Node, fib: Fib, request: PlanRequest
     ) -> tuple[MachinePlan, tuple[Problem, ...]]:
-        """Return the plan of kernel and files, of the kernel alone where files of ours cannot be read."""
+        """Return the plan of kernel and files; of the kernel only if our files cannot be read."""
         try:
             return plan_machine(claims, own, fib, self._settings.root, request), ()
         except PersistError as error:
@@ -210,25 +208,25 @@ class Machine(Healer):
             return MachinePlan(guarded(planned, fib, OwnedRoutes(), request), OwnedRoutes()), (not_persistent(error),)
 
     def _admitted(self, plan: Plan, view: NodeSnapshot, now: float) -> tuple[list[Change], float | None]:
-        """Return which changes of PLAN go now, and when the earliest that waits may go."""
+        """Return the changes of PLAN to make now, and when the first of the others may be made."""
         until = self.damping.until
         waiting = [
             until(each.route.dst) for each in plan.changes if each.action == "add" and until(each.route.dst) > now
         ]
         changes = [each for each in plan.changes if each.action != "add" or until(each.route.dst) <= now]
-        if view.from_cache:  # the kernel may know better
+        if view.from_cache:  # the kernel may be newer than the cached nodes
             changes = [each for each in changes if each.action == "add"]
         return changes, min(waiting, default=None)
 
 
 def _failures(outcome: Outcome) -> dict[str, str]:
-    """Return why, by destination or path, for what could not be done."""
+    """Return the reasons of failures, by destination or path."""
     routes = {str(result.change.route.dst): result.refusal.text for result in outcome.routes if result.refusal}
     return routes | {result.change.file.path: result.failure for result in outcome.files if result.failure is not None}
 
 
 def _held_back(plan: Plan, fib: Fib, there: set[Prefix]) -> list[Change]:
-    """Return what adds the routes again that are held and that a link has taken along, as far as it leads there again."""
+    """Return the changes that restore held routes which went with a link, if the link is usable again."""
     links = OnLink(fib)
     deleted = [change for change in plan.held if change.route.dst not in there and change.route.via]
     return [

@@ -1,4 +1,4 @@
-"""The last good state on disk: the nodes as the source told them last, to make routes of before it can be asked again."""
+"""The saved nodes on disk: the last nodes of the source, used after a start until the source answers."""
 
 import hashlib
 import io
@@ -19,20 +19,20 @@ from podroutes.model.saved_route import SavedRoute
 from podroutes.persist import deletions, saved_routes
 from podroutes.plan.guard import Deleted
 
-NAME = "nodes.yaml"  # JSON behind a comment, which is YAML: any command takes it with -i
+NAME = "nodes.yaml"  # JSON after a comment, which is valid YAML: all commands accept it with -i
 _HEAD = "# The nodes as the podroutes agent knew them last. sha256 of all below: "
-_RETRY = 30.0  # seconds; a disk that is full now may not be so then
+_RETRY = 30.0  # seconds until a failed write is retried
 
 
 def save(directory: Path, cluster: Cluster) -> None:
-    """Write CLUSTER to DIRECTORY, whole or not at all. Raises ``OSError``."""
+    """Write CLUSTER to DIRECTORY atomically. Raises ``OSError``."""
     body = _text(cluster)
     directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     write_whole(directory / NAME, f"{_HEAD}{_digest(body)}\n{body}\n")
 
 
 def load(directory: Path) -> Inventory | None:
-    """Return what was saved in DIRECTORY, None where nothing was; InventoryError where it is damaged or cannot be read."""
+    """Return the saved cluster in DIRECTORY, None if there is none. Raises InventoryError if it is damaged or cannot be read."""
     path = directory / NAME
     try:
         head, _, body = read_whole(path).partition("\n")
@@ -51,7 +51,7 @@ def _digest(body: str) -> str:
 
 
 def _text(cluster: Cluster) -> str:
-    """Return CLUSTER in the format of our own inventory, a line a node."""
+    """Return CLUSTER in our own inventory format, one line for each node."""
     limits = {"podCIDRs": cluster.pod_cidrs, "nodeCIDRs": cluster.node_cidrs, "serviceCIDRs": cluster.service_cidrs}
     head = json.dumps({key: list(map(str, values)) for key, values in limits.items() if values})
     nodes = ",\n".join(json.dumps(_node(node), ensure_ascii=False) for node in cluster.nodes)
@@ -63,49 +63,49 @@ def _node(node: Node) -> dict[str, Any]:
     fields = {"internalIP": node.internal_ips, "podCIDR": node.pod_cidrs}
     unread = [field for field in fields if any(each.field == field for each in node.unread)]
     for field, values in fields.items():
-        if values or field in unread:  # an empty value cannot be read either
+        if values or field in unread:  # an empty value also counts as unread
             shown[f"{field}s"] = [*map(str, values), *([""] if field in unread else [])]
     more = {"interface": node.interface, "creationTimestamp": node.created, "uid": node.uid}
     return shown | {key: value for key, value in more.items() if value}
 
 
 class StateWriter:
-    """Writes the newest state, and what was deleted, in a thread of its own, as fsync(2) takes as long as the disk likes.
+    """Writes the newest state and the deletions in a thread, since fsync(2) may take long.
 
-    REPORT is told why it could not be written, "" when it was; a failed write is tried again.
+    REPORT is called with the error of a write, "" for success. A failed write is retried.
     """
 
     def __init__(self, directory: Path, report: Callable[[str], None]) -> None:
         self._directory = directory
         self._report = report
         self._newest: Cluster | None = None
-        self._deleted: SimpleQueue[Deleted] = SimpleQueue()  # what is still to be written
+        self._deleted: SimpleQueue[Deleted] = SimpleQueue()  # not written yet
         self._routes: tuple[str, Sequence[SavedRoute]] | None = None
         self._thread = WorkerThread("state", self._work)
 
     def keep(self, cluster: Cluster) -> None:
-        """Have CLUSTER written; one that comes before its turn replaces it."""
+        """Request a write of CLUSTER. It replaces one that is not written yet."""
         self._newest = cluster
         self._thread.wake()
 
     def count(self, deleted: Sequence[Deleted]) -> None:
-        """Have it written, too, what was DELETED."""
+        """Request a write of DELETED."""
         for each in deleted:
             self._deleted.put(each)
         self._thread.wake()
 
     def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:
-        """Have the routes STANDING on node OWN written; those that come before their turn replace them."""
+        """Request a write of the routes STANDING on node OWN. They replace ones that are not written yet."""
         self._routes = own, standing
         self._thread.wake()
 
     def close(self) -> None:
-        """Write what is left, and end."""
+        """Write what is pending, and end."""
         self._thread.close()
 
     def _work(self) -> float | None:
-        """Write what there is; return after how many seconds it is tried again, None where nothing is left."""
-        deleted = [self._deleted.get() for _ in range(self._deleted.qsize())]  # nobody else takes any
+        """Write what is pending; return the seconds until a retry, None if nothing is left."""
+        deleted = [self._deleted.get() for _ in range(self._deleted.qsize())]  # this thread is the only consumer
         cluster, self._newest = self._newest, None
         routes, self._routes = self._routes, None
         if not (deleted or cluster or routes):
@@ -127,6 +127,6 @@ class StateWriter:
         return None
 
     def _try_again(self, cluster: Cluster | None, routes: tuple[str, Sequence[SavedRoute]] | None) -> None:
-        """Have CLUSTER and ROUTES written later, unless something newer has come meanwhile."""
+        """Retry CLUSTER and ROUTES later, unless newer ones have arrived."""
         self._newest = self._newest or cluster
         self._routes = self._routes or routes

@@ -1,4 +1,4 @@
-"""Brings the parts of one agent together, each in its thread, and takes them apart again."""
+"""Starts the parts of one agent, each in its thread, and stops them."""
 
 import threading
 import time
@@ -22,24 +22,24 @@ from podroutes.host import agent_lock
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.status import Status
 
-_GOODBYE = 1.0  # seconds that a source may take to end: it has nothing to save
+_GOODBYE = 1.0  # seconds for a source to end; it has nothing to save
 
 
 class AgentOptions(NamedTuple):
-    """What the user wants of an agent beyond its machine."""
+    """The user's options of an agent, besides its machine."""
 
     source: Callable[[Publish, Report], Source]
     state_dir: Path
     listen: str  # ADDRESS:PORT, "" for nowhere
     resync: float  # seconds
-    tell: Callable[[Status], None] = lambda _: None  # hears how it goes after each whole pass
+    tell: Callable[[Status], None] = lambda _: None  # called with the status after each reconcile
     between: Callable[[Callable[[], None]], object] = lambda _: (
         None
-    )  # takes what is to be done again and again while the kernel is read
+    )  # receives the function that is called while the kernel is read
 
 
 def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: AgentOptions) -> None:
-    """Keep the routes of MACHINE until a signal ends it. Raises AgentError, KernelError, InventoryError where it cannot begin."""
+    """Keep the routes of MACHINE until a signal. Raises AgentError, KernelError or InventoryError if it cannot start."""
     keeper = saved_nodes.StateWriter(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
     record = StatusRecorder(log, machine, keeper, wishes.tell)
     loop = Loop(Parts(machine, watch, record), wishes.resync)
@@ -89,7 +89,7 @@ def _endpoint(listen: str, record: StatusRecorder, loop: Loop, log: Log, source:
 
 
 def _remember(directory: Path, loop: Loop, log: Log) -> None:
-    """Hand the last good state to LOOP, so that there are routes before the source answers."""
+    """Pass the saved nodes to LOOP, so that routes exist before the source answers."""
     try:
         found = saved_nodes.load(directory)
     except InventoryError as error:
@@ -102,14 +102,14 @@ def _remember(directory: Path, loop: Loop, log: Log) -> None:
 
 
 def _recount(directory: Path, machine: Machine, log: Log) -> None:
-    """Tell MACHINE's guard what went before this start."""
+    """Pass the deletions before this start to MACHINE's guard."""
     earlier = load_deletions(directory, lambda error: log("warning", "state not used", error=error))
-    since = time.monotonic() - time.time()  # what turns the one clock into the other
+    since = time.monotonic() - time.time()  # converts wall-clock to monotonic time
     machine.guard.earlier = tuple(each._replace(at=each.at + since) for each in earlier)
 
 
 def _told(source: Source, loop: Loop) -> Callable[[], None]:
-    """Return what runs SOURCE. Should that ever fail, the whole agent ends, for a supervisor to start it anew."""
+    """Return the function that runs SOURCE. If it fails, the agent exits, so that a supervisor restarts it."""
 
     def run() -> None:
         try:

@@ -1,4 +1,4 @@
-"""What a source says about the cluster, and how it is doing: what it hands to the agent's loop."""
+"""The snapshots of the cluster that a source passes to the agent's loop."""
 
 from typing import NamedTuple
 
@@ -7,11 +7,11 @@ from podroutes.plan.held_deletions import Evidence
 
 
 class NodeSnapshot(NamedTuple):
-    """The whole cluster as a source has it now; times are seconds of the monotonic clock.
+    """The complete cluster as a source has it. Times are seconds of the monotonic clock.
 
-    ``at`` is when the source told what is new in it, ``listed`` when it last told all its nodes. ``from_cache`` is what was
-    known before a restart: good enough to add routes by, not to change or delete any. ``history`` changes when the source turns
-    out to have lost its memory; None is a source that could not tell.
+    ``at`` is when the source published the latest change, ``listed`` when it last published a complete list. ``from_cache`` marks
+        saved nodes after a restart, which may add routes but not change or delete any. ``history`` changes when the source lost its
+        history; None if the source does not report this.
     """
 
     inventory: Inventory
@@ -22,5 +22,5 @@ class NodeSnapshot(NamedTuple):
 
     @property
     def evidence(self) -> Evidence:
-        """What the guard goes by."""
+        """The evidence for the mass-delete guard."""
         return Evidence(self.inventory.cluster, self.listed, self.history)

@@ -1,4 +1,4 @@
-"""What the agent asks of a source of nodes, and the one that is a file."""
+"""The interface of a source of nodes, and the source that reads a file."""
 
 import threading
 import time
@@ -17,35 +17,35 @@ from podroutes.model.text import escaped
 if TYPE_CHECKING:
     from podroutes.model.cluster import Cluster
 
-POLL = 1.0  # seconds between two looks at a file: no event tells of NFS, nor of a ConfigMap's links changing over
-SOON = 0.2  # seconds between two looks at a file that is being written
-_RETRY = Backoff(POLL, 30.0)  # between two tries to read a file that has not changed
-STUCK = 30.0  # seconds that a look may take before it is reported: the server of a network file system does not answer
+POLL = 1.0  # seconds between two checks of a file; inotify does not work for NFS or the links of a ConfigMap
+SOON = 0.2  # seconds between two checks of a file that is being written
+_RETRY = Backoff(POLL, 30.0)  # between two attempts to read an unchanged file
+STUCK = 30.0  # seconds until a slow check is reported: a network file system may not answer
 Publish = Callable[[NodeSnapshot], None]
 Report = Callable[[SourceStatus], None]
 
 
 class Source(Protocol):
-    """Tells the nodes again and again, in a thread of its own, through the two functions that it was made with."""
+    """Publishes the nodes whenever they change, in a thread, through the two functions that it was made with."""
 
     def run(self) -> None:
-        """Tell until ``stop``."""
+        """Publish until ``stop``."""
 
     def again(self) -> None:
-        """Have all nodes told once more, from any thread: somebody wants to be sure."""
+        """Publish all nodes again. May be called from any thread."""
 
     def stop(self) -> None:
         """End ``run`` soon, from any thread."""
 
     def stuck(self) -> str:
-        """Return why ``run`` does not go on, "" while it does; from any thread."""
+        """Return why ``run`` is stuck, "" if it is not. May be called from any thread."""
 
     def counted(self, told: SourceStatus) -> SourceStatus:
-        """Return TOLD, which was reported last, with the counters of now; from any thread."""
+        """Return TOLD, the last report, with current counters. May be called from any thread."""
 
 
 class FileSource:
-    """The inventory at PATH, read whole whenever it has changed; one that cannot be read leaves the last good one as it is."""
+    """The inventory at PATH, read whenever it has changed. If it cannot be read, the last good one stays."""
 
     def __init__(self, path: str, publish: Publish, report: Report) -> None:
         self._path = path
@@ -56,12 +56,12 @@ class FileSource:
         self._nudged = threading.Event()
         self._stopped = False
         self._cluster: Cluster | None = None  # what was published last
-        self._failures = 0  # reads in a row
-        self._retry = 0.0  # monotonic seconds: when a file that could not be read is read again
-        self._began = 0.0  # monotonic seconds: since when a look goes on, 0 while none does
+        self._failures = 0  # consecutive failed reads
+        self._retry = 0.0  # monotonic seconds: when a failed read is retried
+        self._began = 0.0  # monotonic seconds: the start of the current check, 0 if there is none
 
     def run(self) -> None:
-        """Look, read what is new, wait."""
+        """Check the file, read it if it changed, wait."""
         asked = False
         while not self._stopped:
             asked |= self._nudged.is_set()
@@ -73,7 +73,7 @@ class FileSource:
             self._nudged.wait(POLL if settled else SOON)
 
     def again(self) -> None:
-        """Have the file read once more."""
+        """Read the file again."""
         self._nudged.set()
 
     def stop(self) -> None:
@@ -82,17 +82,17 @@ class FileSource:
         self._nudged.set()
 
     def stuck(self) -> str:
-        """Return that a look takes too long, "" while it does not."""
+        """Return that a check takes too long, "" if it does not."""
         began = self._began
         seconds = time.monotonic() - began if began else 0.0
         return f"{self._path}: no answer for {seconds:.0f} s: is its file system reachable?" if seconds > STUCK else ""
 
     def counted(self, told: SourceStatus) -> SourceStatus:
-        """Return TOLD: whatever is counted is reported at once."""
+        """Return TOLD, whose counters are always current."""
         return told
 
     def _look(self, *, asked: bool) -> bool:
-        """Read the file where it has changed, or ASKED; return whether it is not being written."""
+        """Read the file if it has changed or if ASKED; return whether it is not being written."""
         try:
             retry = self._failures > 0 and time.monotonic() >= self._retry
             with self._file.look(again=asked or retry) as stream:

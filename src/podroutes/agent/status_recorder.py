@@ -1,4 +1,4 @@
-"""What happened so far, as one Status value and as log lines: whatever is told is told in both."""
+"""Records events, as a Status value and as log lines."""
 
 import os
 import time
@@ -21,8 +21,8 @@ from podroutes.plan.guard import Deleted
 from podroutes.plan.held_deletions import HeldDeletions, Release
 from podroutes.views import iproute
 
-_SHOWN = 8  # changes that are logged one by one; a first run makes thousands
-CALM = 10.0  # seconds between two lines about a hold that changes all the time
+_SHOWN = 8  # changes that are logged one by one; a first reconcile makes thousands
+CALM = 10.0  # seconds between two log lines about a hold that keeps changing
 _ENDS = {
     "confirmed": "somebody confirmed it",
     "watched": "the watch reported each deletion, and no node came back for a minute",
@@ -31,55 +31,55 @@ _ENDS = {
 
 
 class Memory(Protocol):
-    """Remembers beyond a boot."""
+    """Saves state beyond a boot."""
 
     def keep(self, cluster: Cluster) -> None:
-        """Remember CLUSTER, which was acted on in full."""
+        """Save CLUSTER, which was reconciled completely."""
 
     def count(self, deleted: Sequence[Deleted]) -> None:
-        """Remember what was DELETED, times in seconds since the epoch."""
+        """Save DELETED, with times in seconds since the epoch."""
 
     def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:
-        """Remember the routes STANDING on this machine, node OWN."""
+        """Save the routes STANDING on this machine, node OWN."""
 
 
 class StatusRecorder:
-    """The account of one agent. Written by the loop's thread alone; ``status`` is replaced whole, so any thread may read it.
+    """Records the status of one agent. Only the loop's thread writes; ``status`` is replaced as a whole, so any thread may read it.
 
-    MEMORY is given what is to be remembered beyond a boot, TELL the status after each whole pass.
+    MEMORY saves state beyond a boot. TELL is called with the status after each reconcile.
     """
 
     def __init__(self, log: Logger, machine: Machine, memory: Memory, tell: Callable[[Status], None]) -> None:
         self.status = Status(__version__, "", os.getpid(), time.time(), SourceStatus("the source"))
-        self.first_pass = False  # whether the last pass was the first one
+        self.first_pass = False  # whether the last reconcile was the first one
         self._log = log
         self._machine = machine
         self._memory = memory
         self._tell = tell
-        self._synced = False  # the source has told all its nodes,
-        self._compared = False  # and these were compared with the kernel: the saved ones do not count
+        self._synced = False  # the source has published all its nodes,
+        self._compared = False  # and these were compared with the kernel; saved nodes do not count
         self._kept: Cluster | None = None
-        self._hold = HeldDeletions(0.0, {}, "", None)  # what was logged last
+        self._hold = HeldDeletions(0.0, {}, "", None)  # the last logged hold
         self._hold_logged = 0.0
         self._release: Release | None = None
 
     def summary(self) -> str:
-        """Return the state in a few words, for whoever supervises us."""
+        """Return the state in a few words, for the service manager."""
         routes = self.status.routes
         return self.status.ready or f"{routes.installed} of {routes.wanted} routes installed"
 
     def starting(self, plan: Plan) -> None:
-        """Say nothing about PLAN: what became of it is logged."""
+        """Log nothing about PLAN: its result is logged."""
 
     def starting_again(self, plan: Plan) -> None:
-        """Say nothing: the agent reconciles again instead."""
+        """Log nothing: the agent reconciles again instead."""
 
     def displaced(self, taken_over: TakenOver) -> None:
         """Log that a replace displaced the route of another program."""
         self._log("warning", "route displaced", message=iproute.taken_over(taken_over))
 
     def source(self, told: SourceStatus) -> None:
-        """Take note of how the source is doing; a change for better or worse is an event."""
+        """Record the status of the source; a change is logged."""
         before = self.status.source
         self._synced = told.synced
         self.status = self.status._replace(source=told._replace(synced=told.synced and self._compared))
@@ -96,13 +96,13 @@ class StatusRecorder:
             self._log("info", "nodes listed", source=told.name, nodes=told.nodes)
 
     def state(self, error: str) -> None:
-        """Take note of whether the last good state could be kept."""
+        """Record whether the state could be saved."""
         if error != self.status.state_error:
             self._log("error" if error else "info", "state not kept" if error else "state kept", error=error)
         self.status = self.status._replace(state_error=error)
 
     def heard(self, heard: KernelEvents, healed: Sequence[Change]) -> None:
-        """Take note of what others did, and of what was put back at once."""
+        """Record kernel events, and the routes restored by the fast path."""
         status = self.status
         if heard.overflow:
             self._log("warning", "announcements lost", cause="the kernel sent more than the socket could hold")
@@ -110,12 +110,12 @@ class StatusRecorder:
         self._changed("healed", healed)
 
     def nodes_added(self, added: Sequence[Change], seconds: float) -> None:
-        """Take note of routes to new nodes that were added at once, SECONDS after the source told of them."""
+        """Record routes to new nodes added by the fast path, SECONDS after the source published them."""
         self.status = self.status._replace(latency=self.status.latency.with_one(seconds))
         self._changed("changed", added)
 
     def broken(self, reason: str, error: str) -> None:
-        """Take note of a pass that failed as a whole."""
+        """Record a reconcile that failed as a whole."""
         if error != self.status.error:
             self._log("error", "pass failed", reason=reason, error=error)
         self.status = self.status._replace(error=error, passes=_plus(self.status.passes, reason))
@@ -123,7 +123,7 @@ class StatusRecorder:
     def passed(
         self, reason: str, found: ReconcileResult, view: NodeSnapshot, seconds: float, fresh: float | None
     ) -> None:
-        """Take note of a whole pass that took SECONDS; FRESH is how long ago the source told what is new in it."""
+        """Record a reconcile that took SECONDS. FRESH is the age of the newest event in it."""
         self._compared |= not view.from_cache
         before, plan = self.status, found.plan
         self.first_pass = not before.last_pass
@@ -175,12 +175,12 @@ class StatusRecorder:
 
     @property
     def hold_is_told(self) -> bool:
-        """Whether the log tells of the hold as it is now."""
+        """Return whether the current hold was logged."""
         hold = self._machine.guard.hold
         return (hold.digest if hold else "") == self._hold.digest
 
     def _guarded(self, hold: HeldDeletions | None, since: float, clock: float) -> None:
-        """Tell what is held and what went all the same. SINCE turns the CLOCK of the guard into seconds since the epoch."""
+        """Record held deletions and those that were made. SINCE converts the CLOCK of the guard into seconds since the epoch."""
         release = self._machine.guard.release
         if release and release is not self._release:
             self._release = release
@@ -210,13 +210,13 @@ class StatusRecorder:
             )
 
     def _keeps(self, before: Sequence[Kept], now: Sequence[Kept]) -> None:
-        """Log the routes that are only kept from NOW on."""
+        """Log the routes that are newly kept in NOW."""
         for each in [each for each in now if each not in before][:_SHOWN]:
             route = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
             self._log("warning", "route kept", route=route, node=each.node, why=each.reason)
 
     def _changed(self, event: str, changes: Sequence[Change]) -> None:
-        """Count changes and log them, of very many the first ones."""
+        """Count changes and log them; of many only the first ones."""
         if not changes:
             return
         counts = dict(self.status.changes)
@@ -248,7 +248,7 @@ _TOLD_ELSEWHERE = {"mass-delete"}
 
 
 def _identity(problem: Problem) -> Problem:
-    """Return PROBLEM without a text that changes with every node that joins, because it names them."""
+    """Return PROBLEM without texts that name nodes and so change with each new node."""
     return problem._replace(message="") if problem.code == "not-a-node" else problem
 
 
@@ -266,5 +266,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _plus(counts: Mapping[str, int], key: str) -> dict[str, int]:
-    """Return COUNTS with one more of KEY."""
+    """Return COUNTS with KEY incremented."""
     return {**counts, key: counts.get(key, 0) + 1}

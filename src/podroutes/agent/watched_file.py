@@ -1,7 +1,7 @@
-"""A file that is read when it has changed and nobody is writing it: never half of it, and never anything that could block.
+"""Reads a file when it has changed and is not being written. It never reads a part of a file, and never blocks.
 
-A file that somebody has open for writing is recognised by a read lease, fcntl(2), which the kernel refuses then. Where no lease is
-to be had (another user's file, a network file system), and for a file that was changed in place, two looks have to agree.
+A read lease, fcntl(2), shows whether a file is open for writing: the kernel refuses it then. If no lease is possible (another user's
+file, a network file system), and for a file that was changed in place, two checks must agree.
 """
 
 import fcntl
@@ -16,14 +16,14 @@ from typing import BinaryIO, NamedTuple
 from podroutes.errors import InventoryError
 from podroutes.model.text import escaped
 
-_QUIET = 1.0  # seconds without a change after which a file is not being written, where the kernel cannot tell
-_HELD = 30.0  # seconds without a change after which a file is read although somebody has it open for writing
-_F_SETSIG = 10  # asm-generic/fcntl.h; Python names it in no version
+_QUIET = 1.0  # seconds without a change after which a file counts as complete if no lease is possible
+_HELD = 30.0  # seconds without a change after which a file is read although it is open for writing
+_F_SETSIG = 10  # asm-generic/fcntl.h; not in Python's fcntl
 _KINDS = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISDIR, "a directory"), (stat.S_ISSOCK, "a socket"))
 
 
 class _Stamp(NamedTuple):
-    """What is another when the file is, from stat(2)."""
+    """The identity and version of a file, from stat(2)."""
 
     device: int
     inode: int
@@ -33,20 +33,20 @@ class _Stamp(NamedTuple):
 
 
 class WatchedFile:
-    """The file at PATH. ``written`` tells whether the last look was put off because it is being written."""
+    """The file at PATH. ``written`` is whether the last read was postponed because it is being written."""
 
     def __init__(self, path: str) -> None:
         self.written = False
         self._path = path
-        self._read: _Stamp | None = None  # of what was read last
-        self._seen: _Stamp | None = None  # of the last look
-        self._since = 0.0  # monotonic seconds: since when the file is as it was seen last
+        self._read: _Stamp | None = None  # of the last read
+        self._seen: _Stamp | None = None  # of the last check
+        self._since = 0.0  # monotonic seconds: since when the stamp is unchanged
 
     @contextmanager
     def look(self, *, again: bool) -> Iterator[BinaryIO | None]:
-        """Yield the file where it has changed since it was read, or AGAIN, and nobody writes it; None else.
+        """Yield the file if it has changed since it was read, or AGAIN, and is not being written; otherwise None.
 
-        Raises InventoryError where there is none, it is not a regular file, or it changes while it is read.
+        Raises InventoryError if it does not exist, is not a regular file, or changes while it is read.
         """
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -72,7 +72,7 @@ class WatchedFile:
             os.close(descriptor)
 
     def _unchanged(self, descriptor: int, stamp: _Stamp) -> None:
-        """Raise InventoryError where the file at DESCRIPTOR is not as of STAMP any more."""
+        """Raise InventoryError if the file at DESCRIPTOR has changed since STAMP."""
         if self._stamp(descriptor) != stamp:
             self._read = None
             raise InventoryError(f"{escaped(self._path)}: is being written; reading it again")
@@ -90,7 +90,7 @@ class WatchedFile:
         return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     def _is_quiet(self, descriptor: int, stamp: _Stamp) -> bool:
-        """Whether nobody is writing the file, as far as that can be told."""
+        """Return whether the file is not being written, as far as known."""
         now, seen = time.monotonic(), self._seen
         if stamp != seen:
             self._seen, self._since = stamp, now
@@ -105,9 +105,9 @@ class WatchedFile:
 
 
 def _has_writer(descriptor: int) -> bool | None:
-    """Return whether somebody has the file at DESCRIPTOR open for writing, None where the kernel does not tell."""
+    """Return whether the file at DESCRIPTOR is open for writing, None if unknown."""
     try:
-        # Whoever opens it while we have the lease makes the kernel send us a signal: one that is ignored by default.
+        # If the file is opened while we have the lease, the kernel sends this signal, which is ignored by default.
         fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except BlockingIOError:

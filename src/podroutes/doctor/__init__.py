@@ -1,4 +1,4 @@
-"""The examination of a machine: facts in, findings out. Adding a finding is adding a function here and a row to its table."""
+"""Examines a machine: takes facts and returns findings. A new finding is a function here and a row in its table."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -61,15 +61,15 @@ FINDERS: tuple[Callable[[MachineContext], Iterator[Finding]], ...] = (
 
 
 def examine(context: MachineContext) -> tuple[Finding, ...]:
-    """Return all that is wrong with CONTEXT, the gravest first, else in the order of FINDERS."""
+    """Return all findings about CONTEXT, most severe first, otherwise in the order of FINDERS."""
     elsewhere = tuple(addresses.another_network(context))
-    if elsewhere:  # whatever else is found there is not about the machine
+    if elsewhere:  # other findings would not be about this machine
         return elsewhere
     found = [finding for find in FINDERS for finding in find(context)]
     return tuple(sorted(found, key=lambda finding: _GRAVITY.index(finding.kind.severity)))
 
 
 def repairs(findings: Iterable[Finding]) -> list[tuple[Finding, Repair]]:
-    """Return what is safe to do about FINDINGS, in a safe order: a default route has to be kept before forwarding drops it."""
+    """Return the safe repairs for FINDINGS, in a safe order: a default route must be kept before forwarding is enabled."""
     found = [(finding, repair) for finding in findings for repair in finding.repairs]
     return sorted(found, key=lambda each: "accept_ra" not in each[1].sysctl)

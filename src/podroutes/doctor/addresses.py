@@ -1,4 +1,4 @@
-"""The addresses of the machine: those that it should have and has not, or has and may not use."""
+"""Findings about the machine's addresses: missing ones, and ones that cannot be used."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from podroutes.plan.duplicate_addresses import deletion
 
 
 def another_network(context: MachineContext) -> Iterator[Finding]:
-    """Find that we are in the network of a pod: no InternalIP is here, and an address of pods is, on a device that is no bridge of theirs."""
+    """Find that this is a pod's network: it has no InternalIP, and a pod address on a device that is not a pod bridge."""
     own, host = context.own, context.facts.host
     if own is None or not own.internal_ips or context.bridges or any(map(host.owns, own.internal_ips)):
         return
@@ -31,7 +31,7 @@ def another_network(context: MachineContext) -> Iterator[Finding]:
 
 
 def ipv6_disabled(context: MachineContext) -> Iterator[Finding]:
-    """Find that IPv6 is off where pods or nodes need it: in the kernel, or on a device that their packets take."""
+    """Find that IPv6 is disabled where pods or nodes need it: in the kernel, or on a device of their packets."""
     host, own = context.facts.host, context.own
     internal = own.internal_ips if own else ()
     if not (6 in context.forwards and context.own_cidrs) and not any(each.version == 6 for each in internal):
@@ -51,7 +51,7 @@ def ipv6_disabled(context: MachineContext) -> Iterator[Finding]:
 
 
 def duplicates(context: MachineContext) -> Iterator[Finding]:
-    """Find addresses that duplicate address detection has not given to this machine, or not yet."""
+    """Find addresses that failed duplicate address detection, or are still tentative."""
     own = context.own
     others = (
         {via: node for node in context.cluster.nodes if node != own for via in node.internal_ips}
@@ -72,14 +72,14 @@ def duplicates(context: MachineContext) -> Iterator[Finding]:
         elif each.failed and found in others:
             cause = f"{where} failed: it is the address of {others[found].name}, and this machine was given it, too"
             yield Finding("address-duplicate", cause, evidence, (deletion(each.address),))
-        elif mine and not each.failed and not context.facts.host.works(dev):  # else it takes a second or two
+        elif mine and not each.failed and not context.facts.host.works(dev):  # otherwise it takes a second or two
             yield Finding(
                 "address-tentative", f"{where} has not come to its end, and nobody is answered until then", evidence
             )
 
 
 def shared(context: MachineContext) -> Iterator[Finding]:
-    """Find InternalIPs of this node that move between machines: another node lists them, too, or they stand beside the machine's own."""
+    """Find InternalIPs of this node that move between machines: another node lists them, too, or the machine has an address besides."""
     own, host = context.own, context.facts.host
     if own is None or context.cluster is None:
         return

@@ -1,4 +1,4 @@
-"""Whether pods are connected the way the inventory says."""
+"""Findings about the CNI configuration and the pod bridge."""
 
 import shlex
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _KERNEL = 2  # RTPROT_KERNEL
 
 
 def masquerade(context: MachineContext) -> Iterator[Finding]:
-    """Find a plugin that masquerades what pods send."""
+    """Find a plugin that masquerades packets of pods."""
     for each in context.facts.networks:
         if each.masquerades:
             fix = rf"""sed -i 's/"ipMasq"\s*:\s*true/"ipMasq": false/' {shlex.quote(each.path)}"""
@@ -25,7 +25,7 @@ def masquerade(context: MachineContext) -> Iterator[Finding]:
 
 
 def subnet(context: MachineContext) -> Iterator[Finding]:
-    """Find a plugin that gives out addresses which are not of this node's podCIDRs."""
+    """Find a plugin that assigns addresses outside of this node's podCIDRs."""
     if not (context.own and context.own.pod_cidrs):
         return
     for each in context.facts.networks:
@@ -45,7 +45,7 @@ def subnet(context: MachineContext) -> Iterator[Finding]:
 
 
 def bridge(context: MachineContext) -> Iterator[Finding]:
-    """Find a bridge of the pods whose address is in none of this node's podCIDRs."""
+    """Find a pod bridge whose address is outside of this node's podCIDRs."""
     if not (context.own and context.own.pod_cidrs):
         return
     versions = {cidr.version for cidr in context.own.pod_cidrs}
@@ -67,7 +67,7 @@ def bridge(context: MachineContext) -> Iterator[Finding]:
 
 
 def mtu(context: MachineContext) -> Iterator[Finding]:
-    """Find a bridge of the pods that has a larger MTU than the device towards the other nodes."""
+    """Find a pod bridge with a larger MTU than the device towards the other nodes."""
     devices = context.facts.devices
     uplinks = {dev for version in (4, 6) for dev in context.uplinks(version)}
     for name in context.bridges:
@@ -114,7 +114,7 @@ def connected_twice(context: MachineContext) -> Iterator[Finding]:
 
 
 def too_wide(context: MachineContext) -> Iterator[Finding]:
-    """Find a bridge of the pods whose network has the podCIDRs of other nodes in it."""
+    """Find a pod bridge whose network contains the podCIDRs of other nodes."""
     own = context.own.pod_cidrs if context.own else ()
     for name in context.bridges:
         for each in context.facts.host.addresses:

@@ -1,4 +1,4 @@
-"""A machine and what the inventory expects of it: the question that every finder asks the same way."""
+"""The input of all finders: a machine, and what the inventory expects of it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
@@ -14,21 +14,21 @@ T = TypeVar("T")
 
 
 class Prefixes(Generic[T]):
-    """Prefixes of both IP versions with what they belong to."""
+    """Prefixes of both IP versions, each with a value."""
 
     def __init__(self, entries: Iterable[tuple[Prefix, T]]) -> None:
         rows = list(entries)
         self._tables = {version: PrefixTable(version, rows) for version in BITS}
 
     def find(self, inner: Prefix) -> tuple[bool, T | None]:
-        """Return whether some prefix covers INNER, and whose the longest one is; of equal ones the last counts."""
+        """Return whether a prefix covers INNER, and the value of the longest one; of equal ones the last counts."""
         host_bits = BITS[inner.version] - inner.length
         values = next(self._tables[inner.version].covering(inner.value, host_bits), None)
         return (True, values[-1]) if values else (False, None)
 
 
 class MachineContext(NamedTuple):
-    """One machine. Without an inventory ``cluster`` and ``own`` are None, and its own tables tell what little they can.
+    """One machine. Without an inventory ``cluster`` and ``own`` are None, and only its own tables are used.
 
     ``answers`` has the hardware addresses that answered for each next hop that was asked for; where there are several ``one_machine``
     tells whether all of them belong to one machine, None: unknown. ``configured`` has the next hop of each
@@ -50,13 +50,13 @@ class MachineContext(NamedTuple):
 
     @property
     def bridges(self) -> list[str]:
-        """The devices that pods are behind: those of the CNI configuration, else the one that its plugin makes by default."""
+        """The pod devices: those of the CNI configuration, else the default bridge of its plugin."""
         configured = [each.bridge for each in self.facts.networks if each.bridge]
         return [name for name in dict.fromkeys(configured or ["cni0"]) if name in self.facts.devices]
 
     @property
     def own_cidrs(self) -> tuple[Prefix, ...]:
-        """The podCIDRs of this machine: the inventory's word, else what the pods' bridge is in."""
+        """The podCIDRs of this machine: from the inventory, else the network of the pod bridge."""
         if self.own:
             return self.own.pod_cidrs
         bridges = set(self.bridges)
@@ -68,7 +68,7 @@ class MachineContext(NamedTuple):
 
     @property
     def other_cidrs(self) -> dict[Prefix, Node | None]:
-        """The podCIDRs of the other machines with their nodes: the inventory's word, else where our routes lead."""
+        """The podCIDRs of the other machines with their nodes: from the inventory, else the destinations of our routes."""
         if self.cluster is None:
             return dict.fromkeys((route.dst for route in self.ours), None)
         others = (node for node in self.cluster.nodes if not self.own or node.name != self.own.name)
@@ -76,14 +76,14 @@ class MachineContext(NamedTuple):
 
     @property
     def pod_range(self) -> Prefixes[Node | None]:
-        """All that belongs to pods, here or elsewhere."""
+        """All prefixes of pods, here and on other machines."""
         limits = self.cluster.pod_cidrs if self.cluster else ()
         own = ((cidr, self.own) for cidr in self.own_cidrs)
         return Prefixes([*((limit, None) for limit in limits), *own, *self.other_cidrs.items()])
 
     @property
     def forwards(self) -> set[int]:
-        """The IP versions in which this machine has to forward. One without pods has not; without an inventory IPv4 is assumed."""
+        """The IP versions that this machine must forward: none without pods; IPv4 without an inventory."""
         if self.own:
             return {cidr.version for cidr in self.own.pod_cidrs}
         return {4} | {cidr.version for cidr in (*self.own_cidrs, *self.other_cidrs)}
@@ -100,7 +100,7 @@ class MachineContext(NamedTuple):
         return [dev for dev in dict.fromkeys(filter(None, found)) if dev in self.facts.devices and dev != LOOPBACK]
 
     def questions(self) -> Iterator[Question]:
-        """Yield every next hop that has to answer on a network of this machine: the other nodes', else those of our routes."""
+        """Yield each next hop that must answer on a network of this machine: the other nodes', else those of our routes."""
         found = {route.via for route in self.ours if route.via}
         if self.cluster:
             found = {
@@ -120,6 +120,6 @@ class MachineContext(NamedTuple):
 
 
 def connected(context: MachineContext) -> Prefixes[str]:
-    """Return the networks of the machine itself, to which no router leads, with their devices."""
+    """Return the connected networks of the machine, with their devices."""
     routes = (route for route in context.facts.host.routes if route.table != LOCAL and route.kind == "unicast")
     return Prefixes((route.dst, route.dev) for route in routes if route.dev and not route.via)

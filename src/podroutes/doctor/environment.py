@@ -1,4 +1,4 @@
-"""What is around the tables: the node's own addresses, the cloud that it runs in, the names that its tools know."""
+"""Findings about the node's InternalIP, its cloud, and the name of our protocol."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from podroutes.model.finding import Finding
 from podroutes.model.route import PROTOCOL
 from podroutes.model.text import listing
 
-# What lets pod addresses pass, by the names of core.health's reader; words in capitals are to be filled in.
+# What permits pod addresses, by the cloud's name; words in capitals are placeholders.
 _CLOUD_FIXES = {
     "AWS": "aws ec2 modify-instance-attribute --instance-id INSTANCE --no-source-dest-check",
     "Google Cloud": "gcloud compute instances create INSTANCE --can-ip-forward  # can be set when it is created only",
@@ -37,7 +37,7 @@ def internal_ip(context: MachineContext) -> Iterator[Finding]:
 
 
 def cloud(context: MachineContext) -> Iterator[Finding]:
-    """Find that the machine runs in a cloud that drops packets of addresses that it does not know."""
+    """Find that the machine runs in a cloud that drops packets with unknown addresses."""
     found = context.facts.cloud
     if found and found.name in _CLOUD_FIXES and context.forwards:
         cidr = next(iter(context.own_cidrs), "PODCIDR")
@@ -52,7 +52,7 @@ def cloud(context: MachineContext) -> Iterator[Finding]:
 
 
 def protocol_name(context: MachineContext) -> Iterator[Finding]:
-    """Find that there are routes of ours, and ip(8) shows their protocol as a number."""
+    """Find that ip(8) shows the protocol of our routes as a number."""
     if context.ours and not context.facts.protocol_named:
         place = "/etc/iproute2/rt_protos.d"
         fix = (f"mkdir -p {place}", f"echo '{PROTOCOL} podroutes' > {place}/podroutes.conf")

@@ -1,7 +1,7 @@
-"""Whether a packet filter drops what is forwarded between pods, or changes its addresses.
+"""Findings about packet filters that drop packets between pods, or change their addresses.
 
-Every base chain of the hooks that such packets pass is asked about packets like those of real pods: TCP, the first of a connection, unmarked.
-What cannot be judged from here is taken to favour them, so that what is found is certain.
+Each base chain of the hooks that such packets pass is evaluated for packets like those of real pods: TCP, the first of a
+connection, unmarked. Conditions that cannot be evaluated are assumed to let them pass, so that findings are certain.
 """
 
 import shlex
@@ -17,30 +17,30 @@ from podroutes.model.packet_filter import Chain, Condition, FilterRule
 from podroutes.verify.lookup import Tables
 from podroutes.verify.rule_takers import merged, sample
 
-_OTHERS = 16  # podCIDRs that are tried: a filter that knows some nodes and not others is caught by the first few
+_OTHERS = 16  # podCIDRs that are tried; enough to find a filter that permits only some nodes
 _DEEPEST = 64  # jumps; nft refuses more than 16, NFT_JUMP_STACK_SIZE
 
 
 class Packet(NamedTuple):
-    """What a rule may look at. Only one without a connection is worth asking about: it is what opens one."""
+    """The fields of a packet that a rule may test. It is the first packet of a connection."""
 
     src: Address
     dst: Address
     iif: str
     oif: str
-    back: frozenset[str] | None  # the devices that answers may leave by; None: unknown
+    back: frozenset[str] | None  # the possible outgoing devices of answers; None: unknown
 
 
 class Fate(NamedTuple):
-    """What a chain does with a packet, and the rule that decides (None: the policy)."""
+    """The verdict of a chain about a packet, and the rule that decides (None: the policy)."""
 
     verdict: str
     rule: FilterRule | None = None
 
 
 _Chains = Mapping[tuple[str, str, str], Chain]
-_UNKNOWN = "?"  # a device whose name cannot be told
-# Codes by what a chain does, where it is not in the hook forward.
+_UNKNOWN = "?"  # a device whose name is unknown
+# Codes by the verdict of a chain outside of the hook forward.
 _CODES = {"drop": "filter-drops", "snat": "pods-masqueraded", "dnat": "pod-traffic-redirected"}
 _DOES = {
     "drop": "drops packets from",
@@ -50,7 +50,7 @@ _DOES = {
 
 
 def forward_chains(context: MachineContext) -> Iterator[Finding]:
-    """Find base chains that drop packets between the pods of this node and those of others, or give them another address."""
+    """Find base chains that drop packets between the pods of this node and those of others, or change their addresses."""
     chains = {(each.tool, each.table, each.name): each for each in context.facts.chains}
     packets = list(_packets(context))
     for chain in chains.values():
@@ -65,7 +65,7 @@ def forward_chains(context: MachineContext) -> Iterator[Finding]:
 
 
 def _packets(context: MachineContext) -> Iterator[Packet]:
-    """Yield a packet to and one from the pods here, for some of the other podCIDRs."""
+    """Yield a packet to and one from the pods here, for some other podCIDRs."""
     bridge = next(iter(context.bridges), "cni0")
     for version in sorted({cidr.version for cidr in context.own_cidrs}):
         tables = Tables(context.facts.host, version)
@@ -79,16 +79,16 @@ def _packets(context: MachineContext) -> Iterator[Packet]:
 
 
 def _back(tables: Tables, source: Address) -> frozenset[str] | None:
-    """Return the devices by which answers to SOURCE may leave."""
+    """Return the possible outgoing devices of answers to SOURCE."""
     decision = tables.decide(Flow(source))
     return None if decision.kind == "unknown" else frozenset(hop.dev for hop in decision.hops if hop.dev)
 
 
 def _seen(chain: Chain, packet: Packet) -> Packet | None:
-    """Return PACKET as CHAIN sees it, None where it does not; before the routing decision there is no outgoing device."""
+    """Return PACKET as seen by CHAIN, None if it does not pass there; before the routing decision there is no outgoing device."""
     if packet.src.version not in chain.versions:
         return None
-    if chain.table.startswith("bridge "):  # its devices are ports of the bridge
+    if chain.table.startswith("bridge "):  # its devices are bridge ports
         return packet._replace(iif=_UNKNOWN, oif=_UNKNOWN)
     if chain.hook in ("ingress", "egress"):
         dev = packet.iif if chain.hook == "ingress" else packet.oif
@@ -101,7 +101,7 @@ def _seen(chain: Chain, packet: Packet) -> Packet | None:
 
 
 def _walk(chain: Chain, packet: Packet, chains: _Chains, depth: int) -> Fate:
-    """Return what CHAIN does with PACKET; a chain that settles nothing says "return"."""
+    """Return the verdict of CHAIN about PACKET; "return" if it decides nothing."""
     certain = True
     for rule in chain.rules:
         matches = _all(rule, packet)
@@ -116,12 +116,12 @@ def _walk(chain: Chain, packet: Packet, chains: _Chains, depth: int) -> Fate:
         if rule.verdict in ("goto", "return"):
             if matches:
                 break
-            certain = False  # it may be gone by now
+            certain = False  # an earlier rule may have dropped it
     return Fate(chain.policy or "return")
 
 
 def _all(rule: FilterRule, packet: Packet) -> bool | None:
-    """Whether RULE matches PACKET, None where that cannot be told."""
+    """Return whether RULE matches PACKET, None if unknown."""
     answers = [_holds(condition, packet) for condition in rule.conditions]
     return False if False in answers else None if None in answers else True
 
@@ -169,9 +169,9 @@ def _finding(context: MachineContext, chain: Chain, packet: Packet, fate: Fate) 
 
 
 def _acceptances(context: MachineContext, chain: Chain, version: int, *, between: bool) -> Iterator[str]:
-    """Yield the commands that let the pods of this node through: everything it forwards for pods is to or from these.
+    """Yield the commands that accept packets to and from the pods of this node.
 
-    BETWEEN pods only, where what pods send elsewhere had better be translated as before.
+    BETWEEN limits them to packets between pods, where other packets should be translated as before.
     """
     own = [cidr for cidr in context.own_cidrs if cidr.version == version]
     limits = [cidr for cidr in context.cluster.pod_cidrs if cidr.version == version] if context.cluster else []

@@ -1,4 +1,4 @@
-"""Whether the kernel passes packets on at all: forwarding, router advertisements, the reverse path filter."""
+"""Findings about forwarding, router advertisements and the reverse path filter."""
 
 from collections.abc import Iterator
 
@@ -16,10 +16,10 @@ _STRICT = 1  # rp_filter
 
 
 def ra_default_route(context: MachineContext) -> Iterator[Finding]:
-    """Find an IPv6 default route that came by a router advertisement, of which a router takes no more.
+    """Find an IPv6 default route from a router advertisement, which a machine that forwards no longer accepts.
 
-    The kernel asks accept_ra, where 2 means "although forwarding"; systemd-networkd reads advertisements itself, sets
-    accept_ra to 0, and asks IPv6AcceptRA=. NetworkManager and dhcpcd take them in any case.
+    The kernel uses accept_ra, where 2 means "even if forwarding". systemd-networkd processes advertisements itself, sets
+        accept_ra to 0, and uses IPv6AcceptRA=. NetworkManager and dhcpcd always accept them.
     """
     host = context.facts.host
     if not (6 in context.forwards or host.forwards(6, "all")):
@@ -54,7 +54,7 @@ def ra_default_route(context: MachineContext) -> Iterator[Finding]:
 
 
 def ipv4_forwarding(context: MachineContext) -> Iterator[Finding]:
-    """Find IPv4 forwarding off, for the machine or for a device that pod traffic comes in by."""
+    """Find that IPv4 forwarding is off, for the machine or for a device on which pod traffic arrives."""
     host = context.facts.host
     if 4 not in context.forwards:
         return
@@ -68,7 +68,7 @@ def ipv4_forwarding(context: MachineContext) -> Iterator[Finding]:
 
 
 def ipv6_forwarding(context: MachineContext) -> Iterator[Finding]:
-    """Find IPv6 forwarding off; conf/all alone decides."""
+    """Find that IPv6 forwarding is off; only conf/all decides."""
     if 6 in context.forwards and context.facts.host.forwards(6, "all") is False:
         yield _off("ipv6-forwarding-off", conf(6, "all", "forwarding"), "this machine does not forward IPv6 packets")
 
@@ -79,10 +79,10 @@ def _off(code: str, sysctl: str, cause: str) -> Finding:
 
 
 def reverse_path(context: MachineContext) -> Iterator[Finding]:
-    """Find where the filter is strict, packets from pods come in, and the route back to those pods leaves by another device."""
+    """Find devices with a strict filter on which packets from pods arrive, while the route back to those pods uses another device."""
     host = context.facts.host
     if context.own is None:
-        return  # where packets come in is not known
+        return  # the incoming device is unknown
     uplinks = [dev for each in context.own.internal_ips if each.version == 4 and (dev := host.owns(each))]
     arrivals = [(dev, list(context.other_cidrs)) for dev in dict.fromkeys(uplinks)]
     arrivals += [(bridge, list(context.own_cidrs)) for bridge in context.bridges]
@@ -110,9 +110,9 @@ def reverse_path(context: MachineContext) -> Iterator[Finding]:
 
 
 def neighbours_dropped(context: MachineContext) -> Iterator[Finding]:
-    """Find where the strict filter drops the ARP requests of other nodes: the route to their own address leaves by another device.
+    """Find devices with a strict filter that drops ARP requests of other nodes, since the route to their address uses another device.
 
-    arp_process() of net/ipv4/arp.c looks the sender up as it does for packets.
+    arp_process() of net/ipv4/arp.c checks the sender like the source of a packet.
     """
     host = context.facts.host
     others = [node for node in context.cluster.nodes if node != context.own] if context.cluster else []

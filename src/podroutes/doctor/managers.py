@@ -1,4 +1,4 @@
-"""Whether a network manager of this machine works against our routes."""
+"""Findings about network managers that affect our routes."""
 
 import shlex
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from podroutes.model.finding import Finding
 
 
 def networkd_deletes(context: MachineContext) -> Iterator[Finding]:
-    """Find devices of systemd-networkd with routes of ours that stand in none of its files."""
+    """Find devices of systemd-networkd with routes of ours that are in none of its files."""
     managers = context.facts.managers
     if managers.keeps_foreign_routes:
         return
@@ -25,7 +25,7 @@ def networkd_deletes(context: MachineContext) -> Iterator[Finding]:
 
 
 def networkd_unreadable(context: MachineContext) -> Iterator[Finding]:
-    """Find files of networkd's configuration that its user may not read."""
+    """Find networkd configuration files that its user cannot read."""
     found = context.facts.managers.unreadable
     if found:
         cause = f"systemd-networkd ignores {counted(len(found), 'file')} that it may not read"
@@ -36,7 +36,7 @@ def networkd_unreadable(context: MachineContext) -> Iterator[Finding]:
 
 
 def unmanaged(context: MachineContext) -> Iterator[Finding]:
-    """Find that a manager runs, but none knows the device towards the other nodes."""
+    """Find that a manager runs, but none manages the device towards the other nodes."""
     managers = context.facts.managers
     for dev in _uplinks(context):
         if managers.running and not managers.claims.get(dev):
@@ -49,7 +49,7 @@ def unmanaged(context: MachineContext) -> Iterator[Finding]:
 
 
 def managed_twice(context: MachineContext) -> Iterator[Finding]:
-    """Find that two managers know the device towards the other nodes."""
+    """Find that two managers claim the device towards the other nodes."""
     for dev in _uplinks(context):
         claims = context.facts.managers.claims.get(dev, ())
         if len(claims) > 1:
@@ -58,7 +58,7 @@ def managed_twice(context: MachineContext) -> Iterator[Finding]:
 
 
 def not_restored(context: MachineContext) -> Iterator[Finding]:
-    """Find that files of ours are of no use at the next boot."""
+    """Find files of ours that have no effect at the next boot."""
     for why in context.not_restored:
         yield Finding(
             "routes-not-restored",

@@ -1,4 +1,4 @@
-"""Values the way they are typed into a shell."""
+"""Formats commands and routes for findings."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from podroutes.model.cluster import Cluster
 from podroutes.model.finding import Repair
 from podroutes.model.route import MAIN, Route, protocol_name
 
-_STDIN = "standard input"  # what an inventory is called that came through a pipe
-SHOWN = 5  # of many alike; the rest is counted
+_STDIN = "standard input"  # the name of an inventory from a pipe
+SHOWN = 5  # lines shown of many; the others are counted
 
 
 def conf(version: int, dev: str, key: str) -> str:
@@ -22,13 +22,13 @@ def setting(repair: Repair) -> str:
 
 
 def apply(cluster: Cluster | None, *options: str) -> str:
-    """Return the command that applies the inventory, as far as its name is known."""
+    """Return the command that applies the inventory, with its name if known."""
     source = "INVENTORY" if cluster is None else "-" if cluster.source == _STDIN else cluster.source
     return shlex.join(["podroutes", "apply", "-i", source, *options])
 
 
 def described(route: Route) -> str:
-    """Return a route in the words of ip-route(8), its protocol always among them."""
+    """Return a route in the syntax of ip-route(8), always with its protocol."""
     return " ".join([*_key(route), "proto", protocol_name(route.protocol), *_rest(route)])
 
 
@@ -50,7 +50,7 @@ def _rest(route: Route) -> list[str]:
 
 
 def few(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return the first of LINES, and how many more there are."""
+    """Return the first of LINES, and the number of others."""
     more = (f"… and {len(lines) - SHOWN} more",) if len(lines) > SHOWN else ()
     return (*lines[:SHOWN], *more)
 

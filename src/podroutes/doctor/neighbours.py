@@ -1,4 +1,4 @@
-"""Whether the next hops can be found on the wire."""
+"""Findings about the neighbours that are next hops."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from podroutes.doctor.messages import counted, few
 from podroutes.model.finding import Finding
 from podroutes.model.text import listing
 
-_PODS = 110  # a node runs at most so many unless told otherwise (kubelet --max-pods), each of them a neighbour
+_PODS = 110  # the default maximum of pods on a node (kubelet --max-pods); each is a neighbour
 
 
 def table_size(context: MachineContext) -> Iterator[Finding]:
-    """Find that the neighbour table cannot hold an entry for each node and each pod."""
+    """Find that the neighbour table is too small for all nodes and pods."""
     if context.cluster is None:
         return
     for version, (soonest, soft, hard) in sorted(context.facts.thresholds.items()):
@@ -27,7 +27,7 @@ def table_size(context: MachineContext) -> Iterator[Finding]:
 
 
 def silent(context: MachineContext) -> Iterator[Finding]:
-    """Find next hops that were asked for by ARP or neighbour solicitation, and nobody answered."""
+    """Find next hops that do not answer ARP or neighbour solicitation."""
     lost = [address for address, macs in sorted(context.answers.items()) if not macs]
     if lost:
         cause = f"{listing([str(address) for address in lost])} {'does' if len(lost) == 1 else 'do'} not answer"
@@ -41,7 +41,7 @@ def silent(context: MachineContext) -> Iterator[Finding]:
 
 
 def two_macs(context: MachineContext) -> Iterator[Finding]:
-    """Find next hops that were answered for by two hardware addresses."""
+    """Find next hops for which two hardware addresses answer."""
     for address, macs in sorted(context.answers.items()):
         if len(macs) > 1 and context.one_machine.get(address, False) is not False:
             whose = (
@@ -58,7 +58,9 @@ def two_macs(context: MachineContext) -> Iterator[Finding]:
 
 def one_mac(context: MachineContext) -> Iterator[Finding]:
     """Find a hardware address that answers for the next hops of several nodes: a router in between, or proxy ARP."""
-    if context.cluster is None:  # an address alone does not tell whose it is: a node has one in each IP version
+    if (
+        context.cluster is None
+    ):  # without an inventory the node of an address is unknown: a node has one of each IP version
         return
     nodes = context.cluster.nodes
     names = {via: node.name for node in nodes for via in node.internal_ips}

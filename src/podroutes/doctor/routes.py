@@ -1,4 +1,4 @@
-"""Whether the routes that decide about pod traffic are the right ones."""
+"""Findings about the routes that decide about pod traffic."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +19,7 @@ from podroutes.verify.lookup import Tables
 from podroutes.verify.rule_takers import sample
 from podroutes.views.iproute import deletion
 
-# Who is known to write routes under a number.
+# Programs by the protocol number of their routes.
 _PROGRAMS = {
     RouteProtocol.KERNEL: "Cilium, or someone who typed `proto kernel`",
     RouteProtocol.BOOT: "flannel, kindnet, or someone who typed `ip route add`",
@@ -37,7 +37,7 @@ _PROGRAMS = {
 
 
 def strangers(context: MachineContext) -> Iterator[Finding]:
-    """Find routes of others inside the pod range: those that lead pod traffic elsewhere, those beside ours, and those in place of ours."""
+    """Find foreign routes inside the pod range: with a wrong next hop, beside ours, or in place of ours."""
     mine = {route.dst: route for route in context.ours}
     judge = _Judge(context)
     strays, doubles, rivals = list[Route](), list[Route](), dict[int, list[Route]]()
@@ -66,7 +66,7 @@ def strangers(context: MachineContext) -> Iterator[Finding]:
 
 
 def _adopting(context: MachineContext, routes: Iterable[Route]) -> tuple[str, ...]:
-    """Return the command that takes ROUTES over, none where it would not; to delete them first would cut the pods off."""
+    """Return the command that takes ROUTES over, none if it would not; deleting them first would interrupt pod traffic."""
     plain = all(
         len(route.next_hops) == 1 and route.via and not (route.nhid or route.metrics or route.prefsrc or route.tos)
         for route in routes
@@ -75,10 +75,10 @@ def _adopting(context: MachineContext, routes: Iterable[Route]) -> tuple[str, ..
 
 
 def _inside(context: MachineContext) -> Iterator[tuple[Route, Node | None]]:
-    """Yield every route that is not ours and inside the pod range, with the other node whose pods it is about.
+    """Yield each foreign route inside the pod range, with the node whose pods it covers.
 
-    What leads to the pods of this machine is the CNI plugin's business, unless it leads away through a gateway. What covers the
-    podCIDRs of several nodes decides nothing where these have routes.
+    Routes to the pods of this machine belong to the CNI plugin, unless they have a gateway. A route that covers the podCIDRs of
+        several nodes decides nothing if these have routes.
     """
     pods, own = context.pod_range, context.own_cidrs
     wide = {*context.other_cidrs, *own}
@@ -98,7 +98,7 @@ def _inside(context: MachineContext) -> Iterator[tuple[Route, Node | None]]:
 
 
 class _Judge:
-    """Judges the routes of others on one machine."""
+    """Decides about the foreign routes of one machine."""
 
     def __init__(self, context: MachineContext) -> None:
         self.context = context
@@ -115,7 +115,7 @@ class _Judge:
         }
 
     def wrong(self, route: Route, node: Node | None) -> bool | None:
-        """Whether ROUTE, inside the pod range, leads pod traffic astray; None: it decides nothing, or that cannot be told."""
+        """Return whether ROUTE, inside the pod range, sends pod traffic to a wrong next hop; None: it decides nothing, or unknown."""
         if not self._decides(route):
             return False if self._right(route, node) else None
         if self._right(route, node):
@@ -131,14 +131,14 @@ class _Judge:
         return True
 
     def deletable(self, route: Route) -> bool:
-        """Whether a command to delete ROUTE may be advised: all of it is understood."""
+        """Return whether deleting ROUTE may be advised: only if it is fully decoded."""
         return route.kind != "unicast" or len(route.next_hops) == 1
 
     def _in_own(self, route: Route) -> bool:
         return any(cidr.covers(route.dst) for cidr in self.context.own_cidrs)
 
     def _decides(self, route: Route) -> bool:
-        """Whether packets for its destination are sent by ROUTE."""
+        """Return whether ROUTE decides about packets for its destination."""
         decision = self._tables[route.dst.version].decide(Flow(sample(route.dst)))
         if decision.kind == "unknown":
             return False
@@ -148,11 +148,13 @@ class _Judge:
         )
 
     def _right(self, route: Route, node: Node | None) -> bool:
-        right = node.internal_ips if node else (self._ways.find(route.dst)[1],)  # where it is nobody's, ours tell
+        right = (
+            node.internal_ips if node else (self._ways.find(route.dst)[1],)
+        )  # without a node, our routes show the next hop
         return bool(route.next_hops) and all(hop.via is not None and hop.via in right for hop in route.next_hops)
 
     def _connected(self, route: Route) -> bool:
-        """Whether ROUTE is that of a network of this machine."""
+        """Return whether ROUTE is the connected route of a network of this machine."""
         return any(
             hop.via is None and hop.dev == each.dev and each.prefix == route.dst
             for hop in route.next_hops
@@ -160,7 +162,7 @@ class _Judge:
         )
 
     def _unknown(self, via: Address, node: Node | None) -> bool:
-        """Whether VIA may pass packets on to NODE: it is a router, and no node of the cluster."""
+        """Return whether VIA may forward packets to NODE: it is a router, not a node of the cluster."""
         if via in self._others or self.context.facts.host.owns(via):
             return False
         on_link = node is None or any(
@@ -175,9 +177,9 @@ def _alike(code: str, cause: str, routes: list[Route], fix: Iterable[str]) -> Fi
 
 
 def missing(context: MachineContext) -> Iterator[Finding]:
-    """Find podCIDRs of nodes on networks of this machine to which no route leads.
+    """Find podCIDRs of nodes on networks of this machine without a route.
 
-    Where another program routes podCIDRs that is what there is to be said: taking its routes over makes the others, too.
+    If another program routes podCIDRs, only that is reported: taking its routes over also adds the missing ones.
     """
     routes = context.facts.host.routes
     rivals = {route.dst for route in routes if not route.ours and route.protocol in _PROGRAMS and route.table == MAIN}
@@ -220,13 +222,13 @@ def _made(context: MachineContext) -> frozenset[Prefix]:
 
 
 def found_by_rule(found: Decision) -> bool:
-    """Whether a policy rule decides, and not the main table: that is another finding."""
+    """Return whether a policy rule decides instead of the main table, which is another finding."""
     rule = found.rule
     return rule is not None and (rule.action != "lookup" or rule.table not in (MAIN, LOCAL, DEFAULT))
 
 
 def split(context: MachineContext) -> Iterator[Finding]:
-    """Find routes of ours that got a second next hop: `ip -6 route append` makes one where IPv4 makes two routes."""
+    """Find routes of ours with a second next hop: `ip -6 route append` adds one, where IPv4 makes two routes."""
     found = [route for route in context.ours if len(route.next_hops) > 1]
     if found:
         evidence = few([f"ip route: {described(route)}" for route in found])
@@ -235,7 +237,7 @@ def split(context: MachineContext) -> Iterator[Finding]:
 
 
 def without_carrier(context: MachineContext) -> Iterator[Finding]:
-    """Find routes of ours over a device that no packet leaves by."""
+    """Find routes of ours over a device that is down or has no carrier."""
     dead = [route for route in context.ours if any(hop.dead for hop in route.next_hops)]
     for dev in dict.fromkeys(hop.dev for route in dead for hop in route.next_hops if hop.dead):
         number = sum(any(hop.dev == dev for hop in route.next_hops) for route in dead)
@@ -248,7 +250,7 @@ def without_carrier(context: MachineContext) -> Iterator[Finding]:
 
 
 def off_link(context: MachineContext) -> Iterator[Finding]:
-    """Find routes of ours whose next hop is on no network of this machine any more."""
+    """Find routes of ours whose next hop is no longer on a network of this machine."""
     hops = {
         hop.via: hop
         for route in context.ours
@@ -268,7 +270,5 @@ def off_link(context: MachineContext) -> Iterator[Finding]:
             "next-hop-off-link",
             cause,
             few([f"ip route: {described(route)}" for route in routes]),
-            ()
-            if astray & others
-            else (apply(context.cluster),),  # podroutes keeps the route of a node that it cannot reach
+            () if astray & others else (apply(context.cluster),),  # podroutes keeps the route of an unreachable node
         )

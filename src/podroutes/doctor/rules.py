@@ -1,4 +1,4 @@
-"""Policy rules that decide about pod traffic before the main table does."""
+"""Findings about policy rules that override the main table for pod traffic."""
 
 from collections.abc import Iterator
 
@@ -14,16 +14,18 @@ _SHOWN = 5
 
 
 def takers(context: MachineContext) -> Iterator[Finding]:
-    """Find policy rules that send pod traffic elsewhere than the main table would."""
+    """Find policy rules that send pod traffic to other next hops than the main table."""
     cidrs = {*context.own_cidrs, *context.other_cidrs}
     for version in (4, 6):
         for each in overruling(context, version):
-            if not (each.route and any(cidr.covers(each.route.dst) for cidr in cidrs)):  # that is a stray route
+            if not (
+                each.route and any(cidr.covers(each.route.dst) for cidr in cidrs)
+            ):  # another finding reports the route
                 yield finding(each, version)
 
 
 def overruling(context: MachineContext, version: int) -> list[Taken]:
-    """Return what takes packets of one IP version out of the main table's hands."""
+    """Return the rules that override the main table for one IP version."""
     rules = context.facts.host.rules.get(version)
     if rules is None or tuple(rules) == DEFAULT_RULES[version]:
         return []
@@ -31,7 +33,7 @@ def overruling(context: MachineContext, version: int) -> list[Taken]:
 
 
 def finding(found: Taken, version: int) -> Finding:
-    """Return what is said of FOUND."""
+    """Return the finding for FOUND."""
     whose = "packets to pods" if found.pods else "what this machine itself sends to pods"
     dsts = ", ".join(map(str, merged(found.dsts)[:_SHOWN]))
     cause = f"{found.said} takes {whose} of {dsts}: {found.way}"
@@ -50,7 +52,7 @@ def _here(context: MachineContext, version: int) -> Here:
 
 
 def _ways(context: MachineContext, version: int) -> Iterator[Way]:
-    """Yield where the main table leads: to the next hops of our routes, else to the first on-link InternalIP of each node."""
+    """Yield the next hops of the main table: those of our routes, else the first on-link InternalIP of each node."""
     host = context.facts.host
     by_dst = {route.dst: route for route in context.ours if route.via}
     for cidr, node in context.other_cidrs.items():

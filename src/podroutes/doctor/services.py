@@ -1,4 +1,4 @@
-"""What Kubernetes itself has to run on a node: a CNI configuration that is the right one, kube-proxy, and what kube-proxy needs."""
+"""Findings about the Kubernetes services of a node: the CNI configuration, kube-proxy, and what kube-proxy needs."""
 
 import shlex
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def cni_missing(context: MachineContext) -> Iterator[Finding]:
 
 
 def cni_several(context: MachineContext) -> Iterator[Finding]:
-    """Find that a CNI configuration is in use that does not fit this machine, while another file has one that does."""
+    """Find that the CNI configuration in use does not match this machine, while another file does."""
     if not context.facts.cni_files:
         return
     used, *others = context.facts.cni_files
@@ -32,7 +32,7 @@ def cni_several(context: MachineContext) -> Iterator[Finding]:
 
 
 def _fits(context: MachineContext, networks: tuple[CniNetwork, ...]) -> bool:
-    """Whether the machine looks as if NETWORKS were in use: their bridge is there, and their addresses are of its podCIDRs."""
+    """Return whether NETWORKS match this machine: their bridge exists, and their addresses are inside its podCIDRs."""
     bridges = [each.bridge for each in networks if each.bridge]
     subnets = [found for each in networks for found in each.subnets]
     here = all(bridge in context.facts.devices for bridge in bridges)
@@ -41,7 +41,7 @@ def _fits(context: MachineContext, networks: tuple[CniNetwork, ...]) -> bool:
 
 
 def kube_proxy(context: MachineContext) -> Iterator[Finding]:
-    """Find a kubelet without kube-proxy, and without anything that takes its place."""
+    """Find a kubelet without kube-proxy or a replacement."""
     if not context.facts.kubelet or context.facts.service_proxy:
         return
     if any(chain.name.startswith("KUBE-SERVICES") or "kube-proxy" in chain.table for chain in context.facts.chains):
@@ -51,7 +51,7 @@ def kube_proxy(context: MachineContext) -> Iterator[Finding]:
 
 
 def bridge_filter(context: MachineContext) -> Iterator[Finding]:
-    """Find that packets which stay on the pods' bridge pass by the rules of kube-proxy."""
+    """Find that packets between ports of the pod bridge bypass the rules of kube-proxy."""
     off = context.facts.bridge_filter_off
     if off and context.facts.service_proxy == "kube-proxy" and context.bridges:
         cause = f"answers between pods of {context.bridges[0]} pass by the rules of kube-proxy, and keep the wrong source address"

@@ -1,1 +1,1 @@
-"""Is every pod CIDR reachable from every node? Pure: tables of machines in, a verdict and its causes out."""
+"""Proves that each pod CIDR is reachable from each node, or names the causes. Pure: takes the tables of machines."""

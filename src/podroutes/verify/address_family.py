@@ -1,4 +1,4 @@
-"""One IP version of a cluster: its targets, which are known by their places, the nodes that send to them, and their pods."""
+"""One IP version of a cluster: its targets, which are identified by their indexes, the nodes that send to them, and their pods."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,11 +15,11 @@ from podroutes.verify.reach import Reach, ReachIndex
 from podroutes.verify.targets import parts
 
 Parts = list[tuple[Prefix, Address]]
-_PARTICULAR = 64  # addresses that not everybody finds alike, up to which senders are compared by whom they find
+_PARTICULAR = 64  # the number of addresses, not found equally by all neighbours, up to which senders are compared by what they find
 
 
 class Places:
-    """What is known of one IP version, and the tables to look it up in."""
+    """The targets, pods and tables of one IP version."""
 
     def __init__(self, neighbours: Neighbours, found: Sequence[Target], version: int) -> None:
         self.neighbours = neighbours
@@ -63,7 +63,7 @@ class Places:
         return pods_of(host, target, self.network.nodes[name].internal_ips, routes)  # type: ignore[arg-type]
 
     def _entries(self, name: str) -> tuple[str, ...]:
-        """Return where packets of a node come in, one device of those that are treated alike; none: it is not known where."""
+        """Return the incoming devices of packets of a node's pods, one of each equivalent group; none: unknown."""
         pods = [self.pods[place] for place in self.own[name] if self.targets[place].pods]
         if not pods:
             return (LOOPBACK,)
@@ -84,13 +84,13 @@ class Places:
         return self.catalogue.reach(self.network.hosts[name], Traits(self.entries[name], own or alone))
 
     def parts(self, place: int) -> Parts:
-        """Return the parts of a target that somebody tells apart, each with an address of it that a pod may have."""
+        """Return the parts of a target that some machine distinguishes, each with an address that a pod may have."""
         if place not in self._parts:
             self._parts[place] = self._split(place, self.catalogue.specifics[place])
         return self._parts[place]
 
     def source_parts(self, place: int) -> Parts:
-        """Return the parts of a target whose pods somebody may treat differently as senders."""
+        """Return the parts of a target whose pods some machine may treat differently as senders."""
         if place not in self._source_parts:
             whole = self.targets[place].prefix
             inside = {each for each in self._selected if whole.covers(each) and each != whole}
@@ -106,7 +106,7 @@ class Places:
         return [(part, address) for part, address in found if address not in pods.reserved] or found
 
     def sources_of(self, name: str) -> Parts:
-        """Return an address for every part of what NAME sends from that somebody may treat differently."""
+        """Return an address for each part of NAME's pods that some machine may treat differently as senders."""
         own = [place for place in self.own[name] if self.targets[place].pods]
         if own:
             return [each for place in own for each in self.source_parts(place)]
@@ -114,7 +114,7 @@ class Places:
         return [(Prefix(each.version, each.value, BITS[each.version]), each) for each in alone[:1]]
 
     def look(self, name: str, dst: Address) -> Tables:
-        """Return tables that hold at least what a look-up of DST can meet."""
+        """Return tables with at least the routes that can match DST."""
         reach, place = self.reaches.get(name), self.catalogue.place(dst)
         if reach is None or place is None:
             return self.network.look(name, dst)
@@ -133,7 +133,7 @@ class Places:
         return Tables(host, self.version, routes, custom_local=custom)  # type: ignore[arg-type]
 
     def likeness(self, reach: Reach, iif: str) -> object:
-        """Return what tells apart machines that may treat targets of others differently; equal ones share every verdict."""
+        """Return a key of the properties that decide about other machines' targets; machines with equal keys share all verdicts."""
         host = reach.host
         devices = tuple(
             (
@@ -159,7 +159,7 @@ class Places:
         )
 
     def _found_differently(self) -> list[Address]:
-        """Return the addresses of machines that not every neighbour finds, or not at one place."""
+        """Return the addresses of machines that not all neighbours find, or not at the same device."""
         found = dict.fromkeys(
             each.address
             for host in self.network.hosts.values()

@@ -1,6 +1,6 @@
-"""Which machines answer ARP and neighbour solicitation, on which device, for which address.
+"""Decides which machines answer ARP and neighbour solicitation, on which device, for which address.
 
-After arp_process() (net/ipv4/arp.c) and ndisc_recv_ns() (net/ipv6/ndisc.c).
+See arp_process() (net/ipv4/arp.c) and ndisc_recv_ns() (net/ipv6/ndisc.c).
 """
 
 from podroutes.model.address import Address
@@ -15,13 +15,13 @@ _SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 se
 
 
 class Answers:
-    """Answers for one cluster who answers. Everything returns None where that cannot be told."""
+    """Decides this for one cluster. All methods return None if the answer is unknown."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
 
     def on_wire(self, arrival: Arrival, target: Address, source: Address | None) -> bool | None:
-        """Whether a machine answers on a device for TARGET, asked by SOURCE; None where that cannot be told."""
+        """Return whether a machine answers on a device for TARGET, asked by SOURCE; None if unknown."""
         host, dev = self.network.hosts[arrival.host], self.input_device(arrival)
         if dev is None or not host.medium(arrival.iif).resolves:
             return None
@@ -34,7 +34,7 @@ class Answers:
         return self._replies(host, dev, target, source, tables)
 
     def for_attached(self, host: Host, dev: str, target: Address, source: Address, tables: Tables) -> bool | None:
-        """Whether HOST answers on DEV for TARGET, asked by SOURCE that is attached there; TABLES decide about TARGET."""
+        """Return whether HOST answers on DEV for TARGET, asked by SOURCE, which is attached there. TABLES decide about TARGET."""
         if not host.medium(dev).resolves:
             return None
         if target.version == 6:
@@ -42,7 +42,7 @@ class Answers:
         return self._replies(host, dev, target, source, tables)
 
     def input_device(self, arrival: Arrival) -> str | None:
-        """Return the device that packets come in by that arrive at another one, which may be a port of a bridge; None: not known."""
+        """Return the incoming device of packets that arrive on ARRIVAL, which may be a bridge port; None: unknown."""
         host = self.network.hosts[arrival.host]
         master = host.masters.get(arrival.iif)
         if master is None:
@@ -50,7 +50,7 @@ class Answers:
         return master if host.medium(master).kind == "bridge" else None
 
     def _replies(self, host: Host, dev: str, target: Address, source: Address | None, tables: Tables) -> bool | None:
-        """Whether HOST replies to an ARP request for TARGET on DEV: arp_process()."""
+        """Return whether HOST replies to an ARP request for TARGET on DEV: arp_process()."""
         decision = tables.decide(Flow(target, source, dev))
         if decision.kind == "local":
             if (ignored := self._ignored(host, dev, target)) is not False:
@@ -71,7 +71,7 @@ class Answers:
         return None if fault in ("unknown", "asymmetric") else not fault
 
     def _ignored(self, host: Host, dev: str, target: Address) -> bool | None:
-        """Whether arp_ignore keeps a machine from answering on DEV for its address TARGET; Documentation/networking/ip-sysctl.rst."""
+        """Return whether arp_ignore stops a machine from answering on DEV for its address TARGET; Documentation/networking/ip-sysctl.rst."""
         ignore = host.either(4, dev, "arp_ignore")
         if any(each.address == target and each.dev == dev for each in host.addresses):
             return ignore == _NEVER

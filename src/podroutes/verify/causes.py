@@ -1,7 +1,7 @@
-"""Why a pod CIDR is not reachable: one cause for everything that one fault breaks.
+"""Finds the cause of each failure: one cause for all pairs that one fault breaks.
 
-The first machine on the way that does something else than the inventory asks for is the cause, not whatever happens to
-the packet later. Unreachable is only what arrives on no way that the packet may take.
+The cause is the first machine on the path that deviates from the inventory, not what happens to the packet later. A target is
+unreachable only if the packet arrives on none of its possible paths.
 """
 
 from podroutes.model.address import BITS, Prefix
@@ -24,13 +24,13 @@ class Judge:
         self.network = neighbours.network
 
     def judge(self, forwarding_path: ForwardingPath, target: Target, pods: Pods, part: Prefix) -> Cause | None:
-        """Return why not every branch of JOURNEY, a packet to PART of TARGET, delivers it; None where each does."""
+        """Return why not all branches of FORWARDING_PATH, of a packet to PART of TARGET, deliver it; None if all do."""
         judged = [self._judge(forwarding_path, end, target, pods) for end in forwarding_path.ends]
         found = [cause for cause in judged if cause]
         certain = [cause for cause in found if cause.severity == "unreachable"]
         worst = next(iter(certain or found), None) or self._detour(forwarding_path, target)
         if worst and worst.severity == "unreachable" and len(certain) < len(judged):
-            worst = worst._replace(severity="cannot-tell")  # some other branch may deliver it
+            worst = worst._replace(severity="cannot-tell")  # another branch may deliver it
         return worst and worst._replace(part=part if part != target.prefix else None)
 
     def _judge(self, forwarding_path: ForwardingPath, end: End, target: Target, pods: Pods) -> Cause | None:
@@ -47,7 +47,7 @@ class Judge:
         return _by_fate(last, end)
 
     def _detour(self, forwarding_path: ForwardingPath, target: Target) -> Cause | None:
-        """Return a warning where a packet that arrives was sent to a node that does not own the target, and passed on by it."""
+        """Return a warning if the packet arrives over a node that does not own the target."""
         for hop in forwarding_path.hops:
             if hop.before >= 0 and hop.host in self.network.nodes and hop.host != target.owner:
                 sender = forwarding_path.hops[hop.before]
@@ -55,7 +55,7 @@ class Judge:
         return None
 
     def _at_owner(self, last: Hop, end: End, target: Target, pods: Pods) -> Cause | None:
-        """Judge what the owner does at the end: it hands packets for its pods to the device that they are behind."""
+        """Check the last hop: the owner must send packets for its pods to their device."""
         route, host = last.decision.route, self.network.hosts[last.host]
         here = Cause("unreachable", "", last.host, route)
         if end.fate == "local":
@@ -72,7 +72,7 @@ class Judge:
         return here._replace(code="wrong-pod-device", detail=end.detail)
 
     def _behind(self, host: Host, pods: Pods, dev: str, version: int) -> Cause | None:
-        """Return why it is not certain that the pods behind DEV get what is sent there."""
+        """Return why pods behind DEV may not receive packets that are sent there."""
         here = Cause("cannot-tell", "cannot-tell", host.name)
         if len(pods.devices) > 1:
             return here._replace(code="wrong-pod-device", detail=listing([printable(each) for each in pods.devices]))
@@ -86,7 +86,7 @@ class Judge:
         return here._replace(detail=fault.detail) if fault else None
 
     def _astray(self, hop: Hop, end: End, target: Target, following: str | None, pods: Pods) -> Cause | None:
-        """Return what HOP does other than the inventory asks for, None where it does just that or cannot be blamed."""
+        """Return the deviation of HOP from the inventory, None if there is none or it is not the cause."""
         decision = hop.decision
         length = _route_length(hop)
         if decision.kind == "unknown" or hop.host not in self.network.nodes or not target.pods:
@@ -109,23 +109,23 @@ class Judge:
         return None
 
     def _only_here(self, hop: Hop, target: Target, pods: Pods) -> bool:
-        """Whether HOP is the owner, and treats alike whatever comes in: what it sends on, but to its pods, it would send on again."""
+        """Return whether HOP is the owner and treats packets from all devices equally: a packet that it forwards would come back to it."""
         if any(each.dev in pods.entries for each in hop.decision.hops):
             return False
         rules = self.network.hosts[hop.host].rules.get(target.prefix.version)
         return hop.host == target.owner and rules is not None and not any(rule.iif or rule.src for rule in rules)
 
     def _adjacent(self, host: str, owner: str) -> bool:
-        """Whether HOST is connected to an address of OWNER, so that a way through a router is not the one that is asked for."""
+        """Return whether HOST is connected to an address of OWNER, so that a path through a router deviates from the inventory."""
         there = self.network.nodes[owner].internal_ips if owner in self.network.nodes else ()
         own = [each for each in self.network.hosts[host].addresses if each.dev != LOOPBACK]
         return any(each.prefix.covers(address) for each in own for address in there)
 
 
 def explains(one: Cause, other: Cause) -> bool:
-    """Whether ONE is OTHER about more addresses; a whole comes before its parts.
+    """Return whether ONE is the cause OTHER for a superset of addresses; a whole comes before its parts.
 
-    An address has several routes: what is taken locally takes its broadcast address with it.
+    An address has several routes: a local route also covers its broadcast address.
     """
     if one.code == other.code == "taken-locally" and one.severity == "unreachable":
         other = other._replace(severity=one.severity, route=one.route)
@@ -136,9 +136,9 @@ def explains(one: Cause, other: Cause) -> bool:
 def source_cause(
     host: str, iif: str, verdict: SourceVerdict, whole: Prefix | None = None, *, taken: str = "wrong-node"
 ) -> Cause:
-    """Return why HOST does not take a packet that comes in by IIF for its source, an address of the pod CIDR WHOLE.
+    """Return why HOST drops a packet that arrives on IIF because of its source, an address of the pod CIDR WHOLE.
 
-    Where a fault misleads the answer it is that fault, so that both ways have one cause. TAKEN is the code of a local route.
+    If a fault misdirects the answer, it is the cause, so that both directions have the same one. TAKEN is the code for a local route.
     """
     back = verdict.back
     if verdict.fault == "unknown":
@@ -189,7 +189,7 @@ _FATES: dict[str, tuple[Severity, str]] = {
     "unknown": ("cannot-tell", "cannot-tell"),
 }
 
-_DECIDED = {"wrong-node", "route-refuses", "routing-loop", "no-route"}  # the others happen whatever the route says
+_DECIDED = {"wrong-node", "route-refuses", "routing-loop", "no-route"}  # the others do not depend on the route
 
 
 def _by_fate(last: Hop, end: End) -> Cause:

@@ -1,7 +1,7 @@
-"""Whether the routes of the main table decide about pod traffic on one machine, or something else does.
+"""Finds what overrides the desired routes of one machine for pod traffic.
 
-Besides the wanted routes these may decide: a policy rule before the main table, a route that is more specific, and for the pods
-of the machine itself a route that leads away from them. All of this works although every wanted route is in place.
+Possible are a policy rule before the main table, a more specific route, and for the machine's own pods a route to another next
+hop. All of these take effect although each desired route is in place.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ _REFUSING = {"blackhole", "unreachable", "prohibit", "throw"}
 
 
 def problems(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:
-    """Yield what decides instead of the wanted routes of machine OWN, each with the destinations whose wanted route has no say."""
+    """Yield problems about rules and routes that override desired routes of machine OWN, each with the affected destinations."""
     yield from _of_a_pod(own, fib, desired)
     yield from _of_own_pods(own, fib)
     yield from _of_parts(own, fib, desired)
@@ -39,7 +39,7 @@ def problems(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, t
 
 
 def with_deciding(planned: Planned, own: Node, fib: Fib) -> Planned:
-    """Return PLANNED with what decides instead of its routes among its problems."""
+    """Return PLANNED with these problems added."""
     found = list(problems(own, fib, planned.desired))
     if not found:
         return planned
@@ -50,7 +50,7 @@ def with_deciding(planned: Planned, own: Node, fib: Fib) -> Planned:
 
 
 def here(own: Node, fib: Fib, version: int) -> Here:
-    """Return what machine OWN is in one IP version."""
+    """Return the pods, devices and address of machine OWN for one IP version."""
     cidrs = tuple(cidr for cidr in own.pod_cidrs if cidr.version == version)
     devices = [
         each.dev for each in fib.addresses if each.dev != LOOPBACK and any(cidr.covers(each.address) for cidr in cidrs)
@@ -102,14 +102,14 @@ def _of_a_pod(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, 
 
 
 def _of_own_pods(own: Node, fib: Fib) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:
-    """Yield the routes of others that lead packets for the pods of this machine away from them."""
+    """Yield the foreign routes that send packets for this machine's own pods elsewhere."""
     for route in leading_away(own, fib.addresses, fib.others):
         message = f"{_subject(route)} leads packets for the pods of this machine away: `{line(route)}`"
         yield Problem("error", "own-pod-cidr-routed", message, (own.name,), route.dst, _removal(route)), ()
 
 
 def leading_away(own: Node, addresses: Iterable[object], routes: Sequence[Route]) -> list[Route]:
-    """Return those of ROUTES, of the main table and in its order, that take packets for OWN's pods away from these."""
+    """Return those of ROUTES, the main table in its order, that send packets for OWN's pods elsewhere."""
     if not own.pod_cidrs:
         return []
     internal = {each.address: each.dev for each in addresses if each.address in own.internal_ips}  # type: ignore[attr-defined]
@@ -147,12 +147,12 @@ def _connected(route: Route) -> bool:
 
 
 def _decides_over(one: Route, other: Route, routes: Sequence[Route]) -> bool:
-    """Whether the kernel asks ONE before OTHER, which has the same destination; ROUTES are in the table's order."""
+    """Return whether the kernel prefers ONE to OTHER, which has the same destination. ROUTES are in the table's order."""
     return one.metric < other.metric or (one.metric == other.metric and routes.index(one) < routes.index(other))
 
 
 def _of_parts(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:
-    """Yield the routes of others to a part of another node's pod CIDR that lead elsewhere than to that node."""
+    """Yield foreign routes to a part of another node's pod CIDR with a next hop that is not that node."""
     for version in (4, 6):
         claims = desired.wanted[version].claims
         by_network = {(claim.dst.length, claim.dst.value): claim for claim in claims}

@@ -1,4 +1,4 @@
-"""Whether a node lets in what its own pods send: their devices, forwarding, and what it thinks of their addresses."""
+"""Checks whether a node accepts packets from its own pods: their devices, forwarding, and the check of their source addresses."""
 
 from collections.abc import Iterator
 
@@ -14,9 +14,9 @@ from podroutes.verify.sources import source_verdict
 
 
 def departure(places: Places, name: str) -> tuple[Cause, ...]:
-    """Return why not everything that the pods of NAME send is let in, whatever its destination.
+    """Return why some packets of NAME's pods are dropped by NAME, whatever their destination.
 
-    Causes with a ``source`` are about these pods alone. What is not known about forwarding is not among them.
+    Causes with a ``source`` apply to these pods only. Unknown forwarding is not included.
     """
     own = [place for place in places.own[name] if places.targets[place].pods]
     judged: list[tuple[Prefix, Cause | None]] = []
@@ -31,7 +31,7 @@ def departure(places: Places, name: str) -> tuple[Cause, ...]:
 
 
 def _judged(places: Places, name: str, place: int) -> Iterator[tuple[Prefix, Cause | None]]:
-    """Yield what is wrong with each part of one pod CIDR at each device that its packets may come in by."""
+    """Yield the causes for each part of one pod CIDR at each possible incoming device."""
     host, pods = places.network.hosts[name], places.pods[place]
     if not pods.entries:
         yield places.targets[place].prefix, _nowhere(places, host, place)
@@ -47,14 +47,14 @@ def _judged(places: Places, name: str, place: int) -> Iterator[tuple[Prefix, Cau
 
 
 def _gateway_cause(places: Places, host: Host, place: int, src: Address, iif: str) -> Cause | None:
-    """Return that the pod SRC may not find its gateway, None where it does, or where it is not known which it is."""
+    """Return the cause that the pod SRC may not find its gateway, None if it does, or its gateway is unknown."""
     cidr = places.targets[place].prefix
     inside = [each for each in host.addresses if cidr.covers(each.address) and each.address != src]
     wide = [each.address for each in inside if each.length < BITS[cidr.version] and each.dev != LOOPBACK]
     gateways = wide or [each.address for each in inside if each.dev == iif] or [each.address for each in inside]
     neighbours = places.neighbours
     answers = [neighbours.answers.for_attached(host, iif, each, src, places.look(host.name, each)) for each in gateways]
-    found = all(answers) if wide else True in answers  # which of several addresses is their gateway is not known
+    found = all(answers) if wide else True in answers  # which of several addresses is the gateway is unknown
     if found or not answers:
         return None
     return Cause(
@@ -68,7 +68,7 @@ def _devices(places: Places, host: Host, src: Address) -> list[str]:
 
 
 def _nowhere(places: Places, host: Host, place: int) -> Cause:
-    """Return that it is not known where packets of pods could come in; certain where nothing is attached to this machine."""
+    """Return the cause that the incoming device of pods is unknown; certain if nothing is attached to this machine."""
     src = places.source_parts(place)[0][1]
     decision = places.look(host.name, src).decide(Flow(src))
     leaves = str(decision.hops[0].via or decision.hops[0].dev) if decision.hops else decision.kind
@@ -77,7 +77,7 @@ def _nowhere(places: Places, host: Host, place: int) -> Cause:
 
 
 def _may_have_gateway(places: Places, host: Host, place: int) -> bool:
-    """Whether pods may find a gateway: of IPv6 it may be a link-local address, and of IPv4 any that a proxy answers for."""
+    """Return whether pods may find a gateway: for IPv6 it may be a link-local address, for IPv4 any that a proxy answers for."""
     cidr = places.targets[place].prefix
     if cidr.version == 6 or any(each.prefix.overlaps(cidr) for each in host.addresses):
         return True
@@ -85,7 +85,7 @@ def _may_have_gateway(places: Places, host: Host, place: int) -> bool:
 
 
 def _attached(places: Places, host: Host) -> list[str]:
-    """Return the devices that work and that pods may be behind: on no wire, no loopback, no port of a bridge."""
+    """Return the working devices that may have pods: not on a link to other machines, not the loopback, not a bridge port."""
     return [
         dev
         for dev in host.links

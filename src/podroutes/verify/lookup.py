@@ -1,8 +1,8 @@
-"""Where one machine sends one packet: policy rules, longest prefix, TOS, metric, as Linux decides it.
+"""Decides where one machine sends a packet: policy rules, longest prefix, TOS and metric, like Linux.
 
-After fib_rules_lookup() (net/core/fib_rules.c), fib_table_lookup() and fib_select_default() (net/ipv4/fib_trie.c,
-fib_semantics.c), fib6_rule_lookup() and fib6_table_lookup() (net/ipv6/fib6_rules.c, route.c). What these know and tables do
-not tell comes out as ``unknown``, never as a guess. Pure; the tests hold it to ``ip route get``.
+See fib_rules_lookup() (net/core/fib_rules.c), fib_table_lookup() and fib_select_default() (net/ipv4/fib_trie.c,
+fib_semantics.c), fib6_rule_lookup() and fib6_table_lookup() (net/ipv6/fib6_rules.c, route.c). If the result depends on state that
+the tables do not contain, it is ``unknown``, never a guess. Pure; tests compare it with ``ip route get``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ from podroutes.model.route import MAIN, NextHop, Route
 
 _REFUSING = {"blackhole", "unreachable", "prohibit", "throw"}
 _KERNEL = int(RouteProtocol.KERNEL)
-_DEAD = int(NextHopFlag.DEAD)  # ip(8) also says it of a link without carrier where ignore_routes_with_linkdown is set
-_ROUTE_TOS = 0x1C  # INET_DSCP_LEGACY_TOS_MASK: of a packet's TOS the bits that an IPv4 route or rule is compared with
-_DSCP = 0xFC  # the bits that an IPv6 rule is compared with: all but ECN's
+_DEAD = int(NextHopFlag.DEAD)  # ip(8) also prints it for a link without carrier if ignore_routes_with_linkdown is set
+_ROUTE_TOS = 0x1C  # INET_DSCP_LEGACY_TOS_MASK: the bits of a packet's TOS that IPv4 routes and rules match
+_DSCP = 0xFC  # the bits that IPv6 rules match: all but ECN's
 _ORDINARY = Peculiarity()
 
 
@@ -29,7 +29,7 @@ _By_length = list[tuple[int, dict[int, list[Route]]]]  # (host bits, {network: r
 
 
 class Tables:
-    """The tables of one machine and one IP version, ready for look-ups. ROUTES may leave out what no look-up can meet."""
+    """The tables of one machine and one IP version, indexed for look-ups. ROUTES may omit routes that no look-up can match."""
 
     def __init__(
         self, host: Host, version: int, routes: Iterable[Route] | None = None, *, custom_local: bool | None = None
@@ -48,23 +48,23 @@ class Tables:
 
     @property
     def sources(self) -> list[Prefix]:
-        """The source prefixes that rules look at; all addresses where a rule looks for who the packet is not from."""
+        """The source prefixes in rules; all addresses if a rule has a negated source."""
         return [rule.src for rule in self.rules if rule.src and rule.src.length]
 
     @property
     def local_first(self) -> bool:
-        """Whether what is for this machine itself is recognised before any other rule is asked."""
+        """Whether table local is looked up before other rules."""
         return self._rules_known and self.rules[:1] == (DEFAULT_RULES[self.version][0],)
 
     @property
     def custom(self) -> bool:
-        """Whether a source is looked up although rp_filter is off: fib_has_custom_rules, fib_has_custom_local_routes."""
+        """Whether sources are looked up even if rp_filter is off: fib_has_custom_rules, fib_has_custom_local_routes."""
         if self._custom_local is None:
             self._custom_local = any(map(is_custom_local, self.host.routes))
         return self._custom_local or self.rules != DEFAULT_RULES[self.version]
 
     def decide(self, flow: Flow) -> Decision:
-        """Return what becomes of a packet of FLOW."""
+        """Return the decision about a packet of FLOW."""
         found = self._walk(flow, 0, {})
         if not self._rules_known:
             why = f"its IPv{self.version} rules or routes have not been seen"
@@ -81,7 +81,7 @@ class Tables:
 
     @property
     def _maybe_unused(self) -> bool:
-        """Whether it is not known if the kernel asks the rules: of IPv6 not before one was added, fib6_has_custom_rules."""
+        """Whether it is unknown if the kernel uses the rules: for IPv6 only after one was added, fib6_has_custom_rules."""
         return self.version == 6 and set(self.rules) < set(DEFAULT_RULES[6])
 
     @property
@@ -91,7 +91,7 @@ class Tables:
         return other
 
     def _walk(self, flow: Flow, place: int, known: dict[int, Decision]) -> Decision:
-        """Evaluate the rules from PLACE on; KNOWN remembers the outcome from each place, as rules may lead to it twice."""
+        """Evaluate the rules from PLACE on. KNOWN has the results by position, since rules may reach a position twice."""
         if place >= len(self.rules):
             return _NO_ROUTE
         if place not in known:
@@ -106,8 +106,8 @@ class Tables:
         return known[place]
 
     def _act(self, rule: Rule, flow: Flow, place: int, known: dict[int, Decision]) -> Decision:
-        """Do what RULE says, and where that settles nothing go on behind it."""
-        if rule.action == "goto":  # only ever forwards: the kernel refuses the rest
+        """Carry out the action of RULE; if it decides nothing, continue after it."""
+        if rule.action == "goto":  # the kernel accepts only forward jumps
             target = self._after.get(rule.target)
             return self._walk(flow, place + 1 if target is None else target, known)
         if rule.action == "l3mdev":
@@ -124,12 +124,12 @@ class Tables:
         return self._walk(flow, place + 1, known)
 
     def _matches(self, rule: Rule, flow: Flow) -> bool | None:
-        """Whether RULE selects FLOW, None where that cannot be told: fib_rule_match()."""
+        """Return whether RULE selects FLOW, None if unknown: fib_rule_match()."""
         selected: bool | None = True
         if (
             (rule.dst and not rule.dst.covers(flow.dst))
             or (rule.src and rule.src.length and not (flow.src and rule.src.covers(flow.src)))
-            or (rule.oif is not None)  # no packet of ours is bound to a device
+            or (rule.oif is not None)  # these packets are not bound to a device
             or ((rule.mark ^ flow.mark) & rule.mask)
             or (rule.tos and rule.tos != flow.tos & (_ROUTE_TOS if self.version == 4 else _DSCP))
             or (rule.iif is not None and (rule.iif != flow.iif or rule.iif not in self.host.links))
@@ -150,7 +150,7 @@ class Tables:
         return None
 
     def _find4(self, routes: Sequence[Route], flow: Flow) -> Route | None:
-        """Return the first usable route of one prefix: these are in the order of the kernel's aliases."""
+        """Return the first usable route of one prefix; ROUTES are in the order of the kernel's aliases."""
         for route in routes:
             if (not route.tos or route.tos == flow.tos & _ROUTE_TOS) and self._usable(route):
                 return route
@@ -159,8 +159,8 @@ class Tables:
     def _find6(self, routes: Sequence[Route], flow: Flow) -> Route | None:
         """Return the best route of the lowest metric, else the best of all others: find_rr_leaf().
 
-        The best has the highest router preference, then leads back to where the packet came in: rt6_score_route(), which
-        ip6_pol_route_input() calls with the incoming device as the outgoing one.
+        The best has the highest router preference, then the incoming device as its outgoing one: rt6_score_route(), called by
+                ip6_pol_route_input().
         """
 
         def score(route: Route) -> tuple[int, bool]:
@@ -172,7 +172,7 @@ class Tables:
         return max(lowest or usable, key=score, default=None)
 
     def _usable(self, route: Route) -> bool:
-        """Whether ROUTE decides; one that is not understood may."""
+        """Return whether ROUTE is usable; one that is not understood may be."""
         return route.kind in _REFUSING or bool(_alive(route)) or bool(self._peculiarity(route).unmodelled)
 
     def _decided(self, route: Route, flow: Flow, rule: Rule | None) -> Decision:
@@ -186,12 +186,12 @@ class Tables:
             return Decision("unicast", rule, route, hops)  # IPv6 knows no such types: ip6_rt_init_dst()
         if self.version == 4 and flow.iif == LOOPBACK and not route.dst.length and len(route.next_hops) == 1:
             hops = self._default_hops(route)
-        if not hops:  # routes of another kind have none
+        if not hops:  # routes of other types have no next hops
             return Decision("unknown", rule, route, (), f"the route to {route.dst} has no next hop")
         return Decision(route.kind, rule, route, hops)  # type: ignore[arg-type]
 
     def _rivals(self, route: Route) -> Iterable[Route]:
-        """Yield all routes of the same prefix in the same table: a trait of one may make it win."""
+        """Yield all routes of the same prefix in the same table, one of which may have precedence."""
         return self._same(route) if self.host.peculiar else ()
 
     def _same(self, route: Route) -> list[Route]:
@@ -201,9 +201,9 @@ class Tables:
         return []
 
     def _default_hops(self, route: Route) -> tuple[NextHop, ...]:
-        """Return the gateways of all default routes as good as ROUTE: to those a machine's own packets may go, too.
+        """Return the gateways of all default routes equivalent to ROUTE, which a machine's own packets may use, too.
 
-        Which one depends on the neighbour table: fib_select_default(). It goes on to routes for any TOS.
+        The choice depends on the neighbour table: fib_select_default(). It includes routes for any TOS.
         """
         if not route.via:
             return _alive(route)
@@ -216,7 +216,7 @@ class Tables:
         return self.host.peculiar.get(route, _ORDINARY) if self.host.peculiar else _ORDINARY
 
     def _may_be_merged(self, routes: Iterable[Route]) -> bool:
-        """Whether it matters that, until the first rule is changed, the kernel keeps local and main in one trie.
+        """Return whether it matters that the kernel keeps local and main in one trie until the first rule is changed.
 
         fib_trie_table(), fib_unmerge(), net/ipv4/fib_frontend.c.
         """
@@ -235,12 +235,12 @@ class Tables:
 
 
 def is_custom_local(route: Route) -> bool:
-    """Whether somebody typed this local IPv4 route: with one, the kernel looks up every source."""
+    """Return whether this local IPv4 route was added by a person: with one, the kernel looks up all sources."""
     return route.kind == "local" and route.protocol != _KERNEL and route.dst.version == 4
 
 
 def _by_length(version: int, routes: Iterable[Route], tables: set[int]) -> _By_length:
-    """Index the routes of TABLES; those of one prefix in the order in which the kernel tries them, fib_find_alias()."""
+    """Index the routes of TABLES; those of one prefix in the kernel's order, fib_find_alias()."""
     chosen = ((route.dst, route) for route in routes if route.table in tables and not _null_entry(route))
     lengths = PrefixTable(version, chosen).lengths
     for _, networks in lengths:
@@ -250,7 +250,7 @@ def _by_length(version: int, routes: Iterable[Route], tables: set[int]) -> _By_l
 
 
 def _null_entry(route: Route) -> bool:
-    """Whether this is how older kernels show that an IPv6 table is empty: ip6_null_entry of net/ipv6/route.c."""
+    """Return whether this route is how older kernels show an empty IPv6 table: ip6_null_entry of net/ipv6/route.c."""
     return (
         route.dst.version == 6 and route.kind == "unreachable" and route.metric == 0xFFFFFFFF and not route.dst.length
     )

@@ -1,7 +1,7 @@
-"""Who receives what a machine hands to a next hop: ARP and neighbour discovery, as far as tables tell.
+"""Finds the receivers of packets to a next hop, by ARP and neighbour discovery, as far as tables show.
 
-After arp_solicit() (net/ipv4/arp.c), ndisc_solicit() and ndisc_recv_na() (net/ipv6/ndisc.c).
-Static neighbour entries are not collected: what depends on them cannot be told.
+See arp_solicit() (net/ipv4/arp.c), ndisc_solicit() and ndisc_recv_na() (net/ipv6/ndisc.c). Static neighbour entries are not
+collected, so results that depend on them are unknown.
 """
 
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from podroutes.verify.targets import parts
 
 
 class Lost(NamedTuple):
-    """A packet cannot be followed: ``fate`` is one of journey.Fate, ``detail`` who or what it is about."""
+    """A packet cannot be followed. ``fate`` is a Fate of ``forwarding_path``, ``detail`` names a device, an address or a node."""
 
     fate: str
     detail: str = ""
 
 
 class Neighbours:
-    """Answers for one cluster who is found by whom."""
+    """Finds receivers in one cluster."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -36,7 +36,7 @@ class Neighbours:
         self._found: dict[tuple[str, str | None, Address], list[Arrival | Lost]] = {}
 
     def receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
-        """Return where a packet of FLOW may come in that SENDER hands to HOP; several: one of them, nobody knows which."""
+        """Return the possible arrivals of a packet of FLOW that SENDER sends to HOP; several: one of them, unknown which."""
         if hop.via is None or (flow.src is not None and sender.owns(flow.src)):
             return self._receivers(sender, hop, flow)
         key = sender.name, hop.dev, hop.via
@@ -73,7 +73,7 @@ class Neighbours:
     def _answering(
         self, name: str, target: Address, segment: tuple[Prefix, ...], source: Address | None
     ) -> list[Arrival | Lost]:
-        """Return where a packet may come in at the machine NAME that is sent on the wire of SEGMENT, to which SOURCE belongs."""
+        """Return the possible arrivals at the machine NAME of a packet that SOURCE sends on the link of SEGMENT."""
         found, host = list[Arrival | Lost](), self.network.hosts[name]
         devices = self.network.on_wire(segment, name)
         for each in devices:
@@ -84,14 +84,14 @@ class Neighbours:
                 named = f"{printable(each)} of {printable(name)}"
                 found.append(Lost("unknown", f"whether {named} answers for {target} cannot be told"))
         if not found and target.version == 4 and host.owns(target) and any(map(host.works, devices)):
-            # who asks by ARP is known to those who hear it: arp_process()
+            # a machine learns the sender of an ARP request: arp_process()
             found.append(
                 Lost("unknown", f"{printable(name)} does not answer for {target}, and is known only after it asked")
             )
         return found
 
     def _nobody(self, sender: Host, hop: NextHop, target: Address, owners: list[Arrival]) -> Lost:
-        """Return what becomes of a packet when no known machine is found to answer for TARGET."""
+        """Return the fate of a packet if no known machine answers for TARGET."""
         dev = str(hop.dev)
         segment = self.network.segment(sender.name, dev)
         near = [(owner.host, each) for owner in owners for each in self.network.on_wire(segment, owner.host)]
@@ -124,19 +124,19 @@ class Neighbours:
         return Lost("unknown", f"somebody on the network of {printable(dev)} may answer for {target}")
 
     def _hidden(self, owner: Arrival) -> bool:
-        """Whether an IPv6 address is on the loopback alone, and its machine answers for no address but those of the device asked."""
+        """Return whether an IPv6 address is only on the loopback, and its machine answers only for addresses of the asked device."""
         host = self.network.hosts[owner.host]
         return owner.iif == LOOPBACK and all(self.proxies.never(host, dev, 6) for dev in host.links)
 
     def sends(self, sender: Host, dev: str, version: int) -> Lost | None:
-        """Return why SENDER finds nobody, or nobody knows whom, on the wire of DEV; None where it works like everywhere."""
+        """Return why SENDER finds no neighbour, or an unknown one, on the link of DEV; None if neighbour discovery works as usual."""
         key = sender.name, dev, version
         if key not in self._senders:
             self._senders[key] = self._sender_fault(sender, dev, version)
         return self._senders[key]
 
     def plain(self, arrival: Arrival, address: Address) -> bool:
-        """Whether ARRIVAL is where everybody on its wire finds ADDRESS, and nobody else there answers for it."""
+        """Return whether all machines on the link find ADDRESS at ARRIVAL, and no other machine answers for it."""
         key = arrival, address
         if key not in self._plain:
             self._plain[key] = self._is_plain(arrival, address)
@@ -152,7 +152,7 @@ class Neighbours:
             name != arrival.host and self.proxies.may_be_on(segment, name) for name in self.proxies.odd(address.version)
         ):
             return False
-        for name in self.network.doubles(arrival.host):  # to its own address a machine does not answer
+        for name in self.network.doubles(arrival.host):  # a machine does not answer a request from its own address
             if self.network.on_wire(segment, name) and not self._asks(host, arrival.iif, self.network.hosts[name]):
                 return False
         if address.version == 6:
@@ -161,14 +161,14 @@ class Neighbours:
         return all(self.answers.on_wire(arrival, address, who) for who in askers)
 
     def _asks(self, host: Host, dev: str, other: Host) -> bool:
-        """Whether HOST makes itself known to OTHER as it asks for its address by ARP, to lead packets of its pods there."""
+        """Return whether HOST sends ARP requests for the address of OTHER, to forward packets of its pods."""
         theirs = {each.address for each in other.addresses}
         routes = self.network.shared.pick(host, self.network.shared.with_gateway)
         asks = any(hop.via in theirs and hop.dev == dev for route in routes for hop in route.next_hops)
         return asks and host.rules.get(4) == DEFAULT_RULES[4]
 
     def _askers(self, name: str, subnet: Prefix) -> list[Address]:
-        """Return an address for every part of SUBNET that a machine's routes tell apart, as far as neighbours may have it."""
+        """Return an address for each part of SUBNET that a machine's routes distinguish, if neighbours may have it."""
         inside = {route.dst for route in self.network.close(name, 4).routes if subnet.covers(route.dst)}
         ends = (
             {Prefix(4, subnet.value, BITS[4]), Prefix(4, subnet.last, BITS[4])}
@@ -199,7 +199,7 @@ class Neighbours:
         return self._deaf(sender, dev, named) if version == 6 else None
 
     def _deaf(self, sender: Host, dev: str, named: str) -> Lost | None:
-        """Return why SENDER does not hear the neighbour advertisements that it asks for, None where it does."""
+        """Return why SENDER does not receive neighbour advertisements, None if it does."""
         own = next(
             (each.address for each in sender.addresses if each.dev == dev and LINK_LOCAL.covers(each.address)), None
         )
@@ -216,14 +216,14 @@ class Neighbours:
 
 
 def _is_itself(sender: Host, dev: str, target: Address) -> Lost | None:
-    """Return why SENDER does not believe who answers for TARGET: ndisc_recv_na() ignores what is said about its own address."""
+    """Return why SENDER ignores advertisements for TARGET: ndisc_recv_na() ignores those about its own address."""
     if target.version == 6 and any(each.address == target and each.dev == dev for each in sender.addresses):
         return Lost("no-neighbour", f"{sender.name} has the address {target} itself")
     return None
 
 
 def _arp_source(sender: Host, dev: str, target: Address, src: Address | None) -> Address | None:
-    """Return the address that SENDER asks by ARP with; inet_select_addr() of net/ipv4/devinet.c."""
+    """Return the source address of SENDER's ARP requests; inet_select_addr() of net/ipv4/devinet.c."""
     if target.version == 6:
         return None
     if src is not None and sender.owns(src) is not None:

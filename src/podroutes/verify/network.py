@@ -1,6 +1,6 @@
-"""All machines together: who has an address, and which devices are on one wire.
+"""All machines of a proof: the owners of addresses, and the devices on one link.
 
-Two devices are taken to be on one wire when they have addresses of one subnet. Tables tell no more than that about wires.
+Two devices are assumed to be on one link if they have addresses in one subnet. Tables show nothing else about links.
 """
 
 from bisect import bisect_left
@@ -15,19 +15,19 @@ from podroutes.model.route import MAIN, Route
 from podroutes.verify.lookup import Tables, is_custom_local
 from podroutes.verify.shared_routes import Shared
 
-Look = Callable[[str, Address], Tables]  # the tables of a machine that decide about one destination
-_KEPT = 64  # machines whose whole tables are kept ready at a time: each can have thousands of routes
+Look = Callable[[str, Address], Tables]  # the tables of a machine for one destination
+_KEPT = 64  # indexed tables that are cached; each may have thousands of routes
 
 
 class Arrival(NamedTuple):
-    """A packet comes in at a machine whose tables are known."""
+    """The arrival of a packet at a machine whose tables are known."""
 
     host: str
     iif: str
 
 
 class Network:
-    """The machines whose tables are known, by name, and the nodes of the inventory, known or not."""
+    """The machines whose tables are known, by name, and all nodes of the inventory."""
 
     def __init__(self, hosts: Iterable[Host], cluster: Cluster) -> None:
         self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
@@ -64,11 +64,11 @@ class Network:
         return Shared(self.hosts.values())
 
     def look(self, name: str, dst: Address) -> Tables:
-        """Return the whole tables of a machine."""
+        """Return the complete tables of a machine."""
         return self._ready(self._tables, name, dst.version, lambda host: host.routes)
 
     def close(self, name: str, version: int) -> Tables:
-        """Return the tables of a machine as far as they are about the networks that it is in."""
+        """Return the tables of a machine for the networks that it is in."""
         return self._ready(self._close, name, version, lambda host: self.shared.pick(host, self.underlay))
 
     def _ready(
@@ -87,15 +87,15 @@ class Network:
         return known[key]
 
     def custom_local(self, host: Host) -> bool:
-        """Whether somebody typed a local IPv4 route on HOST."""
+        """Return whether HOST has a local IPv4 route that was added by a person."""
         return bool(self.shared.held(host, self._typed))
 
     def owners(self, address: Address) -> list[Arrival]:
-        """Return every known machine that has ADDRESS, with the device that has it."""
+        """Return the known machines that have ADDRESS, with the device."""
         return self._owners.get(address, [])
 
     def unseen_node(self, address: Address) -> str | None:
-        """Return the node that has ADDRESS by the inventory, and whose tables are not known."""
+        """Return the node with ADDRESS in the inventory whose tables are not known."""
         return self._unseen.get(address)
 
     @property
@@ -104,7 +104,7 @@ class Network:
         return self._unseen
 
     def claimed_by(self, address: Address) -> str | None:
-        """Return the node that has ADDRESS by the inventory, and does not have it by its own tables."""
+        """Return the node with ADDRESS in the inventory but not in its own tables."""
         return self._claimed.get(address) if not self._owners.get(address) else None
 
     def doubles(self, name: str) -> list[str]:
@@ -113,13 +113,13 @@ class Network:
         return [other for other in dict.fromkeys(found) if other != name]
 
     def node_with(self, address: Address) -> str | None:
-        """Return the node that has ADDRESS, by its tables or else by the inventory."""
+        """Return the node that has ADDRESS in its tables or else in the inventory."""
         return next((owner.host for owner in self.owners(address)), self._unseen.get(address))
 
     def segment(self, host: str, dev: str) -> tuple[Prefix, ...]:
-        """Return what a device says about the wire that it is on: not link-local, not of pods, nothing for the loopback.
+        """Return the subnets of the link of a device: without link-local ones and those of pods; none for the loopback.
 
-        That are the subnets of its addresses; of an address without a subnet itself, and the on-link routes of the device.
+        These are the subnets of its addresses; for an address without a subnet, the address and the device's on-link routes.
         """
         key = host, dev
         if key not in self._segments:
@@ -150,19 +150,19 @@ class Network:
         return tuple(prefix for prefix in sorted(own) if not LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix))
 
     def has_pods(self, name: str, dev: str, address: Address) -> bool:
-        """Whether a device has an address of the pod network that ADDRESS is in."""
+        """Return whether a device has an address in the pod network of ADDRESS."""
         return any(
             each.dev == dev and each.prefix.covers(address) and self._is_of_pods(each.prefix)
             for each in self.hosts[name].addresses
         )
 
     def on_wire(self, segment: Iterable[Prefix], host: str) -> list[str]:
-        """Return the devices of HOST that are on the wire of SEGMENT."""
+        """Return the devices of HOST on the link of SEGMENT."""
         devices = dict.fromkeys(each.dev for each in self.hosts[host].addresses)
         return [dev for dev in devices if meet(segment, self.segment(host, dev))]
 
     def _is_of_pods(self, prefix: Prefix) -> bool:
-        """Whether PREFIX shares an address with a pod CIDR."""
+        """Return whether PREFIX overlaps a pod CIDR."""
         inside = bisect_left(self._pods, prefix) < bisect_left(self._pods, Prefix(prefix.version, prefix.last + 1, 0))
         address = Address(prefix.version, prefix.value)
         return inside or any(
@@ -171,7 +171,7 @@ class Network:
 
     @cached_property
     def _onlink(self) -> dict[int, Route]:
-        """Every route of the main table that leads straight onto a wire."""
+        """The on-link routes of the main tables."""
         return {
             id(route): route
             for route in self.shared.routes()
@@ -197,12 +197,12 @@ class Network:
         }
 
     def takes_networks(self, host: Host) -> bool:
-        """Whether HOST takes more IPv4 addresses for its own than those of its devices, the loopback's network aside."""
+        """Return whether HOST accepts more IPv4 addresses as local than those of its devices, except the loopback's network."""
         return bool(self.shared.held(host, self._wide_local))
 
     @cached_property
     def underlay(self) -> dict[int, Route]:
-        """Every route about an address of some wire."""
+        """The routes that cover an address of some link."""
         every = {
             prefix for host in self.hosts.values() for dev in host.links for prefix in self.segment(host.name, dev)
         }
@@ -222,10 +222,10 @@ class Network:
 
 
 def _everywhere(address: Address) -> bool:
-    """Whether many machines have ADDRESS and it says nothing: of the loopback, or link-local."""
+    """Return whether ADDRESS exists on many machines: a loopback or link-local address."""
     return LINK_LOCAL.covers(address) or (address.version == 6 and address.value == 1) or address.value >> 24 == 127
 
 
 def meet(one: Iterable[Prefix], other: Iterable[Prefix]) -> bool:
-    """Whether two segments share an address."""
+    """Return whether two segments overlap."""
     return any(prefix.overlaps(each) for prefix in one for each in other)

@@ -1,4 +1,4 @@
-"""What becomes of packets of one class of sources to one target, and what machines on the way have against a source."""
+"""Follows packets of one class of sources to one target, and collects the objections of machines on the path to their source."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from podroutes.verify.network import Arrival
 from podroutes.verify.sources import source_verdict
 from podroutes.verify.walk import follow
 
-Objections = Mapping[int, tuple[Cause, ...]]  # by the place of the source's pod CIDR
+Objections = Mapping[int, tuple[Cause, ...]]  # by the index of the source's pod CIDR
 _NONE: Objections = {}
 
 
 class Fate(NamedTuple):
-    """``arrivals`` are the machines on the way, ``against`` what they have against packets from each pod CIDR.
+    """``arrivals`` are the machines on the path, ``against`` their objections to packets from each pod CIDR.
 
-    ``personal``: rules on the way tell sources apart, so that it holds for none in particular.
+    ``personal``: rules on the path distinguish sources, so the result does not apply to all of them.
     """
 
     causes: tuple[Cause, ...]
@@ -30,13 +30,15 @@ class Fate(NamedTuple):
 
 
 class Fates:
-    """Follows packets, and remembers what machines have against sources."""
+    """Follows packets, and caches the objections of machines to sources."""
 
     def __init__(self, places: Places) -> None:
         self.places = places
         self.judge = Judge(places.neighbours)
         self.followed = 0
-        self.delivering: set[tuple[int, Arrival]] = set()  # targets that their owner delivers whole that come in there
+        self.delivering: set[tuple[int, Arrival]] = (
+            set()
+        )  # targets that their owner delivers completely from this arrival
         self._objections: dict[Arrival, Objections] = {}
         self._verdicts: dict[
             object, tuple[set[int], dict[int, tuple[Cause, ...]]]
@@ -44,7 +46,7 @@ class Fates:
         self._telling: dict[tuple[str, Prefix, str], bool] = {}
 
     def fate(self, place: int, start: str, iif: str, source: str = "", src: Address | None = None) -> Fate:
-        """Follow packets to every part of a target. Causes at SOURCE itself name no node, as they are shared by a class."""
+        """Follow packets to each part of a target. Causes at SOURCE itself name no node, since a class shares them."""
         places = self.places
         target, pods = places.targets[place], places.pods[place]
         causes: dict[Cause, None] = {}
@@ -68,16 +70,16 @@ class Fates:
         return Fate(shown, tuple(arrivals), _joined(against), personal)
 
     def _holds_for_all(self, forwarding_path: ForwardingPath, place: int) -> bool:
-        """Whether packets to all other parts of a target fare as those of JOURNEY.
+        """Return whether packets to all other parts of a target have the same result as FORWARDING_PATH.
 
-        They do where nobody but the owner tells them apart, and it delivers all that come in by that device.
+        They do if only the owner distinguishes them, and it delivers all that arrive on that device.
         """
         owner = self.places.targets[place].owner
         arrivals = ((place, Arrival(hop.host, hop.iif)) for hop in forwarding_path.hops if hop.host == owner)
         return place not in self.places.catalogue.divided and self.delivering.issuperset(arrivals)
 
     def _tells_apart(self, host: str, prefix: Prefix, source: str) -> bool:
-        """Whether a rule of HOST that looks for PREFIX tells sources apart, as one for the host's own pods does not elsewhere."""
+        """Return whether a rule of HOST for PREFIX distinguishes sources; one for the host's own pods does not elsewhere."""
         key = host, prefix, source
         if key not in self._telling:
             touched = self.places.catalogue.touched(prefix)
@@ -86,7 +88,7 @@ class Fates:
         return self._telling[key]
 
     def objections(self, arrival: Arrival) -> Objections:
-        """Return what a machine has against packets from each pod CIDR that come in there."""
+        """Return the objections of a machine to packets from each pod CIDR that arrive there."""
         found = self._objections.get(arrival)
         if found is None:
             found = self._objections[arrival] = self._object(arrival) or _NONE
@@ -123,15 +125,15 @@ class Fates:
         }
 
     def _outs(self, host: Host, arrival: Arrival) -> list[str]:
-        """Return the devices that packets from ARRIVAL may leave by, as far as it matters to where the answers would go."""
+        """Return the possible outgoing devices of packets from ARRIVAL, as far as they affect the route of answers."""
         if any(rule.iif for rule in host.rules.get(4) or ()):
             return [dev for dev in host.links if dev != arrival.iif]
         if self.places.network.takes_networks(host):
-            return [LOOPBACK, arrival.iif]  # where it leaves by the device that it came in by its source is looked up
+            return [LOOPBACK, arrival.iif]  # if it leaves on its incoming device, its source is looked up
         return [LOOPBACK]
 
     def _against(self, arrival: Arrival, place: int, outs: list[str]) -> Iterator[Cause]:
-        """Yield what a machine has against packets from one pod CIDR; its own name is left out."""
+        """Yield the objections of a machine to packets from one pod CIDR, without its name."""
         judged: list[tuple[Prefix, Cause | None]] = []
         whole = self.places.targets[place].prefix
         for part, src in self.places.source_parts(place):
@@ -154,7 +156,7 @@ class Fates:
 
 
 def _joined(against: list[Objections]) -> Objections:
-    """Return several objections as one; a single one is shared, as it can be large."""
+    """Join objections; a single one is returned as it is, since it may be large."""
     if len(against) < 2:
         return against[0] if against else _NONE
     joined: dict[int, tuple[Cause, ...]] = {}

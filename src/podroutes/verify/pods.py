@@ -1,7 +1,7 @@
-"""Where a node's pods are: the devices that they are behind, and the addresses that a pod can have.
+"""Finds a node's pods: their devices, and the addresses that a pod can have.
 
-Either one bridge (or another device) has the whole pod CIDR, and every address of it may be a pod's but the bridge's own and the
-first and last one; or there is a host route for every pod, as ptp and Calico make them, and no other address is a pod's.
+Either one bridge (or another device) has the whole pod CIDR, and each address may be a pod's except the bridge's own, the first
+and the last; or each pod has a host route, as with ptp and Calico, and no other address is a pod's.
 """
 
 from collections.abc import Iterable
@@ -13,25 +13,25 @@ from podroutes.model.linux import RouteProtocol
 from podroutes.model.proof import Target
 from podroutes.model.route import Route
 
-_KERNEL = int(RouteProtocol.KERNEL)  # what it makes for an address
-_SMALLEST = 2  # host bits of a network that has a first and a last address which no host gets; RFC 3021
+_KERNEL = int(RouteProtocol.KERNEL)  # the protocol of connected routes
+_SMALLEST = 2  # host bits of a network whose first and last addresses are reserved; RFC 3021
 
 
 class Pods(NamedTuple):
-    """The pods of one node in one pod CIDR. Neither ``devices`` nor ``routed``: there are none."""
+    """The pods of one node in one pod CIDR. Without ``devices`` and ``routed`` there are none."""
 
-    devices: tuple[str, ...] = ()  # several: it is not known which has them
-    routed: frozenset[Prefix] = frozenset()  # the addresses of all pods, where each has a host route
-    entries: tuple[str, ...] = ()  # where what pods send may come in
-    reserved: frozenset[Address] = frozenset()  # addresses that no pod has
+    devices: tuple[str, ...] = ()  # several: unknown which
+    routed: frozenset[Prefix] = frozenset()  # the addresses of all pods, if each has a host route
+    entries: tuple[str, ...] = ()  # possible incoming devices of packets from pods
+    reserved: frozenset[Address] = frozenset()  # addresses that no pod can have
 
     def may_have(self, address: Address) -> bool:
-        """Whether a pod may have ADDRESS."""
+        """Return whether a pod may have ADDRESS."""
         return address not in self.reserved
 
 
 def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes: Iterable[Route]) -> Pods:
-    """Return where the pods of TARGET are on HOST, its owner. ROUTES has all of its routes to addresses of the pod CIDR."""
+    """Return the pods of TARGET on HOST, its owner. ROUTES are all its routes that overlap the pod CIDR."""
     cidr = target.prefix
     uplinks = {each.dev for each in host.addresses if each.address in set(internal_ips)}
     inside = [each for each in host.addresses if each.dev != LOOPBACK and cidr.covers(each.address)]
@@ -71,12 +71,12 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
 
 
 def _is_typed(route: Route) -> bool:
-    """Whether somebody has a route here, maybe instead of the one to a pod."""
+    """Return whether a person or program added this route, which may replace the one to a pod."""
     return route.kind != "throw" and route.protocol != _KERNEL
 
 
 def ends(cidr: Prefix) -> frozenset[Address]:
-    """Return the addresses of CIDR that stand for all of it: the first one, and in IPv4 the last one, which is for broadcasts."""
+    """Return the reserved addresses of CIDR: the first one, and for IPv4 the last one, the broadcast address."""
     if BITS[cidr.version] - cidr.length < _SMALLEST:
         return frozenset()
     return frozenset({Address(cidr.version, cidr.value), *([Address(4, cidr.last)] if cidr.version == 4 else [])})
@@ -87,19 +87,19 @@ def _may_have_pods(host: Host, dev: str) -> bool:
 
 
 def leads_outside(host: Host, dev: str) -> bool:
-    """Whether a pod may be behind DEV: not where all that is attached has its other end on this machine."""
+    """Return whether a pod may be behind DEV: not if all attached veths have their peers on this machine."""
     ends = host.ports(dev) if host.medium(dev).kind == "bridge" else [dev]
     return any(host.medium(end).outside is not False for end in ends)
 
 
 def outermost(host: Host, dev: str) -> str:
-    """Return the bridge that DEV is a port of, or DEV itself."""
+    """Return the bridge of which DEV is a port, or DEV itself."""
     master = host.masters.get(dev)
     return master if master in host.links and host.medium(str(master)).kind == "bridge" else dev  # type: ignore[return-value]
 
 
 def _likely(host: Host, devices: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of DEVICES that something outside of this machine is attached to, all where that does not decide."""
+    """Return the DEVICES to which another namespace is attached, all if that does not decide."""
     if len(devices) < 2:
         return devices
     attached = [dev for dev in devices if any(host.medium(port).outside for port in (dev, *host.ports(dev)))]

@@ -1,10 +1,9 @@
-"""Is every pod CIDR reachable from every node? Decided for all pairs, by classes of sources and of destinations.
+"""Decides for all pairs whether each pod CIDR is reachable from each node, by classes of sources and destinations.
 
-1. ``reach``: each node's routes are compared, as sets, with those that lead straight to the owners. 2. For every target,
-what its owner does with packets that come in there. 3. For every source, whether what its pods send is let in. 4. What a
-node does not send straight is followed machine by machine, once for all nodes whose tables agree about it. 5. The way back:
-answers are packets to the source's own pod CIDR, hence pairs of their own; left to see is whether the machines on the way
-take packets from there (``objections``). See docs/design/proof.md.
+1. ``reach`` compares each node's routes, as sets, with the direct routes to the owners. 2. For each target: does its owner deliver
+arriving packets? 3. For each source: does the node accept packets of its pods? 4. Packets without a direct route are followed
+machine by machine, once for all nodes with equal tables. 5. Answers are packets to the source's pod CIDR, and so pairs of their
+own; it remains to check whether the machines on the path accept packets from there (``objections``). See docs/design/proof.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ VERSIONS = (4, 6)
 
 
 def prove(network: Network, claims: Claims) -> Proof:
-    """Decide about every node and every undisputed pod CIDR; what was not seen cannot be told."""
+    """Decide about each node and each undisputed pod CIDR. Pairs whose tables were not collected are "cannot tell"."""
     neighbours = Neighbours(network)
     provers = [
         _Prover(neighbours, found, version) for version in VERSIONS if (found := targets(claims, network, version))
@@ -43,12 +42,12 @@ def prove(network: Network, claims: Claims) -> Proof:
 
 
 class _Class(NamedTuple):
-    """What is known of nodes whose tables agree about the targets that they do not send straight."""
+    """The results of nodes whose tables are equal for the targets without a direct route."""
 
     fates: dict[int, Fate]
-    alike: dict[tuple[tuple[Cause, ...], int], list[int]]  # targets by what becomes of them
+    alike: dict[tuple[tuple[Cause, ...], int], list[int]]  # targets by result
     judged: set[int]
-    personal: set[int]  # targets whose fate depends on the source
+    personal: set[int]  # targets whose result depends on the source
 
 
 class _Prover:
@@ -63,7 +62,7 @@ class _Prover:
         self._silent = self._without_sysctls()
         departures = {name: departure(self.places, name) for name in self.places.sources}
         self._departures = {name: causes for name, causes in departures.items() if causes}
-        self._cut_off = {  # nodes that let in nothing of what their pods send
+        self._cut_off = {  # nodes that drop all packets of their pods
             name
             for name, causes in self._departures.items()
             if all(cause.severity == "unreachable" and cause.source is None for cause in causes)
@@ -84,7 +83,7 @@ class _Prover:
                 self._note(cause, others, [name])
             astray = (
                 reach.missing | personal if personal else reach.missing
-            )  # all share one set where nothing is straight
+            )  # all share one set if there are no direct routes
             if name not in self._cut_off and astray:
                 self._astray(name, astray)
         self._ways_back()
@@ -96,7 +95,7 @@ class _Prover:
         return [*found, *self._not_collected()]
 
     def _without_sysctls(self) -> frozenset[str]:
-        """Return the nodes of which it is not known whether they forward what comes in for their pods, or from them."""
+        """Return the nodes for which forwarding to or from their pods is unknown."""
         places = self.places
         devices = {name: set(places.entries[name]) - {LOOPBACK} for name in places.sources}
         for place, arrival in places.catalogue.arrivals.items():
@@ -111,13 +110,13 @@ class _Prover:
         return frozenset(unknown)
 
     def _not_collected(self) -> Iterator[Finding]:
-        """Yield what cannot be told because the tables or the sysctls of some nodes were not collected: one finding for each."""
+        """Yield a finding for each node whose tables or sysctls were not collected."""
         for code, names in (("tables-not-seen", self.places.unseen), ("sysctls-not-seen", sorted(self._silent))):
             if names:
                 yield Finding(Cause("cannot-tell", code, names[0], None, listing(names)), tuple(self._around(names)))
 
     def _around(self, names: Sequence[str]) -> Iterator[Block]:
-        """Yield the pairs that NAMES are in."""
+        """Yield the pairs that include NAMES."""
         prefix = [target.prefix for target in self.targets].__getitem__
         own = [place for name in names for place in self.places.own[name]]
         yield Block(tuple(names), tuple(map(prefix, sorted(self.places.all))), len(own))
@@ -129,7 +128,7 @@ class _Prover:
         return name not in self._cut_off and self.places.reaches[name].straight(place)
 
     def _deliveries(self) -> frozenset[int]:
-        """Judge what owners do with packets that come straight; return the targets where that depends on the source."""
+        """Check what owners do with packets over direct routes; return the targets whose result depends on the source."""
         personal = set()
         for place, arrival in self.places.catalogue.arrivals.items():
             if arrival is None:
@@ -146,14 +145,14 @@ class _Prover:
         return frozenset(personal)
 
     def _astray(self, name: str, places: frozenset[int]) -> None:
-        """Judge what one node does with targets that it does not send straight to their owners."""
+        """Check the targets of one node without a direct route."""
         ways = [self._misled(name, iif, places) for iif in self.places.entries[name] or (LOOPBACK,)]
         found = ways[0] if len(ways) == 1 else _in_common(ways)
         for cause, misled in found.items():
             self._note(cause._replace(node=cause.node or name), tuple(misled), [name])
 
     def _misled(self, name: str, iif: str, places: frozenset[int]) -> dict[Cause, list[int]]:
-        """Return what becomes of packets that come in by IIF, by cause; a cause at NAME itself names no node."""
+        """Return the results of packets that arrive on IIF, by cause; a cause at NAME itself names no node."""
         reach = self.places.reaches[name]
         own = reach.own
         known = self._classes.setdefault((self.places.likeness(reach, iif), places), _Class({}, {}, set(), set()))
@@ -180,7 +179,7 @@ class _Prover:
         return found
 
     def _personally(self, name: str, iif: str, place: int) -> list[Cause]:
-        """Return why not everything arrives that NAME sends to a target, each of its sources judged by itself."""
+        """Return why some packets of NAME to a target do not arrive, with each source checked separately."""
         parts = self.places.sources_of(name)
         fates = [(part, self.fates.fate(place, name, iif, name, src)) for part, src in parts]
         if all(fate.causes for _, fate in fates):
@@ -194,7 +193,7 @@ class _Prover:
         )
 
     def _ways_back(self) -> None:
-        """Find packets that come straight to their owner, which has something against where they come from."""
+        """Find owners that drop packets over direct routes because of their source."""
         for place, arrival in self.places.catalogue.arrivals.items():
             for back, causes in self.fates.objections(arrival).items() if arrival else ():
                 name = self.targets[back].owner
@@ -203,7 +202,7 @@ class _Prover:
                         self._note(cause, (place,), [name])
 
     def _is_new(self, cause: Cause) -> bool:
-        """Whether CAUSE is not told already by what was not collected."""
+        """Return whether CAUSE is not already reported as not collected."""
         return not (cause.code == "sysctls-not-seen" and cause.node in self._silent) and not (
             cause.code == "tables-not-seen" and cause.node in self.places.unseen
         )
@@ -214,7 +213,7 @@ class _Prover:
 
 
 def _in_common(ways: Sequence[dict[Cause, list[int]]]) -> dict[Cause, list[int]]:
-    """Return what becomes of packets that come in by one of several devices: certain is what happens by all of them."""
+    """Return the common result of packets that arrive on one of several devices; it is certain if all agree."""
     lost = [frozenset(place for cause, places in way.items() if _is_fault(cause) for place in places) for way in ways]
     everywhere = frozenset.intersection(*lost)
     found: dict[Cause, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Which machines may answer in the name of others: proxies, and those that take whole networks for their own."""
+"""Finds machines that may answer for other addresses: proxies, and machines with local routes for whole networks."""
 
 from functools import cached_property
 
@@ -13,7 +13,7 @@ _KERNEL = int(RouteProtocol.KERNEL)
 
 
 class Proxies:
-    """Answers for one cluster who may stand in for others."""
+    """Finds these machines in one cluster."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -28,7 +28,7 @@ class Proxies:
         return list(self._proxies4) if version == 4 else []
 
     def may_be_on(self, segment: tuple[Prefix, ...], name: str) -> bool:
-        """Whether a machine is on the wire of SEGMENT, or has a device that may be, as it has no address that tells."""
+        """Return whether a machine is on the link of SEGMENT, or has a device that may be, since it has no address."""
         if self.network.on_wire(segment, name):
             return True
         host = self.network.hosts[name]
@@ -43,9 +43,9 @@ class Proxies:
         )
 
     def silent(self, segment: tuple[Prefix, ...], version: int, besides: Address | None = None) -> bool:
-        """Whether on the wire of SEGMENT certainly nobody answers in the name of others: all are known, and none is a proxy.
+        """Return whether certainly no machine on the link of SEGMENT answers for others: all are known, and none is a proxy.
 
-        BESIDES is an address that is known to be nobody's.
+        BESIDES is an address that no machine has.
         """
         key = segment, version, besides
         if key not in self._silence:
@@ -65,14 +65,14 @@ class Proxies:
 
     @cached_property
     def none(self) -> dict[int, bool]:
-        """Whether no machine answers for others, on any device; by IP version."""
+        """Return whether no machine answers for others, on any device; by IP version."""
         hosts = self.network.hosts.values()
         return {
             version: all(self.never(host, dev, version) for host in hosts for dev in host.links) for version in (4, 6)
         }
 
     def never(self, host: Host, dev: str, version: int) -> bool:
-        """Whether HOST answers for nobody else on DEV."""
+        """Return whether HOST never answers for others on DEV."""
         key = "proxy_arp" if version == 4 else "proxy_ndp"
         return host.either(version, dev, key) == 0 or host.forwards(version, dev) is False
 
@@ -103,7 +103,7 @@ class Proxies:
 
     @cached_property
     def broadcasts(self) -> dict[int, Route]:
-        """Routes that somebody typed by which addresses on a wire are sent to all that are there: arp_constructor()."""
+        """Broadcast routes that were added by a person: their packets go to all machines on a link, arp_constructor()."""
         return {
             key: route
             for key, route in self.network.underlay.items()

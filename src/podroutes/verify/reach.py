@@ -1,6 +1,8 @@
-"""Which pod CIDRs one machine sends straight to their owners, found for all of them at once.
+"""Finds the pod CIDRs to which one machine has a direct route, for all of them at once.
 
-A healthy cluster's tables are the same routes everywhere, so that sets of them are compared, not looked up one by one.
+The tables of a healthy cluster consist of the same routes, so sets of routes are compared instead of single look-ups. A route is
+direct if its next hop is an address of the target's owner. Example with nodes a, b and c: a's routes to the pod CIDRs of b and c
+are equal to those of any other machine, so each is judged once; if c lacks the route to b, only that pair is followed in detail.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,22 +23,22 @@ _NOWHERE = int(NextHopFlag.DEAD | NextHopFlag.LINKDOWN)
 
 
 class Reach(NamedTuple):
-    """What one machine does with all targets, which are known by their places."""
+    """The result for one machine and all targets, which are identified by their indexes."""
 
     host: Host
-    missing: frozenset[int]  # targets that it does not send straight to their owner, or not for certain; maybe its own
+    missing: frozenset[int]  # targets without a certain direct route; may include its own
     own: frozenset[int]
-    main: str  # the device by which most of the others leave
-    aside: dict[str, frozenset[int]]  # those that leave by another one
-    own_routes: tuple[Route, ...]  # all that a look-up of an own target can meet
-    key: frozenset[int]  # what a look-up of a missing target can meet, as numbers that equal routes share
+    main: str  # the outgoing device of most other targets
+    aside: dict[str, frozenset[int]]  # targets with another outgoing device
+    own_routes: tuple[Route, ...]  # all routes that overlap its own targets
+    key: frozenset[int]  # the routes that overlap a missing target, as numbers shared by equal routes
 
     def straight(self, place: int) -> bool:
-        """Whether it sends a target straight to its owner."""
+        """Return whether the machine has a direct route to a target."""
         return place not in self.missing and place not in self.own
 
     def not_by(self, dev: str, everything: frozenset[int]) -> frozenset[int]:
-        """Return the targets of EVERYTHING that it does not send straight to their owners over DEV."""
+        """Return the targets of EVERYTHING without a direct route over DEV."""
         others = frozenset[int]().union(*self.aside.values())
         if dev == self.main:
             return self.missing.union(others) - self.own
@@ -44,25 +46,25 @@ class Reach(NamedTuple):
 
 
 class _Ways(NamedTuple):
-    """What decides about a machine's straight routes but the routes: tables in order, subnets of the devices that work."""
+    """The other inputs that decide about a machine's direct routes: tables in order, subnets of working devices."""
 
     tables: tuple[int, ...]
     subnets: tuple[tuple[str, tuple[Prefix, ...]], ...]
 
 
 class _Model(NamedTuple):
-    """A machine that others are nearly like. ``blocked`` targets have something beside their straight route."""
+    """A machine to which others are compared. ``blocked`` targets have other routes beside their direct one."""
 
     reach: Reach
     ways: _Ways
     ids: frozenset[int]
     mine: frozenset[int]
     blocked: frozenset[int]
-    met: frozenset[int]  # routes that touch several targets
+    met: frozenset[int]  # routes that overlap several targets
 
 
 class ReachIndex:
-    """All routes of all machines, each judged once: whether it matters, and whether it leads straight to a target's owner."""
+    """All routes of all machines. For each it is decided once whether it matters, and whether it is direct."""
 
     def __init__(self, neighbours: Neighbours, found: Sequence[Target], version: int) -> None:
         self.neighbours = neighbours
@@ -70,21 +72,23 @@ class ReachIndex:
         self.shared = self.network.shared
         self.targets = found
         self.version = version
-        self.arrivals: dict[int, Arrival | None] = {}  # where packets for a target come in at its owner; None: not seen
+        self.arrivals: dict[
+            int, Arrival | None
+        ] = {}  # the arrival of packets for a target at its owner; None: not collected
         self.specifics: dict[int, set[Prefix]] = {place: set() for place in range(len(found))}
-        self.divided: set[int] = set()  # targets whose parts not only their owner tells apart
+        self.divided: set[int] = set()  # targets whose parts are distinguished by other machines than the owner
         self._spans = Spans(found)
         self._all = frozenset(range(len(found)))
         self._own: dict[str, set[int]] = {}
         for place, target in enumerate(found):
             self._own.setdefault(target.owner, set()).add(place)
         self._routes: dict[int, Route] = {}
-        self._wide: set[int] = set()  # those that touch several targets
-        self._single: list[set[int]] = [set() for _ in found]  # the others, by the target that they touch
-        self._place: dict[int, int] = {}  # the same the other way round
-        self._straight: set[int] = set()  # of the latter those that lead straight to the owner
-        self._covering: set[int] = set()  # and those that decide about all or a part of it otherwise
-        self._dividing: set[int] = set()  # of the single ones those that tell addresses of their target apart
+        self._wide: set[int] = set()  # routes that overlap several targets
+        self._single: list[set[int]] = [set() for _ in found]  # other routes, by the target that they overlap
+        self._place: dict[int, int] = {}  # the reverse mapping
+        self._straight: set[int] = set()  # the direct ones of these
+        self._covering: set[int] = set()  # and those that decide otherwise about all or a part of the target
+        self._dividing: set[int] = set()  # single routes to a part of their target
         self._tables: dict[int, set[int]] = {}
         self._by_dev: dict[str, tuple[set[int], Prefix]] = {}
         self._number: dict[int, int] = {}
@@ -93,21 +97,21 @@ class ReachIndex:
         self._classify()
 
     def place(self, address: Address) -> int | None:
-        """Return the place of the target that ADDRESS lies in."""
+        """Return the index of the target that contains ADDRESS."""
         touched = self._spans.touched(Prefix(address.version, address.value, BITS[address.version]))
         return touched.start if touched else None
 
     def touched(self, prefix: Prefix) -> range:
-        """Return the places of all targets that share an address with PREFIX."""
+        """Return the indexes of all targets that overlap PREFIX."""
         return self._spans.touched(prefix) if prefix.version == self.version else range(0)
 
     def own_routes(self, host: Host) -> tuple[Route, ...]:
-        """Return all routes of HOST that a look-up of its own targets can meet."""
+        """Return all routes of HOST that overlap its own targets."""
         own = set().union(*(self._single[place] for place in self._own.get(host.name, ())))
         return self._in_order(host, self.shared.held(host, self._wide_routes).union(self.shared.has(host, own)))
 
     def reach(self, host: Host, traits: Traits) -> Reach:
-        """Return what HOST does with every target that its pods send to."""
+        """Return the result for HOST and all targets of its pods."""
         likeness = self._likenesses.found.get(host.name)
         ways = self._ways(host, traits)
         model = self._models.get(likeness.model) if likeness else None
@@ -129,7 +133,7 @@ class ReachIndex:
         return _Ways(tuple(tables), tuple((dev, self.network.segment(host.name, dev)) for dev in working))
 
     def _whole(self, host: Host, ways: _Ways, ids: frozenset[int]) -> _Model:
-        """Work out a machine from nothing."""
+        """Compute the result of a machine from all its routes."""
         own = frozenset(self._own.get(host.name, ()))
         mine = frozenset[int]().union(*(self._single[place] for place in own))
         straight = ids & self._straight
@@ -138,7 +142,7 @@ class ReachIndex:
             dev: reached - blocked - own for dev, _ in ways.subnets if (reached := self._direct(dev, ways, straight))
         }
         missing = self._all.difference(*direct.values())
-        if direct:  # where nothing is straight all machines share one set, their own targets in it
+        if direct:  # without direct routes all machines share one set, which includes their own targets
             missing -= own
         main = max(direct, key=lambda dev: len(direct[dev]), default="")
         direct.pop(main, None)
@@ -149,7 +153,7 @@ class ReachIndex:
         return _Model(Reach(host, missing, own, main, direct, routes, key), ways, ids, mine, blocked, ids & self._wide)
 
     def _like(self, host: Host, model: _Model, likeness: TableDiff) -> Reach | None:
-        """Work out a machine from its model, None where more than straight routes and its own ones are different."""
+        """Compute the result of a machine from its model; None if other than direct routes and its own ones differ."""
         own = frozenset(self._own.get(host.name, ()))
         mine = frozenset[int]().union(*(self._single[place] for place in own))
         gone, new, same = likeness.gone, likeness.new, model.reach
@@ -176,23 +180,23 @@ class ReachIndex:
         return Reach(host, missing, own, same.main, {}, routes, same.key)
 
     def _relevant(self, keys: frozenset[int]) -> frozenset[int]:
-        """Return those of KEYS that decide about targets otherwise than by leading straight to their owners."""
+        """Return those of KEYS that decide about targets and are not direct."""
         return (keys & self._wide) | (keys & self._place.keys()) - self._straight
 
     def routes(self, host: Host, places: Iterable[int]) -> tuple[Route, ...]:
-        """Return all routes of HOST that a look-up of the targets at PLACES can meet."""
+        """Return all routes of HOST that overlap the targets at PLACES."""
         wanted = self._wide.union(*(self._single[place] for place in places))
         return tuple(route for route in host.routes if id(route) in wanted)
 
     def _in_order(self, host: Host, keys: set[int] | frozenset[int]) -> tuple[Route, ...]:
-        """Return routes, those of one prefix in the kernel's order."""
+        """Return the routes of KEYS; those of one prefix are in the kernel's order."""
         found = [self._routes[key] for key in keys]
         if len({(route.dst, route.table) for route in found}) < len(found):
             return tuple(route for route in host.routes if id(route) in keys)
         return tuple(found)
 
     def _blocked(self, keys: frozenset[int], ways: _Ways) -> set[int]:
-        """Return the targets that some other route decides about, at least in part, before or beside the straight one."""
+        """Return the targets for which another route decides, at least in part, before or beside the direct one."""
         if MAIN not in ways.tables:
             return set(self._all)
         found = set(map(self._place.__getitem__, keys & self._covering & self._tables.get(MAIN, set())))
@@ -202,7 +206,7 @@ class ReachIndex:
         return found
 
     def _direct(self, dev: str, ways: _Ways, straight: frozenset[int]) -> frozenset[int]:
-        """Return the targets whose owners are reached over DEV by one of the routes STRAIGHT."""
+        """Return the targets whose owners are reached over DEV by one of the direct routes STRAIGHT."""
         if not straight or dev not in self._by_dev:
             return frozenset()
         segment = dict(ways.subnets).get(dev, ())
@@ -240,7 +244,7 @@ class ReachIndex:
         self._wide_routes = {key: self._routes[key] for key in self._wide}
 
     def _judge(self, host: Host, route: Route) -> bool:
-        """File ROUTE; False where it touches no target."""
+        """Classify ROUTE; return False if it overlaps no target."""
         touched = self._spans.touched(route.dst)
         if len(touched) > 1:
             self._wide.add(id(route))
@@ -257,7 +261,7 @@ class ReachIndex:
         return bool(touched)
 
     def _split(self, prefix: Prefix | None) -> range:
-        """Note it where PREFIX tells addresses of one target apart; return the place of that, nothing where it does not."""
+        """Record if PREFIX is a part of one target; return the index of that target, None otherwise."""
         touched = self._spans.touched(prefix) if prefix and prefix.version == self.version else range(0)
         if prefix and len(touched) == 1 and prefix.length > self.targets[touched.start].prefix.length:
             self.specifics[touched.start].add(prefix)
@@ -265,7 +269,7 @@ class ReachIndex:
         return range(0)
 
     def _leads_straight(self, host: Host, route: Route, place: int) -> bool:
-        """Whether ROUTE is what podroutes would make, whoever made it, and comes in where the others of its target do."""
+        """Return whether ROUTE equals podroutes' own route, whatever its protocol, and has the same arrival as others of its target."""
         target = self.targets[place]
         if (
             route.dst != target.prefix
@@ -281,7 +285,7 @@ class ReachIndex:
         return arrival != () and self.arrivals.setdefault(place, arrival) == arrival  # type: ignore[arg-type]
 
     def _arrival(self, via: Address, owner: str) -> Arrival | tuple[()] | None:
-        """Return where packets handed to VIA come in at OWNER: None where its tables are not known, () where they do not."""
+        """Return the arrival at OWNER of packets to VIA: None if its tables are unknown, () if they do not arrive there."""
         owners = self.network.owners(via)
         if not owners and owner not in self.network.hosts:
             return None if self.network.node_with(via) == owner else ()

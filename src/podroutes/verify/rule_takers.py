@@ -1,4 +1,4 @@
-"""Policy rules that decide about pod traffic instead of the main table: a VPN's table in front of it, that of a second card."""
+"""Finds policy rules that override the main table for pod traffic: for a VPN's table before it, or that of a second network card."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from podroutes.model.rule import LOCAL, Rule
 from podroutes.verify.lookup import Tables
 from podroutes.views.iproute import line
 
-_SPECIFIC = 8  # prefixes in rules and their tables up to which destinations are decided about by kind
-_COMMANDS = 8  # commands that are advised at most for one rule
+_SPECIFIC = 8  # the number of prefixes in rules and their tables up to which destinations are checked by class
+_COMMANDS = 8  # maximum advised commands for one rule
 
 
 class Way(NamedTuple):
-    """Packets to DST shall leave by HOP; any of RIGHT will do as the next hop. The pods of this machine itself have none."""
+    """Packets to DST should use HOP; all of RIGHT are correct next hops. The machine's own pods have none."""
 
     dst: Prefix
     hop: NextHop
@@ -24,26 +24,26 @@ class Way(NamedTuple):
 
 
 class Here(NamedTuple):
-    """What a machine is in one IP version: its pods, their device ("" where there is none), the devices towards the other nodes."""
+    """A machine in one IP version: its pods, their device ("" if none), the devices towards the other nodes."""
 
     cidrs: tuple[Prefix, ...]
     bridge: str
     uplinks: frozenset[str]
-    address: Address | None  # by which it speaks to other nodes itself
+    address: Address | None  # its own source address towards other nodes
 
 
 class Taken(NamedTuple):
-    """Packets to DSTS do not go where the main table leads: RULE sends them by ROUTE. No rule: none looks up the main table."""
+    """RULE sends packets to DSTS over ROUTE instead of the main table's. No rule: no rule looks up the main table."""
 
     rule: Rule | None
     route: Route | None
     decision: Decision
     dsts: tuple[Prefix, ...]
-    pods: bool  # packets of pods; else only those that the machine itself sends
+    pods: bool  # packets of pods; otherwise only the machine's own
 
     @property
     def said(self) -> str:
-        """How the rule is to be found, in the words of ip-rule(8)."""
+        """The rule in the syntax of ip-rule(8)."""
         if self.rule is None:
             return "no policy rule looks up the main table"
         does = f"lookup {self.rule.table}" if self.rule.action == "lookup" else self.rule.action
@@ -51,13 +51,13 @@ class Taken(NamedTuple):
 
     @property
     def way(self) -> str:
-        """Where the packets go instead."""
+        """The next hop of these packets."""
         if self.route is not None:
             return f"`{line(self.route)}`"
         return f"refuses them ({self.decision.kind})"
 
     def fix(self, version: int) -> tuple[str, ...]:
-        """Return the commands that have the main table asked first, for pods alone; none where no rule can stand in front."""
+        """Return the commands that make pod traffic use the main table first; none if no rule can precede."""
         ip = "ip -6 rule add" if version == 6 else "ip rule add"
         if self.rule is None:
             return (f"{ip} pref 32766 lookup main",)
@@ -65,15 +65,15 @@ class Taken(NamedTuple):
             return ()
         dsts = merged(self.dsts)
         before = self.rule.priority - 1
-        if len(dsts) > _COMMANDS:  # everything that is more specific than the default route
+        if len(dsts) > _COMMANDS:  # all routes more specific than the default route
             return (f"{ip} pref {before} lookup main suppress_prefixlength 0",)
         return tuple(f"{ip} pref {before} to {dst} lookup main" for dst in dsts)
 
 
 def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Taken]:
-    """Return which packets of pods, and of HOST itself, do not go the WAYS that the main table has, by what takes them.
+    """Return the packets of pods, and of HOST itself, that do not use the main table's WAYS, by the deciding rule.
 
-    HOST's routes of the main table are not looked at: what would be found there is WAYS.
+    HOST's routes of the main table are not used: WAYS stand for them.
     """
     elsewhere = [route for route in host.routes if route.dst.version == version and route.table not in (MAIN, LOCAL)]
     specific = {rule.dst for rule in host.rules.get(version) or () if rule.dst and rule.dst.length}
@@ -104,7 +104,7 @@ def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Tak
 
 
 def _flows(way: Way, here: Here, specific: Iterable[Prefix]) -> Iterator[tuple[bool, Flow]]:
-    """Yield packets to WAY's pods, and whether pods send them: to any of these, and to the parts that rules and tables name."""
+    """Yield packets to WAY's pods and whether pods send them: to any of these pods, and to the parts in rules and tables."""
     targets = [sample(way.dst)]
     targets += [Address(each.version, each.value) for each in specific if way.dst.covers(each) and each != way.dst]
     pod = sample(here.cidrs[0]) if here.cidrs else None
@@ -113,7 +113,7 @@ def _flows(way: Way, here: Here, specific: Iterable[Prefix]) -> Iterator[tuple[b
             if pod:
                 yield True, Flow(target, pod, here.bridge)
             yield not here.cidrs, Flow(target)
-            if here.address:  # a connection looks its way up again for the source that it got
+            if here.address:  # a connection is routed again for its chosen source
                 yield not here.cidrs, Flow(target, here.address)
         else:
             for uplink in here.uplinks:
@@ -121,7 +121,7 @@ def _flows(way: Way, here: Here, specific: Iterable[Prefix]) -> Iterator[tuple[b
 
 
 def _right(decision: Decision, way: Way, here: Here) -> bool:
-    """Whether DECISION is as good as WAY; what cannot be told is."""
+    """Return whether DECISION is equivalent to WAY; an unknown one is."""
     if decision.kind == "unknown":
         return True
     if decision.rule and decision.rule.action == "lookup" and decision.rule.table == MAIN:
@@ -134,12 +134,12 @@ def _right(decision: Decision, way: Way, here: Here) -> bool:
 
 
 def sample(prefix: Prefix) -> Address:
-    """Return an address of PREFIX that a pod could have: not the first, which is the network's, nor the bridge's next to it."""
+    """Return an address of PREFIX that a pod could have: neither the network's nor the bridge's, the first two."""
     return Address(prefix.version, min(prefix.value + 2, prefix.last))
 
 
 def merged(prefixes: Iterable[Prefix]) -> list[Prefix]:
-    """Return the fewest prefixes that are just all addresses of PREFIXES."""
+    """Return the smallest set of prefixes with exactly the addresses of PREFIXES."""
     found: list[Prefix] = []
     for prefix in sorted(set(prefixes)):
         if found and found[-1].covers(prefix):
@@ -151,7 +151,7 @@ def merged(prefixes: Iterable[Prefix]) -> list[Prefix]:
 
 
 def _parent(one: Prefix, other: Prefix) -> Prefix | None:
-    """Return the prefix whose halves ONE and OTHER are, None where they are of none."""
+    """Return the prefix whose halves are ONE and OTHER, None if there is none."""
     if one[::2] != other[::2] or not one.length:
         return None
     size = 1 << (BITS[one.version] - one.length)

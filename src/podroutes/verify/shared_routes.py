@@ -1,6 +1,6 @@
-"""The routes of all machines, each looked at once, and those among a few that one machine has.
+"""An index of the routes of all machines, in which equal routes are examined once.
 
-Five thousand machines share most of their 25 million routes, as one object each: what holds for a route is found out once.
+Five thousand machines share most of their 25 million routes as the same objects, so a route is examined only once.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -12,28 +12,28 @@ from podroutes.verify.table_diff import TableDiffs
 
 
 class Shared:
-    """Every route of some machines. Routes are known by their id(), as in Likenesses."""
+    """All routes of some machines, identified by their id(), as in TableDiffs."""
 
     def __init__(self, hosts: Iterable[Host]) -> None:
         self.likenesses = TableDiffs()
-        # every machine with those of its routes that no machine before it had
+        # each machine with the routes that no earlier machine had
         self.first: list[tuple[Host, tuple[Route, ...]]] = [
             (host, tuple(unseen)) for host, unseen, _ in self.likenesses.compare(hosts)
         ]
-        # by model and id(): with the collection itself, so that no other one ever has its id
+        # by model and id(); the collection is included, so that its id() is not reused
         self._common: dict[tuple[str, int], tuple[Collection[int], frozenset[int]]] = {}
 
     def routes(self) -> Iterator[Route]:
-        """Yield every route once."""
+        """Yield each route once."""
         return (route for _, routes in self.first for route in routes)
 
     @cached_property
     def with_gateway(self) -> dict[int, Route]:
-        """Every route of the main table over a gateway, by its id."""
+        """The routes of the main tables with a gateway, by id()."""
         return {id(route): route for route in self.routes() if route.table == MAIN and route.via}
 
     def held(self, host: Host, wanted: Collection[int]) -> frozenset[int]:
-        """Return the ids of those routes of HOST that are among WANTED, which is kept and must not change any more."""
+        """Return the ids of the routes of HOST that are in WANTED, which is kept and must not change."""
         likeness = self.likenesses.found.get(host.name)
         if not wanted:
             return frozenset()
@@ -45,7 +45,7 @@ class Shared:
         return (self._common[key][1] - likeness.gone).union(filter(wanted.__contains__, likeness.new))
 
     def has(self, host: Host, keys: Iterable[int]) -> list[int]:
-        """Return those of KEYS, a handful, that are ids of routes of HOST."""
+        """Return those of the few KEYS that are ids of routes of HOST."""
         likeness = self.likenesses.found.get(host.name)
         if likeness is None:
             if host.name not in self.likenesses.ids:
@@ -56,7 +56,7 @@ class Shared:
         return [key for key in keys if key in new or (key in model and key not in gone)]
 
     def pick(self, host: Host, wanted: dict[int, Route]) -> tuple[Route, ...]:
-        """Return those routes of HOST that are among WANTED (by id), those of one prefix in the kernel's order."""
+        """Return the routes of HOST that are in WANTED (by id); those of one prefix are in the kernel's order."""
         keys = self.held(host, wanted)
         found = [wanted[key] for key in keys]
         if len({(route.dst, route.table) for route in found}) < len(found):

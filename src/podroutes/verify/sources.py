@@ -1,6 +1,6 @@
-"""Whether a machine takes a packet's source for what it may be: rp_filter, and addresses that nobody else can have.
+"""Decides whether a machine accepts a packet's source: rp_filter, and addresses that no other machine can have.
 
-After fib_validate_source() and __fib_validate_source() (net/ipv4/fib_frontend.c). IPv6 looks at no source.
+See fib_validate_source() and __fib_validate_source() (net/ipv4/fib_frontend.c). IPv6 does not check sources.
 """
 
 from typing import NamedTuple
@@ -8,14 +8,19 @@ from typing import NamedTuple
 from podroutes.model.forwarding_path import Decision, Flow
 from podroutes.verify.lookup import Tables
 
-_NO_SOURCE = {"local", "broadcast", "multicast", "anycast"}  # what an address that somebody else sends from cannot be
+_NO_SOURCE = {
+    "local",
+    "broadcast",
+    "multicast",
+    "anycast",
+}  # route types of addresses that cannot be another machine's source
 _MODES = (0, 1, 2)  # of rp_filter: off, strict, loose
 
 
 class SourceVerdict(NamedTuple):
-    """``fault`` is empty where the source is taken; ``asymmetric``: it depends on rp_filter, which was not collected.
+    """``fault`` is empty if the source is accepted; ``asymmetric``: it depends on rp_filter, which was not collected.
 
-    ``back`` is where the answer would go.
+    ``back`` is the decision about the answer.
     """
 
     fault: str
@@ -25,7 +30,7 @@ class SourceVerdict(NamedTuple):
 def source_verdict(tables: Tables, flow: Flow, answer: Flow) -> SourceVerdict:
     """Return what is wrong with the source of an IPv4 packet.
 
-    ANSWER is the packet back, coming in by the device that FLOW leaves by, or ``lo`` where that stays.
+    ANSWER is the answer packet, which arrives on the outgoing device of FLOW, or ``lo`` if that is delivered locally.
     """
     if flow.src is None:
         return SourceVerdict("")

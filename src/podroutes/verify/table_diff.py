@@ -1,6 +1,6 @@
-"""Which machines have nearly the same routes: most of a cluster differ from each other in a handful.
+"""Finds machines with nearly equal routes: most machines of a cluster differ in only a few.
 
-Routes are known by their id(), as equal ones are one object: hashing 25 million of them would take longer than all the rest.
+Routes are identified by their id(), since equal ones are the same object: hashing 25 million would take longer than the rest.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from podroutes.model.host import Host
 from podroutes.model.route import Route
 
-_FEW = 64  # differing routes, of which every node has some ten of its own
-_MODELS = 32  # machines that others are compared with; each keeps the ids of all its routes in memory
+_FEW = 64  # differing routes; each node has about ten of its own
+_MODELS = 32  # machines to which others are compared; the ids of all their routes are kept in memory
 
 
 class TableDiff(NamedTuple):
-    """A machine's routes as those of another, its model: without ``gone`` and with ``new``."""
+    """A machine's routes as a difference to its model: without ``gone`` and with ``new``."""
 
     model: str
     gone: frozenset[int]
@@ -24,7 +24,7 @@ class TableDiff(NamedTuple):
 
 
 class TableDiffs:
-    """Finds a model for every machine; a machine that has none becomes one."""
+    """Finds a model for each machine; a machine without one becomes a model."""
 
     def __init__(self) -> None:
         self.ids: dict[str, frozenset[int]] = {}  # of the models
@@ -33,9 +33,9 @@ class TableDiffs:
         self._known: set[int] = set()
 
     def compare(self, hosts: Iterable[Host]) -> Iterator[tuple[Host, Iterator[Route], frozenset[int] | None]]:
-        """Yield every machine with those of its routes that no machine before it had.
+        """Yield each machine with the routes that no earlier machine had.
 
-        Last comes the set of its routes, None where it has a model.
+        The last item is the set of its routes, None if it has a model.
         """
         for host in hosts:
             routes, ids = tuple(host.routes), None
@@ -60,9 +60,9 @@ class TableDiffs:
 
 
 def differences(one: tuple[Route, ...], other: tuple[Route, ...]) -> tuple[tuple[Route, ...], tuple[Route, ...]] | None:
-    """Return what only ONE has and what only OTHER has, None where that is much or their order is another.
+    """Return the routes that only ONE has and those that only OTHER has, None if they are many or in another order.
 
-    A kernel lists its routes by prefix, so they come in one order everywhere. One that has moved is in both answers.
+    A kernel lists routes by prefix, so their order is the same everywhere. A route at another position is in both results.
     """
     if abs(len(one) - len(other)) > _FEW:
         return None

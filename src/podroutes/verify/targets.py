@@ -1,4 +1,4 @@
-"""What has to be reached, and its parts: sets of addresses that all fare alike."""
+"""The targets of a proof, and their parts: sets of addresses with the same result."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from podroutes.verify.network import Network
 
 
 def targets(claims: Claims, nodes: Network, version: int) -> list[Target]:
-    """Return every undisputed pod CIDR, and the address of every node without one, in order and without overlap."""
+    """Return all undisputed pod CIDRs, and the addresses of nodes without one, sorted and without overlaps."""
     found = [Target(claim.dst, claim.node.name) for claim in claims.honoured if claim.dst.version == version]
     with_pods = {target.owner for target in found}
     for node in nodes.nodes.values():
@@ -26,27 +26,27 @@ def targets(claims: Claims, nodes: Network, version: int) -> list[Target]:
 
 
 class Spans:
-    """Targets as sorted intervals, to find those that a prefix touches."""
+    """Targets as sorted intervals, to find those that overlap a prefix."""
 
     def __init__(self, found: Sequence[Target]) -> None:
         self._first = [target.prefix.value for target in found]
         self._last = [target.prefix.last for target in found]
 
     def touched(self, prefix: Prefix) -> range:
-        """Return the places of all targets that share an address with PREFIX, which is of their IP version."""
+        """Return the indexes of all targets that overlap PREFIX, which has their IP version."""
         return range(bisect_left(self._last, prefix.value), bisect_right(self._first, prefix.last))
 
 
 def parts(whole: Prefix, specifics: Iterable[Prefix]) -> list[tuple[Prefix, Address]]:
     """Split WHOLE by SPECIFICS, prefixes inside it: return each part with an address of it.
 
-    A part is a prefix without the longer ones inside it: to its addresses the same routes apply, whoever's they are.
+    A part is a prefix without the longer ones inside it: the same routes apply to its addresses on all machines.
     """
     nested = sorted({whole, *specifics})
     found = []
     for place, prefix in enumerate(nested):
         free = prefix.value
-        for inner in nested[place + 1 :]:  # those inside come right behind it
+        for inner in nested[place + 1 :]:  # inner prefixes follow directly
             if inner.value > free or not prefix.covers(inner):
                 break
             free = max(free, inner.last + 1)

@@ -1,4 +1,4 @@
-"""One packet between two places that a person names: where it starts, and whether it gets there."""
+"""Traces one packet between two named ends."""
 
 from podroutes.errors import PodroutesError
 from podroutes.model.address import BITS, Address, network, parse_address
@@ -16,7 +16,7 @@ from podroutes.verify.walk import follow
 
 
 def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
-    """Follow a packet from SRC to DST, addresses or names of nodes; ``PodroutesError`` says which of them means nothing."""
+    """Follow a packet from SRC to DST, addresses or names of nodes. Raises ``PodroutesError`` if one of them is invalid."""
     version = _version(nodes, src, dst)
     target, destination = _named(nodes, dst, version), _address(nodes, dst, version)
     source = _address(nodes, src, version)
@@ -27,7 +27,7 @@ def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
     whole = _whole(nodes, claims, destination, target)
     cause = Judge(neighbours).judge(forwarding_path, whole, _pods(nodes, whole), whole.prefix)
     if cause and not whole.owner and all(end.fate in ("left", "on-link") for end in forwarding_path.ends):
-        cause = None  # an address of nobody here: all that can be asked is that it leaves
+        cause = None  # the address of an unknown machine: the packet only has to leave
     if cause is None:
         return Trace(start, flow, forwarding_path, None)
     finding = Finding(cause, (Block((start,), (whole.prefix,)),))
@@ -36,7 +36,7 @@ def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
 
 
 def _whole(nodes: Network, claims: Claims, destination: Address, name: str | None) -> Target:
-    """Return what the destination belongs to: a pod CIDR, where no machine has that address itself, or an address of NAME."""
+    """Return the target of the destination: a pod CIDR, if no machine has that address itself, or an address of NAME."""
     alone = Target(
         network(destination, BITS[destination.version]), name or nodes.node_with(destination) or "", pods=False
     )
@@ -54,7 +54,7 @@ def _pods(nodes: Network, target: Target) -> Pods:
 
 
 def _version(nodes: Network, src: str, dst: str) -> int:
-    """Return the IP version that both ends have; a name goes along with the other end, and prefers IPv4."""
+    """Return the IP version of both ends. A name follows the other end, and prefers IPv4."""
     named = {
         text: {each.version for each in nodes.nodes[text].internal_ips} for text in (src, dst) if text in nodes.nodes
     }
@@ -74,7 +74,7 @@ def _parsed(nodes: Network, text: str) -> Address:
 
 
 def _named(nodes: Network, text: str, version: int) -> str | None:
-    """Return the node that TEXT names, or has the address of."""
+    """Return the node with the name or address TEXT."""
     return text if text in nodes.nodes else nodes.node_with(_address(nodes, text, version))
 
 
@@ -85,7 +85,7 @@ def _address(nodes: Network, text: str, version: int) -> Address:
 
 
 def _start(nodes: Network, claims: Claims, source: Address, name: str | None) -> tuple[str, str]:
-    """Return the machine that a packet from SOURCE is first seen by, and the device it comes in by."""
+    """Return the first machine of a packet from SOURCE, and its incoming device."""
     if name in nodes.hosts:
         return str(name), LOOPBACK
     owner = name or next((claim.node.name for claim in claims.honoured if claim.dst.covers(source)), None)

@@ -1,4 +1,4 @@
-"""One packet's way through the machines, along every branch of ECMP, to whatever ends it."""
+"""Follows one packet through the machines, along all branches of ECMP, to its end."""
 
 from podroutes.model.address import Prefix
 from podroutes.model.forwarding_path import Decision, End, Fate, Flow, ForwardingPath, Hop, Join
@@ -13,7 +13,7 @@ _TTL = 64  # net.ipv4.ip_default_ttl
 
 
 def follow(neighbours: Neighbours, look: Look, start: str, flow: Flow) -> ForwardingPath:
-    """Follow a packet of FLOW from the machine START, where it comes in by ``flow.iif``."""
+    """Follow a packet of FLOW from the machine START, where it arrives on ``flow.iif``."""
     forwarding_path = _Follower(neighbours, look, flow)
     forwarding_path.visit(Arrival(start, flow.iif), -1, 1, None)
     return ForwardingPath(
@@ -37,7 +37,7 @@ class _Follower:
         self._open: set[Arrival] = set()
 
     def visit(self, arrival: Arrival, before: int, depth: int, way: NextHop | None) -> None:
-        """Take the packet in at ARRIVAL, coming from the hop at place BEFORE over WAY."""
+        """Continue at ARRIVAL, coming from the hop with index BEFORE over WAY."""
         if arrival in self._open or depth > _TTL:
             self._end(before, "loop", arrival.host)
         elif arrival in self._known:
@@ -77,7 +77,7 @@ class _Follower:
             return
         for found in self.neighbours.receivers(tables.host, hop, self.flow):
             if isinstance(found, Lost):
-                self._end(place, found.fate, found.detail, hop)  # type: ignore[arg-type]  # Fate has them all
+                self._end(place, found.fate, found.detail, hop)  # type: ignore[arg-type]  # all are Fates
             elif not self.neighbours.network.hosts[found.host].works(found.iif):
                 self._end(place, "link-down", f"{found.iif} of {found.host}", hop)
             else:
@@ -86,11 +86,11 @@ class _Follower:
     def _source_fault(
         self, tables: Tables, iif: str, decision: Decision
     ) -> tuple[Fate, str, NextHop | None, Decision | None] | None:
-        """Judge the packet's source as fib_validate_source() does, once for each device that it could leave by."""
+        """Check the packet's source like fib_validate_source(), once for each possible outgoing device."""
         if self.flow.src is None or tables.version == 6:
             return None
         devices = dict.fromkeys(hop.dev for hop in decision.hops) if decision.kind == "unicast" else [LOOPBACK]
-        asked = self.flow.dst if decision.kind != "broadcast" else None  # who would answer to a broadcast is not asked
+        asked = self.flow.dst if decision.kind != "broadcast" else None  # a broadcast has no single answer
         flow = self.flow._replace(iif=iif)
         verdicts = [source_verdict(tables, flow, Flow(self.flow.src, asked, str(dev))) for dev in devices]
         faults = {verdict.fault for verdict in verdicts}
@@ -98,7 +98,7 @@ class _Follower:
             return None
         if len(faults) > 1 or "unknown" in faults:
             return "unknown", "the way back to its source cannot be told", None, None
-        return faults.pop(), iif, None, verdicts[0].back  # type: ignore[return-value]  # Fate has them all
+        return faults.pop(), iif, None, verdicts[0].back  # type: ignore[return-value]  # all are Fates
 
     def _end(self, place: int, fate: Fate, detail: str = "", way: NextHop | None = None) -> None:
         self.ends.append(End(place, fate, detail, way))
