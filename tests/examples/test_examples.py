@@ -61,7 +61,8 @@ def test_the_cni_configuration_is_that_of_worker_0(tmp_path):
     place.mkdir(parents=True)
     shutil.copy(EXAMPLES / "cni/10-bridge.conflist", place)
     refused: list[str] = []
-    (network,) = cni.read_networks(HostFiles(tmp_path), refused)
+    (file,) = cni.read_files(HostFiles(tmp_path), refused)
+    (network,) = file.networks
     assert refused == []
     assert [str(subnet) for subnet in network.subnets] == [WORKERS["worker-0"]]
     assert (network.plugin, network.bridge, network.masquerades) == ("bridge", "cni0", False)
