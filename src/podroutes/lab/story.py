@@ -204,7 +204,7 @@ def _cause(stage: Stage, cluster: Cluster, number: int) -> None:
     output = stage.run("lab", "ping", expect=1)
     stage.check(output.count("✗") == 2, f"there and back between two pods should fail: {output}")
     output = stage.run("podroutes", "verify", "--lab", "--html", stage.page.name, expect=_NOT_PROVEN)
-    named = f"{first.name} refuses {dst}: `unreachable {dst} table {_HIDING}`"
+    named = f"{first.name} sends {dst} elsewhere than its main table would: policy rule {_HIDING} (lookup {_HIDING}): `unreachable {dst} table {_HIDING}`"
     stage.check(named in output and "; 1 fails" in output, f"verify did not name the one cause: {output}")
     stage.run("ip", "rule", "delete", "priority", _HIDING, on=first.name)
     stage.quietly("lab", "ping")
