@@ -98,7 +98,9 @@ class Surroundings:
                 client.connect(agent_lock._NAME)
                 self.clients.append(client)
         elif name == "API":
-            kind = self.chance.choice(("reset", "garbage", "gone", "status", "empty"))
+            kind = self.chance.choice(
+                ("reset", "garbage", "gone", "status")
+            )  # an empty list is a wiped cluster's, and held
             self.cluster.api.faults.add(Fault(kind=kind, count=3))
             self.cluster.api.hang_up(b'{"type":"ADDED","object":{"kind":"No')
 
@@ -194,7 +196,7 @@ def agent(around, tmp_path, pair):
     else:
         actions.append((os.POSIX_SPAWN_OPEN, 2, str(log), os.O_WRONLY | os.O_APPEND, 0o644))
     command = [sys.executable, "-c", IMPATIENT, "agent", *source, "--node", "worker-0"]
-    command += ["--state-dir", str(tmp_path / "state"), "--log", "json", "--allow-mass-delete"]
+    command += ["--state-dir", str(tmp_path / "state"), "--log", "json"]
     if "state" in pair:
         around.spoil("state")
     made = Agent(os.posix_spawn(sys.executable, command, os.environ, file_actions=actions), log)
