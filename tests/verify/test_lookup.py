@@ -15,7 +15,7 @@ from podroutes.model.address import parse_address
 from podroutes.model.forwarding_path import Flow
 from podroutes.model.host import LOOPBACK
 from podroutes.verify.lookup import Tables
-from podroutes.verify.sources import source_verdict
+from podroutes.verify.reverse_path import source_verdict
 from verify.kernel import ask
 
 ROUNDS = int(os.environ.get("PODROUTES_TRUTH_ROUNDS", "40"))

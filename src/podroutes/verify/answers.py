@@ -8,7 +8,7 @@ from podroutes.model.forwarding_path import Flow
 from podroutes.model.host import LOOPBACK, Host
 from podroutes.verify.lookup import Tables
 from podroutes.verify.network import Arrival, Network
-from podroutes.verify.sources import source_verdict
+from podroutes.verify.reverse_path import source_verdict
 
 _NEVER = 8  # arp_ignore: do not reply for any local address
 _SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 section 2.7.1

@@ -11,7 +11,7 @@ from podroutes.model.proof import Cause, Severity, Target
 from podroutes.model.text import listing, printable
 from podroutes.verify.neighbours import Neighbours
 from podroutes.verify.pods import Pods, leads_outside
-from podroutes.verify.sources import SourceVerdict
+from podroutes.verify.reverse_path import SourceVerdict
 
 _REFUSING = {"blackhole", "unreachable", "prohibit"}
 

@@ -10,7 +10,7 @@ from podroutes.model.text import listing, printable
 from podroutes.verify.address_family import Places
 from podroutes.verify.causes import source_cause
 from podroutes.verify.pods import Pods, leads_outside, outermost
-from podroutes.verify.sources import source_verdict
+from podroutes.verify.reverse_path import source_verdict
 
 
 def departure(places: Places, name: str) -> tuple[Cause, ...]:

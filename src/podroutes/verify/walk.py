@@ -7,7 +7,7 @@ from podroutes.model.route import NextHop
 from podroutes.verify.lookup import Tables
 from podroutes.verify.neighbours import Lost, Neighbours
 from podroutes.verify.network import Arrival, Look
-from podroutes.verify.sources import source_verdict
+from podroutes.verify.reverse_path import source_verdict
 
 _TTL = 64  # net.ipv4.ip_default_ttl
 
