@@ -55,7 +55,7 @@ def test_the_changelog_mentions_the_current_version() -> None:
 
 LONG = {  # modules over 300 lines, each with its reason
     "src/podroutes/model/finding.py": "one table, which the documentation is made of",
-    "src/podroutes/plan/conflicts.py": "one decision with all of its cases, read from top to bottom",
+    "src/podroutes/plan/conflicting_claims.py": "one decision with all of its cases, read from top to bottom",
     "src/podroutes/views/schemas.py": "one list: the fields of one document after the other",
     "src/podroutes/verify/proof.py": "one class whose methods share the state of one proof",
 }

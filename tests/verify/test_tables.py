@@ -189,7 +189,7 @@ def test_equal_routes_of_many_machines_are_one_object(directory):
     assert one.routes[0] is other.routes[0]
 
 
-json_values = st.recursive(
+plan_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -207,7 +207,7 @@ json_values = st.recursive(
 
 @given(
     st.sampled_from(["link", "addr", "route", "rule", "rule6", "route6"]),
-    st.lists(json_values, max_size=3).map(json.dumps) | st.text() | st.binary(),
+    st.lists(plan_json, max_size=3).map(json.dumps) | st.text() | st.binary(),
 )
 @settings(max_examples=300)
 def test_whatever_a_file_holds_is_a_machine_or_one_clear_error(field, content):

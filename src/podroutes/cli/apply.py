@@ -10,7 +10,7 @@ from podroutes.cli.privilege import require_net_admin
 from podroutes.kernel import Kernel
 from podroutes.model.plan import Outcome, Plan, TakenOver
 from podroutes.persist import backend
-from podroutes.views import iproute, json_values
+from podroutes.views import iproute, plan_json
 from podroutes.views import plan as plan_view
 
 
@@ -59,7 +59,7 @@ def carry_out(plan: Plan, kernel: Kernel, output: str, replan: Callable[[], Plan
         require_net_admin()
     if output != "text":
         outcome = Executor(kernel, common.root(), Document()).carry_out_and_replan(plan, replan)
-        common.say_document(json_values.outcome(outcome), output)
+        common.say_document(plan_json.outcome(outcome), output)
     else:
         outcome = Executor(kernel, common.root(), Terminal()).carry_out_and_replan(plan, replan)
         common.say_failures(outcome)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.messages import conf, setting
+from podroutes.doctor.shell_commands import conf, setting
 from podroutes.model.address import BITS
 from podroutes.model.finding import Finding, Repair
 from podroutes.model.host import LOOPBACK

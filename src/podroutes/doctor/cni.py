@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.messages import described, few
+from podroutes.doctor.shell_commands import described, few
 from podroutes.model.address import BITS
 from podroutes.model.finding import Finding
 from podroutes.model.host import LOOPBACK

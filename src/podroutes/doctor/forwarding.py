@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.messages import conf, counted, few, setting
+from podroutes.doctor.shell_commands import conf, counted, few, setting
 from podroutes.model.address import BITS, Prefix
 from podroutes.model.finding import Finding, Repair
 from podroutes.model.forwarding_path import Flow

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.messages import apply, counted, described, few
+from podroutes.doctor.shell_commands import apply, counted, described, few
 from podroutes.model.finding import Finding
 
 

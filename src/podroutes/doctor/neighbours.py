@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.messages import counted, few
+from podroutes.doctor.shell_commands import counted, few
 from podroutes.model.finding import Finding
 from podroutes.model.text import listing
 

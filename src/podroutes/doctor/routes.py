@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from podroutes.doctor.context import MachineContext, Prefixes, connected
-from podroutes.doctor.messages import apply, counted, described, few
+from podroutes.doctor.shell_commands import apply, counted, described, few
 from podroutes.model.address import BITS, Address, Prefix, network
 from podroutes.model.cluster import Node
 from podroutes.model.finding import Finding

@@ -1,7 +1,7 @@
 """Decides which podCIDRs of an inventory may be routed, by all rules that need no kernel.
 
 The order of trust is: the limits of the cluster, ``spec.podCIDRs``, ``status.addresses``. The result depends only on the set
-of nodes, so it is the same on every machine. Conflicts between nodes are decided by ``conflicts`` on each machine, since the
+of nodes, so it is the same on every machine. Conflicts between nodes are decided by ``conflicting_claims`` on each machine, since the
 routes in place there count.
 """
 
@@ -67,7 +67,7 @@ class _Examination:
             problems,
             self.forbidden,
         )
-        from podroutes.plan.conflicts import decide  # noqa: PLC0415, nearly every inventory is without disputes
+        from podroutes.plan.conflicting_claims import decide  # noqa: PLC0415, nearly every inventory is without disputes
         from podroutes.plan.decision import NOWHERE  # noqa: PLC0415, the same
 
         decided = decide(disputes, NOWHERE)

@@ -13,7 +13,7 @@ from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.problem import Problem
 from podroutes.model.text import escaped, printable
 from podroutes.plan.claims import outside_limits
-from podroutes.plan.conflicts import decide
+from podroutes.plan.conflicting_claims import decide
 from podroutes.plan.decision import Decision, Machine, cut_loss, cut_message, in_order
 from podroutes.plan.dependencies import Needs, covered_by, covering
 from podroutes.plan.incumbents import Incumbents

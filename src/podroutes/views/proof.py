@@ -6,7 +6,7 @@ from typing import Any
 from podroutes.model.problem import Problem
 from podroutes.model.proof import CAUSES, Cause, Finding, Proof
 from podroutes.model.text import escaped, listing
-from podroutes.views import iproute, json_values
+from podroutes.views import iproute, plan_json
 from podroutes.views.style import Style
 
 _COLOURS = {"unreachable": "red", "cannot-tell": "yellow", "warning": "yellow"}
@@ -140,7 +140,7 @@ def document(proof: Proof, problems: Sequence[Problem]) -> dict[str, Any]:
         "cannot_tell": proof.count("cannot-tell"),
         "not_seen": list(proof.unseen),
         "findings": [_finding(finding) for finding in proof.findings],
-        "problems": [json_values.problem(problem) for problem in problems],
+        "problems": [plan_json.problem(problem) for problem in problems],
         "assumed": ["one subnet is one wire", "no packet filter is in the way"],
     }
 

@@ -7,8 +7,8 @@ from typing import Any
 from podroutes.model.plan import Plan
 from podroutes.model.push import NOT_BEGUN, Pushed
 from podroutes.model.text import escaped, listing, printable
-from podroutes.views import json_values
 from podroutes.views import plan as plan_view
+from podroutes.views import plan_json
 from podroutes.views.style import Style
 
 _COLOURS = {"applied": "green", "rolled-back": "yellow", "returning": "red", "unknown": "red"}
@@ -118,7 +118,7 @@ def document(all_pushed: Sequence[Pushed]) -> dict[str, Any]:
 
 def _node(pushed: Pushed) -> dict[str, Any]:
     plan = pushed.plan or Plan(pushed.node, (), 0, ())
-    shown = json_values.outcome(pushed.outcome) if pushed.begun and pushed.outcome else json_values.plan(plan)
+    shown = plan_json.outcome(pushed.outcome) if pushed.begun and pushed.outcome else plan_json.plan(plan)
     if pushed.begun and pushed.state != "applied":
         for each in (*shown["changes"], *shown.get("files", ())):
             each["applied"] = False

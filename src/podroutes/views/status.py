@@ -5,7 +5,7 @@ from typing import Any
 
 from podroutes.model.status import BUCKETS, Histogram, Status
 from podroutes.model.text import escaped, listing
-from podroutes.views import json_values
+from podroutes.views import plan_json
 from podroutes.views.documents import API_VERSION
 from podroutes.views.style import Style
 
@@ -136,9 +136,9 @@ def document(status: Status) -> dict[str, Any]:
             {"dst": str(each.dst), "losses": each.losses, "rival": each.rival or None, "until": each.until}
             for each in status.contested
         ],
-        "kept": [json_values.kept(each) for each in status.kept],
+        "kept": [plan_json.kept(each) for each in status.kept],
         "failures": dict(status.failures),
-        "problems": [json_values.problem(problem) for problem in status.problems],
+        "problems": [plan_json.problem(problem) for problem in status.problems],
         "last_pass": status.last_pass or None,
         "last_duration": status.last_duration,
         "error": status.error or None,

@@ -68,9 +68,9 @@ def show(wanted: Options) -> int:
     machine_plan = common.plan_machine(wanted.source, wanted.machine, source, fib, guard.hold)
     plan = machine_plan.planned.plan
     if wanted.output != "text":
-        from podroutes.views import json_values  # noqa: PLC0415, the same
+        from podroutes.views import plan_json  # noqa: PLC0415, the same
 
-        common.say_document(json_values.plan(plan), wanted.output)
+        common.say_document(plan_json.plan(plan), wanted.output)
     else:
         if wanted.verbose:
             from podroutes.plan.route_states import survey  # noqa: PLC0415, the same
@@ -155,18 +155,18 @@ def _problems(plans: Iterator[Plan]) -> Iterator[Plan]:
 
 
 def _documents(plans: Iterator[Plan], output: str) -> Iterator[Plan]:
-    from podroutes.views import documents, json_values  # noqa: PLC0415, the same
+    from podroutes.views import documents, plan_json  # noqa: PLC0415, the same
 
     ascii_only = not terminal.is_unicode(sys.stdout)
     if output == "yaml":
         print(f"apiVersion: {documents.API_VERSION}\nnodes:")
         for plan in plans:
-            print(documents.text([json_values.plan(plan)], output, ascii_only=ascii_only))
+            print(documents.text([plan_json.plan(plan)], output, ascii_only=ascii_only))
             yield plan
         return
     separator = f'{{"apiVersion": "{documents.API_VERSION}", "nodes": [\n'
     for plan in plans:
-        print(separator + documents.text(json_values.plan(plan), output, ascii_only=ascii_only), end="")
+        print(separator + documents.text(plan_json.plan(plan), output, ascii_only=ascii_only), end="")
         separator = ",\n"
         yield plan
     print("\n]}")

@@ -12,7 +12,7 @@ from podroutes.errors import AgentError, require_linux
 from podroutes.host import agent_lock
 from podroutes.kernel import Kernel
 from podroutes.model.plan import Plan
-from podroutes.views import json_values
+from podroutes.views import plan_json
 
 _DESCRIPTION = """\
 Delete every route of protocol 107 (podroutes), in every table, every file that podroutes wrote for the next boot, with
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
             say_later(outcome)
             return 0 if outcome.complete else 1
     if arguments.output != "text":
-        common.say_document(json_values.plan(plan), arguments.output)
+        common.say_document(plan_json.plan(plan), arguments.output)
     else:
         common.say_plan(plan)
     return 0

@@ -86,9 +86,9 @@ def _show(wanted: Options, source: common.Source, fib: Fib, shown: set[str]) -> 
     ):  # the file is there, and is not to be relied on
         entries = [entry._replace(lasts=False) for entry in entries]
     if wanted.output != "text":
-        from podroutes.views import json_values  # noqa: PLC0415, the same
+        from podroutes.views import plan_json  # noqa: PLC0415, the same
 
-        common.say_document(json_values.survey(planned.plan.node, entries, planned.plan.problems), wanted.output)
+        common.say_document(plan_json.survey(planned.plan.node, entries, planned.plan.problems), wanted.output)
     else:
         lines = list(plan_view.survey(entries, common.style(sys.stdout)))
         problems = planned.plan.problems
