@@ -184,8 +184,9 @@ def unpacked(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def filters(unpacked, monkeypatch) -> Path:
-    """Put nft(8) and iptables(8) on the PATH."""
+def filters(unpacked, monkeypatch, tmp_path) -> Path:
+    """Put nft(8) and iptables(8) on the PATH; the latter's lock is not the machine's, which a user may not open."""
+    monkeypatch.setenv("XTABLES_LOCKFILE", str(tmp_path / "xtables.lock"))
     libraries = next((unpacked / "usr/lib").glob("*-linux-gnu*"))
     monkeypatch.setenv("PATH", f"{unpacked}/usr/sbin:{os.environ['PATH']}")
     monkeypatch.setenv("LD_LIBRARY_PATH", str(libraries))

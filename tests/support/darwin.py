@@ -102,6 +102,9 @@ class CDLL(ctypes.CDLL):
             raise AttributeError(f"dlsym(RTLD_DEFAULT, {{name}}): symbol not found")
         return super().__getattr__(name)
 
+    def __getitem__(self, name):
+        return super().__getitem__("getpid" if str(name).startswith("_dyld_") else name)  # ctypes.util looks it up since Python 3.14
+
 
 ctypes.CDLL = CDLL
 
