@@ -50,7 +50,7 @@ def test_a_command_that_reads_loads_no_more_than_it_uses(worker, machines, comma
     assert len(ours) <= most, sorted(ours)
     unused = {
         "plan.disputed",
-        "plan.conflicts",
+        "plan.conflicting_claims",
         "plan.incumbents",
         "kernel.replacing",
         "kernel.meanwhile",
