@@ -353,6 +353,6 @@ def test_colour_is_for_terminals(worker, machines):
         os.close(leader)
         return text
 
-    assert "\x1b[32m+\x1b[0m" in through_a_terminal()
+    assert "\x1b[38;5;28m+\x1b[0m" in through_a_terminal()
     assert "\x1b" not in through_a_terminal(NO_COLOR="1")
     assert "\x1b" not in run("plan", "-i", str(machines)).stdout

@@ -64,7 +64,7 @@ def test_it_tells_the_whole_story(tool, place):
     assert "No changes." in told
     assert "proven: 3 nodes, 3 pod CIDRs, 6 pairs" in told
     assert re.search(r"the route was back [0-9.]+ ms after the command", told)
-    assert "worker-0 refuses 10.200.1.0/24: `unreachable 10.200.1.0/24 table 100`" in told
+    assert "worker-0 sends 10.200.1.0/24 elsewhere than its main table would: policy rule 100 (lookup 100)" in told
     assert 'error unknown-key: lab.yaml:10: node "worker-1": unknown key "podcidr"; meant podCIDR?' in told
     for line in TABLES["worker-2"].splitlines():
         assert f"  {line}" in told
@@ -72,7 +72,7 @@ def test_it_tells_the_whole_story(tool, place):
     assert "simulated" not in told.lower()
     (page,) = (path for path in place.rglob("*") if path.is_file())
     assert f"as a page: {page}\n" in told
-    assert "worker-0 refuses" in page.read_text()
+    assert "worker-0 sends" in page.read_text()
     assert tool("lab", "status").stdout.startswith("no lab is up")
 
 
