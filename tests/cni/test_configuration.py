@@ -4,15 +4,21 @@ import json
 
 import pytest
 
+from podroutes.agent.reconciler import Machine, Settings
+from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.apply.cni_request import CniRequest
 from podroutes.apply.executor import Executor
 from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.apply.removal import plan_removal
+from podroutes.cli import main
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
+from podroutes.inventory import Inventory
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.persist.system_files import CNI, CNI_LOOPBACK
 from podroutes.plan.claims import examine
+from podroutes.plan.flap_damping import FlapDamping
+from podroutes.plan.held_deletions import MassDeleteGuard
 from support.notation import SEED, address, cluster, link
 
 LEASES = "/var/lib/cni/networks/podroutes"
@@ -149,3 +155,27 @@ def test_giving_up_persistence_keeps_it_and_remove_takes_it_away(worker):
     assert Executor(worker.kernel, worker.root).carry_out(removal).complete
     assert worker.root.read(CNI) is None
     assert worker.root.read(CNI_LOOPBACK) is None
+
+
+def test_the_agent_keeps_it_up_to_date(worker):
+    worker.apply()
+    agent = Machine(worker.kernel, Settings(worker.root, "worker-0"), MassDeleteGuard(), FlapDamping())
+
+    def reconcile(nodes, now):
+        return agent.reconcile(NodeSnapshot(Inventory(nodes, ()), now, now), now)
+
+    reconcile(RENUMBERED, 0.0)
+    assert worker.network()["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.200.9.0/24"}]]
+    worker.write(f"{LEASES}/10.200.9.5")
+    found = reconcile(SEED, 1.0)
+    assert "cni-not-written" in codes(found.plan)
+    assert worker.network()["plugins"][0]["ipam"]["ranges"] == [[{"subnet": "10.200.9.0/24"}]]
+
+
+@pytest.mark.usefixtures("bare")
+def test_force_alone_is_an_error(tmp_path, capsys):
+    inventory = tmp_path / "machines.txt"
+    inventory.write_text("192.168.8.20 worker-0.local worker-0 10.200.0.0/24\n")
+    words = ["plan", "-i", str(inventory), "--node", "worker-0", "--state-dir", str(tmp_path / "state"), "--force"]
+    assert main(words) == 1
+    assert "--force goes with --cni" in capsys.readouterr().err

@@ -85,3 +85,25 @@ def test_a_masqueraded_packet_is_answered_and_fails(root, name, tmp_path):
 
 def test_a_lab_that_is_not_up(root):
     assert "nowhere" in root("test", "--lab", "nowhere", status=1).stderr
+
+
+TWO_PODS = """\
+nodes:
+- {name: one, internalIP: 192.168.8.20, podCIDRs: [10.200.0.0/24, 10.200.7.0/24]}
+- {name: two, internalIP: 192.168.8.21, podCIDR: 10.200.1.0/24}
+"""
+
+
+def test_a_machine_with_two_podcidrs_of_one_ip_version_has_each_tested(root, name):
+    with made(root, name, "-i", "-", stdin=TWO_PODS) as lab:
+        lab("exec", "--all", "--", "sh", "-c", f"cat <<'E' | podroutes apply -i -\n{TWO_PODS}E")
+        found = json.loads(outcome(lab, 0, "-o", "json"))
+        assert {kind["kind"]: kind["tests"] for kind in found["kinds"]} == {
+            "pod-to-pod": 6,
+            "pod-to-node": 6,
+            "node-to-pod": 6,
+        }
+        lab.on("two", "ip", "route", "del", "10.200.7.0/24")
+        failures = json.loads(outcome(lab, 2, "-o", "json"))["failures"]
+        pods = {(each["source_address"], each["address"]) for each in failures if each["kind"] == "pod-to-pod"}
+        assert pods == {("10.200.1.2", "10.200.7.2"), ("10.200.7.2", "10.200.1.2")}

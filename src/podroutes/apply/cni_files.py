@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from podroutes.apply.cni_request import CniRequest
+from podroutes.apply.cni_request import CniRequest, present_files
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.cluster import Node
@@ -12,7 +12,7 @@ from podroutes.model.persisted import File
 from podroutes.model.problem import Problem
 from podroutes.model.text import escaped, listing, printable
 from podroutes.persist import cni_config
-from podroutes.persist.system_files import CNI, CNI_LOOPBACK
+from podroutes.persist.system_files import CNI
 
 
 class CniFiles(NamedTuple):
@@ -33,8 +33,7 @@ def cni_files(root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], r
     if why and request.wanted:
         raise PersistError(why)
     if why:
-        files = tuple(file for path, file in there.items() if path in (CNI, CNI_LOOPBACK))
-        return CniFiles(files, (Problem("warning", "cni-not-written", why),))
+        return CniFiles(present_files(there), (Problem("warning", "cni-not-written", why),))
     portmap = cni_config.has_portmap(root)
     files = cni_config.render(own.pod_cidrs, mtu=_uplink_mtu(own, fib), portmap=portmap)
     return CniFiles(files, tuple(_problems(root, own, without_portmap=request.wanted and not portmap)))

@@ -30,7 +30,12 @@ def cni_configuration(
     if not request.wanted and CNI not in there:
         return (), ()
     if request.keep:
-        return tuple(file for path, file in there.items() if path in (CNI, CNI_LOOPBACK)), ()
+        return present_files(there), ()
     from podroutes.apply.cni_files import cni_files  # noqa: PLC0415, most machines have no CNI configuration of ours
 
     return cni_files(root, own, fib, there, request)
+
+
+def present_files(there: Mapping[str, File]) -> tuple[File, ...]:
+    """Return the CNI files among THERE, the present files by path."""
+    return tuple(file for path, file in there.items() if path in (CNI, CNI_LOOPBACK))

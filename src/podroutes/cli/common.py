@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from podroutes.cli.option_values import MachineOptions, SourceOptions
-from podroutes.errors import InventoryError, PersistError, require_linux
+from podroutes.errors import InventoryError, require_linux
 from podroutes.host import terminal
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
@@ -213,6 +213,7 @@ def plan_machine(
     from podroutes.apply.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
     from podroutes.plan.settle import Context  # noqa: PLC0415, the same
 
+    wanted.check()
     own = own_node(options, source.cluster, fib)
     request = PlanRequest(
         lambda: command_at_boot(options, sys.executable, "-m", "podroutes", node=own.name),
@@ -224,10 +225,6 @@ def plan_machine(
         context=source.state.context(own) if source.state else Context(),
         cni=CniRequest(wanted.cni, wanted.force),
     )
-    if request.edit and not (request.adopt and request.backend):
-        raise PersistError(
-            "--edit-admin-config goes with --adopt --persist BACKEND: what is taken out there has to be kept elsewhere"
-        )
     machine_plan = plan_machine(source.claims, own, fib, root(), request)
     if machine_plan.why:
         chosen = f" is {machine_plan.backend}" if machine_plan.backend else ""

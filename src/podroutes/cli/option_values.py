@@ -6,6 +6,8 @@ The fields are named like the options.
 import argparse
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from podroutes.errors import PersistError
+
 if TYPE_CHECKING:
     from podroutes.model.address import Prefix
 
@@ -36,6 +38,15 @@ class MachineOptions(NamedTuple):
     cni: bool = False
     force: bool = False
     allow_mass_delete: int = 0
+
+    def check(self) -> None:
+        """Raise PersistError where an option lacks the one that it belongs to."""
+        if self.edit_admin_config and not (self.adopt and self.persist):
+            raise PersistError(
+                "--edit-admin-config goes with --adopt --persist BACKEND: what is taken out there has to be kept elsewhere"
+            )
+        if self.force and not self.cni:
+            raise PersistError("--force goes with --cni: it is about pods with addresses outside of the new podCIDRs")
 
 
 class TableOptions(NamedTuple):

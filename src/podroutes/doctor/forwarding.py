@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.shell_commands import conf, counted, few, setting
+from podroutes.doctor.shell_commands import conf, few, setting
 from podroutes.model.address import BITS, Prefix
 from podroutes.model.finding import Finding, Repair
 from podroutes.model.forwarding_path import Flow
 from podroutes.model.linux import RouteProtocol
-from podroutes.model.text import listing
+from podroutes.model.text import counted, listing
 from podroutes.verify.lookup import Tables
 from podroutes.verify.rule_takers import sample
 

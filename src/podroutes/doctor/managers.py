@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.shell_commands import apply, counted, described, few
+from podroutes.doctor.shell_commands import apply, described, few
 from podroutes.model.finding import Finding
+from podroutes.model.text import counted
 
 
 def networkd_deletes(context: MachineContext) -> Iterator[Finding]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from podroutes.doctor.context import MachineContext
-from podroutes.doctor.shell_commands import counted, few
+from podroutes.doctor.shell_commands import few
 from podroutes.model.finding import Finding
-from podroutes.model.text import listing
+from podroutes.model.text import counted, listing
 
 _PODS = 110  # the default maximum of pods on a node (kubelet --max-pods); each is a neighbour
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from podroutes.doctor.context import MachineContext, Prefixes, connected
-from podroutes.doctor.shell_commands import apply, counted, described, few
+from podroutes.doctor.shell_commands import apply, described, few
 from podroutes.model.address import BITS, Address, Prefix, network
 from podroutes.model.cluster import Node
 from podroutes.model.finding import Finding
@@ -11,7 +11,7 @@ from podroutes.model.forwarding_path import Decision, Flow
 from podroutes.model.host import DEFAULT, LOCAL
 from podroutes.model.linux import NextHopFlag, RouteProtocol
 from podroutes.model.route import MAIN, Route, protocol_name
-from podroutes.model.text import listing
+from podroutes.model.text import counted, listing
 from podroutes.plan import claims
 from podroutes.plan.host_fib import fib
 from podroutes.plan.planning import plan_here

@@ -53,8 +53,3 @@ def few(lines: Sequence[str]) -> tuple[str, ...]:
     """Return the first of LINES, and the number of others."""
     more = (f"… and {len(lines) - SHOWN} more",) if len(lines) > SHOWN else ()
     return (*lines[:SHOWN], *more)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return "1 route" or "2 routes"."""
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -8,12 +8,13 @@ Kind = Literal["pod-to-pod", "pod-to-node", "node-to-pod"]
 
 
 class Check(NamedTuple):
-    """One test: a datagram from the pod or machine of ``source`` to ``address`` of the pod or machine of ``destination``."""
+    """One test: a datagram from ``source_address`` of the pod or machine of ``source`` to ``address`` of that of ``destination``."""
 
     kind: Kind
     source: str
     destination: str
     address: Address
+    source_address: Address
 
 
 class Checked(NamedTuple):

@@ -24,3 +24,8 @@ def listing(items: Sequence[str], most: int = 5) -> str:
     if len(items) > most:
         return f"{', '.join(items[:most])}, … ({len(items)} in all)"
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 route" or "2 routes"."""
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
 from podroutes.model.problem import Problem
-from podroutes.model.text import listing, printable
+from podroutes.model.text import counted, listing, printable
 from podroutes.plan.vanishing import Leaving, vanishing
 
 WINDOW = (
@@ -108,13 +108,8 @@ def held_problem(
     already = len(tuple(earlier))
     after = f", {already} more went in the last {WINDOW / 60:.0f} minutes" if already else ""
     message = (
-        f"{plural(len(held), 'route')} of {standing} would go at once{after}: {source} lists no podCIDR for "
+        f"{counted(len(held), 'route')} of {standing} would go at once{after}: {source} lists no podCIDR for "
         f"{listing([printable(name) for name in nodes])}"
     )
     fix = advice.format(source=source, count=len(held), digest=digest(held))
     return Problem("error", "mass-delete", message, nodes, None, fix)
-
-
-def plural(count: int, word: str) -> str:
-    """Return "1 route" or "2 routes"."""
-    return f"{count} {word}{'s' * (count != 1)}"

@@ -25,10 +25,6 @@ class Pods(NamedTuple):
     entries: tuple[str, ...] = ()  # possible incoming devices of packets from pods
     reserved: frozenset[Address] = frozenset()  # addresses that no pod can have
 
-    def may_have(self, address: Address) -> bool:
-        """Return whether a pod may have ADDRESS."""
-        return address not in self.reserved
-
 
 def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes: Iterable[Route]) -> Pods:
     """Return the pods of TARGET on HOST, its owner. ROUTES are all its routes that overlap the pod CIDR."""

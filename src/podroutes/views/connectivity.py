@@ -52,6 +52,7 @@ def document(lab: str, checked: Checked) -> dict[str, Any]:
             {
                 "kind": check.kind,
                 "source": check.source,
+                "source_address": str(check.source_address),
                 "destination": check.destination,
                 "address": str(check.address),
                 "reason": reason,

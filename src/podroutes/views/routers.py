@@ -57,7 +57,7 @@ done
 _GCLOUD_DELETE = r"""
 printf '%s\n' "$present" | while read -r name; do
     case $name in
-        podroutes-*) wanted | grep -qF -e "$name " || gcloud compute routes delete "$name" --quiet "$@" </dev/null ;;
+        podroutes-*) wanted | grep -q -e "^$name " || gcloud compute routes delete "$name" --quiet "$@" </dev/null ;;
     esac
 done
 """

@@ -264,6 +264,7 @@ def _test() -> Schema:
     failure = {
         "kind": kinds,
         "source": NODE,
+        "source_address": ADDRESS,
         "destination": NODE,
         "address": ADDRESS,
         "reason": string("why the packet was not answered, or the source address that it arrived with"),
