@@ -23,6 +23,7 @@ from podroutes.agent.source import Source
 from podroutes.agent.status_recorder import CALM, StatusRecorder
 from podroutes.errors import AgentError, LockedError, PodroutesError
 from podroutes.host.machine_lock import locked
+from podroutes.kernel.filter_watch import FilterWatch
 from podroutes.kernel.watch import KernelWatch, program_of
 from podroutes.model.plan import Change
 from podroutes.model.status import SourceStatus
@@ -56,13 +57,15 @@ class Parts(NamedTuple):
     machine: Machine
     watch: KernelWatch
     record: StatusRecorder
+    filters: FilterWatch | None = None  # of the masquerade table; None: it is read at each reconcile
 
 
 class Loop:
     """One agent. ``publish``, ``report``, ``kept``, ``confirm``, ``stop`` and ``fail`` may be called from any thread, everything else only from the thread that runs it."""
 
     def __init__(self, parts: Parts, resync: float) -> None:
-        self._machine, self._watch, self._record = parts
+        self._machine, self._watch, self._record, self._filters = parts
+        self._machine.hears_filters = self._filters is not None
         self._schedule = Schedule(resync, random.random)
         self._inbox: SimpleQueue[NodeSnapshot | SourceStatus | Kept | Confirm] = SimpleQueue()
         self._bell, self._ear = socket.socketpair()
@@ -128,6 +131,8 @@ class Loop:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._watch, selectors.EVENT_READ)
                 selector.register(self._ear, selectors.EVENT_READ)
+                if self._filters:
+                    selector.register(self._filters, selectors.EVENT_READ)
                 self._go_round(selector, source, supervisor)
         finally:
             supervisor.tell("STOPPING=1")
@@ -151,6 +156,8 @@ class Loop:
                 while self._ear.recv(4096):
                     pass
             self._hear(self._at_once)
+            if self._filters and self._filters.changed() and self._machine.filters_changed():
+                self._schedule.want("kernel", time.monotonic(), urgent=True)
             self._receive()
             if self._again:
                 self._again = False

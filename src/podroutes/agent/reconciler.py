@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from podroutes.agent.healer import Healer
 from podroutes.agent.interest import Known, Reading
 from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.apply.cni_request import CniRequest
 from podroutes.apply.executor import Executor
+from podroutes.apply.host_request import HostRequest
 from podroutes.apply.machine_plan import MachinePlan, PlanRequest, guarded, not_persistent, plan_machine
 from podroutes.apply.observer import SILENT, Observer
 from podroutes.errors import IdentityError, PersistError
@@ -22,6 +24,7 @@ from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
+from podroutes.persist import masquerade_table
 from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claims import Claims, examine
 from podroutes.plan.desired import Desired
@@ -39,6 +42,7 @@ from podroutes.plan.vanishing import Leaving
 from podroutes.verify.deciding import with_deciding
 
 _LOOKS = 3  # snapshots that are tried while routes are deleted during the dump
+_UNREAD = object()  # of a table that has to be read
 _DAY = 86400.0  # seconds after which the present routes are saved again, so that they do not count as old
 
 
@@ -50,6 +54,8 @@ class Settings(NamedTuple):
     node: str = ""  # --node
     command: Callable[[str], Sequence[str]] = lambda _: ()  # the command of our boot unit on the node of that name
     adopt: bool = False
+    cni: bool = False  # --cni
+    masquerade: tuple[int, ...] | None = None  # IP versions of --masquerade; None: as our file says
     saved: Callable[[str], tuple[SavedRoute, ...]] = lambda _: ()  # the saved routes of the node of that name
     dependencies: Callable[[], Dependencies] = tuple  # the machine's dependencies
     clock: Callable[[], float] = time.time  # seconds since the epoch
@@ -92,6 +98,11 @@ class Machine(Healer):
         self._context_now = Context()  # of the current reconcile
         self._reading = Reading(kernel)
         self._remembered = 0.0  # when they were saved
+        self._table: Any = _UNREAD  # the masquerade table, as long as nobody has changed it
+        self.hears_filters = (
+            False  # whether ``filters_changed`` is called, so that the table need not be read each time
+        )
+        self._masquerades = False
 
     def reconcile(self, view: NodeSnapshot, now: float, observer: Observer = SILENT) -> ReconcileResult:
         """Compare VIEW with the kernel and apply the difference; report to OBSERVER. Raises KernelError."""
@@ -106,18 +117,22 @@ class Machine(Healer):
         plan, wanted = machine_plan.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
         self._prompt = FastPath(known, own, fib, machine_plan.planned, request.context.dependencies)
-        self._may_hurry = machine_plan.owned.protocol == PROTOCOL  # otherwise our files decide about ownership
+        # Otherwise our files decide about ownership, or the table of masquerading must know a podCIDR before packets reach it.
+        ranges = cluster.pod_cidrs or not self._masquerades
+        self._may_hurry = machine_plan.owned.protocol == PROTOCOL and bool(ranges)
         there = {route.dst for route in ours(fib, machine_plan.owned)} if plan.held else set()
         installed = plan.unchanged + sum(change.action != "add" for change in plan.changes)
         installed += sum(change.route.dst in there for change in plan.held)
         changes, postponed = self._admitted(plan, view, now)
         if view.from_cache:
-            plan = plan._replace(files=None)  # the files may be newer than the cached nodes
+            plan = plan._replace(files=None, host=())  # the files may be newer than the cached nodes
         else:
             self._held = tuple(change.route for change in plan.held)
             changes += _held_back(plan, fib, there)
         executor = Executor(self._kernel, self._settings.root, observer)
         outcome = executor.carry_out(plan._replace(changes=tuple(changes)))
+        if any(change.kind == "nftables" for change in plan.host):
+            self._table = _UNREAD
         done = outcome.routes_changed
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
@@ -193,7 +208,26 @@ class Machine(Healer):
 
         hold = no_guard if view.from_cache else judge
         held = () if view.from_cache else self._held
-        return PlanRequest(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context_now)
+        request = PlanRequest(lambda: command(own.name), adopt=adopt, hold=hold, held=held, context=self._context_now)
+        settings = self._settings
+        self._masquerades = bool(settings.masquerade)  # or as soon as the table is read
+        return request._replace(
+            cni=CniRequest(settings.cni and not view.from_cache, insist=False),
+            host=HostRequest(settings.masquerade, lasting=False, table=self._read_table),
+        )
+
+    def _read_table(self, root: HostFiles) -> Any:
+        """Return the masquerade table, which is read again only after a change where changes are reported."""
+        self._masquerades = True
+        if self._table is _UNREAD or not self.hears_filters:
+            self._table = _UNREAD
+            self._table = masquerade_table.read(root)
+        return self._table
+
+    def filters_changed(self) -> bool:
+        """Take note that the masquerade table may have changed; return whether there is one to keep."""
+        self._table = _UNREAD
+        return self._masquerades
 
     def _plan(
         self, claims: Claims, own: Node, fib: Fib, request: PlanRequest
@@ -220,9 +254,11 @@ class Machine(Healer):
 
 
 def _failures(outcome: Outcome) -> dict[str, str]:
-    """Return the reasons of failures, by destination or path."""
+    """Return the reasons of failures, by destination, host setting or path."""
     routes = {str(result.change.route.dst): result.refusal.text for result in outcome.routes if result.refusal}
-    return routes | {result.change.file.path: result.failure for result in outcome.files if result.failure is not None}
+    settings = {result.change.name: result.failure for result in outcome.host if result.failure is not None}
+    files = {result.change.file.path: result.failure for result in outcome.files if result.failure is not None}
+    return routes | settings | files
 
 
 def _held_back(plan: Plan, fib: Fib, there: set[Prefix]) -> list[Change]:

@@ -19,6 +19,7 @@ from podroutes.agent.status_recorder import StatusRecorder
 from podroutes.apply.saved_state import load_deletions
 from podroutes.errors import InventoryError
 from podroutes.host import agent_lock
+from podroutes.kernel.filter_watch import FilterWatch
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.status import Status
 
@@ -32,6 +33,7 @@ class AgentOptions(NamedTuple):
     state_dir: Path
     listen: str  # ADDRESS:PORT, "" for nowhere
     resync: float  # seconds
+    filters: FilterWatch | None = None  # of the masquerade table
     tell: Callable[[Status], None] = lambda _: None  # called with the status after each reconcile
     between: Callable[[Callable[[], None]], object] = lambda _: (
         None
@@ -42,7 +44,7 @@ def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: AgentOpt
     """Keep the routes of MACHINE until a signal. Raises AgentError, KernelError or InventoryError if it cannot start."""
     keeper = saved_nodes.StateWriter(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
     record = StatusRecorder(log, machine, keeper, wishes.tell)
-    loop = Loop(Parts(machine, watch, record), wishes.resync)
+    loop = Loop(Parts(machine, watch, record, wishes.filters), wishes.resync)
     wishes.between(loop.meanwhile)
     source = wishes.source(loop.publish, loop.report)
 

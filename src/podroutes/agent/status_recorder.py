@@ -128,6 +128,10 @@ class StatusRecorder:
         before, plan = self.status, found.plan
         self.first_pass = not before.last_pass
         self._changed("changed", found.done)
+        for setting in plan.host:
+            if setting.name not in found.failures:
+                what, action = setting.detail or setting.value, setting.action
+                self._log("info", "setting changed", kind=setting.kind, name=setting.name, action=action, detail=what)
         self._problems(before.problems, plan.problems)
         for what, why in found.failures.items():
             if before.failures.get(what) != why:

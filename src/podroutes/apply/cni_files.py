@@ -26,11 +26,11 @@ def cni_files(root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], r
     """Return the CNI files for node OWN, whose present files are THERE by path. Without a REQUEST, present files are updated.
 
     The podCIDRs in a configuration are changed only if no pod has an address outside of the new ones, or by force. Raises PersistError
-    if a requested file cannot be written; otherwise the present files stay, with a problem.
+    if a requested file cannot be written and the request insists; otherwise the present files stay, with a problem.
     """
     present = CNI in there
     why = _obstacle(root, own, in_use=present and not request.force)
-    if why and request.wanted:
+    if why and request.wanted and request.insist:
         raise PersistError(why)
     if why:
         return CniFiles(present_files(there), (Problem("warning", "cni-not-written", why),))

@@ -15,12 +15,13 @@ class CniRequest(NamedTuple):
     """What becomes of the CNI configuration.
 
     ``wanted`` is whether it was requested; otherwise only present files are updated. ``force`` changes podCIDRs although pods have
-    other addresses. ``keep`` leaves present files as they are, for a machine whose pods and plugins are not known here.
+    other addresses. ``insist`` is whether it is an error if a requested file cannot be written, and not only a problem. ``keep`` leaves present files as they are, for a machine whose pods and plugins are not known here.
     """
 
     wanted: bool = False
     force: bool = False
     keep: bool = False
+    insist: bool = True
 
 
 def cni_configuration(

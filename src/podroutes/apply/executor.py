@@ -3,8 +3,9 @@
 The order ensures that an interrupted run leaves no unowned route:
 
 1. The network managers' own tools check the files. Files that make routes ours (``FileChange.first``) are written.
-2. The kernel is changed. A failed change does not stop the others.
-3. The other files are written, then files are deleted.
+2. Host settings are changed: a packet that a new route leads to a pod is then not masqueraded. A failed change does not stop the others.
+3. The kernel is changed. A failed change does not stop the others.
+4. The other files are written, then files are deleted.
 
 If step 1 fails, a run that requested the files (``Plan.files_required``) stops, and nothing is changed. A run that only updates
 existing files still changes the kernel: a route that works now matters more than one that the next boot restores. Its new routes
@@ -13,6 +14,7 @@ then have protocol number 107, which makes them ours without a file.
 
 from collections.abc import Callable, Iterable, Iterator
 
+from podroutes.apply import host_changes
 from podroutes.apply.machine_plan import not_persistent
 from podroutes.apply.observer import SILENT, Observer
 from podroutes.errors import PersistError
@@ -56,15 +58,18 @@ class Executor:
     def _carry_out(self, plan: Plan) -> Outcome:
         refused = self._prepare(plan)
         changes = tuple(without_files(plan.changes)) if refused else plan.changes
+        settings = host_changes.carry_out(self._root, plan.host)
         failures = self._kernel.apply(changes)
-        self._raced = raced(failures.values())
+        # A script for nft(8) fails as a whole where the table is not the one any more that it was planned for.
+        overtaken = any(result.failure and result.change.action == "update" for result in settings)
+        self._raced = overtaken or raced(failures.values())
         for taken_over in self._kernel.taken_over():
             self._observer.displaced(taken_over)
         if refused:
             written = tuple(FileResult(change, refused) for change in plan.files or ())
         else:
             written = apply_files.after(self._root, plan.files or ())
-        return Outcome(plan, results(changes, failures), written)
+        return Outcome(plan, results(changes, failures), written, settings)
 
     def _prepare(self, plan: Plan) -> str | None:
         """Check the files of PLAN and write those that come first; return why that failed, None if it did not."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from podroutes.apply.at_boot import hindered, refuse_unclear, with_reload
 from podroutes.apply.cni_request import CniRequest, cni_configuration
+from podroutes.apply.host_request import HostRequest, HostState, host_settings
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.cluster import Node
@@ -16,7 +17,7 @@ from podroutes.model.route import PROTOCOL, NextHop, Route
 from podroutes.model.text import escaped, listing
 from podroutes.persist import backend
 from podroutes.persist.owned import Found, find
-from podroutes.persist.system_files import FORWARDING, forwarding, protocol_name
+from podroutes.persist.system_files import FORWARDING, MODULES, protocol_name
 from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claims import Claims
 from podroutes.plan.configured import Overlap, not_taken_over, overlap, problems, without_configured
@@ -34,13 +35,14 @@ class PlanRequest(NamedTuple):
 
     command: Callable[[], Sequence[str]]  # the command that applies the same inventory at boot
     backend: str = ""
-    sysctl: bool = False  # also enable forwarding at boot
+    sysctl: bool = False  # also set the sysctls that pods need, now and at boot
     adopt: bool = False  # take over identical foreign routes
     hold: HeldDeletions = no_guard  # the mass-delete guard
     edit: bool = False  # remove the routes that ours replace from the administrator's files
     held: Sequence[Route] = ()  # routes that were held before
     context: Context = Context()  # saved routes and dependencies
     cni: CniRequest = CniRequest()  # also write the CNI configuration
+    host: HostRequest = HostRequest()  # also masquerade
 
 
 class _Here(NamedTuple):
@@ -50,7 +52,8 @@ class _Here(NamedTuple):
     links: tuple[Link, ...]
     found: Found
     owned: OwnedRoutes
-    cni: tuple[File, ...] = ()  # the CNI configuration that it should have
+    shared: tuple[File, ...] = ()  # those of all backends that it should have in any case
+    forwarding: File | None = None  # that of the sysctls
 
 
 class MachinePlan(NamedTuple):
@@ -86,7 +89,8 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         only present files cannot be updated, that is a problem of the plan, and the kernel is still changed.
     """
     found = find(root)
-    if not (request.backend or request.sysctl or request.cni.wanted or any(found.files.values())):
+    settings = request.host._replace(sysctl=request.sysctl)
+    if not (request.backend or settings.wanted or request.cni.wanted or any(found.files.values())):
         planned = guarded(
             plan_here(claims, own, fib, adopt=request.adopt, context=request.context), fib, OwnedRoutes(), request
         )
@@ -118,10 +122,12 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     try:
         kept = without_configured(routes, lines)
         cni, cni_problems = cni_configuration(root, own, fib, found.files[""], request.cni)
-        files = _files(name, kept, _Here(root, fib.links, found, owned, cni), request)
+        state = HostState(root, own, claims.cluster, fib, routes, _present(found, name), bool(cni))
+        host = host_settings(state, settings)
+        files = _files(name, kept, _Here(root, fib.links, found, owned, (*cni, *host.files), host.forwarding), request)
         moved = _edits(root, planned) if request.edit else ()
     except PersistError as error:
-        if request.backend or request.cni.wanted:
+        if request.backend or request.cni.wanted or settings.wanted:
             raise
         return MachinePlan(planned._replace(plan=planned.plan.with_problem(not_persistent(error))), owned, name)
     offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
@@ -129,11 +135,18 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     devices = {each.route.dev for each in kept}
     links = [link for link in fib.links if link.name in devices]
     why_not, remaining = hindered(chosen, root, links, found, files) if chosen else ({}, ())
-    said = (*planned.plan.problems, *remaining, *cni_problems)
-    planned = _with(
-        planned, files=(*files, *moved), files_required=bool(request.backend or request.cni.wanted), problems=said
-    )
+    said = (*planned.plan.problems, *remaining, *cni_problems, *host.problems)
+    cni_required = request.cni.wanted and request.cni.insist
+    required = bool(request.backend or cni_required or (settings.wanted and settings.lasting))
+    changed = (*files, *moved) if required or files or any(found.files.values()) else None
+    planned = _with(planned, files=changed, files_required=required, host=host.changes, problems=said)
     return MachinePlan(planned, owned, chosen, why, found, lines, why_not, offered)
+
+
+def _present(found: Found, name: str) -> dict[str, File]:
+    """Return our present files of all backends; those of sysctls go with the backend NAME if that is NONE."""
+    gone = (FORWARDING, MODULES) if name == NONE else ()
+    return {path: file for path, file in found.files[""].items() if path not in gone}
 
 
 def not_persistent(error: PersistError) -> Problem:
@@ -234,7 +247,7 @@ def _files(name: str, routes: Sequence[PersistedRoute], here: _Here, request: Pl
     """Return the file changes that persist ROUTES with backend NAME."""
     if not name and here.found.backends:
         raise PersistError(f"there are files of ours for {' and '.join(here.found.backends)}")
-    common = [FileChange("create", file, "") for file in here.cni]
+    common = [FileChange("create", file, "") for file in here.shared]
     return tuple(_changes(here, [*common, *(() if name == NONE else _wanted(name, routes, here, request))]))
 
 
@@ -252,8 +265,8 @@ def _wanted(name: str, routes: Sequence[PersistedRoute], here: _Here, request: P
         for file, bridge in zip(files, first, strict=True):
             yield FileChange("create", file, name, None if bridge == there.get(file.path) else bridge)
         yield FileChange("create", protocol_name(), "")
-    if request.sysctl or FORWARDING in here.found.files[""]:
-        yield FileChange("create", forwarding({persisted_route.route.dst.version for persisted_route in routes}), "")
+    if here.forwarding:
+        yield FileChange("create", here.forwarding, "")
 
 
 def _leaving(routes: Iterable[PersistedRoute], owned: OwnedRoutes, dev: str) -> list[PersistedRoute]:

@@ -210,7 +210,9 @@ def plan_machine(
     HOLD is the mass-delete guard.
     """
     from podroutes.apply.cni_request import CniRequest  # noqa: PLC0415
+    from podroutes.apply.host_request import HostRequest  # noqa: PLC0415
     from podroutes.apply.machine_plan import PlanRequest, plan_machine  # noqa: PLC0415, what is away from the machine has no use for it
+    from podroutes.cli.options import MASQUERADE  # noqa: PLC0415, the same
     from podroutes.plan.settle import Context  # noqa: PLC0415, the same
 
     wanted.check()
@@ -224,6 +226,7 @@ def plan_machine(
         wanted.edit_admin_config,
         context=source.state.context(own) if source.state else Context(),
         cni=CniRequest(wanted.cni, wanted.force),
+        host=HostRequest(MASQUERADE[wanted.masquerade] if wanted.masquerade else None),
     )
     machine_plan = plan_machine(source.claims, own, fib, root(), request)
     if machine_plan.why:

@@ -37,6 +37,7 @@ class MachineOptions(NamedTuple):
     edit_admin_config: bool = False
     cni: bool = False
     force: bool = False
+    masquerade: str | None = None
     allow_mass_delete: int = 0
 
     def check(self) -> None:

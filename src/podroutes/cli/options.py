@@ -137,7 +137,9 @@ def persist(parser: Parser) -> None:
         help=f"write the routes down for the next boot: auto (for the manager of the interface), {', '.join(BACKENDS)}; "
         "none takes back what was written; without it, what is written down already is kept up to date",
     )
-    parser.add_argument("--sysctl", action="store_true", help="write down, too, that this machine forwards packets")
+    parser.add_argument(
+        "--sysctl", action="store_true", help="also set the sysctls that pods need, now and for the next boot"
+    )
 
 
 def cni(parser: Parser) -> None:
@@ -149,6 +151,22 @@ def cni(parser: Parser) -> None:
     )
     parser.add_argument(
         "--force", action="store_true", help="with --cni: even if pods have addresses outside of the new podCIDRs"
+    )
+
+
+MASQUERADE = {"ipv4": (4,), "ipv6": (6,), "both": (4, 6), "none": ()}  # IP versions, by what --masquerade is given
+
+
+def masquerade(parser: Parser, more: str = "") -> None:
+    """Declare the option for the masquerade table."""
+    parser.add_argument(
+        "--masquerade",
+        metavar="WHICH",
+        nargs="?",
+        choices=tuple(MASQUERADE),
+        const="ipv4",
+        help="packets from this node's pods to addresses outside of the cluster leave with the node's address: ipv4 (without WHICH), "
+        f"ipv6, both; none takes it back{more}",
     )
 
 

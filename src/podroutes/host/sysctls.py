@@ -28,6 +28,12 @@ def read_sysctls(files: HostFiles, patterns: Sequence[str] = SYSCTLS) -> dict[st
     return found
 
 
+def get_sysctl(files: HostFiles, name: str) -> str | None:
+    """Return the value of the sysctl NAME, below /proc/sys; None if the kernel has none of this name."""
+    text = files.peek(f"/proc/sys/{name}")
+    return None if text is None else text.strip()
+
+
 def set_sysctl(files: HostFiles, name: str, value: str) -> str:
     """Set the sysctl NAME, below /proc/sys, until the next boot; return its value before. Raises OSError where that fails."""
     path = files.path(f"/proc/sys/{name}")

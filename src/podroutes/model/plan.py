@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from podroutes.model.address import Prefix
+from podroutes.model.host_change import HostChange, HostResult
 from podroutes.model.persisted import FileChange
 from podroutes.model.problem import Problem
 from podroutes.model.route import Route
@@ -48,6 +49,7 @@ class Plan(NamedTuple):
     kept: tuple[Kept, ...] = ()
     files_required: bool = False
     overruled: frozenset[Prefix] = frozenset()  # desired destinations about which another route or rule decides
+    host: tuple[HostChange, ...] = ()  # of the packet filter table, sysctls and modules; carried out before the routes
 
     def with_problem(self, problem: Problem) -> "Plan":
         """Return this plan with one more PROBLEM."""
@@ -55,8 +57,8 @@ class Plan(NamedTuple):
 
     @property
     def pending(self) -> bool:
-        """Whether there are changes of the kernel or of files."""
-        return bool(self.changes or self.files)
+        """Whether there are changes of the kernel, of files or of host settings."""
+        return bool(self.changes or self.files or self.host)
 
     @property
     def errors(self) -> int:
@@ -84,18 +86,18 @@ class FileResult(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A plan that was carried out, with the result of each change and file."""
+    """A plan that was carried out, with the result of each change, file and host setting."""
 
     plan: Plan
     routes: tuple[Result, ...]
     files: tuple[FileResult, ...] = ()
+    host: tuple[HostResult, ...] = ()
 
     @property
     def failed(self) -> int:
         """How many changes could not be made."""
-        return sum(result.refusal is not None for result in self.routes) + sum(
-            result.failure is not None for result in self.files
-        )
+        failures = [*(file.failure for file in self.files), *(setting.failure for setting in self.host)]
+        return sum(result.refusal is not None for result in self.routes) + sum(each is not None for each in failures)
 
     @property
     def complete(self) -> bool:

@@ -40,6 +40,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The CNI configuration of this node stays as it is, because its podCIDR is unknown or pods have addresses outside of it.",
         "Correct the podCIDR, or delete the pods with the old addresses; `podroutes apply --cni --force` writes it all the same.",
     ),
+    "masquerade-not-kept": (
+        "The table that masquerades packets from pods to the outside could not be read or made, so that it may be missing.",
+        "Install the package nftables, or run it with sudo; `podroutes apply --masquerade none` does without the table.",
+    ),
     "duplicate-pod-cidr": (
         "Two nodes claim the same podCIDR.",
         "Give each node its own podCIDR.",

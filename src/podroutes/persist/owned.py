@@ -7,9 +7,19 @@ from podroutes.model.persisted import File, OwnedRoutes, Written
 from podroutes.model.route import PROTOCOL
 from podroutes.persist import BACKENDS, backend, backends
 from podroutes.persist.file_format import is_ours, recorded
-from podroutes.persist.system_files import CNI, CNI_LOOPBACK, FORWARDING, PROTOCOL_NAME
+from podroutes.persist.system_files import (
+    CNI,
+    CNI_LOOPBACK,
+    FORWARDING,
+    MASQUERADE,
+    MASQUERADE_UNIT,
+    MASQUERADE_WANTS,
+    MODULES,
+    PROTOCOL_NAME,
+)
 
-SHARED = (PROTOCOL_NAME, FORWARDING, CNI, CNI_LOOPBACK)  # our files that go with every backend
+_MASQUERADE = (MASQUERADE, MASQUERADE_UNIT, MASQUERADE_WANTS)
+SHARED = (PROTOCOL_NAME, FORWARDING, MODULES, CNI, CNI_LOOPBACK, *_MASQUERADE)  # our files that go with every backend
 
 
 def places() -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ def joined(first: Outcome, then: Outcome) -> Outcome:
     """Return two rounds as one: what was done in the FIRST, and everything of the one THEN, which was planned after it."""
     done = [result for result in first.routes if result.refusal is None]
     written = [result for result in first.files if result.failure is None]
+    set_up = [result for result in first.host if result.failure is None]
     standing = sum(result.change.action != "delete" for result in done)  # what the second found in place
     plan = then.plan._replace(
         changes=(*(result.change for result in done), *then.plan.changes),
@@ -25,5 +26,6 @@ def joined(first: Outcome, then: Outcome) -> Outcome:
         files=None
         if then.plan.files is None and not written
         else (*(result.change for result in written), *(then.plan.files or ())),
+        host=(*(result.change for result in set_up), *then.plan.host),
     )
-    return Outcome(plan, (*done, *then.routes), (*written, *then.files))
+    return Outcome(plan, (*done, *then.routes), (*written, *then.files), (*set_up, *then.host))

@@ -7,7 +7,7 @@ from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, protocol_name
 from podroutes.model.route_state import Entry
-from podroutes.model.text import escaped
+from podroutes.model.text import counted, escaped
 from podroutes.views import iproute
 from podroutes.views.style import Style
 
@@ -18,6 +18,7 @@ _FILE_SIGNS = {
     "edit": _SIGNS["replace"],
     "delete": _SIGNS["delete"],
 }
+_HOST_SIGNS = {**_FILE_SIGNS, "load": _SIGNS["add"], "update": _SIGNS["replace"], "set": _SIGNS["replace"]}
 _STATES = {"ok": "green", "missing": "red", "stale": "yellow", "foreign": "yellow", "unreachable": "red"}
 _ALIKE = 8  # problems of one code that are shown in full; a link that is down causes thousands of equal ones
 
@@ -33,6 +34,11 @@ def changes(plan: Plan, style: Style) -> Iterator[str]:
         note = "  held" if held else _note(change)
         who = escaped(change.node) if change.node else ""
         yield f"  {style(colour, sign)} {text:{width}}  {style('bold', who)}{style('dim', note)}".rstrip()
+    for setting in plan.host:
+        sign, colour = _HOST_SIGNS[setting.action]
+        was = f"was {setting.was}" if setting.was else ""
+        text = f"{setting.kind} {escaped(setting.name)} {setting.detail}".rstrip()
+        yield f"  {style(colour, sign)} {text}  {style('dim', was)}".rstrip()
     for file in plan.files or ():
         sign, colour = _FILE_SIGNS[file.action]
         yield f"  {style(colour, sign)} {escaped(file.file.path)}  {style('dim', file.backend)}".rstrip()
@@ -42,7 +48,7 @@ def changes(plan: Plan, style: Style) -> Iterator[str]:
 
 def held(plan: Plan, style: Style) -> Iterator[str]:
     """Yield a line for each held deletion."""
-    return changes(plan._replace(changes=(), files=None), style)
+    return changes(plan._replace(changes=(), files=None, host=()), style)
 
 
 def edit(change: FileChange, style: Style) -> Iterator[str]:
@@ -85,6 +91,7 @@ def summary(plan: Plan) -> str:
     counts = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
     verbs = ", ".join(f"{count} to {action}" for action, count in counts.items())
     files = f"; {_files(len(plan.files))} to change" if plan.files else ""
+    files += f"; {counted(len(plan.host), 'setting')} to change" if plan.host else ""
     return f"Plan: {verbs}{held}, {plan.unchanged} unchanged{_kept(plan)}{files}{problems}."
 
 
@@ -96,6 +103,8 @@ def outcome(outcome: Outcome, verb: str = "Apply") -> str:
     failed = f", {outcome.failed} failed" if outcome.failed else ""
     held = f", {len(plan.held)} held" if plan.held else ""
     files = f"; {_files(len(outcome.files_written))} changed" if plan.files else ""
+    done_settings = sum(result.failure is None for result in outcome.host)
+    files += f"; {counted(done_settings, 'setting')} changed" if plan.host else ""
     verdict = f"{verb} {'complete' if outcome.complete else 'incomplete'}"
     unchanged = f"{plan.unchanged} unchanged{_kept(plan)}"
     return f"{verdict}: {counts}{failed}{held}, {unchanged}{files}{_problem_counts(plan)}."
@@ -106,6 +115,9 @@ def failures(outcome: Outcome, style: Style) -> Iterator[str]:
     for file, failure in outcome.files:
         if failure is not None:
             yield f"{style('red', 'failed')} {file.action} {escaped(file.file.path)}: {failure}"
+    for setting, failure in outcome.host:
+        if failure is not None:
+            yield f"{style('red', 'failed')} {setting.action} {setting.kind} {escaped(setting.name)}: {failure}"
     for change, refusal in outcome.routes:
         if refusal:
             where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()

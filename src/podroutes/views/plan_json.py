@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from podroutes.model.host_change import HostChange
 from podroutes.model.persisted import FileChange
 from podroutes.model.plan import Change, Kept, Outcome, Plan
 from podroutes.model.problem import Problem
@@ -13,13 +14,14 @@ from podroutes.model.route_state import Entry
 def plan(plan: Plan) -> dict[str, Any]:
     """Return a plan.
 
-    ``files`` is present if our files persist the routes, ``held`` if deletions are held, ``kept`` if routes are kept that no
+    ``host`` is present if host settings change, ``files`` if our files persist the routes, ``held`` if deletions are held, ``kept`` if routes are kept that no
         honoured claim wants.
     """
     return {
         "node": plan.node or None,
         "in_sync": plan.in_sync,
         "changes": [change(each) for each in plan.changes],
+        **({"host": [setting(each) for each in plan.host]} if plan.host else {}),
         **({"files": [file(each) for each in plan.files]} if plan.files is not None else {}),
         **({"held": [change(each) for each in plan.held]} if plan.held else {}),
         "unchanged": plan.unchanged,
@@ -36,6 +38,8 @@ def outcome(outcome: Outcome) -> dict[str, Any]:
     ]
     if "files" in shown:
         shown["files"] = [file(result.change) | _applied(result.failure) for result in outcome.files]
+    if "host" in shown:
+        shown["host"] = [setting(result.change) | _applied(result.failure) for result in outcome.host]
     return shown
 
 
@@ -46,6 +50,14 @@ def _applied(failure: str | None) -> dict[str, Any]:
 def file(change: FileChange) -> dict[str, Any]:
     """Return a file change. ``backend`` is null for files that belong to all backends."""
     return {"action": change.action, "path": change.file.path, "backend": change.backend or None}
+
+
+def setting(change: HostChange) -> dict[str, Any]:
+    """Return a change of a host setting. ``value`` and ``was`` are those of a sysctl."""
+    shown = {"action": change.action, "kind": change.kind, "name": change.name}
+    if change.kind == "sysctl":
+        return {**shown, "value": change.value, "was": change.was or None}
+    return {**shown, "detail": change.detail} if change.detail else shown
 
 
 def change(change: Change) -> dict[str, Any]:

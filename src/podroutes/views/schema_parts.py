@@ -101,6 +101,19 @@ FILE = fields(
     },
     RESULT,
 )
+HOST = fields(
+    {
+        "action": one_of("create", "update", "replace", "delete", "set", "load"),
+        "kind": one_of("nftables", "sysctl", "module"),
+        "name": string("the table, the sysctl or the module"),
+    },
+    {
+        "detail": string("what changes of the table"),
+        "value": string("of the sysctl"),
+        "was": nullable(string("its value before, null if unknown")),
+        **RESULT,
+    },
+)
 KEPT = fields({**ROUTE, **OWNER, "reason": string("why it is kept"), "code": CODE}, MORE)
 PROBLEM = fields(
     {
@@ -121,6 +134,7 @@ PLAN = {
     "problems": PROBLEMS,
 }
 PLAN_MORE = {
+    "host": array(HOST, "sysctls, kernel modules and the masquerade table"),
     "files": array(FILE, "where files of podroutes keep the routes"),
     "held": array(CHANGE, "deletions that are too many to be made unasked"),
     "kept": array(KEPT, "routes that no node claims, and that are kept"),

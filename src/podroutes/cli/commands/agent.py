@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +20,14 @@ from podroutes.cli import common, options
 from podroutes.cli.option_values import SourceOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.cli.privilege import require_net_admin
-from podroutes.errors import AgentError, InventoryError, require_linux
+from podroutes.errors import AgentError, InventoryError, KernelError, require_linux
 from podroutes.host.dependencies import read_dependencies
 from podroutes.host.files import HostFiles
+from podroutes.kernel.filter_watch import FilterWatch
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.kernel.watch import KernelWatch
 from podroutes.model.listening import parse_listen
+from podroutes.model.masquerade import TABLE
 from podroutes.model.saved_route import SavedRoute
 from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard
@@ -57,6 +60,12 @@ def configure(parser: Parser) -> None:
         help="compare everything at least so often (default 300)",
     )
     options.mass_delete(parser)
+    parser.add_argument(
+        "--cni",
+        action="store_true",
+        help="also write the CNI configuration of this node's podCIDRs to /etc/cni/net.d, and keep it up to date",
+    )
+    options.masquerade(parser)
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     parser.add_argument(
         "--set-condition",
@@ -83,6 +92,8 @@ class Options(NamedTuple):
     set_condition: bool = False
     events: bool = False
     log: str = "auto"
+    cni: bool = False
+    masquerade: str | None = None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -118,12 +129,24 @@ def _run(wanted: Options) -> int:
         NetlinkKernel() as kernel,
         NetlinkKernel() as aside,
         KernelWatch(kernel.port, aside.port) as watch,
+        ExitStack() as stack,
     ):
         guard = MassDeleteGuard(allowed=wanted.allow_mass_delete)
         machine = Machine(kernel, _settings(wanted, log), guard, FlapDamping(), aside)
-        parts = _wishes(wanted, log)._replace(between=lambda do: setattr(kernel, "between", do))
+        parts = _wishes(wanted, log)._replace(
+            filters=_filters(stack, log), between=lambda do: setattr(kernel, "between", do)
+        )
         keep_routes(machine, watch, log, parts)
     return 0
+
+
+def _filters(stack: ExitStack, log: Log) -> FilterWatch | None:
+    """Return what hears of changes of the masquerade table, None where the kernel has no nftables."""
+    try:
+        return stack.enter_context(FilterWatch(TABLE))
+    except KernelError as error:
+        log("info", "changes of the packet filter are not heard", error=str(error))
+        return None
 
 
 def _settings(wanted: Options, log: Log) -> Settings:
@@ -139,8 +162,9 @@ def _settings(wanted: Options, log: Log) -> Settings:
 
         access = connect(wanted.source.kubeconfig, wanted.source.context)
         server = access.proxy or access.server
-    settings = Settings(HostFiles(), os.uname().nodename, wanted.source.node or "", command, wanted.adopt, stood)
-    return settings._replace(dependencies=lambda: read_dependencies(server))
+    settings = Settings(HostFiles(), os.uname().nodename, wanted.source.node or "", command, wanted.adopt, saved=stood)
+    versions = options.MASQUERADE[wanted.masquerade] if wanted.masquerade else None
+    return settings._replace(dependencies=lambda: read_dependencies(server), cni=wanted.cni, masquerade=versions)
 
 
 def _wishes(wanted: Options, log: Log) -> AgentOptions:

@@ -37,6 +37,7 @@ def configure(parser: Parser) -> None:
     options.source(parser)
     options.persist(parser)
     options.cni(parser)
+    options.masquerade(parser, "; once written it is kept up to date")
     reload = "with --persist: have the manager read its files now; all goes back if another node stops answering"
     parser.add_argument("--activate", action="store_true", help=reload)
     parser.add_argument("--dry-run", action="store_true", help="only show the plan, as `podroutes plan` does")

@@ -32,6 +32,7 @@ def configure(parser: Parser) -> None:
     options.interface(parser)
     options.persist(parser)
     options.cni(parser)
+    options.masquerade(parser, "; once written it is kept up to date")
     options.adopt(parser)
     options.state(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="also the routes that stay as they are")
