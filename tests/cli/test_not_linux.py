@@ -29,6 +29,7 @@ LINUX_ONLY = {
     "agent/sd_notify.py",
     "kernel/netlink.py",
     "kernel/listening.py",
+    "kernel/filter_watch.py",
     "lab/api/server.py",
     "lab/pinging.py",
     "lab/registry.py",

@@ -115,7 +115,7 @@ def test_a_strict_reverse_path_filter_is_loosened_only_where_the_way_back_is_ano
     assert "net/ipv4/conf/ens18/rp_filter" not in worker.sysctls()
     worker.kernel = MemoryKernel(
         [link("lo", 1), link("ens18", 2), link("ens19", 3)],
-        [address("192.168.8.20/32 dev ens18"), address("192.168.8.30/24 dev ens19")],
+        [*map(address, ("192.168.8.20/32 dev ens18", "fd00::20/64 dev ens18", "192.168.8.30/24 dev ens19"))],
     )
     worker.apply()
     assert worker.sysctls()["net/ipv4/conf/ens18/rp_filter"] == "2"

@@ -244,8 +244,8 @@ def test_changes_of_the_table_are_heard_and_those_of_others_are_not():
             "add table inet podroutes",
             "add set inet podroutes some { type ipv4_addr; }",
             "add element inet podroutes some { 192.0.2.1 }",
-            "add chain inet podroutes chain",
-            "add rule inet podroutes chain accept",
+            "add chain inet podroutes one",
+            "add rule inet podroutes one accept",
             "flush ruleset",
         ):
             nft("-f", "-", text=change)

@@ -67,7 +67,10 @@ def host_settings(state: HostState, request: HostRequest) -> HostSettings:
     first = sysctls(state, request) if sysctl else HostSettings()
     second = table(state, request) if masquerade else HostSettings()
     return HostSettings(
-        second.files, first.forwarding, (*first.changes, *second.changes), (*first.problems, *second.problems)
+        (*first.files, *second.files),
+        first.forwarding,
+        (*first.changes, *second.changes),
+        (*first.problems, *second.problems),
     )
 
 
