@@ -138,7 +138,7 @@ class Field(Spaces):
 
     def prove(self) -> Proof:
         """Return the proof for what was collected."""
-        return prove(Network(self.read(), self.inventory), examine(self.inventory))
+        return prove(Network(self.read(), self.inventory, closed=not self.hidden), examine(self.inventory))
 
     def packets(self, tries: int = 3) -> dict[tuple[str, Prefix], list[tuple[Address, Address, bool]]]:
         """Send from every pod to every other; return for each pair (source, destination, whether it arrived)."""

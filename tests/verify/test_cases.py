@@ -111,7 +111,35 @@ FALSE_PROOFS = {
         TWO,
         on("n0", "addr del fd00:8::14/64 dev eth0", "addr add fd00:8::14/128 dev lo nodad"),
         ("n1 n0",),
-        {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "unreachable no-neighbour"},
+        {"n1 n0": "unreachable no-neighbour"},
+    ),
+    "the pod CIDR is routed to the owner's second network": Case(
+        4,
+        Shape({"n0": (8, 9), "n1": (8, 9)}),
+        on("n0", "addr del 10.200.0.1/24 dev cni0", "route add 10.200.0.0/24 dev eth1"),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "cannot-tell cannot-tell"},
+    ),
+    "a neighbour entry names another machine": Case(
+        4,
+        THREE,
+        (
+            "n2: link set eth0 address 02:00:00:00:00:77",
+            "n2: sysctl ipv4/ip_forward 0",
+            "n0: neigh add 192.168.8.21 lladdr 02:00:00:00:00:77 dev eth0 nud permanent",
+        ),
+        ("n0 n1", "n0 n2", "n1 n2", "n2 n0", "n2 n1"),
+        {
+            "n0 n1": "unreachable wrong-next-hop",
+            **dict.fromkeys(("n0 n2", "n1 n2", "n2 n0", "n2 n1"), "unreachable forwarding-off"),
+        },
+    ),
+    "a neighbour entry names nobody": Case(
+        6,
+        TWO,
+        on("n0", "neigh add fd00:8::15 lladdr 02:00:00:00:00:99 dev eth0 nud permanent"),
+        ("n0 n1",),
+        {"n0 n1": "cannot-tell cannot-tell"},
     ),
     "the InternalIP is on lo with its network, and eth0 does not forward": Case(
         4,

@@ -205,8 +205,7 @@ def test_where_packets_contradict_the_proof_both_are_shown(lab):
         assert how == {("10.200.2.1", "icmp", 3)}
     finally:
         lab.inside("worker-1", "sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0")
-    wrong = "ip neigh replace 192.168.8.21 lladdr 02:00:00:00:00:99 dev ens18 nud permanent"
-    lab.inside("worker-0", *wrong.split())
+    lab.inside("worker-0", *"ip xfrm policy add dir out dst 10.200.1.1/32 action block".split())
     try:
         status, document = lab.verify("--probe", "--pod", "10.200.1.1")
         assert (status, document["proven"]) == (2, True)
@@ -216,7 +215,20 @@ def test_where_packets_contradict_the_proof_both_are_shown(lab):
         assert "disagreement worker-0 → worker-1 (10.200.1.1): the tables lead there and back, but" in done.stdout
         assert "the doctor on worker-0:" in done.stdout
     finally:
+        lab.inside("worker-0", *"ip xfrm policy del dir out dst 10.200.1.1/32".split())
+
+
+def test_a_neighbour_entry_that_somebody_wrote_down_is_not_proven(lab):
+    wrong = "ip neigh replace 192.168.8.21 lladdr 02:00:00:00:00:99 dev ens18 nud permanent"
+    lab.inside("worker-0", *wrong.split())
+    try:
+        _, document = lab.verify()
+        (found,) = document["findings"]
+        assert (found["severity"], found["node"]) == ("cannot-tell", "worker-0")
+        assert "permanent neighbour entry for 192.168.8.21" in found["message"]
+    finally:
         lab.inside("worker-0", *"ip neigh del 192.168.8.21 dev ens18".split())
+    assert lab.verify()[1]["proven"]
 
 
 def test_packets_contradict_what_is_taken_for_granted(lab):

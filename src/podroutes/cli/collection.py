@@ -79,4 +79,4 @@ def _lab(options: TableOptions, name: str) -> Evidence:
     for machine in (SWITCH, *(node.name for node in lab.cluster.nodes)):
         inside.join_network(machine)
         hosts.append(read_here(machine, reader))
-    return Evidence(source, Network(hosts, source.cluster), None, f"of the lab {name}")
+    return Evidence(source, Network(hosts, source.cluster, closed=True), None, f"of the lab {name}")

@@ -9,9 +9,9 @@ import msgspec
 from podroutes.host import TablesError
 from podroutes.host.iproute_routes import Objects, Routes, covers_all
 from podroutes.host.printed import CLASSES, items, length, name, number, parsed
-from podroutes.model.address import BITS, Prefix, network, parse_address
+from podroutes.model.address import BITS, Address, Prefix, network, parse_address
 from podroutes.model.fib import IfAddress, Link, Unusable
-from podroutes.model.host import ANY_TABLE, DEFAULT_RULES, Host, Medium, Rule
+from podroutes.model.host import ANY_TABLE, DEFAULT_RULES, Host, Medium, Neighbour, NeighbourTable, Rule
 from podroutes.model.table import Table
 from podroutes.model.text import printable
 
@@ -25,6 +25,9 @@ _RULE_WORDS = {
     "table", "action", "goto", "unresolved", "nop", "l3mdev", "not", "suppress_prefixlen", "protocol",
 }  # fmt: skip
 _TEXT_MOST = 300  # characters of a line of sysctl(8)
+_NEIGHBOURS_MOST = (
+    500_000  # entries of neighbour tables of all machines that are kept: 150 MB; without the rest less can be told
+)
 
 
 class Texts(NamedTuple):
@@ -37,6 +40,8 @@ class Texts(NamedTuple):
     route6: bytes | None = None
     rule6: bytes | None = None
     nexthop: bytes | None = None
+    neigh: bytes | None = None
+    proxy: bytes | None = None
 
 
 class Reader:
@@ -45,6 +50,7 @@ class Reader:
     def __init__(self) -> None:
         self._routes = Routes()
         self._media: dict[Medium, Medium] = {}
+        self._neighbours = 0
 
     def host(self, name: str, texts: Texts, sysctls: Mapping[str, int], place: Callable[[str], str]) -> Host:
         """Return the machine NAME. PLACE tells what to call a field of TEXTS in messages; TablesError says what is wrong.
@@ -92,6 +98,24 @@ class Reader:
             {link.name: medium for link, _, medium in links},
             tuple(unread),
             tuple(each for found in read("addr", _unusable) for each in found),
+            self._neighbour_table(texts, place),
+        )
+
+    def _neighbour_table(self, texts: Texts, place: Callable[[str], str]) -> NeighbourTable | None:
+        """Return a machine's neighbours; None if not collected, or more than are kept."""
+        if texts.neigh is None:
+            return None
+        raws = items(texts.neigh, place("neigh"))
+        self._neighbours += len(raws)
+        if self._neighbours > _NEIGHBOURS_MOST:
+            return None
+        found = (parsed(raw, _neighbour, place("neigh")) for raw in raws)
+        proxied = None
+        if texts.proxy is not None:
+            proxied = frozenset(parsed(raw, _end, place("proxy")) for raw in items(texts.proxy, place("proxy")))
+        devices = (parsed(raw, _mac, place("link")) for raw in items(texts.link, place("link")))
+        return NeighbourTable(
+            dict(each for each in found if each), proxied, dict(device for device in devices if device)
         )
 
     def _link(self, item: dict[str, Any]) -> tuple[Link, str | None, Medium] | None:
@@ -201,6 +225,22 @@ def _unusable(item: dict[str, Any]) -> list[Unusable]:
         and "local" in each
         and (each.get("dadfailed") or (each.get("tentative") and not each.get("optimistic")))
     ]
+
+
+def _end(item: Mapping[str, Any]) -> tuple[str, Address]:
+    return str(item.get("dev", "")), parse_address(item["dst"])
+
+
+def _neighbour(item: Mapping[str, Any]) -> tuple[tuple[str, Address], Neighbour] | None:
+    """Return an entry with a MAC address: of a failed or incomplete one there is none."""
+    if "lladdr" not in item:
+        return None
+    return _end(item), Neighbour(str(item["lladdr"]), "PERMANENT" in item.get("state", ()))
+
+
+def _mac(item: Mapping[str, Any]) -> tuple[str, str] | None:
+    loops = "LOOPBACK" in item.get("flags", ())
+    return (str(item["ifname"]), str(item["address"])) if "address" in item and not loops else None
 
 
 def _selector(item: Mapping[str, Any], end: str) -> Prefix | None:

@@ -18,19 +18,26 @@ COMMANDS = {
     "rule": "ip -N -j rule",
     "rule6": "ip -N -j -6 rule",
     "nexthop": "ip -N -j nexthop",
+    "neigh": "ip -j neigh",
+    "proxy": "ip -j neigh show proxy",
 }
-_OPTIONAL = {"rule", "rule6", "nexthop"}  # a kernel without policy rules, IPv6 or nexthop objects has none
+_OPTIONAL = {"rule", "rule6", "nexthop", "neigh"}  # a kernel without policy rules, IPv6 or nexthop objects has none
+# What prints nothing was not collected; of all else there is nothing then.
+NEEDS_OUTPUT = {"neigh", "proxy"}
 
 
 def read_here(name: str, reader: Reader) -> Host:
     """Return the state of the current network namespace, under NAME. Raises TablesError if ip(8) fails."""
     sysctls = {"kernel.osrelease": release(os.uname().release), **read_sysctls(HostFiles())}
     return reader.host(
-        name, Texts(**{field: _printed(words) for field, words in COMMANDS.items()}), sysctls, COMMANDS.__getitem__
+        name,
+        Texts(**{field: _printed(field, words) for field, words in COMMANDS.items()}),  # type: ignore[arg-type]
+        sysctls,
+        COMMANDS.__getitem__,
     )
 
 
-def _printed(command: str) -> bytes:
+def _printed(field: str, command: str) -> bytes | None:
     words = command.split()
     try:
         ran = run(words)
@@ -40,4 +47,5 @@ def _printed(command: str) -> bytes:
         raise TablesError(f"cannot run `{command}`: {os.strerror(errno.ENOENT)}; install iproute2")
     if ran.status and _OPTIONAL.isdisjoint(words):
         raise TablesError(f"`{command}` failed: {ran.err.decode(errors='replace').strip()}")
-    return ran.out or b"[]"  # a kernel without policy rules, or without IPv6, prints nothing
+    nothing = None if field in NEEDS_OUTPUT else b"[]"  # a kernel without policy rules, or without IPv6, prints nothing
+    return ran.out or nothing

@@ -10,7 +10,10 @@ from podroutes.host.progress import Progress
 from podroutes.model.host import Host
 from podroutes.model.text import escaped
 
-_OPTIONAL = {"route6": "ip -N -j -6 route show table all", "rule6": COMMANDS["rule6"], "nexthop": COMMANDS["nexthop"]}
+_OPTIONAL = {
+    "route6": "ip -N -j -6 route show table all",
+    **{field: COMMANDS[field] for field in ("rule6", "nexthop", "neigh", "proxy")},
+}
 _LARGEST = 1 << 30  # bytes; 100,000 routes print as 12 MB
 
 

@@ -16,6 +16,8 @@ __all__ = [
     "LOOPBACK",
     "Host",
     "Medium",
+    "Neighbour",
+    "NeighbourTable",
     "Peculiarity",
     "Rule",
     "RuleAction",
@@ -36,6 +38,24 @@ class Medium(NamedTuple):
     resolves: bool = True  # resolves next hops by ARP or neighbour discovery
     reports: bool = True  # reports its operational state; tunnels and dummies do not
     outside: bool | None = None  # of a veth: whether its peer is in another network namespace; None: unknown
+
+
+class Neighbour(NamedTuple):
+    """An entry of the neighbour table: the link-layer address of a next hop, and whether a person or program wrote it down."""
+
+    mac: str
+    permanent: bool = False
+
+
+class NeighbourTable(NamedTuple):
+    """What a machine knows of its neighbours, by device and address; ip-neighbour(8). Entries without a MAC address are left out.
+
+    ``proxied`` are the addresses that it answers for; None: not collected.
+    """
+
+    entries: Mapping[tuple[str, Address], Neighbour]
+    proxied: frozenset[tuple[str, Address]] | None
+    macs: Mapping[str, str]  # of its own devices
 
 
 _ORDINARY = Medium()
@@ -72,6 +92,7 @@ class Host(NamedTuple):
     media: Mapping[str, Medium] = {}
     unread: tuple[str, ...] = ()  # why some routes and rules could not be read
     unusable: tuple[Unusable, ...] = ()  # failed ones are not among ``addresses``, tentative ones are
+    neighbours: NeighbourTable | None = None  # None: not collected
 
     def sysctl(self, version: int, dev: str, key: str) -> int | None:
         """Return ``net.ipvV.conf.DEV.KEY``, None if unknown."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from podroutes.errors import PushError
 from podroutes.host import TablesError
 from podroutes.host.iproute_json import Reader, Texts
-from podroutes.host.local_tables import COMMANDS
+from podroutes.host.local_tables import COMMANDS, NEEDS_OUTPUT
 from podroutes.model.host import Host
 from podroutes.model.plan import Refusal
 from podroutes.model.text import escaped, printable
@@ -90,9 +90,9 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
     if "end" not in found:
         raise PushError(f"its answer is cut off or not what was asked for: {printable(_beginning(data, errors))}")
     uid = found.get("uid", b"").strip()
-    texts = {field: found.get(field, b"").strip() or b"[]" for field in COMMANDS}
+    texts = {field: found.get(field, b"").strip() or (None if field in NEEDS_OUTPUT else b"[]") for field in COMMANDS}
     try:
-        host = reader.host(name, Texts(**texts), _sysctls(found.get("sysctl", b"")), COMMANDS.__getitem__)
+        host = reader.host(name, Texts(**texts), _sysctls(found.get("sysctl", b"")), COMMANDS.__getitem__)  # type: ignore[arg-type]
     except TablesError as error:
         raise PushError(str(error)) from None
     if host.unread:  # the plan needs it

@@ -146,7 +146,12 @@ class Places:
             if dev != LOOPBACK
         )
         rules, forwards = host.rules.get(self.version), host.forwards(self.version, iif)
-        return reach.key, devices, rules, iif, forwards, iif in host.masters, self._whom_it_finds(host)
+        entries = (
+            frozenset(self.neighbours.permanent.odd(host).items()),
+            self.network.strays(host),
+            host.neighbours is None,
+        )
+        return reach.key, devices, rules, iif, forwards, iif in host.masters, self._whom_it_finds(host), entries
 
     def _whom_it_finds(self, host: Host) -> object:
         if len(self._particular) > _PARTICULAR:

@@ -7,8 +7,9 @@ from podroutes.model.address import Address
 from podroutes.model.forwarding_path import Flow
 from podroutes.model.host import LOOPBACK, Host
 from podroutes.verify.lookup import Tables
-from podroutes.verify.network import Arrival, Network
+from podroutes.verify.network import Network
 from podroutes.verify.reverse_path import source_verdict
+from podroutes.verify.wires import Arrival
 
 _NEVER = 8  # arp_ignore: do not reply for any local address
 _SOLICITED_NODE = 0xFF02 << 112 | 0x1FF << 24  # ff02::1:ff00:0/104, RFC 4291 section 2.7.1
@@ -62,13 +63,18 @@ class Answers:
             and host.forwards(4, dev) is not False
         ):
             proxies = host.either(4, dev, "proxy_arp")
-            if not proxies:
+            if not proxies and not self._listed(host, dev, target):
                 return None if proxies is None else False
             out = str(decision.hops[0].dev)
         else:
             return None if decision.kind == "unknown" else False
         fault = source_verdict(tables, Flow(target, source, dev), Flow(source, target, out)).fault if source else ""
         return None if fault in ("unknown", "asymmetric") else not fault
+
+    def _listed(self, host: Host, dev: str, target: Address) -> bool | None:
+        """Return whether HOST was told to answer for TARGET: `ip neigh add proxy`; None if that was not collected."""
+        proxied = host.neighbours.proxied if host.neighbours else None
+        return None if proxied is None else not proxied.isdisjoint({(dev, target), ("", target)})
 
     def _ignored(self, host: Host, dev: str, target: Address) -> bool | None:
         """Return whether arp_ignore stops a machine from answering on DEV for its address TARGET; Documentation/networking/ip-sysctl.rst."""
@@ -79,7 +85,9 @@ class Answers:
 
     def _advertises(self, host: Host, dev: str, target: Address) -> bool | None:
         if not any(each.address == target and each.dev == dev for each in host.addresses):
-            proxies = host.either(6, dev, "proxy_ndp")
+            proxies, listed = host.either(6, dev, "proxy_ndp"), self._listed(host, dev, target)
+            if listed is not None and proxies is not None and host.forwards(6, dev) is not None:
+                return listed and bool(proxies) and host.forwards(6, dev)
             return None if proxies != 0 and host.forwards(6, dev) is not False else False
         if self.network.close(host.name, 6).local_first:
             return True

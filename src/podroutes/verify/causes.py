@@ -10,7 +10,7 @@ from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.proof import Cause, Severity, Target
 from podroutes.model.text import listing, printable
 from podroutes.verify.neighbours import Neighbours
-from podroutes.verify.pods import Pods, leads_outside
+from podroutes.verify.pods import Pods, is_strange, leads_outside, strange
 from podroutes.verify.reverse_path import SourceVerdict
 
 _REFUSING = {"blackhole", "unreachable", "prohibit"}
@@ -66,12 +66,12 @@ class Judge:
         if not target.pods:
             return here._replace(code="wrong-node")
         if end.detail in pods.devices or (route and route.dst in pods.routed):
-            return self._behind(host, pods, end.detail, target.prefix.version)
+            return self._behind(host, pods, end.detail, target.prefix)
         if route and route.dst.length > target.prefix.length:
             return here._replace(code="stolen-part", detail=end.detail)
         return here._replace(code="wrong-pod-device", detail=end.detail)
 
-    def _behind(self, host: Host, pods: Pods, dev: str, version: int) -> Cause | None:
+    def _behind(self, host: Host, pods: Pods, dev: str, cidr: Prefix) -> Cause | None:
         """Return why pods behind DEV may not receive packets that are sent there."""
         here = Cause("cannot-tell", "cannot-tell", host.name)
         if len(pods.devices) > 1:
@@ -80,7 +80,9 @@ class Judge:
             return here._replace(
                 code="no-pod-device", detail=f"{printable(dev)} is a device that no pod is attached to"
             )
-        fault = self.neighbours.sends(host, dev, version)
+        if is_strange(self.network, host, dev, cidr):
+            return here._replace(detail=strange(host, dev))
+        fault = self.neighbours.sends(host, dev, cidr.version)
         if fault and fault.fate == "no-neighbour":
             return here._replace(severity="unreachable", code="no-neighbour", detail=fault.detail)
         return here._replace(detail=fault.detail) if fault else None

@@ -9,7 +9,7 @@ from podroutes.model.proof import Cause
 from podroutes.model.text import listing, printable
 from podroutes.verify.address_family import Places
 from podroutes.verify.causes import source_cause
-from podroutes.verify.pods import Pods, leads_outside, outermost
+from podroutes.verify.pods import Pods, is_strange, leads_outside, outermost, strange
 from podroutes.verify.reverse_path import source_verdict
 
 
@@ -38,7 +38,7 @@ def _judged(places: Places, name: str, place: int) -> Iterator[tuple[Prefix, Cau
         return
     for part, src in places.source_parts(place):
         for iif in pods.entries if not pods.routed else _devices(places, host, src):
-            cause = _device_cause(places, host, pods, iif)
+            cause = _device_cause(places, host, places.targets[place].prefix, pods, iif)
             if cause is None and host.forwards(places.version, iif) is False:
                 cause = Cause("unreachable", "forwarding-off", name, None, iif)
             if cause is None and places.version == 4:
@@ -97,7 +97,7 @@ def _attached(places: Places, host: Host) -> list[str]:
     ]
 
 
-def _device_cause(places: Places, host: Host, pods: Pods, iif: str) -> Cause | None:
+def _device_cause(places: Places, host: Host, cidr: Prefix, pods: Pods, iif: str) -> Cause | None:
     if len(pods.devices) > 1:
         every = listing([printable(each) for each in pods.devices])
         return Cause("cannot-tell", "wrong-pod-device", host.name, None, every)
@@ -112,6 +112,8 @@ def _device_cause(places: Places, host: Host, pods: Pods, iif: str) -> Cause | N
     if not (host.attached(iif) and leads_outside(host, iif)):
         detail = f"{printable(iif)} is a device that no pod is attached to"
         return Cause("cannot-tell", "no-pod-device", host.name, None, detail)
+    if is_strange(places.network, host, iif, cidr):
+        return Cause("cannot-tell", "cannot-tell", host.name, None, strange(host, iif))
     return None
 
 

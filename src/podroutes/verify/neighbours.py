@@ -6,15 +6,17 @@ collected, so results that depend on them are unknown.
 
 from typing import NamedTuple
 
-from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix
+from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
 from podroutes.model.forwarding_path import Flow
 from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
 from podroutes.model.route import NextHop
 from podroutes.model.text import printable
 from podroutes.verify.answers import Answers
-from podroutes.verify.network import Arrival, Network
+from podroutes.verify.network import Network
+from podroutes.verify.permanent_entries import PermanentEntries
 from podroutes.verify.proxies import Proxies
 from podroutes.verify.targets import parts
+from podroutes.verify.wires import Arrival
 
 
 class Lost(NamedTuple):
@@ -34,6 +36,7 @@ class Neighbours:
         self._senders: dict[tuple[str, str, int], Lost | None] = {}
         self._plain: dict[tuple[Arrival, Address], bool] = {}
         self._found: dict[tuple[str, str | None, Address], list[Arrival | Lost]] = {}
+        self.permanent = PermanentEntries(network, self.plain)
 
     def receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
         """Return the possible arrivals of a packet of FLOW that SENDER sends to HOP; several: one of them, unknown which."""
@@ -46,6 +49,9 @@ class Neighbours:
 
     def _receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
         dev, target = str(hop.dev), hop.via or flow.dst
+        if (dev, target) in self.permanent.odd(sender):
+            mate = self.permanent.leads_to(sender, dev, target)
+            return [mate or Lost("unknown", f"{printable(sender.name)} has a permanent neighbour entry for {target}")]
         segment = self.network.segment(sender.name, dev)
         apart = not segment or (hop.via is None and self.network.has_pods(sender.name, dev, target))
         if hop.via is None and apart and dev != LOOPBACK and sender.is_wire(dev):
@@ -100,13 +106,8 @@ class Neighbours:
             if not working:
                 return Lost("link-down", f"{near[0][1]} of {near[0][0]}")
             return Lost("no-neighbour", f"{working[0]} does not answer for {target}")
-        if target.version == 6 and owners and all(map(self._hidden, owners)):
-            return Lost(
-                "no-neighbour", f"{owners[0].host} has {target} on lo, where neighbour discovery does not find it"
-            )
         if owners:
-            several = " and ".join(printable(name) for name in sorted({owner.host for owner in owners}))
-            return Lost("unknown", f"{several} has the address {target}, but in no network of {printable(dev)}")
+            return self._far(dev, target, owners)
         if (node := self.network.unseen_node(target)) is not None:
             return Lost("unseen", node)
         node = self.network.claimed_by(target)
@@ -115,18 +116,53 @@ class Neighbours:
             and self.proxies.none[target.version]
             and self.proxies.silent(segment, target.version, target)
         ):
+            if self.network.cached(sender, dev, target) is False:
+                return Lost(
+                    "no-neighbour", f"{printable(node)} has no address {target} any more, and nobody else has it"
+                )
             # Who has sent there keeps the neighbour entry for a while: it may still arrive.
             return Lost("unknown", f"{printable(node)} has no address {target} any more, and nobody else has it")
+        if self._is_nobodys(sender, dev, target):
+            return Lost("no-neighbour", f"no machine has the address {target}")
         if hop.via is not None:
             return Lost("left", str(target))
         if self.proxies.silent(segment, target.version):
             return Lost("on-link", dev)
         return Lost("unknown", f"somebody on the network of {printable(dev)} may answer for {target}")
 
-    def _hidden(self, owner: Arrival) -> bool:
-        """Return whether an IPv6 address is only on the loopback, and its machine answers only for addresses of the asked device."""
+    def _far(self, dev: str, target: Address, owners: list[Arrival]) -> Lost:
+        """Return the fate of a packet to an address that its OWNERS have in no network of DEV."""
+        if all(self._hidden(owner, target.version) for owner in owners):
+            return Lost(
+                "no-neighbour",
+                f"{owners[0].host} has {target} on {printable(owners[0].iif)}, where {printable(dev)} does not find it",
+            )
+        several = " and ".join(printable(name) for name in sorted({owner.host for owner in owners}))
+        return Lost("unknown", f"{several} has the address {target}, but in no network of {printable(dev)}")
+
+    def _is_nobodys(self, sender: Host, dev: str, target: Address) -> bool:
+        """Return whether all machines are known, nobody answers for TARGET, and SENDER does not remember anybody who did."""
+        segment, version = self.network.segment(sender.name, dev), target.version
+        silent = self.proxies.none[version] or (bool(segment) and self.proxies.silent(segment, version))
+        pods = self.network.is_of_pods(network(target, BITS[version]))  # which are no machines
+        return self.network.closed and not pods and silent and self.network.cached(sender, dev, target) is False
+
+    def _hidden(self, owner: Arrival, version: int) -> bool:
+        """Return whether a machine has an address where no other machine finds it: on no link to one.
+
+        For IPv6 it answers only on the device of the address, for IPv4 on all that work.
+        """
         host = self.network.hosts[owner.host]
-        return owner.iif == LOOPBACK and all(self.proxies.never(host, dev, 6) for dev in host.links)
+        inside = [
+            dev
+            for dev in host.links
+            if dev == LOOPBACK
+            or not host.works(dev)
+            or any(self.network.wires.is_pod_bridge(host.name, each) for each in (dev, host.masters.get(dev, dev)))
+        ]
+        if version == 4:
+            return len(inside) == len(host.links)
+        return owner.iif in inside and all(self.proxies.never(host, dev, 6) for dev in host.links)
 
     def sends(self, sender: Host, dev: str, version: int) -> Lost | None:
         """Return why SENDER finds no neighbour, or an unknown one, on the link of DEV; None if neighbour discovery works as usual."""

@@ -6,30 +6,27 @@ Two devices are assumed to be on one link if they have addresses in one subnet. 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.host import LOOPBACK, Host
-from podroutes.model.route import MAIN, Route
+from podroutes.model.route import Route
 from podroutes.verify.lookup import Tables, is_custom_local
 from podroutes.verify.shared_routes import Shared
+from podroutes.verify.wires import Arrival, Wires
 
 Look = Callable[[str, Address], Tables]  # the tables of a machine for one destination
 _KEPT = 64  # indexed tables that are cached; each may have thousands of routes
 
 
-class Arrival(NamedTuple):
-    """The arrival of a packet at a machine whose tables are known."""
-
-    host: str
-    iif: str
-
-
 class Network:
-    """The machines whose tables are known, by name, and all nodes of the inventory."""
+    """The machines whose tables are known, by name, and all nodes of the inventory.
 
-    def __init__(self, hosts: Iterable[Host], cluster: Cluster) -> None:
+    ``closed``: there is no other machine on their networks. An address that none of them has is nobody's then.
+    """
+
+    def __init__(self, hosts: Iterable[Host], cluster: Cluster, *, closed: bool = False) -> None:
+        self.closed = closed
         self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
         self.nodes: Mapping[str, Node] = {node.name: node for node in cluster.nodes}
         self._pods = sorted({cidr for node in cluster.nodes for cidr in node.pod_cidrs})
@@ -52,6 +49,11 @@ class Network:
         self._segments: dict[tuple[str, str], tuple[Prefix, ...]] = {}
         self._tables: dict[tuple[str, int], Tables] = {}
         self._close: dict[tuple[str, int], Tables] = {}
+
+    @cached_property
+    def wires(self) -> Wires:
+        """The links of devices."""
+        return Wires(self)
 
     @property
     def unseen(self) -> list[str]:
@@ -123,36 +125,28 @@ class Network:
         """
         key = host, dev
         if key not in self._segments:
-            self._segments[key] = self._segment(host, dev) if dev != LOOPBACK else ()
+            self._segments[key] = self.wires.segment(host, dev) if dev != LOOPBACK else ()
         return self._segments[key]
 
-    def _segment(self, name: str, dev: str) -> tuple[Prefix, ...]:
-        host = self.hosts[name]
-        mine = {each.prefix for each in host.addresses if each.dev == dev}
-        alone = {prefix for prefix in mine if prefix.length == BITS[prefix.version]}
-        own = mine - alone
-        if any(map(self._is_of_pods, own)):
-            # The wire of pods is that of machines, too, where the bridge has a port to it, which is no pod's.
-            if all(host.medium(port).kind in ("veth", None) for port in host.ports(dev)):
-                return ()
-        elif alone:
-            elsewhere = [
-                each.prefix
-                for each in host.addresses
-                if each.dev not in (dev, LOOPBACK) and each.length < BITS[each.address.version]
-            ]
-            # An address without a subnet, in that of another device, says nothing about the wire: a VIP, or one that was moved.
-            strange = {prefix for prefix in alone if any(each.covers(prefix) for each in elsewhere)}
-            own |= alone - strange
-            if own:
-                routes = self.shared.pick(host, self._onlink)
-                own |= {route.dst for route in routes if route.dev == dev and route.dst.length} - strange
-        return tuple(prefix for prefix in sorted(own) if not LINK_LOCAL.covers(prefix) and not self._is_of_pods(prefix))
+    def cached(self, host: Host, dev: str, address: Address) -> bool | None:
+        """Return whether HOST has an entry for ADDRESS in its neighbour table; None if that was not collected."""
+        return None if host.neighbours is None else (dev, address) in host.neighbours.entries
+
+    def strays(self, host: Host) -> frozenset[tuple[str, Address]]:
+        """Return the device and address of the neighbours of HOST that are no known machine's, without pods."""
+        entries = host.neighbours.entries if host.neighbours else ()
+        return frozenset(
+            (dev, address)
+            for dev, address in entries
+            if address not in self._owners
+            and not LINK_LOCAL.covers(address)
+            and not self.is_of_pods(network(address, BITS[address.version]))
+        )
 
     def has_pods(self, name: str, dev: str, address: Address) -> bool:
         """Return whether a device has an address in the pod network of ADDRESS."""
         return any(
-            each.dev == dev and each.prefix.covers(address) and self._is_of_pods(each.prefix)
+            each.dev == dev and each.prefix.covers(address) and self.is_of_pods(each.prefix)
             for each in self.hosts[name].addresses
         )
 
@@ -161,25 +155,13 @@ class Network:
         devices = dict.fromkeys(each.dev for each in self.hosts[host].addresses)
         return [dev for dev in devices if meet(segment, self.segment(host, dev))]
 
-    def _is_of_pods(self, prefix: Prefix) -> bool:
+    def is_of_pods(self, prefix: Prefix) -> bool:
         """Return whether PREFIX overlaps a pod CIDR."""
         inside = bisect_left(self._pods, prefix) < bisect_left(self._pods, Prefix(prefix.version, prefix.last + 1, 0))
         address = Address(prefix.version, prefix.value)
         return inside or any(
             network(address, length) in self._pod_set for length in self._pod_lengths if length <= prefix.length
         )
-
-    @cached_property
-    def _onlink(self) -> dict[int, Route]:
-        """The on-link routes of the main tables."""
-        return {
-            id(route): route
-            for route in self.shared.routes()
-            if route.table == MAIN
-            and route.kind == "unicast"
-            and route.via is None
-            and route.dev not in (None, LOOPBACK)
-        }
 
     @cached_property
     def _typed(self) -> dict[int, Route]:

@@ -9,9 +9,9 @@ from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
 from podroutes.model.proof import Cause
 from podroutes.verify.address_family import Places
 from podroutes.verify.causes import Judge, explains, source_cause
-from podroutes.verify.network import Arrival
 from podroutes.verify.reverse_path import source_verdict
 from podroutes.verify.walk import follow
+from podroutes.verify.wires import Arrival
 
 Objections = Mapping[int, tuple[Cause, ...]]  # by the index of the source's pod CIDR
 _NONE: Objections = {}

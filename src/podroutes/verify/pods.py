@@ -12,6 +12,8 @@ from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.linux import RouteProtocol
 from podroutes.model.proof import Target
 from podroutes.model.route import Route
+from podroutes.model.text import printable
+from podroutes.verify.network import Network
 
 _KERNEL = int(RouteProtocol.KERNEL)  # the protocol of connected routes
 _SMALLEST = 2  # host bits of a network whose first and last addresses are reserved; RFC 3021
@@ -86,6 +88,17 @@ def leads_outside(host: Host, dev: str) -> bool:
     """Return whether a pod may be behind DEV: not if all attached veths have their peers on this machine."""
     ends = host.ports(dev) if host.medium(dev).kind == "bridge" else [dev]
     return any(host.medium(end).outside is not False for end in ends)
+
+
+def is_strange(network: Network, host: Host, dev: str, cidr: Prefix) -> bool:
+    """Return whether pods are routed to DEV, which is on a network of machines and has no address of their CIDR."""
+    inside = any(each.dev == dev and cidr.covers(each.address) for each in host.addresses)
+    return not inside and bool(network.segment(host.name, dev))
+
+
+def strange(host: Host, dev: str) -> str:
+    """Return what to say about such a device."""
+    return f"whether pods are behind {printable(dev)} of {printable(host.name)}, which is on a network of machines"
 
 
 def outermost(host: Host, dev: str) -> str:

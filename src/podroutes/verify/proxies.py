@@ -53,7 +53,7 @@ class Proxies:
                 hop.via
                 for route in self.network.shared.routes()
                 for hop in route.next_hops
-                if hop.via and not self.network.owners(hop.via)
+                if hop.via and not self.network.owners(hop.via) and not self.network.closed
             }
             unknown = {*strangers, *self.network.unseen_addresses} - {besides}
             self._silence[key] = not any(subnet.covers(each) for subnet in segment for each in unknown) and all(
@@ -74,7 +74,13 @@ class Proxies:
     def never(self, host: Host, dev: str, version: int) -> bool:
         """Return whether HOST never answers for others on DEV."""
         key = "proxy_arp" if version == 4 else "proxy_ndp"
-        return host.either(version, dev, key) == 0 or host.forwards(version, dev) is False
+        if host.forwards(version, dev) is False:
+            return True
+        proxied = host.neighbours.proxied if host.neighbours else None
+        if proxied is not None:
+            listed = any(each in (dev, "") and address.version == version for each, address in proxied)
+            return not listed if version == 6 else not listed and host.either(version, dev, key) == 0
+        return host.either(version, dev, key) == 0
 
     @cached_property
     def _odd4(self) -> list[str]:
@@ -99,6 +105,7 @@ class Proxies:
             name: True
             for name, host in self.network.hosts.items()
             if any(value and key.endswith(".proxy_arp") for key, value in host.sysctls.items())
+            or (host.neighbours and any(each.version == 4 for _, each in host.neighbours.proxied or ()))
         }
 
     @cached_property

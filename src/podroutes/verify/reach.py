@@ -15,9 +15,9 @@ from podroutes.model.proof import Target
 from podroutes.model.route import MAIN, Route
 from podroutes.plan.sequence import Traits, sequence
 from podroutes.verify.neighbours import Neighbours
-from podroutes.verify.network import Arrival
 from podroutes.verify.table_diff import TableDiff
 from podroutes.verify.targets import Spans
+from podroutes.verify.wires import Arrival
 
 _NOWHERE = int(NextHopFlag.DEAD | NextHopFlag.LINKDOWN)
 
@@ -125,10 +125,11 @@ class ReachIndex:
 
     def _ways(self, host: Host, traits: Traits) -> _Ways:
         tables = sequence(host, self.version, traits, self.touched)
+        odd = {dev for dev, _ in self.neighbours.permanent.odd(host)}
         working = (
             dev
             for dev in sorted(self._by_dev)
-            if host.works(dev) and self.neighbours.sends(host, dev, self.version) is None
+            if host.works(dev) and self.neighbours.sends(host, dev, self.version) is None and dev not in odd
         )
         return _Ways(tuple(tables), tuple((dev, self.network.segment(host.name, dev)) for dev in working))
 
@@ -226,6 +227,8 @@ class ReachIndex:
                     self._tables.setdefault(route.table, set()).add(id(route))
                     self._number[id(route)] = numbers.setdefault((alike, host.peculiar.get(route)), len(numbers))
         for host in self.network.hosts.values():
+            for _, address in self.neighbours.permanent.odd(host):
+                self._split(Prefix(address.version, address.value, BITS[address.version]))
             for rule in host.rules.get(self.version) or ():
                 self.divided.update(self._split(rule.dst))
             self.divided.update(

@@ -6,8 +6,9 @@ from podroutes.model.host import LOOPBACK
 from podroutes.model.route import NextHop
 from podroutes.verify.lookup import Tables
 from podroutes.verify.neighbours import Lost, Neighbours
-from podroutes.verify.network import Arrival, Look
+from podroutes.verify.network import Look
 from podroutes.verify.reverse_path import source_verdict
+from podroutes.verify.wires import Arrival
 
 _TTL = 64  # net.ipv4.ip_default_ttl
 

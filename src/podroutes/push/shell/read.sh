@@ -18,6 +18,10 @@ say rule6
 ip -N -j -6 rule
 say nexthop
 ip -N -j nexthop 2>/dev/null
+say neigh
+ip -j neigh
+say proxy
+ip -j neigh show proxy
 say sysctl
 # shellcheck disable=SC2086
 grep -H . $sysctls 2>/dev/null
