@@ -44,8 +44,6 @@ reflector.Reflector._fail.__defaults__ = (0.0, 0.02)
 if "hasty" in sys.argv[1]:
     from podroutes.plan import held_deletions as hold
     hold.AGAIN = 0.2
-if "mute" in sys.argv[1]:
-    client.SILENCE, reflector._MUTE = 0.5, 0.4
 sys.exit(main(sys.argv[2:]))
 """
 
@@ -245,8 +243,8 @@ def test_an_empty_answer_is_not_no_nodes(begin, api, routes):
 
 @pytest.mark.usefixtures("never_deleted")
 def test_an_api_that_begins_anew_is_listed_anew(begin, api, routes):
-    """What it knew lies in the future of such a server, which then says nothing at all to a watch."""
-    agent = begin(impatience="mute").ready()
+    """What it knew lies in the future of such a server, which says so when it is asked on reconnecting."""
+    agent = begin().ready()
     api.beat(1, 50)
     api.begin_anew()
     for number in (0, 1, 2, 3):
@@ -275,7 +273,7 @@ def test_a_restored_backup_takes_no_route_however_long_it_lasts(begin, api, rout
     for number in range(3, 9):
         api.join(number)
     api.beat(1, 50)
-    agent = begin(impatience="mute hasty").ready()
+    agent = begin(impatience="hasty").ready()
     everything = routes()
     api.begin_anew()
     for number in (0, 1, 2):

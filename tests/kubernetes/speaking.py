@@ -77,10 +77,15 @@ class Say(NamedTuple):
 
 
 class Script:
-    """What a server answers, one after the other; the last answer again and again. ``asked`` is what it was asked."""
+    """What a server answers, one after the other; the last answer again and again. ``asked`` is what it was asked.
 
-    def __init__(self, *answers: Say | Callable[[Asked], Say]) -> None:
+    Whether it knows a resourceVersion is answered with yes and counted apart, in ``versions``, unless it is FORGETFUL.
+    """
+
+    def __init__(self, *answers: Say | Callable[[Asked], Say], forgetful: bool = False) -> None:
         self.answers = list(answers)
+        self.forgetful = forgetful
+        self.versions: list[str] = []
         self.asked: list[Asked] = []
         self.url = ""
         self.released = threading.Event()
@@ -88,6 +93,9 @@ class Script:
 
     def answer(self, asked: Asked) -> Say:
         """Return what is answered to ASKED."""
+        if not self.forgetful and "watch" not in asked.query and "resourceVersionMatch" in asked.query:
+            self.versions.append(asked.query["resourceVersion"])
+            return Say(body=page(node("any"), rv=int(self.versions[-1]), more="next"))
         with self._lock:
             self.asked.append(asked)
             found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -28,9 +28,14 @@ class Driver:
         self.clock = Clock()
         self.reflector = Reflector("test", lambda: 0.5, self.clock, **keywords)
 
-    def ask(self):
-        """Return in words what is asked next."""
+    def ask(self, *, known=True):
+        """Return in words what is asked next. The question whether a version is KNOWN is answered with yes, or left to the caller."""
         query, stream = self.reflector.request()
+        if query.get("resourceVersionMatch") == "NotOlderThan" and not stream:
+            if not known:
+                return f"not older than {query['resourceVersion']}, {query['limit']} of them"
+            assert not self.reflector.page(page(node("any"), rv=99, more="next"))
+            query, stream = self.reflector.request()
         if "sendInitialEvents" in query:
             return "stream-list"
         if stream:
@@ -428,6 +433,82 @@ def test_pages_and_watches_continue_a_history_too(driver):
     driver.ask()
     driver.reflector.page(page(node("b"), rv=29))
     assert driver.reflector.history == 1
+
+
+TOO_NEW = Refusal(504, "Timeout", "Too large resource version", 1.0, too_new=True)
+
+
+def test_a_server_that_was_set_back_is_known_by_a_504_and_what_etcd_says_of_itself(driver):
+    driver.synced("a")
+    driver.reflector.cut("reset")
+    assert driver.ask(known=False) == "not older than 10, 1 of them"
+    driver.reflector.refused(TOO_NEW)
+    assert (driver.ask(), driver.reflector.delay, driver.reflector.error) == ("page 1", 0, "")
+    driver.reflector.page(page(node("b"), rv=7, more="next"))
+    assert driver.reflector.error == (
+        "the server was set back to an earlier state: its newest resourceVersion is 7, and 10 was received before"
+    )
+    assert (driver.ask(), driver.reflector.delay <= 2, driver.names) == ("stream-list", True, ["a"])
+    driver.hear(event("ADDED", "a"), bookmark(12, end=True))
+    assert driver.reflector.history == 1
+
+
+def test_a_replica_whose_cache_lags_is_no_server_that_was_set_back(driver):
+    driver.synced("a")
+    driver.reflector.cut("reset")
+    driver.ask(known=False)
+    driver.reflector.refused(TOO_NEW)
+    assert driver.ask() == "page 1"
+    driver.reflector.page(page(node("b"), rv=12, more="next"))
+    assert (driver.ask(known=False), driver.names, driver.reflector.error) == ("watch 10", ["a"], "")
+
+
+def test_versions_that_cannot_be_compared_are_asked_for_again_half_a_minute_later(driver):
+    opaque = page(node("b"), rv=7, more="next").replace(b'"7"', b'"opaque"')
+    driver.synced("a")
+    driver.reflector.cut("reset")
+    driver.ask(known=False)
+    driver.reflector.refused(TOO_NEW)
+    driver.ask()
+    driver.reflector.page(opaque)
+    assert (driver.ask(known=False), driver.reflector.delay) == ("not older than 10, 1 of them", 30)
+    driver.reflector.refused(TOO_NEW)
+    assert (driver.ask(), driver.names) == ("stream-list", ["a"])
+    assert driver.reflector.error.startswith("the server was set back to an earlier state: 504")
+
+
+@pytest.mark.parametrize("code", [400, 404, 422])
+def test_a_server_that_does_not_know_the_question_is_watched_without_it(driver, code):
+    driver.synced("a")
+    driver.reflector.cut("reset")
+    driver.ask(known=False)
+    driver.reflector.refused(Refusal(code, "Invalid"))
+    assert (driver.ask(known=False), driver.reflector.delay) == ("watch 10", 0)
+
+
+@pytest.mark.parametrize("said", [Refusal(503, "ServiceUnavailable", retry_after=7), b"<html>", "refused"])
+def test_the_question_is_repeated_until_it_is_answered(driver, said):
+    driver.synced("a")
+    driver.reflector.cut("reset")
+    driver.ask(known=False)
+    if isinstance(said, Refusal):
+        driver.reflector.refused(said)
+    elif isinstance(said, bytes):
+        driver.reflector.page(said)
+    else:
+        driver.reflector.cut(said)
+    assert (driver.reflector.error != "", driver.reflector.delay > 0) == (True, True)
+    assert driver.ask(known=False) == "not older than 10, 1 of them"
+
+
+def test_a_watch_that_ended_when_it_was_to_is_resumed_without_a_question(driver):
+    driver.synced("a")
+    driver.clock.now += 300
+    driver.reflector.cut("")
+    assert driver.ask(known=False) == "watch 10"
+    driver.clock.now += 20
+    driver.reflector.cut("")
+    assert driver.ask(known=False) == "not older than 10, 1 of them"
 
 
 def test_a_server_whose_past_is_our_future_has_another_history(driver):

@@ -110,6 +110,7 @@ def test_a_cut_in_the_middle_of_a_line_resumes_from_the_last_good_version(watchi
 def test_a_stream_that_ends_in_good_order_is_resumed_without_a_list(watching):
     running = watching(stream(event("ADDED", "a"), END, then="end"), stream(event("ADDED", "b", rv=11)))
     assert (running.names(), running.names()) == (["a"], ["a", "b"])
+    assert running.script.versions == ["10"]
     assert running.script.asked[1].query["resourceVersion"] == "10"
 
 

@@ -8,7 +8,8 @@ Input: lines, pages, errors and broken connections. Output: the next request, wh
     page, page, ... --------------------------> watch from the list's resourceVersion
 
 A list is used once it is complete; until then the previous nodes remain. If its resourceVersion is lower than one received
-before, or a Node has another uid, or no Node is left, the server was restored or wiped: ``history`` counts this.
+before, or a Node has another uid, or no Node is left, the server was restored or wiped: ``history`` counts this. After a lost
+connection the server is asked first whether it knows the resourceVersion (``history_check``).
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from podroutes.kubernetes import decode
+from podroutes.kubernetes.history_check import HistoryCheck, lower
 from podroutes.kubernetes.table import Table
 from podroutes.model.backoff import Backoff
 
@@ -70,6 +72,7 @@ class Reflector:
         self._more = ""  # its continue token
         self._newest = ""  # the highest resourceVersion received
         self._set_back = False  # the server says that our resourceVersion is newer than its own
+        self._check = HistoryCheck()
         self._streaming = streaming  # the server supports streaming lists
         self._paged = True  # otherwise the list is requested unpaged
         self._began = 0.0
@@ -81,6 +84,8 @@ class Reflector:
         """Return the next request."""
         self._began, self._mute = self._clock(), True
         life = str(int(LIFE * (1 + self._chance())))
+        if self.resource_version and self._check.due:
+            return Request(dict(self._check.query(self.resource_version)), stream=False)
         if self.resource_version:
             query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": self.resource_version}
             return Request(query | {"timeoutSeconds": life}, stream=True)
@@ -103,6 +108,8 @@ class Reflector:
 
     def page(self, body: bytes) -> bool:
         """Handle a page; return whether the nodes changed."""
+        if self.resource_version and self._check.due:
+            return self._checked(body)
         coming = self._coming
         if coming is None:
             raise RuntimeError("a page that nobody asked for")
@@ -121,6 +128,28 @@ class Reflector:
             return False
         self.error, self.delay, self._more = "", 0.0, page.more
         return False if page.more else self._listed(coming, page.resource_version)
+
+    def _checked(self, body: bytes) -> bool:
+        """Handle the answer of a server that was asked whether it knows our resourceVersion."""
+        try:
+            newest = decode.page(body).resource_version
+        except ValueError as error:
+            self._fail(str(error))
+            return False
+        ours = self.resource_version
+        if self._check.answered(newest, ours) == "unknown":
+            self._was_set_back(f"its newest resourceVersion is {newest[:20]}, and {ours[:20]} was received before")
+        else:
+            self.error, self.delay = "", self._check.delay
+        return False
+
+    def _was_set_back(self, why: str) -> None:
+        """List anew, as after an expiry: all agents notice this at the same time."""
+        self._set_back = True
+        self._restart()
+        self.counts = self.counts._replace(retries=self.counts.retries + 1)
+        self.error = f"the server was set back to an earlier state: {why}"
+        self.delay = self._spread()
 
     def line(self, line: bytes) -> bool | None:
         """Handle a line of a stream; return whether the nodes changed, None if the stream must be closed."""
@@ -142,7 +171,7 @@ class Reflector:
                 return None
             if self._coming is not None:
                 return False
-            self.history += _lower(event.resource_version, self._newest)
+            self.history += lower(event.resource_version, self._newest)
             self.resource_version = self._newest = event.resource_version
             changes, heartbeats, *_ = self.counts
             self.counts = self.counts._replace(changes=changes + news, heartbeats=heartbeats + (not news))
@@ -164,6 +193,8 @@ class Reflector:
         if self._coming is not None and self._streaming and status in (400, 422):
             self._page_instead()
             return
+        if self.resource_version and self._check.due and self._check_refused(status, what, too_new=too_new):
+            return
         if status == 410 or reason in ("Expired", "Gone"):
             if self._more:  # the continue token expired
                 self._fruitless += 1
@@ -172,21 +203,32 @@ class Reflector:
             # The server is healthy but has lost its history, for example after a restart: all agents get this at once.
             self.counts = self.counts._replace(retries=self.counts.retries + 1)
             self.error = what
-            spread = self._by_size(_SPREAD_SMALL, _SPREAD_LARGE)
-            self.delay = min(retry_after, _LONGEST_WISH) + spread * self._chance()
+            self.delay = min(retry_after, _LONGEST_WISH) + self._spread()
             return
+        self._check.lost()
         if too_new:  # the server was restored from a backup: our resourceVersion is not in its history
             self._set_back = True
             self._restart()
         self._fail(what, min(retry_after, _LONGEST_WISH))
 
+    def _check_refused(self, status: int, what: str, *, too_new: bool) -> bool:
+        """Handle an error response to the check; return whether that is all."""
+        verdict = self._check.refused(status, too_new=too_new)
+        if verdict == "unknown":
+            self._was_set_back(what)
+        elif verdict:
+            self.error, self.delay = "", self._check.delay
+        return verdict is not None
+
     def cut(self, why: str) -> None:
-        """Handle a connection that failed, timed out or ended; REASON is "" if the stream ended normally."""
+        """Handle a connection that failed, timed out or ended; WHY is "" if the stream ended normally."""
         if why and self._coming is not None and self._streaming and len(self._coming):
             self._fruitless += 1
             if self._fruitless >= _STUBBORN:  # a proxy in between cuts long streams
                 self._page_instead()
                 return
+        if why or self._clock() - self._began < LIFE:  # otherwise the watch ended when it was to
+            self._check.lost()
         # A restored server sends nothing on a watch from a newer resourceVersion, not even an error.
         silent = self._mute and self._clock() - self._began > _MUTE
         why = why or ("the list ended before it was complete" if self._coming is not None else "")
@@ -213,7 +255,7 @@ class Reflector:
 
     def _continues(self, coming: Table, resource_version: str) -> bool:
         """Return whether the list COMING continues the known history."""
-        return not (self._set_back or _lower(resource_version, self._newest)) and coming.follows(self.table)
+        return not (self._set_back or lower(resource_version, self._newest)) and coming.follows(self.table)
 
     def _page_instead(self) -> None:
         self._streaming = False
@@ -223,6 +265,7 @@ class Reflector:
 
     def _restart(self) -> None:
         self._coming, self._more, self.resource_version = None, "", ""
+        self._check.clear()
 
     def _stumble(self, why: str) -> None:
         """Watch again from the last resourceVersion; after repeated failures, list again."""
@@ -233,7 +276,12 @@ class Reflector:
 
     def _well(self) -> None:
         self.error, self._fruitless, self.delay = "", 0, 0.0
+        self._check.clear()
         self._failures = min(self._failures, 1)  # not 0: a connection that breaks after each line needs a pause, too
+
+    def _spread(self) -> float:
+        """Return the pause before a list that all agents of the cluster make: the server is healthy."""
+        return self._by_size(_SPREAD_SMALL, _SPREAD_LARGE) * self._chance()
 
     def _by_size(self, small: float, large: float) -> float:
         """Interpolate between SMALL, for a cluster of about ten Nodes, and LARGE, for the largest."""
@@ -248,14 +296,3 @@ class Reflector:
         wait = Backoff(2 * _FIRST, longest).pause(self._failures) * self._chance()
         self._failures += 1
         self.delay = least + wait
-
-
-def _lower(version: str, before: str) -> bool:
-    """Return whether VERSION is older than BEFORE. With etcd resourceVersions are increasing numbers."""
-    if not (version.isascii() and version.isdecimal() and before.isascii() and before.isdecimal()):
-        return False
-    old, new = (
-        version.lstrip("0"),
-        before.lstrip("0"),
-    )  # compared as text: a hostile server may send a number of any length
-    return (len(old), old) < (len(new), new)
