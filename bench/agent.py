@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from podroutes.model.plan import Change
 
 OPERATION = "agent"
 _JOINS, _THEFTS, _HEARTBEATS = 100, 200, 1000
+_CHANGES = (
+    30  # nodes that move, leave or are succeeded: less than a third of those that joined, which the guard would hold
+)
 _HOUR = 12  # heartbeats of every node: the kubelet writes its status every five minutes
 _NEWS = 6.0  # seconds after which the next event has the counters told, which alone are no news
 _QUIET = 0.15  # seconds between two events: the agent is to be asleep again
@@ -59,6 +62,11 @@ def measure(count: int) -> Result:
                 "memory, MiB": agent.memory(),
             }
             figures |= _percentiles("node created to route in the kernel", _joins(cluster, count))
+            joined = range(count, count + _JOINS)
+            moving, leaving, ending = joined[:_CHANGES], joined[_CHANGES : 2 * _CHANGES], joined[-_CHANGES:]
+            figures |= _percentiles("address changed to route replaced", _changes(cluster.move, moving))
+            figures |= _percentiles("node deleted to route deleted", _changes(cluster.leave, leaving, goes=True))
+            figures |= _percentiles("podCIDR given to another node", _changes(cluster.succeed, ending))
             figures |= _percentiles("route deleted to route back", _thefts())
             figures |= _heartbeats(cluster, agent)
             cluster.beat(count * _HOUR)
@@ -131,11 +139,12 @@ def _timed_bare(url: str) -> float:
     return time.monotonic() - began
 
 
-def _arrival(watch: KernelWatch, dst: Prefix) -> float:
-    """Wait until a route to DST comes; return when (seconds of the monotonic clock)."""
+def _arrival(watch: KernelWatch, dst: Prefix, *, goes: bool = False) -> float:
+    """Wait until a route to DST comes, is replaced, or GOES; return when (seconds of the monotonic clock)."""
     while True:
         select.select([watch], [], [])
-        if dst in watch.read({}).added:
+        heard = watch.read({})
+        if dst in (heard.changed - heard.added if goes else heard.added):
             return time.monotonic()
 
 
@@ -147,6 +156,16 @@ def _joins(cluster: Cluster, count: int) -> Iterator[float]:
             watch.read({})
             created = cluster.join(number)
             yield _arrival(watch, Prefix(4, scene.dst(number), scene.LENGTH)) - created
+
+
+def _changes(change: Callable[[int], float], numbers: Sequence[int], *, goes: bool = False) -> Iterator[float]:
+    """Yield the seconds between the end of CHANGE, the call that changes a node, and its route."""
+    with KernelWatch(0) as watch:
+        for number in numbers:
+            time.sleep(_QUIET)
+            watch.read({})
+            changed = change(number)
+            yield _arrival(watch, Prefix(4, scene.dst(number), scene.LENGTH), goes=goes) - changed
 
 
 def _thefts() -> Iterator[float]:

@@ -3,6 +3,7 @@
 It is the lab's (podroutes.lab.api), which is not Kubernetes: what a real one adds to every time is not in these figures.
 """
 
+import json
 import os
 import socket
 import sys
@@ -27,7 +28,7 @@ def node(number: int) -> Node:
 
 
 class Cluster:
-    """COUNT nodes of 14 KB each behind ``url``, and the commands ``join`` and ``beat``; a context manager."""
+    """COUNT nodes of 14 KB each behind ``url``, and the commands that change them; a context manager."""
 
     def __init__(self, count: int) -> None:
         self._ours, theirs = socket.socketpair()
@@ -50,6 +51,18 @@ class Cluster:
         """Have node NUMBER created; return when that had been done (seconds of the monotonic clock)."""
         return float(self._command(f"join {number}"))
 
+    def move(self, number: int) -> float:
+        """Have node NUMBER report its other address; return when that had been done."""
+        return float(self._command(f"move {number}"))
+
+    def leave(self, number: int) -> float:
+        """Have node NUMBER deleted; return when that had been done."""
+        return float(self._command(f"leave {number}"))
+
+    def succeed(self, number: int) -> float:
+        """Have node NUMBER deleted, and one of another name and address created with its podCIDR; return when that had been done."""
+        return float(self._command(f"succeed {number}"))
+
     def beat(self, count: int) -> None:
         """Have COUNT nodes, one after the other, write a status that is no news."""
         self._command(f"beat {count}")
@@ -67,6 +80,12 @@ class Cluster:
         os.waitpid(self._pid, 0)
 
 
+def _ask(api: NodeApi, method: str, path: str, document: object) -> None:
+    answer = api.answer(Request(method, f"/api/v1/nodes/{path}", {}, _MERGE, json.dumps(document).encode()))
+    if answer.status != 200:
+        raise RuntimeError(f"{method} {path} was answered {answer.status}: {b''.join(answer.pieces)!r}")
+
+
 def _serve(count: int, orders: socket.socket) -> None:
     api = NodeApi(history=_HISTORY)
     for number in range(count):
@@ -77,19 +96,33 @@ def _serve(count: int, orders: socket.socket) -> None:
         api.add(realistic(node(number)))
         return time.monotonic()
 
+    def move(number: int) -> float:
+        address = {"type": "InternalIP", "address": str(Address(4, scene.via(number, moved=True)))}
+        _ask(api, "PATCH", f"worker-{number}/status", {"status": {"addresses": [{"$patch": "replace"}, address]}})
+        return time.monotonic()
+
+    def leave(number: int) -> float:
+        _ask(api, "DELETE", f"worker-{number}", {})
+        return time.monotonic()
+
+    def succeed(number: int) -> float:
+        _ask(api, "DELETE", f"worker-{number}", {})
+        successor = node(number)._replace(
+            name=f"successor-{number}", internal_ips=(Address(4, scene.via(number, moved=True)),)
+        )
+        api.add(realistic(successor))
+        return time.monotonic()
+
     def beat(times: int) -> float:
         nonlocal beats
         for _ in range(times):
             beats += 1
-            heartbeat = f'{{"type":"Ready","lastHeartbeatTime":"{2000 + beats // 10_000}-01-01T00:00:00.{beats % 10_000:04}00Z"}}'
-            body = f'{{"status":{{"conditions":[{heartbeat}]}}}}'.encode()
-            path = f"/api/v1/nodes/worker-{beats % count}/status"
-            answer = api.answer(Request("PATCH", path, {}, _MERGE, body))
-            if answer.status != 200:
-                raise RuntimeError(f"a heartbeat was answered {answer.status}: {b''.join(answer.pieces)!r}")
+            moment = f"{2000 + beats // 10_000}-01-01T00:00:00.{beats % 10_000:04}00Z"
+            heartbeat = {"type": "Ready", "lastHeartbeatTime": moment}
+            _ask(api, "PATCH", f"worker-{beats % count}/status", {"status": {"conditions": [heartbeat]}})
         return time.monotonic()
 
-    verbs = {"join": join, "beat": beat}
+    verbs = {"join": join, "beat": beat, "move": move, "leave": leave, "succeed": succeed}
     with Server(api) as server, orders.makefile("rw") as lines:
         print(server.url, file=lines, flush=True)
         for line in lines:

@@ -13,7 +13,10 @@ _AGENT = {
     "start to in sync, s": 2.5,
     "CPU until in sync, s": 3.0,
     "memory, MiB": 60 / _MB,
-    "node created to route in the kernel, p50, ms": 10,
+    "node created to route in the kernel, p50, ms": 5,
+    "address changed to route replaced, p50, ms": 5,
+    "podCIDR given to another node, p50, ms": 5,
+    "node deleted to route deleted, p50, ms": 5,
     "route deleted to route back, p50, ms": 5,
 }
 

@@ -294,10 +294,10 @@ def test_a_pod_cidr_that_moves_to_another_node_ends_there_in_any_order_of_events
     own = "worker-0 192.168.8.20 10.200.0.0/24"
     machine.reconcile(view(cluster(own, old)), 0)
     between = cluster(own) if deleted_first else cluster(own, old, new)
-    machine.add_new_nodes(between)
+    machine.follow(view(between), 0.5)
     machine.reconcile(view(between), 1)
     assert installed(kernel) == ([] if deleted_first else [ONE]), "of two claims the incumbent stays"
-    machine.add_new_nodes(cluster(own, new))
+    machine.follow(view(cluster(own, new)), 1.5)
     machine.reconcile(view(cluster(own, new)), 2)
     assert installed(kernel) == ["10.200.1.0/24 via 192.168.8.29 dev ens18"]
 

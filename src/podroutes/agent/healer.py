@@ -1,7 +1,7 @@
-"""Acts between two reconciles, and while one reads a large table: restores lost routes and adds those of new nodes."""
+"""Acts between two reconciles, and while one reads a large table: restores lost routes and follows nodes that change."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from podroutes.errors import KernelError
 from podroutes.kernel import Kernel
@@ -10,10 +10,18 @@ from podroutes.model.cluster import Cluster
 from podroutes.model.plan import Change
 from podroutes.model.route import MAIN
 from podroutes.plan.flap_damping import FlapDamping
+from podroutes.plan.guard import Deleted
 
 if TYPE_CHECKING:
     from podroutes.model.address import Prefix
-    from podroutes.plan.fast_path import FastPath
+    from podroutes.plan.fast_path import FastPath, NodeChanges
+
+
+class Followed(NamedTuple):
+    """The changes that were made for changed nodes before a reconcile, and the deletions that count for the guard."""
+
+    changes: tuple[Change, ...] = ()
+    counted: tuple[Deleted, ...] = ()
 
 
 class Healer:
@@ -70,9 +78,21 @@ class Healer:
     def _undamped(self, changes: Iterable[Change | None], now: float) -> list[Change]:
         return [each for each in changes if each and self.damping.until(each.route.dst) <= now]
 
-    def add_new_nodes(self, cluster: Cluster) -> tuple[Change, ...]:
-        """Add the routes to nodes that are new in CLUSTER and conflict with no other; return the changes."""
-        return self._add(list(self._prompt.arrived(cluster))) if self._prompt and self._may_hurry else ()
+    def follow_nodes(
+        self, cluster: Cluster, admit: "Callable[[NodeChanges, FastPath], NodeChanges]"
+    ) -> tuple[Change, ...]:
+        """Make the changes for nodes that changed in CLUSTER, if they concern no other; return them.
+
+        ADMIT returns the changes without the deletions that must wait.
+        """
+        if not (self._prompt and self._may_hurry):
+            return ()
+        found = self._prompt.changed(cluster)
+        if not found.changes:
+            return self._add(list(self._prompt.arrived(cluster)))
+        done = self._add(list(admit(found, self._prompt).changes))
+        self._prompt.note(done)
+        return done
 
     def concerns(self, heard: KernelEvents) -> bool:
         """Return whether a reconcile may find changes after HEARD."""

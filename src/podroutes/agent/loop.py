@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from podroutes.agent.healer import Followed
 from podroutes.agent.reconciler import Machine
 from podroutes.agent.schedule import CONFIRM, Schedule
 from podroutes.agent.sd_notify import ServiceManager
@@ -34,7 +35,7 @@ _STUCK = 60.0  # seconds without an iteration after which the loop counts as dea
 _PATIENCE = 8.0  # maximum seconds that a confirmation waits for the loop
 _ROUND = 5.0  # maximum seconds that an iteration waits for events
 
-
+_Result = TypeVar("_Result")
 AtOnce = Callable[[Callable[[], tuple[Change, ...]]], tuple[Change, ...]]  # runs a fast-path function
 
 
@@ -155,7 +156,7 @@ class Loop:
             with suppress(BlockingIOError):
                 while self._ear.recv(4096):
                     pass
-            self._hear(self._at_once)
+            self._hear(lambda do: self._with_lock(do, ()))
             if self._filters and self._filters.changed() and self._machine.filters_changed():
                 self._schedule.want("kernel", time.monotonic(), urgent=True)
             self._receive()
@@ -218,19 +219,18 @@ class Loop:
                 self._machine.guard.note(newest.evidence)
             return
         self._fresh = newest.at if self._fresh is None else self._fresh
-        cluster = newest.inventory.cluster
-        added = () if newest.from_cache else self._at_once(lambda: self._machine.add_new_nodes(cluster))
-        if added:
-            self._record.nodes_added(added, time.monotonic() - self._fresh)
+        followed = self._with_lock(lambda: self._machine.follow(newest, now), Followed())
+        if any(followed):
+            self._record.nodes_followed(followed, time.monotonic() - self._fresh)
             self._fresh = None
-        self._schedule.want("nodes", now + CONFIRM if added else now)
+        self._schedule.want("nodes", now + CONFIRM if followed.changes else now)
 
     @staticmethod
-    def _at_once(do: Callable[[], tuple[Change, ...]]) -> tuple[Change, ...]:
-        """Return the changes of DO; none while another podroutes changes this machine, since the following reconcile waits for it."""
+    def _with_lock(do: Callable[[], _Result], otherwise: _Result) -> _Result:
+        """Return the result of DO, or OTHERWISE while another podroutes changes this machine: the following reconcile waits for it."""
         with suppress(LockedError), locked("agent", 0):
             return do()
-        return ()
+        return otherwise
 
     def _confirmed(self, digest: str) -> HeldDeletions | ValueError:
         """Allow the held deletions if DIGEST matches, and request a reconcile."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from podroutes.agent.healer import Healer
+from podroutes.agent.healer import Followed, Healer
 from podroutes.agent.interest import Known, Reading
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.apply.cni_request import CniRequest
@@ -26,13 +26,14 @@ from podroutes.model.route import PROTOCOL, Route
 from podroutes.model.saved_route import SavedRoute, sorted_by_age
 from podroutes.persist import masquerade_table
 from podroutes.plan.bystanders import nothing_decides
+from podroutes.plan.claim_index import ClaimIndex
 from podroutes.plan.claims import Claims, examine
 from podroutes.plan.desired import Desired
-from podroutes.plan.fast_path import ClaimIndex, FastPath
+from podroutes.plan.fast_path import FastPath, NodeChanges
 from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.guard import Deleted, Verdict, no_guard
 from podroutes.plan.held_deletions import MassDeleteGuard
-from podroutes.plan.identity import named_node, this_node
+from podroutes.plan.identity import named_node, own_names, this_node
 from podroutes.plan.onlink import OnLink
 from podroutes.plan.ownership import ours
 from podroutes.plan.planning import plan_here
@@ -116,7 +117,8 @@ class Machine(Healer):
         machine_plan, more = self._plan(known.claims, own, fib, request)
         plan, wanted = machine_plan.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
-        self._prompt = FastPath(known, own, fib, machine_plan.planned, request.context.dependencies)
+        names = own_names(self._settings.hostname, self._settings.node)
+        self._prompt = FastPath(known, own, fib, machine_plan.planned, request.context.dependencies, names=names)
         # Otherwise our files decide about ownership, or the table of masquerading must know a podCIDR before packets reach it.
         ranges = cluster.pod_cidrs or not self._masquerades
         self._may_hurry = machine_plan.owned.protocol == PROTOCOL and bool(ranges)
@@ -134,11 +136,28 @@ class Machine(Healer):
         if any(change.kind == "nftables" for change in plan.host):
             self._table = _UNREAD
         done = outcome.routes_changed
+        self._prompt.carried_out(done)
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
         counted = tuple(each for each in self.guard.earlier if each.at == now and not view.from_cache)
         standing = None if view.from_cache else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
         return ReconcileResult(plan, done, _failures(outcome), counted, postponed, count, installed + grown, standing)
+
+    def follow(self, view: NodeSnapshot, now: float) -> Followed:
+        """Make the changes for nodes that changed in VIEW at once, in simple cases."""
+        if view.from_cache:
+            return Followed()
+        counted: list[Deleted] = []
+
+        def admit(found: NodeChanges, fast: FastPath) -> NodeChanges:
+            if not found.gone:
+                return found
+            routes = tuple(change.route for change in found.changes if change.action == "delete")
+            verdict = self.guard.judge(Leaving(routes, fast.standing()), view.evidence, found.gone, now)
+            counted.extend(each for each in self.guard.earlier if each.at == now)
+            return found.without_deletions() if verdict.held else found
+
+        return Followed(self.follow_nodes(view.inventory.cluster, admit), tuple(counted))
 
     def _look(self, cluster: Cluster, tries: int) -> Fib:
         """Return a snapshot. It is repeated if a route was restored meanwhile, which it may lack."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from podroutes import __version__
+from podroutes.agent.healer import Followed
 from podroutes.agent.log import Logger
 from podroutes.agent.reconciler import Machine, ReconcileResult
 from podroutes.agent.snapshot import NodeSnapshot
@@ -109,10 +110,11 @@ class StatusRecorder:
         self.status = status._replace(healed=status.healed + len(healed), overflows=status.overflows + heard.overflow)
         self._changed("healed", healed)
 
-    def nodes_added(self, added: Sequence[Change], seconds: float) -> None:
-        """Record routes to new nodes added by the fast path, SECONDS after the source published them."""
+    def nodes_followed(self, followed: Followed, seconds: float) -> None:
+        """Record what the fast path did for nodes that changed, SECONDS after the source published them."""
         self.status = self.status._replace(latency=self.status.latency.with_one(seconds))
-        self._changed("changed", added)
+        self._changed("changed", followed.changes)
+        self._count(followed.counted)
 
     def broken(self, reason: str, error: str) -> None:
         """Record a reconcile that failed as a whole."""
@@ -173,9 +175,14 @@ class StatusRecorder:
             self._memory.keep(cluster)
         if found.standing is not None:
             self._memory.routes(plan.node, found.standing)
-        if found.counted:
-            self._memory.count([each._replace(at=now) for each in found.counted])
+        self._count(found.counted)
         self._tell(self.status)
+
+    def _count(self, deleted: Sequence[Deleted]) -> None:
+        """Save the deletions that count for the guard, beyond a restart."""
+        if deleted:
+            now = time.time()
+            self._memory.count([each._replace(at=now) for each in deleted])
 
     @property
     def hold_is_told(self) -> bool:

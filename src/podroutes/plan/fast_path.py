@@ -1,91 +1,91 @@
-"""The fast path: handles one route from the state of the last plan, in microseconds where a plan takes milliseconds.
+"""The fast path: handles few routes from the state of the last plan, in microseconds where a plan takes milliseconds.
 
-It only adds routes, which the kernel refuses if a route exists, and only those that a plan would add, too. Other cases are left
-to the plan, which always follows.
+It makes only changes that a plan would make, too: it restores a route that was deleted, adds the routes of new nodes, and where nodes
+changed that concern no other, compares their claims with what is known to stand in the kernel. The kernel refuses a change if
+something else stands there by now. Other cases are left to the plan, which always follows.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterator
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
-from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.address import Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies
-from podroutes.model.fib import Fib
+from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.plan import Change
 from podroutes.model.route import NextHop, Route
-from podroutes.plan.claims import Claim, Claims, examine
+from podroutes.plan.claim_index import Changed, ClaimIndex
+from podroutes.plan.claims import Claims
 from podroutes.plan.dependencies import Needs
-from podroutes.plan.desired import desired
+from podroutes.plan.desired import Desired, desired
+from podroutes.plan.difference import in_order
+from podroutes.plan.identity import is_named
 from podroutes.plan.metric import metrics_of_new
 from podroutes.plan.onlink import OnLink
 from podroutes.plan.planning import Planned
+from podroutes.plan.settle import concerns
+
+__all__ = ["ClaimIndex", "FastPath", "NodeChanges"]
 
 
-class ClaimIndex:
-    """An index of the claims of a cluster, kept while the nodes are unchanged."""
+class NodeChanges(NamedTuple):
+    """The changes for changed nodes. ``gone`` are the prefixes of their deletions, each with the node that is deleted."""
 
-    def __init__(self, cluster: Cluster, claims: Claims) -> None:
-        self.cluster = cluster
-        self.claims = claims
-        self._ids = set(map(id, cluster.nodes))
-        self._names = {node.name for node in cluster.nodes}
-        self._addresses = sorted({address for node in cluster.nodes for address in node.internal_ips})
-        self._starts: list[tuple[int, int]] = []  # the first address of each claim, sorted
-        self._reaches: list[tuple[int, int]] = []  # the highest last address up to each claim
-        furthest = (0, 0)
-        for claim in (
-            sorted((*claims.honoured, *claims.contested), key=_by_destination) if claims.contested else claims.honoured
-        ):
-            furthest = max(furthest, (claim.dst.version, claim.dst.last))
-            self._starts.append(claim.dst[:2])
-            self._reaches.append(furthest)
+    changes: tuple[Change, ...] = ()
+    gone: Mapping[Prefix, str] = {}
 
-    def arrivals(self, cluster: Cluster) -> Claims:
-        """Return the claims of nodes that are new in CLUSTER and do not affect earlier ones."""
-        nothing = Claims((), (), ())
-        if cluster[1:4] != self.cluster[1:4]:  # the limits
-            return nothing
-        # A source returns the same object for an unchanged node.
-        new = tuple(node for node in cluster.nodes if id(node) not in self._ids)
-        if not new or any(node.name in self._names or not all(map(self._is_new, node.internal_ips)) for node in new):
-            return nothing
-        claims = examine(cluster._replace(nodes=new))
-        return nothing._replace(honoured=tuple(claim for claim in claims.honoured if self._apart(claim.dst)))
-
-    def _is_new(self, address: Address) -> bool:
-        """Return whether no node has ADDRESS and no claim covers it."""
-        return self._apart(Prefix(address.version, address.value, BITS[address.version]))
-
-    def _apart(self, dst: Prefix) -> bool:
-        """Return whether no claim overlaps DST and no node has an address in it."""
-        before = bisect_right(self._starts, (dst.version, dst.last))
-        if before and self._reaches[before - 1] >= (dst.version, dst.value):
-            return False
-        first = bisect_left(self._addresses, (dst.version, dst.value))
-        return first == len(self._addresses) or not dst.covers(self._addresses[first])
+    def without_deletions(self) -> "NodeChanges":
+        """Return the changes that take no route away."""
+        return NodeChanges(tuple(change for change in self.changes if change.action != "delete"))
 
 
-def _by_destination(claim: Claim) -> tuple[Prefix, str]:
-    return claim.dst, claim.node.name
+class _UnknownError(Exception):
+    """Raised where the last plan does not tell what stands in the kernel."""
 
 
 class FastPath:
-    """The state of one plan of machine OWN, used until the next one."""
+    """The state of one plan of machine OWN, used until the next one.
 
-    def __init__(
-        self, known: ClaimIndex, own: Node, fib: Fib, planned: Planned, dependencies: Dependencies = ()
+    A change of a node that may be this machine, by one of NAMES or an address of FIB, is left to a plan.
+    """
+
+    def __init__(  # noqa: PLR0913, each is of another kind
+        self,
+        known: ClaimIndex,
+        own: Node,
+        fib: Fib,
+        planned: Planned,
+        dependencies: Dependencies = (),
+        *,
+        names: frozenset[str] = frozenset(),
     ) -> None:
-        wanted = planned.desired
         self._known = known
+        self._plan = planned.plan
         self._kept = [each.route.dst for each in planned.plan.kept]
         self._dependencies = dependencies
         self._own = own
         self._fib = fib
-        self._desired = wanted
+        self._desired = planned.desired
+        self._names = frozenset({own.name.lower(), *names})
+        self._made: dict[Prefix, Change] = {}  # changes of the plan that were made,
+        self._since: dict[Prefix, Change] = {}  # and later ones of the fast path
+
+    def carried_out(self, done: Iterable[Change]) -> None:
+        """Record the changes of the plan that were made."""
+        self._made = {change.route.dst: change for change in done}
+
+    def note(self, done: Iterable[Change]) -> None:
+        """Record changes of ``changed`` that were made."""
+        for change in done:
+            self._since[change.route.dst] = change
 
     def healed(self, route: Route) -> Change | None:
         """Return the change that restores ROUTE, which existed at the plan; None unless it is a desired route."""
+        later = self._since.get(route.dst)
+        if later:
+            return Change("add", route, later.node) if later.action != "delete" and later.route == route else None
         position = self._positions.get(route.dst)
         if position is None or not route.plain or route.dst in self._foreign:
             return None
@@ -103,7 +103,9 @@ class FastPath:
         """Yield what adds the wanted routes whose destinations are not THERE, those excepted where somebody else's stood."""
         for version, (routes, claims, vias) in self._desired.wanted.items():
             rows = [
-                row for row, claim in enumerate(claims) if claim.dst not in there and claim.dst not in self._foreign
+                row
+                for row, claim in enumerate(claims)
+                if claim.dst not in there and claim.dst not in self._foreign and claim.dst not in self._since
             ]
             for row, metric in zip(rows, metrics_of_new(version, routes, rows), strict=True):
                 route = Route(claims[row].dst, (NextHop(vias[row], routes.dev[row] or None),), metric)
@@ -115,6 +117,8 @@ class FastPath:
 
     def arrived(self, cluster: Cluster) -> Iterator[Change]:
         """Yield the routes to nodes that are new in CLUSTER and conflict with no other."""
+        if self._plan.held or any(self._is_mine(node) for node in self._known.new(cluster)):
+            return
         here = desired(self._known.arrivals(cluster), self._own, self._resolver)
         for version, (routes, claims, vias) in here.wanted.items():
             beside = len(self._desired.wanted[version].vias)
@@ -125,6 +129,105 @@ class FastPath:
                     claim.dst in self._foreign or self._fib.hides(claim.dst) or beside_us
                 ) and not self._needs.taken(claim, in_place=False):
                     yield Change("add", Route(claim.dst, (NextHop(via, dev or None),), metric), claim.node.name)
+
+    def changed(self, cluster: Cluster) -> NodeChanges:
+        """Return the changes for the nodes that changed in CLUSTER; none if they concern other nodes or anything else on this machine."""
+        found = self._known.changed(cluster)
+        if found is None or not self._is_simple or any(map(self._is_mine, (*found.former, *found.new))):
+            return NodeChanges()
+        here = desired(Claims(found.new_claims, (), ()), self._own, self._resolver)
+        if here.out_of_reach or any(map(self._is_needed, (claim.dst for claim in found.new_claims))):
+            return NodeChanges()
+        try:
+            changes = [*self._wanted(found, here), *self._leaving(found)]
+        except _UnknownError:
+            return NodeChanges()
+        gone = {change.route.dst: change.node or "" for change in changes if change.action == "delete"}
+        plain = (change._replace(node=None) if change.action == "delete" else change for change in changes)
+        return NodeChanges(tuple(sorted(plain, key=in_order)), gone)
+
+    def standing(self) -> frozenset[tuple[int, int, int]]:
+        """Return all prefixes with a route of ours, as far as known."""
+        rows: set[tuple[int, int, int]] = set()
+        for version, each in self._fib.plain.items():
+            rows.update(zip([version] * len(each.dst), each.dst, each.length, strict=True))
+        rows.update(route.dst for route in self._fib.others if route.ours and route.next_hops)
+        for change in (*self._made.values(), *self._since.values()):
+            (rows.discard if change.action == "delete" else rows.add)(change.route.dst)
+        return frozenset(rows)
+
+    def _wanted(self, found: Changed, here: Desired) -> Iterator[Change]:
+        """Yield what makes the routes HERE, of the nodes FOUND, stand in the kernel."""
+        for version, (routes, claims, vias) in here.wanted.items():
+            before = self._desired.wanted[version].routes
+            leaving = (claim.dst for claim in found.former_claims if claim.dst.version == version)
+            beside = len(before.dst) - sum(_row(before, dst) is not None for dst in leaving)
+            metrics = metrics_of_new(version, routes, range(len(vias)), beside)
+            for claim, via, dev, metric in zip(claims, vias, routes.dev, metrics, strict=True):
+                there, hop = self._there(claim.dst), NextHop(via, dev or None)
+                if there is None:
+                    yield Change("add", Route(claim.dst, (hop,), metric), claim.node.name)
+                elif (there.via, there.dev) != (hop.via, hop.dev):
+                    yield Change("replace", Route(claim.dst, (hop,), there.metric), claim.node.name, there)
+
+    def _leaving(self, found: Changed) -> Iterator[Change]:
+        """Yield the deletion of each route of a deleted Node, with its name. Raises _UnknownError if its prefix or next hop may be somebody's."""
+        served = {claim.dst for claim in found.new_claims}
+        claimed = {dst for node in found.new for dst in node.pod_cidrs} - served
+        addresses = {address for node in found.new for address in node.internal_ips}
+        names = {node.name for node in found.new}
+        for claim in found.former_claims:
+            there = None if claim.dst in served else self._there(claim.dst)
+            if there is None:
+                continue
+            later = self._since.get(claim.dst)
+            known = there.via in claim.vias or bool(later and later.node == claim.node.name)
+            if not known or claim.dst in claimed or there.via in addresses or claim.node.name in names:
+                raise _UnknownError  # a deletion that the guard may judge otherwise
+            yield Change("delete", there, claim.node.name)
+
+    def _there(self, dst: Prefix) -> Route | None:
+        """Return our route to DST in the kernel. Raises _UnknownError if it is not known to be the only one."""
+        change = self._since.get(dst) or self._made.get(dst)
+        if change:
+            return None if change.action == "delete" else change.route
+        plain = self._fib.plain[dst.version]
+        row = _row(plain, dst)
+        if dst in self._unfinished or dst in self._foreign or self._fib.hides(dst):
+            raise _UnknownError
+        if row is None:
+            return None
+        if _row(plain, dst, row + 1) is not None:
+            raise _UnknownError
+        return plain.route(row)
+
+    @cached_property
+    def _unfinished(self) -> set[Prefix]:
+        """The destinations of changes that the plan did not make."""
+        return {change.route.dst for change in self._plan.changes} - self._made.keys()
+
+    @cached_property
+    def _is_simple(self) -> bool:
+        """Whether this machine honours the claims as they are, and keeps or holds no route."""
+        nothing_special = not (self._plan.kept or self._plan.held)
+        return nothing_special and not concerns(self._known.claims, self._own, self._fib, self._needs)
+
+    def _is_mine(self, node: Node) -> bool:
+        """Whether NODE may be this machine."""
+        return is_named(node, self._names) or not self._addresses.isdisjoint(node.internal_ips)
+
+    @cached_property
+    def _addresses(self) -> set[Address]:
+        return {each.address for each in self._fib.addresses}
+
+    def _is_needed(self, dst: Prefix) -> bool:
+        """Return whether this machine depends on an address in DST, or has pods there."""
+        own = any(cidr.overlaps(dst) for cidr in self._own.pod_cidrs)
+        return own or any(dst.covers(place) for place in self._places)
+
+    @cached_property
+    def _places(self) -> tuple[Address, ...]:
+        return tuple(self._needs.places)
 
     @cached_property
     def _needs(self) -> Needs:
@@ -142,3 +245,13 @@ class FastPath:
     @cached_property
     def _foreign(self) -> set[Prefix]:
         return {route.dst for route in self._fib.others}
+
+
+def _row(plain: PlainRoutes, dst: Prefix, first: int = 0) -> int | None:
+    """Return the first row of PLAIN, from row FIRST on, whose destination is DST."""
+    row = bisect_left(plain.dst, dst.value, first)
+    while row < len(plain.dst) and plain.dst[row] == dst.value:
+        if plain.length[row] == dst.length:
+            return row
+        row += 1
+    return None

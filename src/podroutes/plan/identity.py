@@ -29,8 +29,8 @@ def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> 
         host name. Raises ``IdentityError``, with the candidates, if there are several or none.
     """
     own = set(addresses)
-    names = {hostname.lower(), hostname.lower().partition(".")[0]} - {"", "localhost"}
-    by_name = [node for node in cluster.nodes if names & {name.lower() for name in (node.name, *node.hostnames)}]
+    names = own_names(hostname)
+    by_name = [node for node in cluster.nodes if is_named(node, names)]
     if by_name:
         named = [node for node in by_name if node.name.lower() in names]
         sure = _with_address(named or by_name, own)
@@ -42,6 +42,17 @@ def this_node(cluster: Cluster, hostname: str, addresses: Iterable[Address]) -> 
         f"this host ({printable(hostname)}) is not a node of {cluster.source}: no name and no InternalIP matches; "
         f"{'choose with --node from' if cluster.nodes else 'it has'} {_names([node.name for node in cluster.nodes])}"
     )
+
+
+def own_names(hostname: str, node: str = "") -> frozenset[str]:
+    """Return the names by which a node of the inventory is this machine: HOSTNAME, also its first part, and --node."""
+    names = {hostname.lower(), hostname.lower().partition(".")[0]} - {"localhost"}
+    return frozenset({*names, node.lower()} - {""})
+
+
+def is_named(node: Node, names: frozenset[str]) -> bool:
+    """Return whether NODE has one of NAMES."""
+    return not names.isdisjoint(name.lower() for name in (node.name, *node.hostnames))
 
 
 def _with_address(nodes: list[Node], addresses: Iterable[Address]) -> list[Node]:

@@ -35,14 +35,14 @@ class Settled(NamedTuple):
 def settle(claims: Claims, own: Node, table: Fib, owned: OwnedRoutes, context: Context) -> Settled:
     """Decide about CLAIMS for machine OWN. In TABLE all our routes have our protocol number; OWNED are those of our files."""
     needs = Needs(table, own, claims.cluster, context.dependencies)
-    if claims.disputes is None and not _concerns(claims, own, table, needs):
+    if claims.disputes is None and not concerns(claims, own, table, needs):
         return Settled(claims)
     from podroutes.plan.disputed import settle_disputes  # noqa: PLC0415, seldom needed
 
     return settle_disputes(claims, needs, owned, context)
 
 
-def _concerns(claims: Claims, own: Node, table: Fib, needs: Needs) -> bool:
+def concerns(claims: Claims, own: Node, table: Fib, needs: Needs) -> bool:
     """Return whether any of CLAIMS, which nothing speaks against elsewhere, may be another matter on machine OWN."""
     if not claims.shared.isdisjoint(each.address for each in table.addresses):
         return True

@@ -78,18 +78,33 @@ def vanishing(found: Leaving, cluster: Cluster, former: Mapping[Prefix, str]) ->
     """
     if not found.routes:
         return {}
-    claims = [
-        (node.name, dst) for node in cluster.nodes for dst in node.pod_cidrs if _within_limits(cluster, node, dst)
-    ]
-    claimed = {dst for _, dst in claims}
+    gone = {route.dst for route in found.routes}
+    claimed = {
+        dst
+        for node in cluster.nodes
+        if not gone.isdisjoint(node.pod_cidrs)
+        for dst in gone.intersection(node.pod_cidrs)
+        if _within_limits(cluster, node, dst)
+    }
     lost = [route for route in found.routes if route.dst not in claimed]
+    if not lost:
+        return {}
     vias = {route.via for route in lost}
     holders: defaultdict[Address | None, set[str]] = defaultdict(set)
-    for node in cluster.nodes if lost else ():
-        for address in vias.intersection(node.internal_ips):
-            holders[address].add(node.name)
+    for node in cluster.nodes:
+        if not vias.isdisjoint(node.internal_ips):
+            for address in vias.intersection(node.internal_ips):
+                holders[address].add(node.name)
     owners = {route.dst: former.get(route.dst) or min(holders[route.via], default=str(route.via)) for route in lost}
-    new = _new(set(owners.values()), claims, found, former)
+    names = set(owners.values())
+    claims = [
+        (node.name, dst)
+        for node in cluster.nodes
+        if node.name in names
+        for dst in node.pod_cidrs
+        if _within_limits(cluster, node, dst)
+    ]
+    new = _new(names, claims, found, former)
     return {
         route.dst: owner
         for route in lost
