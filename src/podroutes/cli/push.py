@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TextIO
 
+from podroutes.apply.cni_request import CniRequest
 from podroutes.cli import common
 from podroutes.cli.collection import Evidence
 from podroutes.cli.commands import verify
 from podroutes.cli.commands.plan import short
 from podroutes.cli.mass_delete import terminal
-from podroutes.cli.option_values import ProofOptions, SourceOptions, read
+from podroutes.cli.option_values import MachineOptions, ProofOptions, SourceOptions, read
+from podroutes.cli.options import MASQUERADE
 from podroutes.errors import PushError
 from podroutes.host.iproute_json import Reader
 from podroutes.host.progress import Progress, is_watched
@@ -79,6 +81,13 @@ class _Run:
         job = PushRequest(source.cluster, source.claims, *request)._replace(
             removes=removes, allowed=getattr(arguments, "allow_mass_delete", 0), at=time.time()
         )
+        if request:
+            machine = read(MachineOptions, arguments)
+            machine.check()
+            job = job._replace(
+                cni=CniRequest(machine.cni, machine.force, keep=not machine.cni),
+                masquerade=MASQUERADE[machine.masquerade] if machine.masquerade else None,
+            )
         settings = Settings(self._door, job, Reader(), getattr(arguments, "confirm_timeout", 0))
         self._machines = [Machine(node, settings) for node in nodes]
         pace = RolloutPolicy(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))

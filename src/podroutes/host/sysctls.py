@@ -15,6 +15,8 @@ SYSCTLS = (
     "ipv6/conf/all/forwarding",
     *(f"ipv6/conf/*/{key}" for key in ("force_forwarding", "proxy_ndp", "disable_ipv6")),
 )
+# What else a plan of the host settings needs.
+SETTINGS = ("ipv6/conf/*/accept_ra", "bridge/bridge-nf-call-*")
 _NET = "/proc/sys/net/"
 
 

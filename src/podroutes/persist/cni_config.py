@@ -20,6 +20,8 @@ BRIDGE = "cni0"
 _VERSION = "1.0.0"  # of the CNI specification; understood by the plugins since 1.0 (2021) and by containerd since 1.6
 _PLUGINS = ("/opt/cni/bin", "/usr/lib/cni")  # where runtimes and Debian's containernetworking-plugins have the plugins
 _IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables")  # portmap runs it
+READS = (f"{DIRECTORY}/*", f"{LEASES}/*")  # what a plan depends on, besides PROGRAMS
+PROGRAMS = (*(f"{directory}/portmap" for directory in _PLUGINS), *_IPTABLES)
 
 
 def render(pod_cidrs: Sequence[Prefix], *, mtu: int, portmap: bool) -> tuple[File, File]:

@@ -1,10 +1,12 @@
 """The plan of another machine, made as on the machine itself: its files lie in a directory that stands in for it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from podroutes.apply.cni_request import CniRequest
 from podroutes.apply.executor import checked
+from podroutes.apply.host_request import HostRequest
 from podroutes.apply.machine_plan import PlanRequest, plan_machine
 from podroutes.apply.removal import plan_removal
 from podroutes.apply.saved_state import load_deletions, load_routes
@@ -42,11 +44,27 @@ class PushRequest(NamedTuple):
     allowed: int = 0  # so many routes may go at once on each machine
     agreed: frozenset[Prefix] = frozenset()  # what somebody was shown and lets go
     at: float = 0.0  # now, seconds since the epoch
+    cni: CniRequest = CniRequest(keep=True)
+    masquerade: tuple[int, ...] | None = None  # IP versions; None: as the machine's file says
 
     @property
     def request(self) -> str:
         """Which files of the machines matter, as scripts.READ takes it."""
-        return "files" if self.backend or self.sysctl or self.adopt or self.removes else "routes"
+        return "files" if self.backend or self.sysctl or self.adopt or self.removes or self.cni.wanted else "routes"
+
+
+class _RemoteFiles(HostFiles):
+    """The files of a machine in a directory that stands in for it, and what its nft(8) says of our table."""
+
+    def __init__(self, directory: Path, table: str | None) -> None:
+        super().__init__(directory)
+        self._table = table
+
+    def run(self, words: Sequence[str], text: str = "") -> tuple[int, str] | None:
+        """Return what nft(8) answered there, None for other tools."""
+        if words[:2] != ("nft", "-j"):
+            return super().run(words, text)
+        return None if self._table is None else (0 if self._table.startswith("{") else 1, self._table)
 
 
 class Made(NamedTuple):
@@ -60,9 +78,12 @@ def plan(job: PushRequest, node: Node, seen: Seen) -> Made:
     """Return what JOB comes to on NODE. Raises PersistError or IdentityError where that cannot be told."""
     snapshot = fib(seen.host)
     with scratch() as directory:
-        for remote in seen.files:
+        for remote in reversed(seen.files):  # a file of ours is read whole first, and again with other programs' units
             _put(directory, remote)
-        root = HostFiles(directory)
+        for name, value in seen.host.sysctls.items():
+            if name.startswith("net."):
+                _write(directory / "proc/sys" / name.replace(".", "/"), str(value).encode())
+        root = _RemoteFiles(directory, seen.table)
         if job.removes:
             numbered = (route for route in seen.host.routes if route.ours)
             made = Made(plan_removal(node.name, numbered, lambda: snapshot, root))
@@ -89,7 +110,8 @@ def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context
         passed.update(verdict.passed)
         return verdict
 
-    request = PlanRequest(tuple, job.backend, job.sysctl, job.adopt, hold, context=context, cni=CniRequest(keep=True))
+    request = PlanRequest(tuple, job.backend, job.sysctl, job.adopt, hold, context=context)
+    request = request._replace(cni=job.cni, host=HostRequest(job.masquerade))
     machine_plan = plan_machine(job.claims, named_node(job.cluster, node.name), snapshot, root, request)
     _refuse_what_runs_podroutes(machine_plan.backend)
     if not passed:
@@ -114,8 +136,12 @@ def _put(directory: Path, remote: Remote) -> None:
         if remote.directory:
             path.mkdir(parents=True, exist_ok=True)
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(remote.data)
+        _write(path, remote.data)
         path.chmod(remote.mode & 0o777 | 0o400)
     except OSError as error:
         raise PushError(f"its {remote.path} cannot be looked at here: {error.strerror}") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from podroutes.errors import PushError
+from podroutes.model.host_change import HostChange
 from podroutes.model.persisted import FileChange
 from podroutes.model.plan import Change, Plan
 from podroutes.model.text import printable
+from podroutes.persist.system_files import sysctl_path
 from podroutes.push.scripts import KEEPER
 from podroutes.views.iproute import batch
 
 # What ip(8) reads as one word in a batch: no blank, quote, backslash or "#". The kernel forbids "/", ":" and more than 15 bytes.
 _DEVICE = re.compile(r"[!$%&()*+,.0-9;<=>?@A-Z\[\]^_`a-z{|}~-]{1,15}")
+_SETTING = re.compile(r"[A-Za-z0-9@_+./-]+")  # the same, for a sysctl or a module and its value
 _PATH = re.compile(r"(?:/[A-Za-z0-9@_+][A-Za-z0-9@._+-]*)+")  # what the scripts take for one word
 
 
@@ -22,6 +25,8 @@ class RemoteCommand(NamedTuple):
     apply: tuple[str, ...]
     undo: tuple[str, ...]
     files: tuple[FileChange, ...]
+    settings: tuple[str, ...] = ()  # lines for the keeper: sysctls and modules
+    table: str = ""  # the script for nft(8)
 
 
 def order(plan: Plan, *more: FileChange) -> RemoteCommand:
@@ -42,7 +47,28 @@ def order(plan: Plan, *more: FileChange) -> RemoteCommand:
             raise PushError(f"{printable(file.file.path)}: such a name cannot be handed to a shell script; rename it")
     verbs = {"add": "add", "replace": "change", "delete": "del"}
     apply = tuple(batch(verbs[change.action], change.route) for change in plan.changes)
-    return RemoteCommand(apply, tuple(map(_undo, reversed(plan.changes))), (*(plan.files or ()), *more))
+    undo = tuple(map(_undo, reversed(plan.changes)))
+    table = "".join(change.value for change in plan.host if change.kind == "nftables")
+    return RemoteCommand(apply, undo, (*(plan.files or ()), *more), tuple(_settings(plan)), table)
+
+
+def setting_name(change: HostChange) -> str:
+    """Return the name that the keeper has for CHANGE."""
+    if change.kind == "nftables":
+        return change.name.partition(" ")[0]
+    return sysctl_path(change.name) if change.kind == "sysctl" else change.name
+
+
+def _settings(plan: Plan) -> Iterator[str]:
+    for change in plan.host:
+        words = (change.kind, setting_name(change), change.value, change.was)
+        if change.kind == "nftables":
+            continue
+        if not all(_SETTING.fullmatch(word) for word in words if word):
+            raise PushError(
+                f"{printable(change.name)}: such a name cannot be handed to a shell script; rename the device"
+            )
+        yield " ".join(words).rstrip()
 
 
 def _undo(change: Change) -> str:
@@ -62,6 +88,8 @@ def _frames(order: RemoteCommand) -> Iterator[bytes]:
         ("keeper", KEEPER),
         ("apply", "".join(f"{line}\n" for line in order.apply)),
         ("undo", "".join(f"{line}\n" for line in order.undo)),
+        ("settings", "".join(f"{line}\n" for line in order.settings)),
+        ("table", order.table),
         ("first", "".join(f"{path}\n" for path in early)),
     ):
         if text:

@@ -25,6 +25,11 @@ _PLACES = (
     "/sys/class/net/",
     "/sys/class/dmi/id/",
     "/var/lib/podroutes/",
+    "/var/lib/cni/networks/",
+    "/opt/cni/bin/",
+    "/usr/sbin/",
+    "/usr/bin/",
+    "/sbin/",
 )
 _NAME = re.compile(r"[^\x00-\x1f\x7f/.-][^\x00-\x1f\x7f/]*")
 # Linux's texts of the errors that `advice` knows; strerror(3) of another system has other texts.
@@ -61,6 +66,7 @@ class Seen(NamedTuple):
     host: Host
     files: tuple[Remote, ...]
     session: str = ""  # SSH_CONNECTION there: the peer that must stay reachable
+    table: str | None = None  # what nft(8) says of the masquerade table, None where it is not installed
 
 
 def sections(data: bytes) -> Iterator[tuple[list[str], bytes]]:
@@ -98,7 +104,11 @@ def seen(name: str, data: bytes, errors: bytes, reader: Reader) -> Seen:
     if host.unread:  # the plan needs it
         raise PushError(host.unread[0])
     return Seen(
-        int(uid) if uid.isdigit() and len(uid) < 11 else -1, host, tuple(files), first_line(found.get("session", b""))
+        int(uid) if uid.isdigit() and len(uid) < 11 else -1,
+        host,
+        tuple(files),
+        first_line(found.get("session", b"")),
+        found["nft"].decode(errors="replace") if "nft" in found else None,
     )
 
 
@@ -149,6 +159,12 @@ def refusals(errors: bytes) -> dict[int, Refusal]:
 def verdict(data: bytes) -> Mapping[str, str]:
     """Return the lines that COMMIT and DECIDE print, by first word; the last of equal ones counts."""
     return {words[0]: escaped(" ".join(words[1:])) for words, _ in sections(data) if words}
+
+
+def settings(data: bytes) -> Mapping[str, str]:
+    """Return why host settings could not be changed, by the name that the keeper has for them."""
+    found = (words[1:] for words, _ in sections(data) if words[:1] == ["setting"] and len(words) > 1)
+    return {name: escaped(" ".join(why)) or "failed" for name, *why in found}
 
 
 def first_line(data: bytes) -> str:

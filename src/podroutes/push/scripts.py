@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from podroutes.host.dependencies import FILES as DEPENDENCY_FILES
-from podroutes.host.sysctls import SYSCTLS
-from podroutes.persist import BACKENDS, backends, deletions, saved_routes
+from podroutes.host.sysctls import SETTINGS, SYSCTLS
+from podroutes.persist import BACKENDS, backends, cni_config, deletions, saved_routes
 from podroutes.persist.configured import SCRIPTS
 from podroutes.persist.owned import SHARED
 
@@ -40,10 +40,11 @@ def _patterns() -> dict[str, Iterable[str]]:
     kept = [place for each in known if not each.RUNS_PODROUTES for place in each.PLACES]  # what makes routes last
     state = (f"{deletions.DIRECTORY}/{name}" for name in (deletions.NAME, saved_routes.NAME))
     return {
-        "sysctls": (f"/proc/sys/net/{each}" for each in SYSCTLS),
+        "sysctls": (f"/proc/sys/net/{each}" for each in (*SYSCTLS, *SETTINGS)),
         "kept": kept,
         "always": (*kept, *SHARED, *DEPENDENCY_FILES, *state),
-        "asked": (place for each in known if each.RUNS_PODROUTES for place in each.PLACES),
+        "asked": (*(place for each in known if each.RUNS_PODROUTES for place in each.PLACES), *cni_config.READS),
+        "exists": cni_config.PROGRAMS,
         "administrators": (*dict.fromkeys(place for each in known for place in each.READS), *SCRIPTS),
         "secret": (place for each in known for place in each.SECRETS),
     }

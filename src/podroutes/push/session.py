@@ -10,13 +10,14 @@ from podroutes.errors import PodroutesError, PushError
 from podroutes.host.iproute_json import Reader
 from podroutes.model.address import Address
 from podroutes.model.cluster import Node
+from podroutes.model.host_change import HostResult
 from podroutes.model.plan import FileResult, Outcome, Plan
 from podroutes.model.push import Pushed, State
 from podroutes.model.text import escaped, listing
 from podroutes.plan.refusals import results
 from podroutes.push import responses, scripts
 from podroutes.push.planning import PushRequest, plan
-from podroutes.push.remote_command import frames, order
+from podroutes.push.remote_command import frames, order, setting_name
 from podroutes.push.ssh import Answer, SshClient, SshSession
 
 if TYPE_CHECKING:
@@ -170,10 +171,12 @@ class Machine:
             self.fail(_refusal(said, answer))
             return False
         body = next((body for words, body in responses.sections(answer.out) if words[:1] == ["carried"]), b"")
+        failed = responses.settings(answer.out)
         self._outcome = Outcome(
             plan,
             results(plan.changes, responses.refusals(body)),
             tuple(FileResult(change) for change in plan.files or ()),
+            tuple(HostResult(change, failed.get(setting_name(change))) for change in plan.host),
         )
         if said.get("carried") == _KILLED:
             raise PushError(f"ip -batch did not end within {self._confirm} s")
@@ -198,9 +201,12 @@ class Machine:
         """Hold the tables to what was written: nothing but what failed may be left to do."""
         results = self._outcome.routes if self._outcome else ()
         failed = {result.change.route.dst for result in results if result.refusal}
-        left = [change for change in plan(self._job, self.node, seen).plan.changes if change.route.dst not in failed]
+        again = plan(self._job, self.node, seen).plan
+        left = [str(change.route.dst) for change in again.changes if change.route.dst not in failed]
+        refused = {result.change.name for result in (self._outcome.host if self._outcome else ()) if result.failure}
+        left += [change.name for change in again.host if change.name not in refused]
         if left:
-            raise PushError(f"it does not have what was written: {listing([str(each.route.dst) for each in left])}")
+            raise PushError(f"it does not have what was written: {listing(left)}")
 
     async def _keep(self) -> Answer:
         line = await self._connected()

@@ -6,7 +6,7 @@ from typing import Any
 
 from podroutes.model.plan import Plan
 from podroutes.model.push import NOT_BEGUN, Pushed
-from podroutes.model.text import escaped, listing, printable
+from podroutes.model.text import counted, escaped, listing, printable
 from podroutes.views import plan as plan_view
 from podroutes.views import plan_json
 from podroutes.views.style import Style
@@ -58,7 +58,9 @@ def total(all_pushed: Sequence[Pushed]) -> str:
     routes = f"{len(actions):,} route{'s' * (len(actions) != 1)}"
     held = sum(len(plan.held) for plan in plans)
     files = sum(len(plan.files or ()) for plan in plans)
+    settings = sum(len(plan.host) for plan in plans)
     more = [f"{held:,} held"] * bool(held) + [f"{files:,} file{'s' * (files != 1)} to change"] * bool(files)
+    more += [f"{counted(settings, 'setting')} to change"] * bool(settings)
     return f"{'; '.join([f'{routes} on {_nodes(sum(plan.pending for plan in plans))}: {counts}', *more])}."
 
 

@@ -85,6 +85,8 @@ def _remove(parser: Parser) -> None:
 
 def _wish(parser: Parser) -> None:
     options.persist(parser)
+    options.cni(parser)
+    options.masquerade(parser)
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
 
 

@@ -24,7 +24,7 @@ done
 echo "podroutes push${SSH_CONNECTION:+ from ${SSH_CONNECTION%% *}}" >"$base/push.lock"
 [ ! -d "$dir" ] || { say torn; exit 0; } # whoever sent this has given it up meanwhile
 find "$base" -maxdepth 1 -type d -name 'push.*' -mmin +60 -exec rm -rf {} + # nobody asks any more what became of these
-{ mkdir "$dir" && : >"$dir/files"; } || { say failed "$dir"; exit 0; }
+{ mkdir "$dir" && : >"$dir/files" && : >"$dir/settings"; } || { say failed "$dir"; exit 0; }
 forget() { # what was staged
     while read -r verb mode temporary path; do
         rm -f "$temporary" "$temporary.first"

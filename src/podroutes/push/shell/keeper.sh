@@ -16,6 +16,17 @@ while read -r verb mode temporary path; do
         chmod "$mode" "$temporary.first" && mv -f "$temporary.first" "$path"
     fi
 done <files
+failed() { printf '\n@ setting %s %s\n' "$1" "$(echo "$2" | head -n 1)"; }
+while read -r kind name value was; do
+    case $kind in
+    module) why=$(modprobe "$name" 2>&1) || failed "$name" "$why" ;;
+    sysctl) why=$( (echo "$value" >"/proc/sys/$name") 2>&1) || failed "$name" "$why" ;;
+    esac
+done <settings
+if [ -f table ]; then
+    nft list table inet podroutes >table.was 2>/dev/null
+    why=$(nft -f table 2>&1) || failed inet "$why"
+fi
 : >errors
 if [ -f apply ]; then
     timeout -s KILL "$2" ip -force -batch apply >/dev/null 2>errors
@@ -34,6 +45,12 @@ if [ -f undo ]; then
     sed -f skip undo >back
     ip -force -batch back
 fi
+if [ -f table.was ]; then
+    { echo 'add table inet podroutes' && echo 'delete table inet podroutes' && cat table.was; } | nft -f -
+fi
+while read -r kind name value was; do
+    [ "$kind" != sysctl ] || [ ! "$was" ] || echo "$was" >"/proc/sys/$name"
+done <settings
 while read -r verb mode temporary path; do
     if [ -f "$temporary.was" ]; then
         mv -f "$temporary.was" "$path"

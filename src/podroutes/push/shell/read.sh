@@ -55,6 +55,10 @@ while [ -z "$session" ] && [ "${process:-0}" -gt 1 ]; do
     session=$(tr '\0' '\n' <"/proc/$process/environ" | sed -n 's/^SSH_CONNECTION=//p') || session=
     process=$(sed 's/.*) [^ ]* //; s/ .*//' "/proc/$process/stat") || process=
 done 2>/dev/null
+if command -v nft >/dev/null; then
+    say nft
+    nft -j list table inet podroutes 2>&1
+fi
 say session
 printf '%s\n' "$session"
 ours() {
@@ -66,6 +70,9 @@ ours() {
 if [ "$scope" = files ]; then
     # shellcheck disable=SC2086
     file $asked
+    for each in $exists; do
+        [ ! -e "$each" ] || say directory 755 "$each" # that it is there is all that matters
+    done
 fi
 # shellcheck disable=SC2086
 if [ "$scope" = files ] || ours $kept; then
