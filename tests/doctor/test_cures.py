@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from podroutes.model.address import parse_prefix
 from podroutes.model.finding import FINDINGS
+from podroutes.model.masquerade import masquerade
+from podroutes.persist import masquerade_table
 from podroutes.persist.file_format import HEADER
 from support.waiting import until
 
@@ -68,6 +71,11 @@ class Bench:
         self.write(DROP_IN, "".join(f"[Route]\nDestination={dst}\n" for dst in ROUTED))
 
 
+LOCAL = {**BRIDGE, "ipam": {"type": "host-local", "subnet": "10.200.0.0/24"}}
+LEASES = "/var/lib/cni/networks/b"
+TABLE = masquerade(
+    [4], [parse_prefix("10.200.0.0/24")], [parse_prefix("10.200.0.0/16"), parse_prefix("192.168.8.0/24")]
+)
 ROUTED = ("10.200.1.0/24", "10.200.2.0/24", "fd01:0:0:1::/64", "fd01:0:0:2::/64")
 Step = Callable[[Bench], None]
 
@@ -191,6 +199,15 @@ def strict(bench: Bench) -> None:
     bench.ip("route add 192.168.8.21/32 dev ens19 scope link")
 
 
+def full(bench: Bench) -> None:
+    for host in range(2, 255):
+        bench.write(f"{LEASES}/10.200.0.{host}", "")
+
+
+def free(bench: Bench) -> None:
+    (bench.machine.root / f"{LEASES[1:]}/10.200.0.7").unlink()
+
+
 def unmanaged(bench: Bench) -> None:
     bench.process("NetworkManager")
 
@@ -270,6 +287,11 @@ ROWS: dict[str, Row] = {
     "cni-missing": Row(
         both(write(KUBELET, ""), process("kube-proxy")), write(f"{CNI}/10-bridge.conf", json.dumps(BRIDGE))
     ),
+    "cni-plugin-missing": Row(
+        both(write(f"{CNI}/10-bridge.conf", json.dumps(BRIDGE)), write("/opt/cni/bin/bridge", "")),
+        write("/opt/cni/bin/host-local", ""),
+    ),
+    "cni-range-full": Row(both(write(f"{CNI}/10-bridge.conf", json.dumps(LOCAL)), full), free),
     "cni-several": Row(
         both(
             write(f"{CNI}/10-bridge.conf", json.dumps(BRIDGE)),
@@ -337,6 +359,7 @@ ROWS: dict[str, Row] = {
     "rival-routes": Row(ip("route del 10.200.1.0/24 proto 107", "route add 10.200.1.0/24 via 192.168.8.21 proto bird")),
     "route-split": Row(ip("route append fd01:0:0:1::/64 via fd00::22 dev ens18 proto 107")),
     "route-without-carrier": Row(on(0, "link set wire down"), on(0, "link set wire up")),
+    "masquerade-missing": Row(write("/etc/podroutes/masquerade.nft", masquerade_table.script(TABLE))),
     "routes-not-restored": Row(
         both(
             write("/etc/network/interfaces", "auto ens18\niface ens18 inet manual\n"),
@@ -349,7 +372,7 @@ ROWS: dict[str, Row] = {
     "stray-route": Row(ip("route add 10.200.1.128/25 via 192.168.8.22 proto static")),
     "strict-reverse-path": Row(strict),
 }
-FILTERED = {"filter-drops", "forward-chain-drops", "pod-traffic-redirected", "pods-masqueraded"}
+FILTERED = {"filter-drops", "forward-chain-drops", "masquerade-missing", "pod-traffic-redirected", "pods-masqueraded"}
 
 
 def test_every_code_has_a_row():

@@ -72,3 +72,14 @@ def test_packets_that_do_not_fit_the_interface(healthy, worker):
     worker.ip("link set ens18 mtu 1400")
     finding = healthy.cured("mtu-mismatch")
     assert finding["evidence"] == ["ip link: cni0 mtu 1500, ens18 mtu 1400"]
+
+
+def test_plugins_that_are_not_installed(connected):
+    connected.write("/opt/cni/bin/bridge", "")
+    finding = connected.examine().finding("cni-plugin-missing")
+    assert finding["evidence"] == [f'{PLACE}/10-bridge.conf: "type": "host-local"']
+    connected.write("/opt/plugins/host-local", "")
+    connected.write(
+        "/etc/containerd/config.toml", '[plugins."io.containerd.grpc.v1.cri".cni]\n  bin_dir = "/opt/plugins"\n'
+    )
+    assert connected.examine().codes == []

@@ -8,6 +8,7 @@ from podroutes.doctor.shell_commands import described, few
 from podroutes.model.address import BITS
 from podroutes.model.finding import Finding
 from podroutes.model.host import LOOPBACK
+from podroutes.model.masquerade import TABLE
 from podroutes.model.route import MAIN
 from podroutes.model.text import listing
 from podroutes.views.iproute import deletion
@@ -22,6 +23,34 @@ def masquerade(context: MachineContext) -> Iterator[Finding]:
             fix = rf"""sed -i 's/"ipMasq"\s*:\s*true/"ipMasq": false/' {shlex.quote(each.path)}"""
             cause = f"packets from pods here to pods of other nodes carry this node's address: {each.plugin} masquerades them"
             yield Finding("cni-masquerade", cause, (f'{each.path}: plugin {each.plugin}: "ipMasq": true',), (fix,))
+
+
+def plugins(context: MachineContext) -> Iterator[Finding]:
+    """Find that the configuration in use names plugins that are not installed."""
+    for file in context.facts.cni_files[:1]:
+        if file.missing:
+            names = listing(list(file.missing))
+            evidence = tuple(f'{file.path}: "type": "{name}"' for name in file.missing)
+            yield Finding("cni-plugin-missing", f"pods cannot be started: no plugin {names} is installed", evidence)
+
+
+def full(context: MachineContext) -> Iterator[Finding]:
+    """Find ranges of host-local without a free address."""
+    for each in context.facts.networks:
+        for subnet in each.full:
+            cause = f"no further pod gets an address here: all of {subnet} are in use"
+            yield Finding("cni-range-full", cause, (f'{each.path}: "subnet": "{subnet}"',))
+
+
+def masquerade_table(context: MachineContext) -> Iterator[Finding]:
+    """Find that our masquerade table is written down, and is not in the kernel."""
+    file, facts = context.facts.masquerade_file, context.facts
+    unread = any(each.startswith("packet filter:") for each in facts.unexamined)
+    if file and not unread and not any(chain.table == f"inet {TABLE}" for chain in facts.chains):
+        cause = "packets from pods to the outside keep the pods' addresses: the masquerade table is gone"
+        yield Finding(
+            "masquerade-missing", cause, (f"{file} is there, table inet {TABLE} is not",), (f"nft -f {file}",)
+        )
 
 
 def subnet(context: MachineContext) -> Iterator[Finding]:

@@ -1,14 +1,19 @@
 """Reads the CNI configuration that the container runtime uses: the first valid file by name."""
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from podroutes.host.files import HostFiles
-from podroutes.model.address import Prefix, parse_prefix
+from podroutes.model.address import BITS, Prefix, parse_address, parse_prefix
 from podroutes.model.machine_facts import CniFile, CniNetwork
 
 DIRECTORY = "/etc/cni/net.d"
+PLUGINS = ("/opt/cni/bin", "/usr/lib/cni")  # where runtimes and Debian's containernetworking-plugins have the plugins
+_DIRECTORY = re.compile(r'(?:^\s*|[{,]\s*)(?:bin_dir|plugin_dirs?)\s*=\s*\[?\s*"(/[^"]+)"', re.MULTILINE)
+_RESERVED = 3  # of a subnet: its first address, the gateway, and the last address
 SUFFIXES = (".conf", ".conflist", ".json")  # libcni, ConfFiles()
 
 
@@ -29,21 +34,56 @@ def _files(files: HostFiles, refused: list[str]) -> Iterator[CniFile]:
             document = json.loads(text) if text is not None else {}
             listed = document.get("plugins")
             plugins: list[Any] = listed if isinstance(listed, list) else [document]
-            found = tuple(_plugins(path, plugins))
+            found = tuple(_plugins(files, path, plugins, str(document.get("name", ""))))
+            missing = tuple(_missing(files, plugins))
         except (ValueError, AttributeError, RecursionError) as error:
             refused.append(f"CNI configuration: {path} is not JSON of a network: {error}")
             continue
         if any(isinstance(each, dict) and each.get("type") not in (None, "loopback") for each in plugins):
-            yield CniFile(path, found)
+            yield CniFile(path, found, missing)
 
 
-def _plugins(path: str, plugins: list[Any]) -> Iterator[CniNetwork]:
+def _missing(files: HostFiles, plugins: list[Any]) -> Iterator[str]:
+    """Yield the plugins that are in none of the directories where runtimes have them; none if there is no such directory."""
+    directories = [each for each in (*PLUGINS, *_configured(files)) if files.path(each).is_dir()]
+    named = [each for each in plugins if isinstance(each, dict)]
+    named += [each["ipam"] for each in named if isinstance(each.get("ipam"), dict)]
+    for name in dict.fromkeys(str(each["type"]) for each in named if each.get("type")):
+        if directories and "/" not in name and not any(files.path(f"{each}/{name}").exists() for each in directories):
+            yield name
+
+
+def _configured(files: HostFiles) -> list[str]:
+    """Return the directories that the configuration of containerd or CRI-O names."""
+    texts = (files.peek(path) for path in ("/etc/containerd/config.toml", "/etc/crio/crio.conf"))
+    return [path for text in texts if text for path in _DIRECTORY.findall(text)]
+
+
+def _plugins(files: HostFiles, path: str, plugins: list[Any], name: str) -> Iterator[CniNetwork]:
     for plugin in plugins:
         if not isinstance(plugin, dict) or plugin.get("type") not in ("bridge", "ptp"):
             continue
         kind = plugin["type"]
         bridge = str(plugin.get("bridge", "cni0")) if kind == "bridge" else ""
-        yield CniNetwork(path, kind, bridge, plugin.get("ipMasq") is True, tuple(_subnets(plugin.get("ipam"))))
+        subnets = tuple(_subnets(plugin.get("ipam")))
+        full = tuple(_full(files, subnets, plugin.get("ipam"), name))
+        yield CniNetwork(path, kind, bridge, plugin.get("ipMasq") is True, subnets, full)
+
+
+def _full(files: HostFiles, subnets: tuple[Prefix, ...], ipam: Any, name: str) -> Iterator[Prefix]:
+    """Yield the subnets of which host-local has given away every address: it keeps a file for each."""
+    if not subnets or not name or "/" in name:
+        return
+    directory = str(ipam.get("dataDir") or "/var/lib/cni/networks")
+    names = [path.rpartition("/")[2] for path in files.glob(f"{directory}/{name}/*")]
+    used = []
+    for each in names:
+        with suppress(ValueError):  # its lock, and its last address
+            used.append(parse_address(each))
+    for subnet in subnets:
+        size = 1 << min(32, BITS[subnet.version] - subnet.length)
+        if sum(subnet.covers(address) for address in used) >= size - _RESERVED:
+            yield subnet
 
 
 def _subnets(ipam: Any) -> Iterator[Prefix]:

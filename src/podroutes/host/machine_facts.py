@@ -13,6 +13,7 @@ from podroutes.host.sysctls import SYSCTLS, read_sysctls
 from podroutes.host.tools import ask
 from podroutes.model.address import Address, parse_address
 from podroutes.model.machine_facts import Device, Facts, Managers
+from podroutes.model.masquerade import FILE as MASQUERADE_FILE
 
 _SYSCTLS = (*SYSCTLS, "ipv6/conf/*/accept_ra")
 ReadManagers = Callable[[HostFiles, Iterable[Device]], Managers]
@@ -47,6 +48,7 @@ def read_machine(files: HostFiles, read_managers: ReadManagers) -> Facts:
         networks,
         kubelet,
         proxy,
+        MASQUERADE_FILE if files.peek(MASQUERADE_FILE) is not None else "",
         bridge_filter_off,
     )
 

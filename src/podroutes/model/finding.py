@@ -45,6 +45,20 @@ FINDINGS: dict[str, Kind] = {
         "Write the configuration of the pods' network into /etc/cni/net.d/.",
         "CNI specification, section 1; Kubernetes: Network Plugins",
     ),
+    "cni-plugin-missing": Kind(
+        "error",
+        "A CNI plugin is not installed",
+        "The container runtime calls the plugins that its configuration names. Where one is missing no pod gets a network.",
+        "Install the plugins: Debian's package containernetworking-plugins, or a release of containernetworking/plugins in /opt/cni/bin.",
+        "CNI specification, section 3; containerd: bin_dir",
+    ),
+    "cni-range-full": Kind(
+        "error",
+        "All pod addresses of this node are in use",
+        "host-local gives an address to no second pod. Addresses of pods that ended without the plugin being called stay in use.",
+        "Delete pods, or compare the files in /var/lib/cni/networks/ with the pods that run, and delete those of containers that are gone.",
+        "host-local: dataDir",
+    ),
     "cloud-source-check": Kind(
         "info",
         "The cloud drops packets of addresses that it does not know",
@@ -159,6 +173,13 @@ FINDINGS: dict[str, Kind] = {
         "The addresses of services are translated by kube-proxy, or by a network plugin that takes its place. Pods here reach other pods by their own addresses alone; the cluster's DNS is a service as well.",
         "Start kube-proxy on this node.",
         "Kubernetes: Virtual IPs and Service Proxies",
+    ),
+    "masquerade-missing": Kind(
+        "error",
+        "The masquerade table is gone",
+        "Outside of the cluster nobody has a route to pods, so that answers to their own addresses do not come back.",
+        "Load the table again. An agent puts it right by itself, and `podroutes apply` does so, too.",
+        "nft(8); systemctl(1): a restart of nftables.service flushes all tables",
     ),
     "mtu-mismatch": Kind(
         "warning",

@@ -26,6 +26,7 @@ class CniNetwork(NamedTuple):
     bridge: str = ""  # for the type bridge: the device
     masquerades: bool = False  # ipMasq
     subnets: tuple[Prefix, ...] = ()  # of host-local; empty for other IPAM plugins
+    full: tuple[Prefix, ...] = ()  # those of them that have no free address
 
 
 class CniFile(NamedTuple):
@@ -33,6 +34,7 @@ class CniFile(NamedTuple):
 
     path: str
     networks: tuple[CniNetwork, ...]
+    missing: tuple[str, ...] = ()  # plugins that it names and that are not installed
 
 
 class NetworkdLink(NamedTuple):
@@ -76,6 +78,7 @@ class Facts(NamedTuple):
     cni_files: tuple[CniFile, ...] = ()  # in the order of their names, of which the runtime uses the first
     kubelet: str = ""  # how it is known that there is one, "" if there is none
     service_proxy: str = ""  # the program that makes services reachable, such as kube-proxy
+    masquerade_file: str = ""  # our file with the masquerade table, "" if there is none
     bridge_filter_off: str = ""  # how it is known that bridged packets pass by iptables
 
 

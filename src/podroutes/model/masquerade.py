@@ -6,6 +6,7 @@ from typing import NamedTuple
 from podroutes.model.address import Prefix, parse_prefix
 
 TABLE = "podroutes"  # its name in nftables, in the family inet
+FILE = "/etc/podroutes/masquerade.nft"  # the table for the next boot
 # Multicast: a group has no node that could be hidden from, and a plugin's own ipMasq leaves it alone as well.
 _NEVER = {4: (parse_prefix("224.0.0.0/4"),), 6: (parse_prefix("ff00::/8"),)}
 

@@ -7,7 +7,7 @@ where the machine has what it needs. Sources are never masqueraded: other nodes 
 import json
 from collections.abc import Iterable, Sequence
 
-from podroutes.host.cni import DIRECTORY, SUFFIXES
+from podroutes.host.cni import DIRECTORY, PLUGINS, SUFFIXES
 from podroutes.host.files import HostFiles
 from podroutes.model.address import Address, Prefix, parse_address
 from podroutes.model.persisted import File
@@ -18,10 +18,9 @@ NETWORK = "podroutes"  # the network's name; host-local keeps the addresses in u
 LEASES = f"/var/lib/cni/networks/{NETWORK}"  # one file for each address in use: host-local's default dataDir
 BRIDGE = "cni0"
 _VERSION = "1.0.0"  # of the CNI specification; understood by the plugins since 1.0 (2021) and by containerd since 1.6
-_PLUGINS = ("/opt/cni/bin", "/usr/lib/cni")  # where runtimes and Debian's containernetworking-plugins have the plugins
 _IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables")  # portmap runs it
 READS = (f"{DIRECTORY}/*", f"{LEASES}/*")  # what a plan depends on, besides PROGRAMS
-PROGRAMS = (*(f"{directory}/portmap" for directory in _PLUGINS), *_IPTABLES)
+PROGRAMS = (*(f"{directory}/portmap" for directory in PLUGINS), *_IPTABLES)
 
 
 def render(pod_cidrs: Sequence[Prefix], *, mtu: int, portmap: bool) -> tuple[File, File]:
@@ -58,7 +57,7 @@ def _file(path: str, name: str, plugins: list[dict[str, object]]) -> File:
 
 def has_portmap(root: HostFiles) -> bool:
     """Return whether the machine has the plugin portmap and the iptables program that it runs."""
-    plugin = any(root.path(f"{directory}/portmap").exists() for directory in _PLUGINS)
+    plugin = any(root.path(f"{directory}/portmap").exists() for directory in PLUGINS)
     return plugin and any(root.path(program).exists() for program in _IPTABLES)
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles, keyfile
 from podroutes.host.sysctls import set_sysctl
+from podroutes.model.masquerade import FILE
 from podroutes.model.persisted import File
 from podroutes.model.route import PROTOCOL
 from podroutes.persist.file_format import HEADER
@@ -15,7 +16,7 @@ PROTOCOL_NAME = "/etc/iproute2/rt_protos.d/podroutes.conf"  # read by ip(8) sinc
 FORWARDING = "/etc/sysctl.d/90-podroutes.conf"  # sysctl.d(5): a file that sorts after it may override it
 CNI = "/etc/cni/net.d/10-podroutes.conflist"  # see ``cni_config``
 CNI_LOOPBACK = "/etc/cni/net.d/99-podroutes-loopback.conflist"
-MASQUERADE = "/etc/podroutes/masquerade.nft"  # see ``masquerade_table``
+MASQUERADE = FILE  # see ``masquerade_table``
 MASQUERADE_UNIT = "/etc/systemd/system/podroutes-masquerade.service"
 MASQUERADE_WANTS = "/etc/systemd/system/multi-user.target.d/51-podroutes-masquerade.conf"
 MODULES = "/etc/modules-load.d/podroutes.conf"  # modules-load.d(5)
