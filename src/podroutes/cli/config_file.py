@@ -17,12 +17,12 @@ SYSTEM = "/etc/podroutes/podroutes.conf"
 OPTIONS = frozenset(
     """
     activate adopt all canary cni color confirm-timeout context control-plane directory events full html interface inventory ipv6
-    kubeconfig kubernetes lab limit listen log masquerade max-failures name node node-cidr nodes output parallel persist pod pod-cidr port
+    kubeconfig kubernetes lab limit listen log masquerade max-failures name node node-cidr nodes output outside parallel persist pod pod-cidr port
     probe quiet resync service-cidr set-condition simulated ssh-config state-dir sudo sysctl tables timeout user verbose wait watch
     """.split()  # noqa: SIM905, one a line would be a screen
 )
 # Options that are a decision about one run.
-ONCE = frozenset({"allow-mass-delete", "dry-run", "edit-admin-config", "fix", "force", "yes"})
+ONCE = frozenset({"allow-mass-delete", "dry-run", "edit-admin-config", "fix", "force", "publish", "yes"})
 
 
 class Setting(NamedTuple):

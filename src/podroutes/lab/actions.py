@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from podroutes.errors import LabError
@@ -12,7 +12,7 @@ from podroutes.host import terminal
 from podroutes.lab import itself, listing, registry
 from podroutes.lab.paths import KUBECONFIG
 from podroutes.lab.registry import Lab
-from podroutes.lab.topology import default_cluster, fitted, pod_address, to_document
+from podroutes.lab.topology import INTERNET, default_cluster, fitted, pod_address, to_document
 from podroutes.model.cluster import Cluster
 from podroutes.model.text import printable
 from podroutes.views import documents
@@ -25,7 +25,9 @@ def up(arguments: argparse.Namespace) -> int:
     """Make a lab."""
     cluster = _topology(arguments)
     began = time.monotonic()
-    make(arguments.name, cluster, kubernetes=arguments.kubernetes)
+    if arguments.cni and any(node.name == INTERNET for node in cluster.nodes):
+        raise LabError(f"a lab of --cni has a namespace {INTERNET} itself: give the node another name")
+    make(arguments.name, cluster, kubernetes=arguments.kubernetes, cni=arguments.cni)
     lab = registry.find(arguments.name)
     if lab.api:
         from podroutes.lab import running  # noqa: PLC0415  for labs with an API only
@@ -33,8 +35,9 @@ def up(arguments: argparse.Namespace) -> int:
         running.settle(lab.pid, lab.cluster)
     took = time.monotonic() - began
     kind = "as root" if os.geteuid() == 0 else "without root"
-    print(f"lab {printable(lab.name)}: {listing.count(cluster)} up in {took:.2f} s {kind} (process {lab.pid})\n")
-    print("\n".join(listing.machines(cluster, listing.FEW)))
+    many = listing.count(cluster, cni=lab.cni)
+    print(f"lab {printable(lab.name)}: {many} up in {took:.2f} s {kind} (process {lab.pid})\n")
+    print("\n".join(listing.machines(cluster, listing.FEW, cni=lab.cni)))
     name, first, last = registry.option(lab.name), cluster.nodes[0].name, cluster.nodes[-1].name
     if lab.api:
         print("\n".join(["", *listing.programs(lab)]))
@@ -43,6 +46,13 @@ def up(arguments: argparse.Namespace) -> int:
             f"lab exec{name} switch -- kubectl delete node {last}",
             f"lab exec{name} {first} -- podroutes status",
             f"lab ping{name}",
+        ]
+    elif lab.cni:
+        ways = [
+            f"lab inventory{name} > lab.yaml",
+            f"lab exec{name} --all -- podroutes apply -i lab.yaml --cni --masquerade --sysctl",
+            f"lab pod{name} add {first} web",
+            f"test --lab {lab.name}",
         ]
     else:
         ways = [
@@ -58,16 +68,16 @@ def up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def make(name: str, cluster: Cluster, *, kubernetes: bool = False) -> None:
+def make(name: str, cluster: Cluster, *, kubernetes: bool = False, cni: bool = False) -> None:
     """Make the lab NAME of CLUSTER, which must be ``fitted``. Raises LabError, and then nothing remains.
 
-    With KUBERNETES it has the lab API, and an agent on every machine.
+    With KUBERNETES it has the lab API, and an agent on every machine; with CNI its pods are left to plugins.
     """
     from podroutes.lab import holder  # noqa: PLC0415  ctypes and subprocess, for this command only
 
     listener = registry.reserve(name)
     try:
-        holder.start(cluster, listener, kubernetes=kubernetes)
+        holder.start(cluster, listener, kubernetes=kubernetes, cni=cni)
     finally:
         listener.close()
 
@@ -94,11 +104,12 @@ def status(arguments: argparse.Namespace) -> int:
     elif not labs and not failures:
         print(f"no lab is up: make one with `{itself.shown()} lab up`")
     for lab in labs if arguments.output == "text" else ():
-        print(f"lab {printable(lab.name)}: {listing.count(lab.cluster)}, process {lab.pid}\n")
-        print("\n".join(listing.machines(lab.cluster, len(lab.cluster.nodes))))
+        print(f"lab {printable(lab.name)}: {listing.count(lab.cluster, cni=lab.cni)}, process {lab.pid}\n")
+        print("\n".join(listing.machines(lab.cluster, len(lab.cluster.nodes), cni=lab.cni)))
         if lab.api:
             print("\n".join(["", *listing.programs(lab)]))
-        print(f"\nwhich pod reaches which: {itself.shown()} lab ping{registry.option(lab.name)}")
+        which = f"test --lab {lab.name}" if lab.cni else f"lab ping{registry.option(lab.name)}"
+        print(f"\nwhich pod reaches which: {itself.shown()} {which}")
     return _say_failures(failures)
 
 
@@ -151,11 +162,46 @@ def execute(arguments: argparse.Namespace) -> int:
     return worst
 
 
+def pod(arguments: argparse.Namespace) -> int:
+    """Make, check, take away or list pods."""
+    from podroutes.lab import pods  # noqa: PLC0415  ctypes, where a lab is entered only
+
+    lab = registry.find(arguments.name)
+    if not lab.cni:
+        raise LabError("this lab has its pods from the beginning: make one with `podroutes lab up --cni`")
+    if arguments.verb == "list":
+        for each in pods.pods(lab):
+            print(f"{each.namespace}  {', '.join(map(str, each.addresses))}")
+        return 0
+    if arguments.node is None or arguments.pod is None:
+        raise LabError(f"say which pod of which machine: lab pod {arguments.verb} NODE POD")
+    if arguments.node not in {node.name for node in lab.cluster.nodes}:
+        raise LabError(f"the lab {printable(lab.name)} has no machine {printable(arguments.node)}")
+    if arguments.verb == "add":
+        pods.add(lab, arguments.node, arguments.pod, _ports(arguments.publish))
+    else:
+        {"del": pods.delete, "check": pods.check}[arguments.verb](lab, arguments.node, arguments.pod)
+    return 0
+
+
+def _ports(words: Sequence[str]) -> dict[int, int]:
+    """Return container ports by host port."""
+    found = {}
+    for word in words:
+        host, _, inner = word.partition(":")
+        if not (host.isdigit() and inner.isdigit() and 0 < int(host) < 65536 and 0 < int(inner) < 65536):
+            raise LabError(f"--publish {printable(word)}: wanted HOSTPORT:CONTAINERPORT")
+        found[int(host)] = int(inner)
+    return found
+
+
 def ping(arguments: argparse.Namespace) -> int:
     """Show which pod reaches which."""
     from podroutes.lab import inside, matrix, pinging  # noqa: PLC0415  sockets and ctypes, for this command only
 
     lab = registry.find(arguments.name)
+    if lab.cni:
+        raise LabError("the pods of this lab come and go: `podroutes test` sends packets between those that there are")
     inside.enter(lab)
     result = pinging.ping_all(lab.cluster)
     if arguments.output != "text":
@@ -208,6 +254,12 @@ def _topology(arguments: argparse.Namespace) -> Cluster:
 def _document(lab: Lab) -> dict[str, Any]:
     """Return the document of one lab for ``status -o json``."""
     pods = {node.name: [str(pod_address(cidr)) for cidr in node.pod_cidrs] for node in lab.cluster.nodes}
+    if lab.cni:
+        from podroutes.lab.pods import pods as made  # noqa: PLC0415  ctypes, for such labs only
+
+        pods = {node.name: [] for node in lab.cluster.nodes}
+        for pod in made(lab):
+            pods[pod.node] += map(str, pod.addresses)
     document = to_document(lab.cluster)
     return {
         "name": lab.name,

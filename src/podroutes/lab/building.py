@@ -19,13 +19,13 @@ _HERE = "/proc/self/ns/net"
 _DIRECTORIES = ".directories"  # beside the layers of machines; no machine has such a name
 
 
-def build(cluster: Cluster) -> None:
-    """Make and configure the namespaces of CLUSTER; ``ip -n NAME`` finds them in this mount namespace.
+def build(cluster: Cluster, *, cni: bool = False) -> None:
+    """Make and configure the namespaces of CLUSTER, with CNI without pods; ``ip -n NAME`` finds them in this mount namespace.
 
     Raises LabError with the namespace and the error of ip(8) or the kernel.
     """
     _own_run_directory()
-    for name in namespaces(cluster):
+    for name in namespaces(cluster, cni=cni):
         try:
             _add_namespace(name)
         except OSError as error:
@@ -33,9 +33,9 @@ def build(cluster: Cluster) -> None:
                 f"cannot make the network namespace of {name}: {error.strerror}; "
                 "user.max_net_namespaces or the machine's memory may be the limit"
             ) from None
-        for path, value in sysctls(cluster, name).items():
+        for path, value in sysctls(cluster, name, cni=cni).items():
             _write_sysctl(path, value)
-    for name, lines in commands(cluster):
+    for name, lines in commands(cluster, cni=cni):
         _ip_batch(name, lines)
 
 

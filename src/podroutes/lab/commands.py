@@ -29,6 +29,12 @@ a machine, its pod (pod@worker-0) or the switch (switch). Files are the host's, 
 
 exit status: that of CMD; 126 it cannot be run, 127 it is not found, 128+N ended by signal N; with --all the highest
 """
+_POD = """\
+In a lab of `lab up --cni`: call the plugins of the machine's CNI configuration (the file of /etc/cni/net.d that is first by name)
+as a container runtime does, with ADD, DEL or CHECK. They are searched in /opt/cni/bin and /usr/lib/cni, or in CNI_PATH.
+
+exit status: 0 done, 1 a plugin failed, and says why
+"""
 _KUBECONFIG = """\
 Print the kubeconfig of the lab API, which is emulated and not Kubernetes. It can be reached from inside the lab only, where
 `lab exec` sets KUBECONFIG to a copy of it: `podroutes lab exec switch -- kubectl get nodes -w` needs nothing more.
@@ -77,6 +83,11 @@ def configure(parser: argparse.ArgumentParser, tell: Callable[[argparse.Namespac
         help="also serve the machines as Nodes of an emulated API, and run an agent on each",
     )
     up.add_argument(
+        "--cni",
+        action="store_true",
+        help="leave the pods to CNI plugins, see `lab pod`; there is also a namespace internet behind the router",
+    )
+    up.add_argument(
         "-i", "--inventory", metavar="PATH", help="make the machines of this inventory instead; - is standard input"
     )
     _name(up)
@@ -96,6 +107,14 @@ def configure(parser: argparse.ArgumentParser, tell: Callable[[argparse.Namespac
     execute.add_argument("--all", action="store_true", help="on every machine, one after the other")
     _name(execute)
     execute.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+    pod = add("pod", "make a pod by the real CNI plugins, take it away, list pods", _POD)
+    pod.add_argument("verb", choices=("add", "del", "check", "list"), help="what to do")
+    pod.add_argument("node", metavar="NODE", nargs="?", help="the pod's machine")
+    pod.add_argument("pod", metavar="POD", nargs="?", help="its name: the namespace is POD@NODE")
+    publish = "with add: a port of the machine that leads to one of the pod; may be repeated"
+    pod.add_argument("--publish", metavar="HOSTPORT:PORT", action="append", default=[], help=publish)
+    _name(pod)
 
     ping = add("ping", "show which pod reaches which, by real packets", _PING)
     _name(ping)

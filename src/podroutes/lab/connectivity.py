@@ -8,14 +8,15 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from typing import NamedTuple
 
 from podroutes.errors import LabError
 from podroutes.lab.inside import allow_open_files, join_network
-from podroutes.lab.topology import pod_address, pod_name
+from podroutes.lab.pods import Pod
+from podroutes.lab.topology import INTERNET, OUTSIDE, pod_address, pod_name
 from podroutes.model.address import Address, parse_address
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.connectivity import Check, Checked, Kind
@@ -29,31 +30,51 @@ _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 class _End(NamedTuple):
-    """A pod or a machine, and its address of one IP version."""
+    """A pod, a machine or the outside, its namespace, and its address of one IP version."""
 
     pod: bool
     node: str
     address: Address
+    namespace: str
 
 
-def check_all(cluster: Cluster) -> Checked:
+def check_all(cluster: Cluster, pods: Sequence[Pod] | None = None, outside: Collection[int] = ()) -> Checked:
     """Test pods and machines of CLUSTER, whose lab this process has entered. Raises LabError if a socket cannot be opened.
 
-    While datagrams are unanswered this takes up to four seconds.
+    PODS are those of a lab whose pods come and go, None: each machine has one. OUTSIDE are the IP versions with which pods have to
+    reach the outside of such a lab. While datagrams are unanswered this takes up to four seconds.
     """
-    ends = [*_ends(cluster)]
+    ends = [*_ends(cluster, pods)]
     checks, pairs = _checks(ends)
+    if pods is not None:
+        beyond = [_End(False, INTERNET, OUTSIDE[lan.version], INTERNET) for lan in cluster.node_cidrs]
+        beyond = [end for end in beyond if end.address.version in outside]
+        more = [*_to_outside(cluster, ends, beyond)]
+        checks, pairs, ends = (*checks, *more), pairs + len(more), [*ends, *beyond]
     with ExitStack() as stack:
         sockets = _open(ends, stack)
         return Checked(checks, _Exchange(sockets, checks).run(), pairs)
 
 
-def _ends(cluster: Cluster) -> Iterator[_End]:
+def _ends(cluster: Cluster, pods: Sequence[Pod] | None) -> Iterator[_End]:
+    for pod in pods or ():
+        for address in pod.addresses:
+            yield _End(True, pod.node, address, pod.namespace)
     for node in cluster.nodes:
-        for cidr in node.pod_cidrs:
-            yield _End(pod=True, node=node.name, address=pod_address(cidr))
+        for cidr in node.pod_cidrs if pods is None else ():
+            yield _End(True, node.name, pod_address(cidr), pod_name(node.name))
         for address in _first_of_each_version(node):
-            yield _End(pod=False, node=node.name, address=address)
+            yield _End(False, node.name, address, node.name)
+
+
+def _to_outside(cluster: Cluster, ends: list[_End], beyond: list[_End]) -> Iterator[Check]:
+    """Yield the tests of masquerading: a pod's datagram arrives there with the address of its machine."""
+    machines = {(node.name, each.version): each for node in cluster.nodes for each in _first_of_each_version(node)}
+    for end in ends:
+        for there in beyond:
+            hidden_by = machines.get((end.node, end.address.version))
+            if end.pod and end.address.version == there.address.version and hidden_by:
+                yield Check("pod-to-outside", end.node, there.node, there.address, end.address, hidden_by)
 
 
 def _first_of_each_version(node: Node) -> Iterator[Address]:
@@ -97,14 +118,13 @@ def _open(ends: list[_End], stack: ExitStack) -> dict[Address, socket.socket]:
     allow_open_files(len(ends) + 64)
     found = {}
     for end in ends:
-        namespace = pod_name(end.node) if end.pod else end.node
         try:
-            join_network(namespace)
+            join_network(end.namespace)
             made = stack.enter_context(socket.socket(_FAMILY[end.address.version], socket.SOCK_DGRAM))
             made.setblocking(False)
             made.bind((str(end.address), 0))
         except OSError as error:
-            raise LabError(f"cannot send from {namespace} of the lab: {error.strerror}") from None
+            raise LabError(f"cannot send from {end.namespace} of the lab: {error.strerror}") from None
         found[end.address] = made
     return found
 
@@ -167,5 +187,5 @@ class _Exchange:
             return
 
     def _judge(self, check: Check, seen: Address) -> None:
-        if seen != check.source_address:
-            self._failures[check] = f"arrived from {seen} instead of {check.source_address}"
+        if seen != (wanted := check.hidden_by or check.source_address):
+            self._failures[check] = f"arrived from {seen} instead of {wanted}"

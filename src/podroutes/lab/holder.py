@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from podroutes.errors import ForbiddenError, LabError
 from podroutes.lab import running, syscalls
@@ -31,10 +31,10 @@ _UP, _FORBIDDEN, _FAILED = (
 )  # the first word of a report; the reason follows the latter two
 
 
-def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False) -> None:
+def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False, cni: bool = False) -> None:
     """Make the lab CLUSTER. Its holder then serves LISTENER (bound, not yet listening) until it is killed.
 
-        With KUBERNETES the lab API serves its machines as Nodes, and an agent runs on each.
+        With CNI its pods are left to plugins. With KUBERNETES the lab API serves its machines as Nodes, and an agent runs on each.
 
     Raises ForbiddenError with a one-line reason if the host forbids it, else LabError; then nothing remains.
     """
@@ -45,7 +45,7 @@ def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False
     if child == 0:
         try:
             reports.close()
-            _detach(cluster, listener, report, kubernetes=kubernetes)
+            _detach(cluster, listener, report, kubernetes=kubernetes, cni=cni)
         finally:  # never return into the caller's code in the child
             os._exit(1)
     report.close()
@@ -62,7 +62,9 @@ def start(cluster: Cluster, listener: socket.socket, *, kubernetes: bool = False
         )
 
 
-def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket, *, kubernetes: bool) -> NoReturn:
+def _detach(
+    cluster: Cluster, listener: socket.socket, report: socket.socket, *, kubernetes: bool, cni: bool
+) -> NoReturn:
     """Leave the session and namespaces of the caller, then fork: a new PID namespace begins with the next child."""
     programs = Programs("", {}, {})
 
@@ -71,7 +73,7 @@ def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket, *,
         _silence(listener.fileno(), report.fileno())
         syscalls.name_process("podroutes-lab")
         api = running.api_of(cluster) if kubernetes else None
-        build(cluster)
+        build(cluster, cni=cni)
         if api:
             programs = running.start(cluster, api)
         listener.listen(_BACKLOG)
@@ -83,7 +85,7 @@ def _detach(cluster: Cluster, listener: socket.socket, report: socket.socket, *,
     _or_report(hold, report)
     _or_report(lambda: report.sendall(_UP.encode()), report)  # without a caller the lab is not needed
     report.close()
-    _serve(cluster, listener, programs)
+    _serve({**to_document(cluster), **({"cni": True} if cni else {})}, listener, programs)
 
 
 def _or_report(step: Callable[[], None], report: socket.socket) -> None:
@@ -141,9 +143,8 @@ def _silence(*kept: int) -> None:
     os.umask(0o022)
 
 
-def _serve(cluster: Cluster, listener: socket.socket, programs: Programs) -> NoReturn:
-    """Describe the lab to each client, see registry.py."""
-    document = to_document(cluster)
+def _serve(document: dict[str, Any], listener: socket.socket, programs: Programs) -> NoReturn:
+    """Send DOCUMENT, which describes the lab, to each client, see registry.py."""
     signal.signal(signal.SIGCHLD, programs.reap)  # process 1 also inherits orphans
     programs.reap()  # those that have ended already
     signal.signal(signal.SIGTERM, _end)

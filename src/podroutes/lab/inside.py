@@ -65,8 +65,8 @@ def step_into(namespace: str) -> None:
 
 def known(lab: Lab, name: str) -> str:
     """Return NAME if LAB has it. Otherwise raises LabError, which suggests a similar name and lists the machines."""
-    everything = namespaces(lab.cluster)
-    if name in everything:
+    everything = namespaces(lab.cluster, cni=lab.cni)
+    if name in everything or ("@" in name and Path(f"/proc/{lab.pid}/root{NETNS}/{name}").exists()):
         return name
     import difflib  # noqa: PLC0415  for this message only
 

@@ -7,7 +7,7 @@ from podroutes.lab.paths import AGENT_LOG, RUNTIME
 from podroutes.lab.registry import Lab
 from podroutes.lab.topology import pod_address, to_document
 from podroutes.model.cluster import Cluster
-from podroutes.model.text import escaped, listing
+from podroutes.model.text import counted, escaped, listing
 
 FEW = 16  # machines that are listed where the list was not requested
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*|[0-9./]+")
@@ -16,13 +16,14 @@ _YAML_WORDS = frozenset(
 )  # not strings unless quoted, yaml.org/type
 
 
-def machines(cluster: Cluster, most: int) -> list[str]:
-    """Return the table of the lab's machines, limited to MOST rows."""
+def machines(cluster: Cluster, most: int, *, cni: bool = False) -> list[str]:
+    """Return the table of the lab's machines, limited to MOST rows; with CNI their pods are not known here."""
     rows = [("MACHINE", "INTERNAL-IP", "POD CIDR", "POD")]
     rows += [
         (escaped(node.name), _list(node.internal_ips), _list(node.pod_cidrs), _list(map(pod_address, node.pod_cidrs)))
         for node in cluster.nodes[:most]
     ]
+    rows = [row[:3] for row in rows] if cni else rows  # type: ignore[misc]  # a column less
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     hidden = len(cluster.nodes) - most
@@ -42,8 +43,10 @@ def programs(lab: Lab) -> list[str]:
     return lines
 
 
-def count(cluster: Cluster) -> str:
-    """Return how many machines and pods CLUSTER has, in words."""
+def count(cluster: Cluster, *, cni: bool = False) -> str:
+    """Return how many machines and pods CLUSTER has, in words; with CNI pods come later."""
+    if cni:
+        return counted(len(cluster.nodes), "machine")
     pods = sum(bool(node.pod_cidrs) for node in cluster.nodes)
     return f"{len(cluster.nodes)} machine{'s' * (len(cluster.nodes) != 1)} with {pods} pod{'s' * (pods != 1)}"
 

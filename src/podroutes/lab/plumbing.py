@@ -2,7 +2,16 @@
 
 from collections.abc import Iterator
 
-from podroutes.lab.topology import SWITCH, gateway, pod_address, pod_name
+from podroutes.lab.topology import (
+    INTERNET,
+    OUTSIDE,
+    OUTSIDE_GATEWAY,
+    OUTSIDE_LENGTH,
+    SWITCH,
+    gateway,
+    pod_address,
+    pod_name,
+)
 from podroutes.model.address import LINK_LOCAL, Address, Prefix
 from podroutes.model.cluster import Cluster, Node
 
@@ -17,7 +26,7 @@ _INTERFACE_ID = (1 << 64) - 1  # the interface identifier of an IPv6 address, RF
 _LINK_LOCAL_LENGTH = 64  # RFC 4291 section 2.5.6
 
 
-def sysctls(cluster: Cluster, namespace: str) -> dict[str, str]:
+def sysctls(cluster: Cluster, namespace: str, *, cni: bool = False) -> dict[str, str]:
     """Return the sysctls below /proc/sys/net for NAMESPACE, to be written before it has devices other than ``lo``."""
     found = {
         "ipv6/conf/default/accept_dad": "0",  # addresses are usable at once: no other host can have them
@@ -28,15 +37,23 @@ def sysctls(cluster: Cluster, namespace: str) -> dict[str, str]:
     found["ipv4/ip_forward"] = "1"
     if any(lan.version == 6 for lan in cluster.node_cidrs):
         found["ipv6/conf/all/forwarding"] = "1"
-    # Hundreds of bridge ports would each get a link-local address; the commands below add them where needed.
-    found["ipv6/conf/default/addr_gen_mode"] = "1"
+    # Hundreds of bridge ports would each get a link-local address; the commands below add them where needed. A bridge that a
+    # plugin makes gets its own, without which the kernel solicits no neighbour for packets that it forwards.
+    if not cni or namespace in (SWITCH, INTERNET):
+        found["ipv6/conf/default/addr_gen_mode"] = "1"
     return found
 
 
-def commands(cluster: Cluster) -> Iterator[tuple[str, list[str]]]:
-    """Yield (namespace, lines for ``ip -batch``), in an order in which each peer exists when it is needed."""
+def commands(cluster: Cluster, *, cni: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """Yield (namespace, lines for ``ip -batch``), in an order in which each peer exists when it is needed.
+
+    With CNI the pods and their bridges are left to plugins, and the router leads to an outside that has no route to pods.
+    """
     everyone = _neighbours(cluster) if len(cluster.nodes) > RESOLVING_NODES else []
-    yield SWITCH, _switch(cluster, everyone)
+    yield SWITCH, [*_switch(cluster, everyone), *(_outside(cluster) if cni else ())]
+    if cni:
+        yield INTERNET, _internet(cluster)
+        cluster = cluster._replace(nodes=tuple(node._replace(pod_cidrs=()) for node in cluster.nodes))
     for index, node in enumerate(cluster.nodes):
         # The pod first: then cni0 has a carrier when it is set up, and no route is linkdown.
         if node.pod_cidrs:
@@ -57,6 +74,19 @@ def _switch(cluster: Cluster, everyone: list[str]) -> list[str]:
         )
     addresses = [(gateway(cluster, lan), lan.length) for lan in cluster.node_cidrs]
     return [*lines, *_raise(BRIDGE, addresses), *(f"{line} dev {BRIDGE}" for line in everyone)]
+
+
+def _outside(cluster: Cluster) -> list[str]:
+    """Return the router's side of the link to the outside."""
+    addresses = [(OUTSIDE_GATEWAY[lan.version], OUTSIDE_LENGTH[lan.version]) for lan in cluster.node_cidrs]
+    return [f"link add {INTERNET} type veth peer name eth0 netns {INTERNET}", *_raise(INTERNET, addresses)]
+
+
+def _internet(cluster: Cluster) -> list[str]:
+    lans = cluster.node_cidrs
+    addresses = [(OUTSIDE[lan.version], OUTSIDE_LENGTH[lan.version]) for lan in lans]
+    routes = [f"route add {lan} via {OUTSIDE_GATEWAY[lan.version]} dev eth0" for lan in lans]
+    return ["link set lo up", *_raise("eth0", addresses), *routes]
 
 
 def _machine(cluster: Cluster, index: int, node: Node, everyone: list[str]) -> list[str]:

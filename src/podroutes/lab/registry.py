@@ -40,6 +40,7 @@ class Lab(NamedTuple):
     api: str = ""
     api_ended: int | None = None
     agents: Mapping[str, int | None] = {}
+    cni: bool = False  # its pods are made by plugins
 
 
 def reserve(name: str) -> socket.socket:
@@ -74,7 +75,8 @@ def find(name: str) -> Lab:
     try:
         with client, client.makefile("rb") as answer:
             found = json.load(answer)
-            return Lab(name, pid, pidfd, from_document(found), found["api"], found["apiEnded"], found["agents"])
+            programs = found["api"], found["apiEnded"], found["agents"]
+            return Lab(name, pid, pidfd, from_document(found), *programs, found.get("cni", False))
     except (OSError, ValueError) as error:
         os.close(pidfd)
         raise LabError(

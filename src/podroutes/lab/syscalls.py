@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 lacks: unshare(2), setns(2), mount(2), prctl(2)."""
+"""System calls that Python 3.11 lacks: unshare(2), setns(2), mount(2), umount2(2), prctl(2)."""
 
 import ctypes
 import os
@@ -15,6 +15,7 @@ MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_SLAVE = 1 << 19
+_MNT_DETACH = 2
 _PR_SET_NAME = 15  # linux/prctl.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -47,6 +48,11 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
         options,
     )
     _checked(result, f"mount {target}")
+
+
+def unmount(target: str) -> None:
+    """Unmount TARGET, also while it is in use: umount2(2). Raises ``OSError`` with the target."""
+    _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
 
 
 def name_process(name: str) -> None:

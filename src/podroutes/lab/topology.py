@@ -12,6 +12,10 @@ from podroutes.model.text import printable
 
 INTERFACE = "ens18"  # the machines' device in the LAN, unless the inventory names another
 SWITCH = "switch"  # the namespace of the LAN's bridge, which is also the machines' default gateway
+INTERNET = "internet"  # the namespace of the outside, in a lab with CNI
+OUTSIDE = {4: parse_address("203.0.113.10"), 6: parse_address("2001:db8::10")}  # its addresses: RFC 5737, RFC 3849
+OUTSIDE_GATEWAY = {4: parse_address("203.0.113.1"), 6: parse_address("2001:db8::1")}  # those of the router
+OUTSIDE_LENGTH = {4: 24, 6: 64}
 MOST_NODES = 1000  # a Linux bridge has 1023 ports at most: BR_PORT_BITS in net/bridge/br_private.h is 10
 _NAME = re.compile(r"\w[\w.-]*")  # a valid file name and `ip -batch` word that cannot be a pod's name (`pod@NODE`)
 _INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ of linux/if.h is 16 with its NUL
@@ -76,9 +80,14 @@ def gateway(cluster: Cluster, lan: Prefix) -> Address:
     return Address(lan.version, value)
 
 
-def namespaces(cluster: Cluster) -> list[str]:
-    """Return the names of the lab's network namespaces: the switch, the machines, their pods."""
+def namespaces(cluster: Cluster, *, cni: bool = False) -> list[str]:
+    """Return the names of the lab's network namespaces: the switch, the machines, their pods.
+
+    With CNI pods come later, and there is an outside.
+    """
     names = [node.name for node in cluster.nodes]
+    if cni:
+        return [SWITCH, INTERNET, *names]
     return [SWITCH, *names, *(pod_name(node.name) for node in cluster.nodes if node.pod_cidrs)]
 
 

@@ -260,7 +260,7 @@ def _lab_ping() -> Schema:
 
 
 def _test() -> Schema:
-    kinds = one_of("pod-to-pod", "pod-to-node", "node-to-pod")
+    kinds = one_of("pod-to-pod", "pod-to-node", "node-to-pod", "pod-to-outside")
     failure = {
         "kind": kinds,
         "source": NODE,
