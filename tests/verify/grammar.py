@@ -37,6 +37,26 @@ _SETTINGS = [
     ("ipv4/conf/{}/route_localnet", (0, 1)),
     ("ipv4/conf/{}/ignore_routes_with_linkdown", (0, 1)),
     ("ipv4/conf/{}/src_valid_mark", (0, 1)),
+    ("ipv4/conf/{}/send_redirects", (0, 1)),
+    ("ipv4/conf/{}/accept_redirects", (0, 1)),
+    ("ipv4/conf/{}/bc_forwarding", (0, 1)),
+    ("ipv4/conf/{}/drop_gratuitous_arp", (0, 1)),
+    ("ipv4/conf/{}/drop_unicast_in_l2_multicast", (0, 1)),
+    ("ipv4/conf/{}/promote_secondaries", (0, 1)),
+    ("ipv4/conf/{}/arp_notify", (0, 1)),
+    ("ipv4/fib_multipath_use_neigh", (0, 1)),
+    ("ipv4/icmp_ratelimit", (0, 1000)),
+    ("ipv4/ip_forward_use_pmtu", (0, 1)),
+    ("ipv4/ip_default_ttl", (1, 64)),
+    ("ipv6/conf/{}/hop_limit", (1, 64)),
+    ("ipv6/conf/{}/accept_ra", (0, 2)),
+    ("ipv6/conf/{}/keep_addr_on_down", (0, 1)),
+    ("ipv6/conf/{}/drop_unicast_in_l2_multicast", (0, 1)),
+    ("ipv6/conf/{}/ndisc_notify", (0, 1)),
+    ("ipv6/conf/{}/accept_source_route", (0, 1)),
+    ("ipv6/conf/{}/use_tempaddr", (0, 2)),
+    ("ipv6/conf/{}/mtu", (1280, 1500)),
+    ("ipv6/fib_multipath_hash_policy", (0, 1)),
     ("ipv4/fib_multipath_hash_policy", (0, 1)),
     ("ipv4/nexthop_compat_mode", (0, 1)),
     ("ipv6/conf/all/forwarding", (0, 1)),
@@ -52,7 +72,10 @@ _SETTINGS = [
 class Grammar:
     """Composes commands for the machines of one shape."""
 
-    def __init__(self, random: Random, shape: Shape, version: int, machines: Sequence[str]) -> None:
+    def __init__(
+        self, random: Random, shape: Shape, version: int, machines: Sequence[str], *, warm: bool = False
+    ) -> None:
+        self.warm = warm  # there were packets before
         self.random, self.shape, self.version, self.machines = random, shape, version, machines
         self.name = machines[0]
         self.indexes = [int(name[1:]) for name in shape.nodes]
@@ -75,6 +98,12 @@ class Grammar:
             (14, self._sysctl),
             (2, self._neighbour),
             (3, self._host_routes),
+            (3, self._flush),
+            (3, self._bridge),
+            (2, self._entry),
+            (2, self._default_route),
+            (2, self._lifetime),
+            (1, self._renamed),
         ]  # fmt: skip
         weights, makers = zip(*productions, strict=True)
         for _ in range(random.choice([0, 1, 1, 1, 2, 2, 3, 4, 6, 8])):
@@ -209,8 +238,9 @@ class Grammar:
 
     def _route_del(self) -> list[str]:
         prefix = self._prefix()
-        if prefix.partition("/")[0] in {each for index in self.indexes for each in pods(index, self.version)}:
-            return []  # without its route a routed pod is none, as far as anybody can see
+        pod = prefix.partition("/")[0] in {each for index in self.indexes for each in pods(index, self.version)}
+        if pod and not self.warm:
+            return []  # a routed pod without its route is known by what it has sent alone
         return [f"route del {prefix}" + (" table local" if self.random.random() < 0.1 else "")]
 
     def _host_routes(self) -> list[str]:
@@ -289,6 +319,8 @@ class Grammar:
         words.append(action)
         if action.startswith("lookup") and random.random() < 0.12:
             words.append(f"suppress_prefixlength {random.choice([0, 16, 24, 64])}")
+        words += [random.choice(["suppress_ifgroup 5", "suppress_ifgroup default"])] if random.random() < 0.02 else []
+        words += ["protocol 107"] if random.random() < 0.03 else []
         lines = [" ".join(words)]
         if "100" in action and random.random() < 0.75:
             lines += [f"route add {self._prefix()} {self._hop()} table 100" for _ in range(random.choice([1, 2, 3]))]
@@ -321,11 +353,14 @@ class Grammar:
         return [f"addr add {address}/{length} dev {dev}{self._nodad()}{extra}"]
 
     def _is_elsewhere(self, address: str, dev: str) -> bool:
-        """Whether ADDRESS is of a network that DEV is not connected to: equal subnets on two wires, which tables cannot show."""
+        """Whether ADDRESS is of a network that DEV is not connected to: equal subnets on two wires, which tables cannot show.
+
+        They can where the machine has both.
+        """
         for number in (8, 9):
             if address.startswith(f"192.168.{number}." if self.version == 4 else f"fd00:{number}::"):
                 lans = self._lans(self.name)
-                return number not in lans or dev != f"eth{lans.index(number)}"
+                return number not in lans or (dev != f"eth{lans.index(number)}" and not dev.startswith("eth"))
         return False
 
     def _addr_del(self) -> list[str]:
@@ -361,7 +396,8 @@ class Grammar:
         if dev == "lo" and random.random() < 0.8:
             dev = "eth0"
         change = random.choice(
-            ["down", "down", "up", "arp off", "arp on", "nomaster", "master br9", "master cni0", "mtu 1400", "promisc on", "down", "address 02:00:00:00:00:77"]
+            ["down", "down", "up", "arp off", "arp on", "nomaster", "master br9", "master cni0", "mtu 1400", "promisc on", "down", "address 02:00:00:00:00:77",
+             "mtu 1200", "multicast off", "allmulticast on", "addrgenmode none", "carrier off", "group 5", "alias x", "txqueuelen 0"]
         )  # fmt: skip
         lines = [f"link set {dev} {change}"]
         if change == "down" and random.random() < 0.3:
@@ -372,7 +408,7 @@ class Grammar:
 
     def _new_link(self) -> list[str]:
         random = self.random
-        kind = random.choice(["bridge", "bridge", "veth", "vxlan", "dark"])
+        kind = random.choice(["bridge", "bridge", "veth", "vxlan", "dark", "ifb"])
         if kind == "bridge":
             lines = ["link add br9 type bridge forward_delay 0 mcast_snooping 0", "link set br9 up"]
             if random.random() < 0.6:
@@ -380,6 +416,9 @@ class Grammar:
             dev = "br9"
         elif kind == "veth":
             lines = ["link add dv0 type veth peer name dv1", "link set dv0 up", "link set dv1 up"]
+            dev = "dv0"
+        elif kind == "ifb":
+            lines = ["link add dv0 type ifb", "link set dv0 up"]
             dev = "dv0"
         elif kind == "dark":
             lines = ["link add dv0 type veth peer name dv1", "link set dv0 up"]
@@ -441,3 +480,82 @@ class Grammar:
         if self.version == 6:
             return [f"neigh add proxy {self._neighbour_address()} dev eth0", "sysctl ipv6/conf/eth0/proxy_ndp 1"]
         return [f"neigh add proxy {self._neighbour_address()} dev eth0"]
+
+    def _entry(self) -> list[str]:
+        """Write down a neighbour, or forget it."""
+        random = self.random
+        dev = random.choice(["eth0", "eth0", "eth1", "cni0", "pod0"])
+        address = self._neighbour_address() if dev.startswith("eth") else self._address()
+        mac = random.choice(["02:00:00:00:00:77", "02:00:00:00:00:99", "ff:ff:ff:ff:ff:ff"])
+        state = random.choice(["permanent", "permanent", "permanent", "noarp", "stale", "reachable", "failed"])
+        lines = [f"neigh replace {address} lladdr {mac} dev {dev} nud {state}"]
+        return random.choice([lines, lines, [f"neigh flush dev {dev}"], [f"neigh del {address} dev {dev}"]])
+
+    def _flush(self) -> list[str]:
+        """Take away many things at once."""
+        random = self.random
+        return [
+            random.choice(
+                ["route flush proto 107", f"route flush dev {self._dev()}", f"route flush root {self._prefix()}",
+                 f"route flush exact {self._prefix()}", "route flush table 100", "route flush table local", "route flush table main",
+                 "rule flush", f"addr flush dev {self._dev()}", f"addr flush dev {self._dev()} scope global"]
+            )
+        ]  # fmt: skip
+
+    def _bridge(self) -> list[str]:
+        """Change a bridge or one of its ports."""
+        random = self.random
+        port = random.choice(["pod0", "pod0", "eth0"])
+        change = random.choice(
+            ["state 0", "state 4", "learning off", "flood off", "bcast_flood off", "mcast_flood off", "isolated on", "hairpin on", "guard on",
+             "fastleave on", "neigh_suppress on", "locked on", "proxy_arp on"]
+        )  # fmt: skip
+        whole = random.choice(
+            [
+                "vlan_filtering 1",
+                "stp_state 1",
+                "ageing_time 0",
+                "mcast_snooping 1",
+                "vlan_default_pvid 0",
+                "nf_call_iptables 1",
+            ]
+        )
+        bridge = random.choice(["cni0", "cni0", "br9"])
+        return random.choice(
+            [
+                [f"link set {port} type bridge_slave {change}"],
+                [f"link set {port} type bridge_slave {change}"],
+                [f"link set {bridge} type bridge {whole}"],
+                [f"link set {bridge} type bridge vlan_filtering 1 vlan_default_pvid 7"],
+                [f"link del {bridge}"],
+            ]
+        )
+
+    def _default_route(self) -> list[str]:
+        random = self.random
+        hop = self._neighbour_address()
+        words = random.choice(
+            [f"via {hop}", f"via {hop} metric 50", f"dev {self._dev()}", f"via {hop} src {self._address()}", f"via {hop} dev {self._dev()} onlink",
+             f"via {hop} table 100", f"nexthop via {hop} nexthop via {self._neighbour_address()} weight 5"]
+        )  # fmt: skip
+        return [f"route {random.choice(['add', 'replace', 'append', 'del'])} default {words}"]
+
+    def _lifetime(self) -> list[str]:
+        """Add an address with rare properties."""
+        random = self.random
+        more = random.choice(
+            ["scope link", "scope host", "valid_lft 3000 preferred_lft 0", "metric 5", "metric 5000", "broadcast +", f"broadcast {self._address()}",
+             "label eth0:1", "home", "autojoin", "mngtmpaddr"]
+        )  # fmt: skip
+        dev = self._dev()
+        address, length = self._address(), self._length()
+        full = 32 if self.version == 4 else 128
+        if dev != "lo" and length < full and self._is_elsewhere(address, dev):
+            length = full
+        return [f"addr {random.choice(['add', 'replace'])} {address}/{length} dev {dev}{self._nodad()} {more}"]
+
+    def _renamed(self) -> list[str]:
+        """Rename a device, which has to be down for that with old kernels, or take it away."""
+        dev = self.random.choice(["eth0", "eth1", "cni0", "pod0"])
+        lines = [f"link set {dev} name ren0"]
+        return self.random.choice([lines, [f"link set {dev} down", *lines, "link set ren0 up"], [f"link del {dev}"]])

@@ -198,7 +198,7 @@ FALSE_PROOFS = {
         TWO,
         on("n0", "-6 rule add pref 40000 lookup local", "-6 rule del pref 0"),
         ("n0 n1", "n1 n0"),
-        {"n0 n1": "unreachable no-neighbour", "n1 n0": "unreachable no-neighbour"},
+        {"n0 n1": "unreachable no-neighbour", "n1 n0": "cannot-tell cannot-tell"},
     ),
     "the sender has the next hop's address itself": Case(
         6,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from podroutes.model.host import DEFAULT_RULES, Medium, Rule
+from podroutes.model.host import DEFAULT_RULES, Medium, NeighbourTable, Rule
 from podroutes.model.proof import CAUSES
 from podroutes.plan.claims import examine
 from podroutes.verify.network import Network
@@ -225,6 +225,9 @@ def test_an_address_on_a_port_of_a_bridge_finds_no_next_hop():
     (one, *others), media = paper(NODES, {}), {"br9": Medium("bridge"), "ens18": Medium("")}
     one = one._replace(masters={"ens18": "br9"}, links={**one.links, "br9": link("br9", 9)}, media=media)
     verdict = prove(Network([one, *others], NODES), examine(NODES))
+    assert ("cannot-tell", "bridge-port", "worker-0", 2) in found(verdict)  # it may remember them
+    one = one._replace(neighbours=NeighbourTable({}, frozenset(), {}))
+    verdict = prove(Network([one, *others], NODES), examine(NODES))
     assert ("unreachable", "bridge-port", "worker-0", 2) in found(verdict)
 
 
@@ -243,7 +246,7 @@ def test_a_next_hop_that_nobody_has_any_more_is_no_next_hop():
     assert ("cannot-tell", "unknown-gateway", "worker-0", 1) in found(proof(worker_1=gone))
     verdict = proof(worker_0=["-0.0.0.0/0"], worker_1=gone, worker_2=["-0.0.0.0/0"])
     assert {each[:3] for each in found(verdict)} >= {
-        ("cannot-tell", "cannot-tell", name) for name in ("worker-0", "worker-2")
+        ("cannot-tell", "no-neighbour", name) for name in ("worker-0", "worker-2")
     }
 
 

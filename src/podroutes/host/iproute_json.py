@@ -24,6 +24,9 @@ _RULE_WORDS = {
     "priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "oif", "oif_detached", "fwmark", "fwmask", "tos",
     "table", "action", "goto", "unresolved", "nop", "l3mdev", "not", "suppress_prefixlen", "protocol",
 }  # fmt: skip
+_FORWARDING = "forwarding"
+# What a bridge port does that passes everything on; ip-link(8), bridge_slave.
+_PORT = {"flood": True, "bcast_flood": True, "mcast_flood": True, "neigh_suppress": False, "locked": False}
 _TEXT_MOST = 300  # characters of a line of sysctl(8)
 _NEIGHBOURS_MOST = (
     500_000  # entries of neighbour tables of all machines that are kept: 150 MB; without the rest less can be told
@@ -125,13 +128,23 @@ class Reader:
         link = Link(
             int(item["ifindex"]), str(item["ifname"]), "UP" in flags, "LOWER_UP" in flags, int(item.get("mtu", 0))
         )
-        kind = (
-            (item.get("linkinfo") or {}).get("info_kind", "") if "promiscuity" in item else None
-        )  # printed only with -d
+        more = item.get("linkinfo") or {}
+        kind = more.get("info_kind", "") if "promiscuity" in item else None  # printed only with -d
+        port = more.get("info_slave_data") or {} if more.get("info_slave_kind") == "bridge" else {}
+        selects = bool((more.get("info_data") or {}).get("vlan_filtering")) or any(
+            port.get(key, wanted) is not wanted for key, wanted in _PORT.items()
+        )
         outside = "link_netnsid" in item if "link_index" in item or "link" in item else None
         resolves = item.get("link_type", "ether") in ("ether", "loopback") and "NOARP" not in flags
         reports = item.get("operstate") != "UNKNOWN" or "LOOPBACK" in flags
-        medium = Medium(kind and str(kind), resolves, reports, outside)
+        medium = Medium(
+            kind and str(kind),
+            resolves,
+            reports,
+            outside,
+            blocked=port.get("state", _FORWARDING) != _FORWARDING,
+            selects=selects,
+        )
         return link, str(item["master"]) if item.get("master") else None, self._media.setdefault(medium, medium)
 
     def _rules(self, raws: list[msgspec.Raw], place: str, unread: list[str]) -> tuple[Rule, ...] | None:

@@ -30,6 +30,8 @@ Fate = Literal[
     "link-down",  # detail: the device
     "bridge-port",  # the device is a port of a bridge, which receives the answers; detail: the device
     "no-neighbour",  # the next hop has no neighbour entry; detail: why
+    "bridge-port-remembered",  # likewise, but the next hop may be known from before; detail: the device
+    "remembered",  # nobody answers for the next hop, but it may be known from before; detail: why
     "loop",
     "left",  # to an unknown gateway; detail: its address
     "unseen",  # to a node whose tables were not collected; detail: its name

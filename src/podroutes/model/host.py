@@ -38,6 +38,10 @@ class Medium(NamedTuple):
     resolves: bool = True  # resolves next hops by ARP or neighbour discovery
     reports: bool = True  # reports its operational state; tunnels and dummies do not
     outside: bool | None = None  # of a veth: whether its peer is in another network namespace; None: unknown
+    blocked: bool = False  # of a bridge port: it passes nothing on (its state is not forwarding)
+    selects: bool = (
+        False  # of a bridge or port: it passes on a part of what comes, which links do not tell (VLANs, no flooding)
+    )
 
 
 class Neighbour(NamedTuple):
@@ -137,8 +141,17 @@ class Host(NamedTuple):
         return [name for name, master in self.masters.items() if master == dev]
 
     def attached(self, dev: str) -> bool:
-        """Whether anything can be behind DEV: of a bridge one of its ports has to work."""
-        return self.medium(dev).kind != "bridge" or any(map(self.works, self.ports(dev)))
+        """Whether anything can be behind DEV: of a bridge one of its ports has to work, and to pass packets on."""
+        return self.medium(dev).kind != "bridge" or any(
+            self.works(port) and not self.medium(port).blocked for port in self.ports(dev)
+        )
+
+    def selects(self, dev: str) -> bool:
+        """Return whether DEV is a bridge of which a working port passes nothing on, or it or a port not everything."""
+        ports = [port for port in self.ports(dev) if self.works(port)] if self.medium(dev).kind == "bridge" else []
+        return any(self.medium(each).selects for each in (dev, *ports)) or any(
+            self.medium(port).blocked for port in ports
+        )
 
     def works(self, dev: str) -> bool:
         """Return whether DEV is up and has a carrier."""

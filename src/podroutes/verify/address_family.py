@@ -146,7 +146,11 @@ class Places:
             if dev != LOOPBACK
         )
         rules, forwards = host.rules.get(self.version), host.forwards(self.version, iif)
+        faulty = {dev for dev, _, _, fault in devices if fault}
         entries = (
+            frozenset(
+                key for key in (host.neighbours.entries if faulty and host.neighbours else ()) if key[0] in faulty
+            ),
             frozenset(self.neighbours.permanent.odd(host).items()),
             self.network.strays(host),
             host.neighbours is None,

@@ -28,6 +28,8 @@ class Answers:
             return None
         if not (host.works(arrival.iif) and host.attached(arrival.iif) and host.works(dev)):
             return False
+        if host.selects(dev):
+            return None
         if target.version == 6:
             return self._advertises(host, dev, target)
         near = any(subnet.covers(target) for subnet in self.network.segment(*arrival))

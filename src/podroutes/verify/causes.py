@@ -10,7 +10,7 @@ from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.proof import Cause, Severity, Target
 from podroutes.model.text import listing, printable
 from podroutes.verify.neighbours import Neighbours
-from podroutes.verify.pods import Pods, is_strange, leads_outside, strange
+from podroutes.verify.pods import Pods, is_strange, leads_outside, selecting, strange
 from podroutes.verify.reverse_path import SourceVerdict
 
 _REFUSING = {"blackhole", "unreachable", "prohibit"}
@@ -80,12 +80,20 @@ class Judge:
             return here._replace(
                 code="no-pod-device", detail=f"{printable(dev)} is a device that no pod is attached to"
             )
+        if host.selects(dev):
+            return here._replace(detail=selecting(host, dev))
         if is_strange(self.network, host, dev, cidr):
             return here._replace(detail=strange(host, dev))
         fault = self.neighbours.sends(host, dev, cidr.version)
-        if fault and fault.fate == "no-neighbour":
+        if fault and fault.fate == "no-neighbour" and not self._knows_pods(host, dev, cidr):
             return here._replace(severity="unreachable", code="no-neighbour", detail=fault.detail)
         return here._replace(detail=fault.detail) if fault else None
+
+    def _knows_pods(self, host: Host, dev: str, cidr: Prefix) -> bool:
+        """Return whether HOST may remember pods behind DEV, although it finds no new ones."""
+        if host.neighbours is None:
+            return True
+        return any(each == dev and cidr.covers(address) for each, address in host.neighbours.entries)
 
     def _astray(self, hop: Hop, end: End, target: Target, following: str | None, pods: Pods) -> Cause | None:
         """Return the deviation of HOP from the inventory, None if there is none or it is not the cause."""
@@ -185,6 +193,8 @@ _FATES: dict[str, tuple[Severity, str]] = {
     "link-down": ("unreachable", "link-down"),
     "bridge-port": ("unreachable", "bridge-port"),
     "no-neighbour": ("unreachable", "no-neighbour"),
+    "bridge-port-remembered": ("cannot-tell", "bridge-port"),
+    "remembered": ("cannot-tell", "no-neighbour"),
     "loop": ("unreachable", "routing-loop"),
     "left": ("cannot-tell", "unknown-gateway"),
     "unseen": ("cannot-tell", "tables-not-seen"),

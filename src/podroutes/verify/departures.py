@@ -9,7 +9,7 @@ from podroutes.model.proof import Cause
 from podroutes.model.text import listing, printable
 from podroutes.verify.address_family import Places
 from podroutes.verify.causes import source_cause
-from podroutes.verify.pods import Pods, is_strange, leads_outside, outermost, strange
+from podroutes.verify.pods import Pods, is_strange, leads_outside, outermost, selecting, strange
 from podroutes.verify.reverse_path import source_verdict
 
 
@@ -72,16 +72,8 @@ def _nowhere(places: Places, host: Host, place: int) -> Cause:
     src = places.source_parts(place)[0][1]
     decision = places.look(host.name, src).decide(Flow(src))
     leaves = str(decision.hops[0].via or decision.hops[0].dev) if decision.hops else decision.kind
-    severity = "cannot-tell" if _attached(places, host) and _may_have_gateway(places, host, place) else "unreachable"
+    severity = "cannot-tell" if _attached(places, host) else "unreachable"  # pods may remember their gateway
     return Cause(severity, "no-pod-device", host.name, decision.route, leaves)  # type: ignore[arg-type]
-
-
-def _may_have_gateway(places: Places, host: Host, place: int) -> bool:
-    """Return whether pods may find a gateway: for IPv6 it may be a link-local address, for IPv4 any that a proxy answers for."""
-    cidr = places.targets[place].prefix
-    if cidr.version == 6 or any(each.prefix.overlaps(cidr) for each in host.addresses):
-        return True
-    return any(host.either(4, dev, "proxy_arp") != 0 for dev in host.links)
 
 
 def _attached(places: Places, host: Host) -> list[str]:
@@ -112,6 +104,8 @@ def _device_cause(places: Places, host: Host, cidr: Prefix, pods: Pods, iif: str
     if not (host.attached(iif) and leads_outside(host, iif)):
         detail = f"{printable(iif)} is a device that no pod is attached to"
         return Cause("cannot-tell", "no-pod-device", host.name, None, detail)
+    if host.selects(iif):
+        return Cause("cannot-tell", "cannot-tell", host.name, None, selecting(host, iif))
     if is_strange(places.network, host, iif, cidr):
         return Cause("cannot-tell", "cannot-tell", host.name, None, strange(host, iif))
     return None

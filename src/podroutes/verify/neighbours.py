@@ -14,6 +14,7 @@ from podroutes.model.text import printable
 from podroutes.verify.answers import Answers
 from podroutes.verify.network import Network
 from podroutes.verify.permanent_entries import PermanentEntries
+from podroutes.verify.pods import selecting
 from podroutes.verify.proxies import Proxies
 from podroutes.verify.targets import parts
 from podroutes.verify.wires import Arrival
@@ -41,15 +42,31 @@ class Neighbours:
     def receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
         """Return the possible arrivals of a packet of FLOW that SENDER sends to HOP; several: one of them, unknown which."""
         if hop.via is None or (flow.src is not None and sender.owns(flow.src)):
-            return self._receivers(sender, hop, flow)
+            return self._remembered(sender, hop, flow)
         key = sender.name, hop.dev, hop.via
         if key not in self._found:
-            self._found[key] = self._receivers(sender, hop, flow)
+            self._found[key] = self._remembered(sender, hop, flow)
         return self._found[key]
+
+    def _remembered(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
+        """Return them; where nobody answers SENDER may still know the next hop from before."""
+        dev, target = str(hop.dev), hop.via or flow.dst
+        found = self._receivers(sender, hop, flow)
+        lost = found[0]
+        if not isinstance(lost, Lost) or lost.fate not in ("no-neighbour", "bridge-port") or not sender.attached(dev):
+            return found
+        known = self.network.cached(sender, dev, target)
+        if known is False:
+            return found
+        if lost.fate == "bridge-port":
+            return [Lost("bridge-port-remembered", dev)]
+        remembers = "remembers" if known else "may remember"
+        return [Lost("remembered", f"{lost.detail}, but {printable(sender.name)} {remembers} who had {target}")]
 
     def _receivers(self, sender: Host, hop: NextHop, flow: Flow) -> list[Arrival | Lost]:
         dev, target = str(hop.dev), hop.via or flow.dst
-        if (dev, target) in self.permanent.odd(sender):
+        odd = self.permanent.odd(sender).get((dev, target))
+        if odd and odd.permanent:
             mate = self.permanent.leads_to(sender, dev, target)
             return [mate or Lost("unknown", f"{printable(sender.name)} has a permanent neighbour entry for {target}")]
         segment = self.network.segment(sender.name, dev)
@@ -64,6 +81,19 @@ class Neighbours:
         others = [*self.proxies.odd(target.version), *([] if owners else self.proxies.proxies(target.version))]
         for name in dict.fromkeys([*(owner.host for owner in owners), *others]):
             found += self._answering(name, target, segment, source) if name != sender.name else ()
+        if odd and not any(isinstance(each, Arrival) and odd.mac in self.permanent.macs(each.host) for each in found):
+            found.append(
+                Lost(
+                    "unknown", f"{printable(sender.name)} remembers {odd.mac} for {target}, which is another machine's"
+                )
+            )
+        if self.network.wires.is_doubtful(sender.name, dev, target):
+            found.append(
+                Lost(
+                    "unknown",
+                    f"several devices of {printable(sender.name)} have the network of {target}, and not all may be on it",
+                )
+            )
         for name in self.proxies.odd(target.version):
             if name == sender.name or self.network.on_wire(segment, name):
                 continue
@@ -116,12 +146,7 @@ class Neighbours:
             and self.proxies.none[target.version]
             and self.proxies.silent(segment, target.version, target)
         ):
-            if self.network.cached(sender, dev, target) is False:
-                return Lost(
-                    "no-neighbour", f"{printable(node)} has no address {target} any more, and nobody else has it"
-                )
-            # Who has sent there keeps the neighbour entry for a while: it may still arrive.
-            return Lost("unknown", f"{printable(node)} has no address {target} any more, and nobody else has it")
+            return Lost("no-neighbour", f"{printable(node)} has no address {target} any more, and nobody else has it")
         if self._is_nobodys(sender, dev, target):
             return Lost("no-neighbour", f"no machine has the address {target}")
         if hop.via is not None:
@@ -230,6 +255,8 @@ class Neighbours:
             return Lost(
                 "unknown", f"{named} {'is of a type that was not collected (`ip -j -d link`)' if wire is None else why}"
             )
+        if sender.selects(dev):
+            return Lost("unknown", selecting(sender, dev))
         if version == 4 and self.network.shared.held(sender, self.proxies.broadcasts):
             return Lost("unknown", f"{printable(sender.name)} has a broadcast or multicast route to its own network")
         return self._deaf(sender, dev, named) if version == 6 else None

@@ -1,8 +1,8 @@
-"""Finds neighbour entries that a person or program wrote down: they decide instead of ARP and neighbour discovery."""
+"""Finds neighbour entries that lead elsewhere than ARP and neighbour discovery would: written by a person or program, or learnt."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from podroutes.model.address import Address
+from podroutes.model.address import LINK_LOCAL, Address
 from podroutes.model.host import LOOPBACK, Host, Neighbour
 from podroutes.verify.network import Network
 from podroutes.verify.wires import Arrival
@@ -19,13 +19,19 @@ class PermanentEntries:
         self._known: dict[str, dict[Key, Neighbour]] = {}
 
     def odd(self, host: Host) -> dict[Key, Neighbour]:
-        """Return the permanent neighbour entries of HOST that may differ from what ARP or neighbour discovery would find.
+        """Return the neighbour entries of HOST that may differ from what ARP or neighbour discovery would find.
 
-        Those of pods are as the CNI plugin made them, if all pods in the table have one.
+        Permanent ones decide; those of pods are as the CNI plugin made them, if all pods in the table have one. Others are remembered for a
+        while: such a one has not the MAC address of the machine that has the IP address.
         """
         if host.name not in self._known:
             self._known[host.name] = dict(self._odd(host)) if host.neighbours else {}
         return self._known[host.name]
+
+    def macs(self, name: str) -> Collection[str]:
+        """Return the MAC addresses of a machine; none if not collected."""
+        host = self.network.hosts[name]
+        return host.neighbours.macs.values() if host.neighbours else ()
 
     def leads_to(self, host: Host, dev: str, target: Address) -> Arrival | None:
         """Return the device of a machine that such an entry leads to; None if that cannot be told."""
@@ -35,6 +41,9 @@ class PermanentEntries:
 
     def _odd(self, host: Host) -> Iterator[tuple[Key, Neighbour]]:
         known = host.neighbours.entries if host.neighbours else {}
+        yield from (
+            (key, entry) for key, entry in known.items() if not entry.permanent and self._is_strange(key[1], entry)
+        )
         if not any(entry.permanent for entry in known.values()):
             return
         pods = {key for key in known if self.network.has_pods(host.name, *key)}
@@ -45,6 +54,15 @@ class PermanentEntries:
                 found = mate is not None and [each.host for each in self.network.owners(address)] == [mate.host]
                 if not (found and mate and self._plain(mate, address) and self._on_wire(host, dev, mate)):
                     yield (dev, address), entry
+
+    def _is_strange(self, address: Address, entry: Neighbour) -> bool:
+        """Return whether a learnt entry has the MAC address of none of the machines with ADDRESS, which are known."""
+        owners = [self.network.hosts[owner.host] for owner in self.network.owners(address)]
+        return (
+            bool(owners)
+            and not LINK_LOCAL.covers(address)
+            and all(owner.neighbours and entry.mac not in owner.neighbours.macs.values() for owner in owners)
+        )
 
     def _on_wire(self, host: Host, dev: str, mate: Arrival) -> bool:
         return mate.host != host.name and mate.iif in self.network.on_wire(

@@ -59,7 +59,12 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
         taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]
-        return Pods((), frozenset((*(route.dst for route in single), *taken)), entries)
+        heard = [
+            Prefix(cidr.version, address.value, full)
+            for dev, address in (host.neighbours.entries if host.neighbours else ())
+            if dev in devices and cidr.covers(address) and address not in own
+        ]
+        return Pods((), frozenset((*(route.dst for route in single), *taken, *heard)), entries)
     behind = [outermost(host, each.dev) for each in subnets]
     if not any(_may_have_pods(host, dev) for dev in behind):
         behind += [outermost(host, str(each.dev)) for each in wide]
@@ -99,6 +104,11 @@ def is_strange(network: Network, host: Host, dev: str, cidr: Prefix) -> bool:
 def strange(host: Host, dev: str) -> str:
     """Return what to say about such a device."""
     return f"whether pods are behind {printable(dev)} of {printable(host.name)}, which is on a network of machines"
+
+
+def selecting(host: Host, dev: str) -> str:
+    """Return what to say about a bridge that does not pass on everything."""
+    return f"what the ports of {printable(dev)} of {printable(host.name)} pass on: one is not forwarding, or does not flood, or the bridge filters by VLAN"
 
 
 def outermost(host: Host, dev: str) -> str:

@@ -125,7 +125,7 @@ class ReachIndex:
 
     def _ways(self, host: Host, traits: Traits) -> _Ways:
         tables = sequence(host, self.version, traits, self.touched)
-        odd = {dev for dev, _ in self.neighbours.permanent.odd(host)}
+        odd = {dev for dev, _ in self.neighbours.permanent.odd(host)} | self.network.wires.doubtful(host.name)
         working = (
             dev
             for dev in sorted(self._by_dev)

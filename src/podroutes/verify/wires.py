@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
+from podroutes.model.fib import IfAddress
 from podroutes.model.host import LOOPBACK, Host
 from podroutes.model.linux import NextHopFlag
 from podroutes.model.route import MAIN, Route
@@ -55,6 +57,44 @@ class Wires:
         if not found and not alone and host.masters.get(dev) is None:
             return self._hinted(name, dev)
         return found
+
+    def is_doubtful(self, name: str, dev: str, address: Address) -> bool:
+        """Return whether DEV may be on another link than its network of ADDRESS tells: it has one more, and another device has this one, too.
+
+        The device with an InternalIP is where it says, and one that has heard a neighbour of that network.
+        """
+        host = self.network.hosts[name]
+        alike = [each for each in host.addresses if each.dev != LOOPBACK and self._is_wide(each, address)]
+        own = [each for each in alike if each.dev == dev]
+        more = [each for each in host.addresses if each.dev == dev and self._is_wide(each, each.address)]
+        if all(each.prefix.covers(address) for each in more):
+            return False
+        others = [
+            each for each in alike if each.dev != dev and host.works(each.dev) and not self._is_pods(name, each.dev)
+        ]
+        if not own or not others or any(each.address in self._internal for each in own):
+            return False
+        mates = self._mates.get((name, dev), ())
+        return not any(
+            each.dev == mate.iif and each.prefix.covers(address)
+            for mate in mates
+            for each in self.network.hosts[mate.host].addresses
+        )
+
+    def doubtful(self, name: str) -> set[str]:
+        """Return the devices of which this is so for some network."""
+        wide = [each for each in self.network.hosts[name].addresses if each.length < BITS[each.address.version]]
+        if len({each.prefix for each in wide}) == len(wide) and not any(
+            one.prefix.overlaps(other.prefix) for one, other in combinations(wide, 2) if one.dev != other.dev
+        ):
+            return set()
+        return {each.dev for each in wide if self.is_doubtful(name, each.dev, each.address)}
+
+    def _is_pods(self, name: str, dev: str) -> bool:
+        return not self.network.segment(name, dev)
+
+    def _is_wide(self, each: IfAddress, address: Address) -> bool:
+        return each.length < BITS[address.version] and not LINK_LOCAL.covers(address) and each.prefix.covers(address)
 
     def _is_uplink(self, name: str, dev: str) -> bool:
         """Return whether DEV has the network of an InternalIP, and pods of the machine have another device."""

@@ -26,6 +26,8 @@ _FATES = {
     "link-down": "cannot send it: {} is down or has no carrier",
     "bridge-port": "cannot send it: {} is a port of a bridge, which takes the answers",
     "no-neighbour": "cannot send it: {}",
+    "bridge-port-remembered": "may not be able to send it: {} is a port of a bridge, which takes the answers",
+    "remembered": "may not be able to send it: {}",
     "loop": "sends it back to {}, where it was before",
     "left": "hands it to {}, whose tables are not known",
     "unseen": "hands it to {}, whose tables have not been seen",
