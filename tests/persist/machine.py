@@ -57,6 +57,7 @@ class Machine:
     def __init__(self, memory: Path, tree: Path, *, alone: bool) -> None:
         """Boot it from TREE over this system's files, or from TREE ALONE: then Python and its libraries are Debian's, too."""
         self.root = memory / "root"
+        self.alone = alone
         self.python = "/usr/bin/python3" if alone else sys.executable
         self.source = CHECKOUT / "src"
         self._written = memory / "upper"
@@ -305,7 +306,8 @@ class Machine:
         """Return the version of systemd."""
         return int(self.chroot("networkctl", "--version").split()[1])
 
-    def log(self) -> str:
-        """Return the end of what the daemons said."""
+    def log(self, *, whole: bool = False) -> str:
+        """Return the end of what the daemons said, or the WHOLE of it."""
         self._log.flush()
-        return Path(self._log.name).read_text(errors="replace")[-3000:]
+        text = Path(self._log.name).read_text(errors="replace")
+        return text if whole else text[-3000:]

@@ -2,6 +2,9 @@
 
 # ruff: noqa: D102 - the first class says what each method does
 
+import os
+from collections.abc import Collection, Iterable
+
 from persist.machine import Machine
 from support import debian
 from support.unpacked import unpack
@@ -70,6 +73,21 @@ iface ens18
     address 192.168.8.20/24
     address fd00::20/64
 """
+
+
+def rows(kinds: Iterable[str], *, without: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the pairs of a release and one of KINDS to run; those WITHOUT, which others stand for, only with MATRIX=all."""
+    left_out = () if os.environ.get("MATRIX") == "all" else without
+    return [(release, kind) for release in RELEASES for kind in kinds if (release, kind) not in left_out]
+
+
+def lay_over(machine: Machine, name: str) -> None:
+    """Unpack the packages NAME of the machine's release into it, without what it has."""
+    if not machine.alone:
+        unpack(debian.packages(name), machine.root)
+        return
+    there = {package.name for package in debian.packages("trixie")}
+    unpack([each for each in debian.packages(f"trixie-{name}") if each.name not in there], machine.root)
 
 
 class Manager:
@@ -218,7 +236,7 @@ class Ifupdown2(Ifupdown):
     """ifupdown2: other programs for the same files, where one stanza can hold the addresses of both IP versions."""
 
     def configure(self) -> None:
-        unpack(debian.packages("ifupdown2"), self.machine.root)
+        lay_over(self.machine, "ifupdown2")
         self.machine.chroot("chmod", "+x", "/usr/share/ifupdown2/__main__.py")  # as its postinst does
         self.machine.write("/etc/network/interfaces", ONE_STANZA)
 
@@ -226,11 +244,22 @@ class Ifupdown2(Ifupdown):
         self.machine.chroot("ifreload", "-a")
 
 
+class IfupdownNg(Ifupdown):
+    """ifupdown-ng: other programs again, for the same files."""
+
+    def configure(self) -> None:
+        lay_over(self.machine, "ifupdown-ng")
+        for name in ("ifup", "ifdown") if self.machine.exists("/usr/sbin/ifup-ng") else ():  # what Debian 13 calls them
+            self.machine.chroot("ln", "-sf", f"{name}-ng", f"/usr/sbin/{name}")
+        assert "ifupdown-ng" in self.machine.chroot("ifup", "-V", check=False)
+        self.machine.write("/etc/network/interfaces", ONE_STANZA)
+
+
 class Dhcpcd(Manager):
     """dhcpcd for all interfaces, with fixed addresses for the one that matters."""
 
     def configure(self) -> None:
-        unpack(debian.packages("dhcpcd"), self.machine.root)
+        lay_over(self.machine, "dhcpcd")
         self.machine.write("/etc/dhcpcd.conf", DHCPCD)
         self.machine.chroot(
             "sh", "-c", "grep -q ^dhcpcd: /etc/passwd || echo dhcpcd:x:999:65534::/var/lib/dhcpcd:/ >>/etc/passwd"

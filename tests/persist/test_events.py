@@ -3,7 +3,7 @@
 import pytest
 
 from persist.machine import DUAL, INVENTORY, SEED, SIX
-from persist.managers import RELEASES, Dhcpcd, Ifupdown, Ifupdown2, NetplanNetworkd, Networkd, NetworkManager
+from persist.managers import Dhcpcd, Ifupdown, Ifupdown2, IfupdownNg, NetplanNetworkd, Networkd, NetworkManager, rows
 from podroutes.persist import GONE, THERE, backend
 from support import debian
 
@@ -14,14 +14,10 @@ CASES = {
     "networkmanager": (NetworkManager, "auto", "107"),
     "ifupdown": (Ifupdown, "auto", "107"),
     "ifupdown2": (Ifupdown2, "auto", "107"),
+    "ifupdown-ng": (IfupdownNg, "auto", "107"),
     "dhcpcd": (Dhcpcd, "auto", "107"),
 }
-ON = [
-    (release, case)
-    for release in RELEASES
-    for case in CASES
-    if (release, case) not in {("trixie", "ifupdown2"), ("trixie", "dhcpcd")}
-]
+ON = rows(CASES, without={("trixie", "ifupdown2"), ("trixie", "dhcpcd"), ("system", "ifupdown-ng")})
 
 
 @pytest.fixture
@@ -84,7 +80,11 @@ EVENTS = {
     "link-apply": after_reload(apply_while_down),
     "reboot": reboot,
 }
-BACKENDS = {"netplan-in-networkd": "networkd", "ifupdown2": "ifupdown"}  # where it is not called like the case
+BACKENDS = {
+    "netplan-in-networkd": "networkd",
+    "ifupdown2": "ifupdown",
+    "ifupdown-ng": "ifupdown",
+}  # where it is not called like the case
 
 
 def survives(case: str, event: str) -> str:

@@ -33,7 +33,7 @@ for _ in range(20):
         path.write_text(str(int(path.read_text()) + 1))
 """
 HOOK = "/etc/network/if-up.d/podroutes"
-PAIRS = 8
+PAIRS = int(os.environ.get("PAIRS", "8"))  # of runs at once; PAIRS=100 ./dev test tests/persist/test_lock.py -k at_once
 INVENTORIES = {
     "/etc/podroutes/one": MACHINES,
     "/etc/podroutes/two": MACHINES.replace("192.168.8.21", "192.168.8.31").replace("192.168.8.22", "192.168.8.32"),

@@ -6,61 +6,139 @@ moved over, nor where the manager reads its files again, but by networkd 252, wh
 
 import pytest
 
-from persist.machine import INVENTORY, MACHINES, SEED
-from persist.managers import INTERFACES, KEYFILE, NETWORK, Ifupdown, NetplanNetworkd, Networkd, NetworkManager
+from persist.machine import DUAL, INVENTORY, MACHINES, SEED, SIX
+from persist.managers import (
+    DHCPCD,
+    INTERFACES,
+    KEYFILE,
+    NETWORK,
+    ONE_STANZA,
+    Dhcpcd,
+    Ifupdown,
+    Ifupdown2,
+    IfupdownNg,
+    NetplanNetworkd,
+    Networkd,
+    NetworkManager,
+    rows,
+)
 from persist.traffic import PODS, Flow, Segment
+from support import debian
 
-MOVED = ("10.200.1.0/24 via 192.168.8.31", SEED[1])
+WANTED = (*SEED, *SIX)
+AWAY = {"192.168.8.21": "192.168.8.31", "fd00::21": "fd00::31"}  # where worker-1 moves
+UP = "".join(f"    up ip route add {route}\n" for route in SEED)
+UP_SIX = "".join(f"    up ip -6 route add {route}\n" for route in SIX)
+
+
+def moved(text):
+    """Return TEXT with the other addresses of worker-1."""
+    for old, new in AWAY.items():
+        text = text.replace(old, new)
+    return text
+
+
+MOVED = tuple(map(moved, WANTED))
+
+
+def pairs(*routes):
+    """Return destination and next hop of each of ROUTES."""
+    return [route.split(" via ") for route in routes]
 
 
 class TypedNetplan(NetplanNetworkd):
     """The tutorial's machine: the routes stand in the installer's file."""
 
-    file, backend = "/etc/netplan/00-installer-config.yaml", "networkd"
+    file = "/etc/netplan/00-installer-config.yaml"
 
     def configure(self):
         """Write the routes beside the address."""
         super().configure()
-        routes = "".join(f"      - to: 10.200.{n}.0/24\n        via: 192.168.8.2{n}\n" for n in (1, 2))
+        routes = "".join(f'      - to: "{dst}"\n        via: "{via}"\n' for dst, via in pairs(*WANTED))
         self.machine.write(self.file, f"{self.machine.read(self.file)}      routes:\n{routes}", 0o600)
 
 
 class TypedNetworkd(Networkd):
     """A .network file with the routes."""
 
-    file, backend = "/etc/systemd/network/20-lan.network", "networkd"
+    file = "/etc/systemd/network/20-lan.network"
 
     def configure(self):
         """Write them as sections."""
-        routes = (f"[Route]\nDestination=10.200.{n}.0/24\nGateway=192.168.8.2{n}\n" for n in (1, 2))
+        routes = (f"[Route]\nDestination={dst}\nGateway={via}\n" for dst, via in pairs(*WANTED))
         self.machine.write(self.file, NETWORK + "".join(routes))
 
 
 class TypedProfile(NetworkManager):
     """A profile with the routes."""
 
-    file, backend = "/etc/NetworkManager/system-connections/lan.nmconnection", "networkmanager"
+    file = "/etc/NetworkManager/system-connections/lan.nmconnection"
 
     def configure(self):
         """Write them as keys."""
         super().configure()
-        address = "address1=192.168.8.20/24\n"
-        routes = "".join(f"route{n}=10.200.{n}.0/24,192.168.8.2{n}\n" for n in (1, 2))
-        self.machine.write(self.file, KEYFILE.replace(address, address + routes), 0o600)
+        text = KEYFILE
+        for address, routes in (("192.168.8.20/24", SEED), ("fd00::20/64", SIX)):
+            keys = "".join(f"route{n}={dst},{via}\n" for n, (dst, via) in enumerate(pairs(*routes), 1))
+            text = text.replace(f"address1={address}\n", f"address1={address}\n{keys}")
+        self.machine.write(self.file, text, 0o600)
 
 
 class TypedUp(Ifupdown):
     """Lines at the end of /etc/network/interfaces."""
 
-    file, backend = "/etc/network/interfaces", "ifupdown"
+    file = "/etc/network/interfaces"
 
     def configure(self):
         """Write them where `tee -a` does."""
-        lines = "".join(f"up ip route add 10.200.{n}.0/24 via 192.168.8.2{n}\n" for n in (1, 2))
-        self.machine.write(self.file, INTERFACES + lines)
+        self.machine.write(self.file, INTERFACES + UP + UP_SIX)
 
 
-KINDS = {"netplan": TypedNetplan, "networkd": TypedNetworkd, "networkmanager": TypedProfile, "ifupdown": TypedUp}
+class TypedUp2(Ifupdown2):
+    """The same for ifupdown2."""
+
+    file = "/etc/network/interfaces"
+
+    def configure(self):
+        """Write them into the one stanza."""
+        super().configure()
+        self.machine.write(self.file, ONE_STANZA + UP + UP_SIX)
+
+
+class TypedUpNg(IfupdownNg):
+    """The same for ifupdown-ng."""
+
+    file = "/etc/network/interfaces"
+
+    def configure(self):
+        """Write them into the one stanza."""
+        super().configure()
+        self.machine.write(self.file, ONE_STANZA + UP + UP_SIX)
+
+
+class TypedDhcpcd(Dhcpcd):
+    """Lines of dhcpcd.conf, which has no word for routes of IPv6."""
+
+    file = "/etc/dhcpcd.conf"
+
+    def configure(self):
+        """Write them into the block of the interface."""
+        super().configure()
+        self.machine.write(self.file, DHCPCD + "".join(f"static routes={dst} {via}\n" for dst, via in pairs(*SEED)))
+
+
+KINDS = {
+    "netplan": TypedNetplan,
+    "networkd": TypedNetworkd,
+    "networkmanager": TypedProfile,
+    "ifupdown": TypedUp,
+    "ifupdown2": TypedUp2,
+    "ifupdown-ng": TypedUpNg,
+    "dhcpcd": TypedDhcpcd,
+}
+MOST = {("trixie", "ifupdown2"), ("system", "ifupdown-ng"), ("system", "dhcpcd")}
+STAYING = rows(KINDS, without=MOST | {("system", "ifupdown2"), ("trixie", "ifupdown-ng")})
+MOVING = rows([kind for kind in KINDS if kind != "dhcpcd"], without=MOST)
 SMOOTH = {"moving over", "left alone", "reload"}  # in which no packet is lost, with the exception that stands above
 
 
@@ -70,28 +148,36 @@ class Story:
     def __init__(self, kind, machine):
         self.machine, self.manager = machine, kind(machine)
         self.blips = isinstance(self.manager, Networkd) and machine.version() < 255
-        self.wanted = SEED
+        self.pods = PODS[:2] if kind is TypedDhcpcd else PODS
+        self.wanted = WANTED[: len(self.pods)]
         self.segment = None
+        machine.write(INVENTORY, self.inventory())
         self.plug()
-        self.manager.configure()
+        try:
+            self.manager.configure()
+        except debian.UnavailableError as error:
+            pytest.skip(str(error))
         self.manager.boot()
-        machine.wait(lambda: self.table() == SEED, "the administrator's routes")
+        machine.wait(lambda: self.table() == self.wanted, "the administrator's routes")
 
-    def plug(self):
-        """Give the wire another end, with worker-1 and worker-2 on it."""
+    def inventory(self):
+        """Return the nodes, with podCIDRs of both IP versions where the routes have them."""
+        return DUAL if len(self.pods) == len(PODS) else MACHINES
+
+    def plug(self, *, away=False):
+        """Give the wire another end, with worker-1 and worker-2 on it, worker-1 AWAY from where it was or not."""
         self.segment = Segment(self.machine)
-        first = "192.168.8.31" if self.wanted == MOVED else "192.168.8.21"
-        self.first = self.segment.node(first, PODS[0])
-        self.segment.node("192.168.8.22", PODS[1])
+        self.first = self.segment.node([*(AWAY.values() if away else AWAY)], PODS[::2])
+        self.segment.node(["192.168.8.22", "fd00::22"], PODS[1::2])
 
     def table(self):
         """Return destination and next hop of every route to pods, whoever made it, each as often as it is there."""
-        lines = self.machine.show("-4 route show")
-        return tuple(sorted(" ".join(line.split()[:3]) for line in lines if line.startswith("10.200.")))
+        lines = [line for version in "46" for line in self.machine.show(f"-{version} route show")]
+        return tuple(sorted(" ".join(line.split()[:3]) for line in lines if line.startswith(("10.200.", "fd00:10:"))))
 
     def happens(self, event, do, *, in_sync=True):
         """Have packets flow while DO is done; return how many were lost."""
-        flow = Flow()
+        flow = Flow(self.pods)
         try:
             self._answered(flow, f"before: {event}")
             do()
@@ -102,7 +188,7 @@ class Story:
         finally:
             lost = flow.stop()
         if event in SMOOTH and not self.blips:
-            assert lost == dict.fromkeys(PODS, 0), event
+            assert lost == dict.fromkeys(self.pods, 0), event
         if in_sync:
             assert self.machine.podroutes("plan").startswith("No changes.")
         return lost
@@ -110,13 +196,13 @@ class Story:
     def _answered(self, flow, when):
         """Wait until every pod has answered more packets."""
         start = flow.answered()
-        self.machine.wait(lambda: all(flow.answered()[pod] > start[pod] + 10 for pod in PODS), f"answers {when}")
+        self.machine.wait(lambda: all(flow.answered()[pod] > start[pod] + 10 for pod in self.pods), f"answers {when}")
 
     def boot(self):
         """Boot, and see the routes and answers come back."""
         self.segment.close()
         self.machine.reboot()
-        self.plug()
+        self.plug(away=self.is_away())
         self.manager.boot()
         self.machine.wait(lambda: self.table() == self.wanted, "the routes after the boot", hold=0.7)
         self.happens("boot", lambda: None)
@@ -128,16 +214,34 @@ class Story:
         if isinstance(
             self.manager, Networkd
         ):  # 252 fails where the carrier is back before it has taken everything away
-            self.machine.wait(lambda: self.table() == (), "networkd has noticed")
+            self.machine.wait(
+                lambda: not any(route.startswith("10.") for route in self.table()), "networkd has noticed"
+            )  # the routes of IPv6 stay
         self.segment.carrier("up")
 
     def move(self):
         """Have worker-1 get another address, and the inventory say so."""
-        self.segment.lose(self.first, PODS[0])
-        self.segment.node("192.168.8.31", PODS[0])
-        self.machine.write(INVENTORY, MACHINES.replace("192.168.8.21", "192.168.8.31"))
-        self.wanted = MOVED
+        self.segment.lose(self.first, PODS[::2])
+        self.segment.node([*AWAY.values()], PODS[::2])
+        self.machine.write(INVENTORY, moved(self.inventory()))
+        self.wanted = MOVED[: len(self.pods)]
         self.machine.podroutes("apply")
+
+    def is_away(self):
+        """Whether worker-1 has moved."""
+        return self.wanted == MOVED[: len(self.pods)]
+
+    def move_back_meanwhile(self):
+        """Boot, and find that worker-1 has its first addresses again: the file brings the routes of before, until `apply` is run."""
+        self.segment.close()
+        self.machine.reboot()
+        self.plug(away=False)
+        self.manager.boot()
+        self.machine.wait(lambda: self.table() == self.wanted, "the routes of before after the boot", hold=0.7)
+        self.machine.write(INVENTORY, self.inventory())
+        self.wanted = WANTED[: len(self.pods)]
+        self.machine.podroutes("apply")
+        self.happens("moved back", lambda: None)
 
 
 @pytest.fixture
@@ -154,19 +258,19 @@ def through_everything(story):
     story.boot()
 
 
-@pytest.mark.parametrize("story", KINDS, indirect=True)
+@pytest.mark.parametrize(("machine", "story"), STAYING, indirect=True)
 def test_what_the_administrator_typed_stays_theirs(story):
     before = story.machine.files()
     story.happens("left alone", lambda: story.machine.podroutes("apply", "--persist", "auto"))
     through_everything(story)
     assert story.machine.files() == before
-    story.machine.write(INVENTORY, MACHINES.replace("192.168.8.21", "192.168.8.31"))
+    story.machine.write(INVENTORY, moved(story.inventory()))
     said = story.machine.podroutes("apply", status=1)
     assert f"out of {story.manager.file}:" in said
     assert story.machine.files() == before | {INVENTORY.lstrip("/"): story.machine.read(INVENTORY)}
 
 
-@pytest.mark.parametrize("story", KINDS, indirect=True)
+@pytest.mark.parametrize(("machine", "story"), MOVING, indirect=True)
 def test_moving_over_loses_no_packet_and_nothing_that_follows_a_route(story):
     path = story.manager.file
     before = story.machine.read(path)
@@ -184,4 +288,21 @@ def test_moving_over_loses_no_packet_and_nothing_that_follows_a_route(story):
     through_everything(story)
     story.happens("a node moves", story.move)
     story.boot()
-    assert story.machine.routes() == [(route, "107") for route in MOVED]
+    story.move_back_meanwhile()
+    story.happens("reload", story.manager.reload)
+    assert story.machine.routes() == [(route, "107") for route in story.wanted]
+
+
+def test_a_route_that_dhcpcd_makes_with_a_source_address_is_not_taken_over(machine):
+    manager = TypedDhcpcd(machine)
+    try:
+        manager.configure()
+    except debian.UnavailableError as error:
+        pytest.skip(str(error))
+    manager.boot()
+    machine.wait(lambda: len(machine.routes()) == 2, "dhcpcd's routes")
+    before = machine.files()
+    said = machine.podroutes("apply", "--adopt", "--persist", "auto", "--edit-admin-config", status=1)
+    assert "2 wanted are somebody else's, and none is identical to a route of ours" in said
+    assert "as it has src 192.168.8.20" in said
+    assert machine.files() == before

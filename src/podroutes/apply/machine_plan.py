@@ -6,17 +6,17 @@ from typing import NamedTuple
 from podroutes.apply.at_boot import hindered, refuse_unclear, with_reload
 from podroutes.apply.cni_request import CniRequest, cni_configuration
 from podroutes.apply.host_request import HostRequest, HostState, host_settings
+from podroutes.apply.unread import hindered_by_unread, presumed, with_unread
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.cluster import Node
-from podroutes.model.configured import ConfiguredRoute
+from podroutes.model.configured import ConfiguredRoutes
 from podroutes.model.fib import Fib, Link
 from podroutes.model.persisted import File, FileChange, OwnedRoutes, PersistedRoute, RenderContext, written
 from podroutes.model.problem import Problem
 from podroutes.model.route import PROTOCOL, NextHop, Route
-from podroutes.model.text import escaped, listing
 from podroutes.persist import backend
-from podroutes.persist.owned import Found, find
+from podroutes.persist.owned import Found, find, find_readable
 from podroutes.persist.system_files import FORWARDING, MODULES, protocol_name
 from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claims import Claims
@@ -43,6 +43,9 @@ class PlanRequest(NamedTuple):
     context: Context = Context()  # saved routes and dependencies
     cni: CniRequest = CniRequest()  # also write the CNI configuration
     host: HostRequest = HostRequest()  # also masquerade
+    reads: bool = (
+        False  # nothing is carried out: files of ours that this user cannot read are only a problem of the plan
+    )
 
 
 class _Here(NamedTuple):
@@ -88,24 +91,26 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     Raises PersistError if the request is impossible: an unknown interface, two managers, another program's file in the way. If
         only present files cannot be updated, that is a problem of the plan, and the kernel is still changed.
     """
-    found = find(root)
+    found = find_readable(root) if request.reads else find(root)
     settings = request.host._replace(sysctl=request.sysctl)
+
+    def plan_with(owned: OwnedRoutes) -> Planned:
+        return plan_here(claims, own, fib, adopt=request.adopt, owned=owned, context=request.context)
+
+    if found.unread:
+        return _partly_read(plan_with, fib, root, request, found)
     if not (request.backend or settings.wanted or request.cni.wanted or any(found.files.values())):
-        planned = guarded(
-            plan_here(claims, own, fib, adopt=request.adopt, context=request.context), fib, OwnedRoutes(), request
-        )
+        planned = guarded(plan_with(OwnedRoutes()), fib, OwnedRoutes(), request)
         return _kernel_alone(planned, root, adopt=request.adopt)
 
     def plan(name: str) -> tuple[Planned, OwnedRoutes]:
         owned = found.owned(name)
-        return plan_here(claims, own, fib, adopt=request.adopt, owned=owned, context=request.context), owned
+        return plan_with(owned), owned
 
     name, why = request.backend, ""
     if name == AUTO:
         first, owned = plan("")
-        name, why = _detected(
-            first, standing(*first, fib, owned), _overlap(root, first, request), _Here(root, fib.links, found, owned)
-        )
+        name, why = _automatic(first, fib, root, owned, request)
     if not name and len(found.backends) < 2:
         name = next(iter(found.backends), "")
     planned, owned = plan("" if name == NONE else name)
@@ -117,6 +122,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     routes = standing(*planned, fib, owned)
     asked = bool(name and name != NONE and request.backend)
     planned = _with(planned, problems=(*planned.plan.problems, *(problems(routes, lines) if asked else ())))
+    planned = with_unread(planned, found, lines)
     if asked:
         refuse_unclear(root, [route.dst for route in _wanted_routes(planned)])
     try:
@@ -149,6 +155,19 @@ def _present(found: Found, name: str) -> dict[str, File]:
     return {path: file for path, file in found.files[""].items() if path not in gone}
 
 
+def _partly_read(
+    plan: Callable[[OwnedRoutes], Planned], fib: Fib, root: HostFiles, request: PlanRequest, found: Found
+) -> MachinePlan:
+    """Return the plan for the kernel alone, where files of ours, FOUND, cannot be read. It is not to be carried out."""
+    owned = presumed(plan(OwnedRoutes()).desired, fib, found)
+    planned = plan(owned)
+    planned = guarded(planned, fib, owned, request)
+    lines = configured_overlap(root, planned)
+    planned = with_unread(planned._replace(plan=not_taken_over(planned.plan, lines)), found, lines)
+    name = next(iter(found.unread))
+    return MachinePlan(planned, owned, name, "", found, lines, hindered_by_unread(fib.links, found))
+
+
 def not_persistent(error: PersistError) -> Problem:
     """Return the problem for ERROR if present files cannot be updated; the kernel is still changed."""
     return Problem("error", "not-persistent", str(error))
@@ -156,14 +175,15 @@ def not_persistent(error: PersistError) -> Problem:
 
 def _overlap(root: HostFiles, planned: Planned, request: PlanRequest) -> Overlap:
     """Return the routes that stay in the administrator's files: none if these are edited."""
-    return Overlap({}, {}) if request.edit else configured_overlap(root, planned)
+    lines = Overlap({}, {}) if request.edit else configured_overlap(root, planned)
+    return lines if request.backend or request.reads else lines._replace(unread=())
 
 
 def _edits(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
     """Return the edits that remove all lines for desired destinations. Raises PersistError if one cannot be removed alone."""
     from podroutes.persist.admin_edit import edits  # noqa: PLC0415, seldom asked for
 
-    return tuple(edits(root, _lines(root, _wanted_routes(planned))))
+    return tuple(edits(root, _configured(root, _wanted_routes(planned)).routes))
 
 
 def _offered(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
@@ -179,43 +199,29 @@ def _kernel_alone(planned: Planned, root: HostFiles, *, adopt: bool) -> MachineP
     if not adopt and not any(each.code == "foreign-route" for each in planned.plan.problems):
         return MachinePlan(planned, OwnedRoutes())
     lines = configured_overlap(root, planned)
-    return MachinePlan(planned._replace(plan=not_taken_over(planned.plan, lines)), OwnedRoutes(), configured=lines)
+    planned = planned._replace(plan=not_taken_over(planned.plan, lines))
+    return MachinePlan(with_unread(planned, Found({}), lines), OwnedRoutes(), configured=lines)
 
 
-def _detected(planned: Planned, routes: Sequence[PersistedRoute], lines: Overlap, here: _Here) -> tuple[str, str]:
-    """Return the backend for the routes to persist, and how it was found; "" if the administrator's files have all of them.
-
-    Raises PersistError, with advice, if there are no routes of ours.
-    """
+def _automatic(
+    planned: Planned, fib: Fib, root: HostFiles, owned: OwnedRoutes, request: PlanRequest
+) -> tuple[str, str]:
+    """Return the backend for the routes to persist and how it was found, "" and why none is needed. Raises PersistError."""
+    from podroutes.apply.automatic import nothing_to_keep  # noqa: PLC0415, seldom asked for
     from podroutes.persist.detect import detect  # noqa: PLC0415, knows all managers
 
-    kept = without_configured(routes, lines)
-    foreign = [each for each in planned.plan.problems if each.code == "foreign-route" and each.dst not in lines.same]
-    if not kept and foreign:
-        raise PersistError(
-            f"there are no routes of ours to keep: {len(foreign)} wanted {'is' if len(foreign) == 1 else 'are'} somebody else's; "
-            "`podroutes apply --adopt --persist auto` takes over those that are as wanted"
-        )
-    if not kept and lines.same:
-        files = listing(sorted({line.path for line in lines.same.values()}))
-        return "", f"{files} keeps every route that is wanted, so that there is nothing to write"
-    if not kept and lines.other:
-        line = next(iter(lines.other.values()))
-        raise PersistError(
-            f"there are no routes of ours to keep: {escaped(line.place)} and {len(lines.other) - 1} other lines make routes to podCIDRs that are "
-            "not as wanted; take them out, then run it again"
-            if len(lines.other) > 1
-            else f"there are no routes of ours to keep: {escaped(line.place)} makes a route to {line.dst} that is not as wanted; take it out, then "
-            "run it again"
-        )
+    lines = _overlap(root, planned, request)
+    kept = without_configured(standing(*planned, fib, owned), lines)
+    if why := nothing_to_keep(planned, kept, lines, adopt=request.adopt):
+        return "", why
     devices = {each.route.dev for each in kept}
-    return detect(here.root, [link for link in here.links if link.name in devices])
+    return detect(root, [link for link in fib.links if link.name in devices])
 
 
 def configured_overlap(root: HostFiles, planned: Planned) -> Overlap:
     """Return the desired routes that the administrator's own files also make."""
     wanted = _wanted_routes(planned)
-    return overlap(wanted, _lines(root, wanted))
+    return overlap(wanted, _configured(root, wanted))
 
 
 def _wanted_routes(planned: Planned) -> list[Route]:
@@ -227,10 +233,10 @@ def _wanted_routes(planned: Planned) -> list[Route]:
     return [*rows, *planned.desired.out_of_reach.values()]
 
 
-def _lines(root: HostFiles, wanted: Iterable[Route]) -> tuple[ConfiguredRoute, ...]:
+def _configured(root: HostFiles, wanted: Iterable[Route]) -> ConfiguredRoutes:
     from podroutes.persist.configured import configured_routes  # noqa: PLC0415, knows all managers
 
-    return configured_routes(root, (route.dst for route in wanted)).routes
+    return configured_routes(root, (route.dst for route in wanted))
 
 
 def guarded(planned: Planned, fib: Fib, owned: OwnedRoutes, request: PlanRequest) -> Planned:

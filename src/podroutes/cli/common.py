@@ -227,6 +227,7 @@ def plan_machine(
         context=source.state.context(own) if source.state else Context(),
         cni=CniRequest(wanted.cni, wanted.force),
         host=HostRequest(MASQUERADE[wanted.masquerade] if wanted.masquerade else None),
+        reads=wanted.reads,
     )
     machine_plan = plan_machine(source.claims, own, fib, root(), request)
     if machine_plan.why:

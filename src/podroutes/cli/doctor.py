@@ -37,7 +37,8 @@ def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
         return context._replace(answers=answers, one_machine=one_machine(several))
     except OSError as error:
         why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
-        return context._replace(facts=facts._replace(unexamined=(*facts.unexamined, why)))
+        known = context.facts
+        return context._replace(facts=known._replace(unexamined=(*known.unexamined, why)))
 
 
 def _with_files(root: HostFiles, context: MachineContext) -> MachineContext:

@@ -39,6 +39,9 @@ class MachineOptions(NamedTuple):
     force: bool = False
     masquerade: str | None = None
     allow_mass_delete: int = 0
+    reads: bool = (
+        False  # set by commands that carry nothing out: what this user cannot read is only a problem of the plan
+    )
 
     def check(self) -> None:
         """Raise PersistError where an option lacks the one that it belongs to."""

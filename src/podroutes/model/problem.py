@@ -52,6 +52,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A node has a podCIDR of a family (IPv4 or IPv6) in which it has no InternalIP.",
         "Add an InternalIP of that family, or drop the podCIDR.",
     ),
+    "files-not-read": (
+        "A file that makes routes at boot, of podroutes or of the administrator, cannot be read, so that the plan does without it.",
+        "Run it with sudo, or correct the file.",
+    ),
     "foreign-route": (
         "Someone else already has a route to this podCIDR in the main table; podroutes leaves it alone.",
         "Remove that route, or let podroutes take over an identical one with `apply --adopt`.",

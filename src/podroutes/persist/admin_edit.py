@@ -49,6 +49,8 @@ def _editor(line: ConfiguredRoute) -> Callable[[str, _Lines], str]:
         return _without_lines
     if line.manager == "ifupdown" and "/if-" not in line.path:
         return _without_commands
+    if line.manager == "dhcpcd" and line.path.endswith(".conf"):
+        return _without_settings
     raise PersistError(
         f"{escaped(line.place)} is in a script, which podroutes does not edit: take the line out by hand"
     )
@@ -82,6 +84,11 @@ def _without_keys(text: str, lines: _Lines) -> str:
     keys = {(each.section, each.key) for each in found if each.line in wanted}
     keys |= {(section, f"{key}_options") for section, key in keys}
     return _without(text, {each.line for each in found if (each.section, each.key) in keys})
+
+
+def _without_settings(text: str, lines: _Lines) -> str:
+    """Remove lines from dhcpcd.conf(5), each of which has one route."""
+    return _without(text, {line.line for line in lines})
 
 
 def _without_lines(text: str, lines: _Lines) -> str:

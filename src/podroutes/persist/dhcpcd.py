@@ -26,7 +26,7 @@ MANAGER, DAEMON = "dhcpcd", "dhcpcd"
 PATH = "/etc/dhcpcd.exit-hook"
 PLACES = (PATH,)
 PROTOCOL = OURS
-SURVIVES = {**dict.fromkeys(EVENTS, THERE), "lease": "not tried"}
+SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # dhcpcd searches the script each time
 _CONFIG = "/etc/dhcpcd.conf"
@@ -40,7 +40,8 @@ RUNS_PODROUTES = False
 _SCRIPT = re.compile(
     r"^\s*script[ \t]+(?!\S*/dhcpcd-run-hooks\b)(\S*)", re.MULTILINE
 )  # what is run instead of all hooks
-_CLASSLESS = r"^\s*static\s+(?:classless_static_)?routes\s*=\s*(.*)$"
+_BLOCKS = ("interface", "ssid", "profile")  # a setting belongs to the one before it
+_CLASSLESS = r"^\s*static\s+(?:(?:ms_)?classless_static_|static_)?routes\s*=\s*(.*)$"
 
 
 def render(routes: Sequence[PersistedRoute], context: RenderContext) -> tuple[File, ...]:
@@ -114,24 +115,23 @@ claims = running  # what says that it has LINK says that it configures it
 
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
-    """Yield the static routes of dhcpcd.conf(5), pairs of destination and gateway, and those of the administrator's hooks."""
+    """Yield the static routes of dhcpcd.conf(5), a destination and a gateway a line, and those of the administrator's hooks."""
     from podroutes.persist.shell_routes import destination, gateway, shell_routes  # noqa: PLC0415, only where we write
 
     dev = None
     for number, line in enumerate(reader.read(_CONFIG).splitlines(), 1):
         word, _, rest = line.strip().partition(" ")
-        if word == "interface":
-            dev = rest.strip()
+        if word in _BLOCKS:
+            dev = rest.strip() if word == "interface" else None
         found = re.match(_CLASSLESS, line)
         words = found[1].split() if found else []
-        for head, via in zip(words[::2], words[1::2], strict=False):
-            dst = destination(head)
-            if dst:
-                yield ConfiguredRoute(_CONFIG, number, dst, gateway(via), dev, manager="dhcpcd")
+        dst = destination(words[0]) if len(words) == 2 else None  # of a line with more dhcpcd takes nothing
+        if dst:
+            yield ConfiguredRoute(_CONFIG, number, dst, gateway(words[1]), dev, manager="dhcpcd")
     for path in reader.glob("/etc/dhcpcd.enter-hook", PATH):
         yield from shell_routes(reader.read(path), path, "dhcpcd")
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:
-    """Check the script with the shell."""
-    return syntax(root, files)
+    """Check the script with the shell. dhcpcd has no tool that reads its configuration without using it."""
+    return syntax(root, [file for file in files if file.path == PATH])

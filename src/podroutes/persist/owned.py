@@ -1,7 +1,9 @@
 """Reads our own files on a machine. They are found at fixed paths and recognised by their first lines."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.persisted import File, OwnedRoutes, Written
 from podroutes.model.route import PROTOCOL
@@ -31,6 +33,7 @@ class Found(NamedTuple):
     """Our files by backend; "" for those of all backends."""
 
     files: dict[str, dict[str, File]]
+    unread: Mapping[str, str] = {}  # by backend, why a file at one of its paths could not be read
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -58,6 +61,19 @@ class Found(NamedTuple):
 def find(root: HostFiles) -> Found:
     """Return our files below ROOT. Raises PersistError if a file at one of our paths cannot be read."""
     return Found({name: _ours(root, patterns) for name, patterns in places().items()})
+
+
+def find_readable(root: HostFiles) -> Found:
+    """Return our files below ROOT as far as this user can read them: enough for a plan to look at, not for one to carry out."""
+    files: dict[str, dict[str, File]] = {}
+    unread: dict[str, str] = {}
+    for name, patterns in places().items():
+        files[name] = {}
+        try:
+            files[name] = _ours(root, patterns)
+        except PersistError as error:
+            unread[name] = str(error)
+    return Found(files, unread)
 
 
 def _ours(root: HostFiles, patterns: tuple[str, ...]) -> dict[str, File]:

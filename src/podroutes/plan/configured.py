@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from podroutes.model.address import Prefix
-from podroutes.model.configured import ConfiguredRoute
+from podroutes.model.configured import ConfiguredRoute, ConfiguredRoutes
 from podroutes.model.persisted import OwnedRoutes, PersistedRoute
 from podroutes.model.plan import Change, Plan
 from podroutes.model.problem import Problem
@@ -21,18 +21,20 @@ class Overlap(NamedTuple):
 
     same: dict[Prefix, ConfiguredRoute]  # equal to the desired route
     other: dict[Prefix, ConfiguredRoute]  # different from it: they would exist beside the desired route or override it
+    unread: tuple[str, ...] = ()  # why some of the files could not be read
 
 
-def overlap(wanted: Iterable[Route], configured: Iterable[ConfiguredRoute]) -> Overlap:
+def overlap(wanted: Iterable[Route], configured: ConfiguredRoutes) -> Overlap:
     """Compare the WANTED routes with the CONFIGURED ones. Of several lines for one destination a different one counts."""
     routes = {route.dst: route for route in wanted}
     same: dict[Prefix, ConfiguredRoute] = {}
     other: dict[Prefix, ConfiguredRoute] = {}
-    for line in configured:
+    for line in configured.routes:
         route = routes.get(line.dst)
         if route is not None:
             (same if _is_same(line, route) else other).setdefault(line.dst, line)
-    return Overlap({dst: line for dst, line in same.items() if dst not in other}, other)
+    unread = tuple(why for _, why in configured.unread)
+    return Overlap({dst: line for dst, line in same.items() if dst not in other}, other, unread)
 
 
 def _is_same(line: ConfiguredRoute, route: Route) -> bool:

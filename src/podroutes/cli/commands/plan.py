@@ -66,7 +66,8 @@ def show(wanted: Options) -> int:
     with common.kernel("plan", _INSTEAD, reads=True) as kernel:
         fib = snapshot(kernel, wanted.source, source)
     guard = common.deletion_guard(wanted.source, source, allowed=wanted.machine.allow_mass_delete)
-    machine_plan = common.plan_machine(wanted.source, wanted.machine, source, fib, guard.hold)
+    machine = wanted.machine._replace(reads=True)
+    machine_plan = common.plan_machine(wanted.source, machine, source, fib, guard.hold)
     plan = machine_plan.planned.plan
     if wanted.output != "text":
         from podroutes.views import plan_json  # noqa: PLC0415, the same

@@ -78,7 +78,7 @@ def _show(wanted: Options, source: common.Source, fib: Fib, shown: set[str]) -> 
     """Print the survey of FIB without the lines and problems in SHOWN, which is updated."""
     from podroutes.apply.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
-    found = common.plan_machine(wanted.source, MachineOptions(), source, fib, no_guard)
+    found = common.plan_machine(wanted.source, MachineOptions(reads=True), source, fib, no_guard)
     planned, owned = found.planned, found.owned
     entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same, found.hindered)
     if any(
