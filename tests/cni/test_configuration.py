@@ -179,3 +179,16 @@ def test_force_alone_is_an_error(tmp_path, capsys):
     words = ["plan", "-i", str(inventory), "--node", "worker-0", "--state-dir", str(tmp_path / "state"), "--force"]
     assert main(words) == 1
     assert "--force goes with --cni" in capsys.readouterr().err
+
+
+def test_chained_plugins_are_those_asked_for_and_bandwidth_stays(worker):
+    def types():
+        return [plugin["type"] for plugin in worker.network()["plugins"]]
+
+    request = PlanRequest(tuple, cni=CniRequest(True, chained=("bandwidth", "portmap")))
+    plan = plan_machine(examine(SEED), SEED.nodes[0], worker.kernel.snapshot(), worker.root, request).planned.plan
+    assert "cni-no-host-ports" not in codes(plan)
+    assert Executor(worker.kernel, worker.root).carry_out(plan).complete
+    assert types() == ["bridge", "portmap", "bandwidth"]
+    worker.apply(cni=False)
+    assert types() == ["bridge", "bandwidth"], "portmap goes with what it needs, bandwidth needs nothing"

@@ -103,7 +103,7 @@ def inside(pod: subprocess.Popen) -> Iterator[None]:
 
 @pytest.mark.parametrize("cidrs", [CIDRS, CIDRS[:1], CIDRS[1:]], ids=["dual stack", "IPv4", "IPv6"])
 def test_pods_come_talk_and_go(plugins, pods, tmp_path, cidrs):
-    network, loopback = (json.loads(file.text) for file in render(cidrs, mtu=1400, portmap=False))
+    network, loopback = (json.loads(file.text) for file in render(cidrs, mtu=1400, chained=()))
     runtime = Runtime(plugins, tmp_path / "machine")
     results = [runtime.call("ADD", network, pod) for pod in pods]
     for pod, result in zip(pods, results, strict=True):

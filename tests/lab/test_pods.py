@@ -34,15 +34,20 @@ def plugins(tmp_path_factory):
 
 
 @pytest.fixture
-def bare_lab(filters, plugins, root, name, tmp_path):  # noqa: F811
-    """Return a lab of two dual-stack machines without pods, and their inventory."""
+def runtime(filters, plugins, root, tmp_path):  # noqa: F811
+    """Return podroutes as root with the plugins and what they run: nft(8) and iptables(8)."""
     (tmp_path / "bin").mkdir()
     for program in ("iptables", "ip6tables"):  # which Debian makes an alternative when the package is installed
         (tmp_path / "bin" / program).symlink_to(filters / "usr/sbin/xtables-nft-multi")
+    kept = {key: os.environ[key] for key in ("LD_LIBRARY_PATH", "XTABLES_LIBDIR", "XTABLES_LOCKFILE")}
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
-    tool = root._replace(environment={**root.environment, "CNI_PATH": str(plugins), "PATH": path})
-    tool.environment.update({key: os.environ[key] for key in ("LD_LIBRARY_PATH", "XTABLES_LIBDIR", "XTABLES_LOCKFILE")})
-    with made(tool, name, "--nodes", "2", "--ipv6", "--cni") as lab:
+    return root._replace(environment={**root.environment, **kept, "CNI_PATH": str(plugins), "PATH": path})
+
+
+@pytest.fixture
+def bare_lab(runtime, name):
+    """Return a lab of two dual-stack machines without pods, and their inventory."""
+    with made(runtime, name, "--nodes", "2", "--ipv6", "--cni") as lab:
         yield lab, lab("inventory").stdout
 
 

@@ -56,6 +56,7 @@ class Settings(NamedTuple):
     command: Callable[[str], Sequence[str]] = lambda _: ()  # the command of our boot unit on the node of that name
     adopt: bool = False
     cni: bool = False  # --cni
+    cni_plugins: tuple[str, ...] | None = None  # --cni-plugins
     masquerade: tuple[int, ...] | None = None  # IP versions of --masquerade; None: as our file says
     saved: Callable[[str], tuple[SavedRoute, ...]] = lambda _: ()  # the saved routes of the node of that name
     dependencies: Callable[[], Dependencies] = tuple  # the machine's dependencies
@@ -231,7 +232,7 @@ class Machine(Healer):
         settings = self._settings
         self._masquerades = bool(settings.masquerade)  # or as soon as the table is read
         return request._replace(
-            cni=CniRequest(settings.cni and not view.from_cache, insist=False),
+            cni=CniRequest(settings.cni and not view.from_cache, insist=False, chained=settings.cni_plugins),
             host=HostRequest(settings.masquerade, lasting=False, table=self._read_table),
         )
 

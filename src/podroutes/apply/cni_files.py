@@ -1,11 +1,11 @@
 """Plans the CNI configuration of a machine: the files that it should have, and problems."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
-from podroutes.apply.cni_request import CniRequest, present_files
+from podroutes.apply.cni_request import CniFiles, CniRequest, present_files
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
+from podroutes.model.address import BITS
 from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib
 from podroutes.model.persisted import File
@@ -13,13 +13,6 @@ from podroutes.model.problem import Problem
 from podroutes.model.text import escaped, listing, printable
 from podroutes.persist import cni_config
 from podroutes.persist.system_files import CNI
-
-
-class CniFiles(NamedTuple):
-    """The files that the machine should have, and problems."""
-
-    files: tuple[File, ...] = ()
-    problems: tuple[Problem, ...] = ()
 
 
 def cni_files(root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], request: CniRequest) -> CniFiles:
@@ -34,9 +27,25 @@ def cni_files(root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], r
         raise PersistError(why)
     if why:
         return CniFiles(present_files(there), (Problem("warning", "cni-not-written", why),))
-    portmap = cni_config.has_portmap(root)
-    files = cni_config.render(own.pod_cidrs, mtu=_uplink_mtu(own, fib), portmap=portmap)
-    return CniFiles(files, tuple(_problems(root, own, without_portmap=request.wanted and not portmap)))
+    chained = request.chained
+    if chained is None:
+        bandwidth = present and cni_config.bandwidth_limited(root)
+        chained = ("portmap",) * cni_config.has_portmap(root) + ("bandwidth",) * bandwidth
+    files = cni_config.render(own.pod_cidrs, mtu=_uplink_mtu(own, fib), chained=chained, bridge=_bridge(root, own, fib))
+    without_portmap = request.wanted and request.chained is None and "portmap" not in chained
+    # Once ours is the one in use, host-local knows each pod itself.
+    leases = cni_config.foreign_leases(root, own.pod_cidrs) if not present or cni_config.first_by_name(root) else []
+    return CniFiles(files, tuple(_problems(root, own, without_portmap=without_portmap)), tuple(leases))
+
+
+def _bridge(root: HostFiles, own: Node, fib: Fib) -> str:
+    """Return the bridge that has an address for the pods of OWN already, so that pods of before stay on it; else our default."""
+    gateways = (
+        each.dev
+        for each in fib.addresses
+        if each.length < BITS[each.address.version] and any(cidr.covers(each.address) for cidr in own.pod_cidrs)
+    )
+    return next((dev for dev in gateways if any(root.glob(f"/sys/class/net/{dev}/bridge"))), cni_config.BRIDGE)
 
 
 def _obstacle(root: HostFiles, own: Node, *, in_use: bool) -> str:

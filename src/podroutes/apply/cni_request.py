@@ -15,23 +15,30 @@ class CniRequest(NamedTuple):
     """What becomes of the CNI configuration.
 
     ``wanted`` is whether it was requested; otherwise only present files are updated. ``force`` changes podCIDRs although pods have
-    other addresses. ``insist`` is whether it is an error if a requested file cannot be written, and not only a problem. ``keep`` leaves present files as they are, for a machine whose pods and plugins are not known here.
+    other addresses. ``insist`` is whether it is an error if a requested file cannot be written, and not only a problem. ``chained`` are the plugins behind the bridge, None: portmap where the machine has it, and those that there are. ``keep`` leaves present files as they are, for a machine whose pods and plugins are not known here.
     """
 
     wanted: bool = False
     force: bool = False
     keep: bool = False
     insist: bool = True
+    chained: tuple[str, ...] | None = None
 
 
-def cni_configuration(
-    root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], request: CniRequest
-) -> tuple[tuple[File, ...], tuple[Problem, ...]]:
-    """Return the CNI files that the machine should have, and problems. THERE are its present files. Raises as ``cni_files`` does."""
+class CniFiles(NamedTuple):
+    """The files that the machine should have, problems, and the addresses in use that host-local has to know."""
+
+    files: tuple[File, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    leases: tuple[File, ...] = ()
+
+
+def cni_configuration(root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], request: CniRequest) -> CniFiles:
+    """Return the CNI files that the machine should have, leases to copy, and problems. THERE are its present files. Raises as ``cni_files`` does."""
     if not request.wanted and CNI not in there:
-        return (), ()
+        return CniFiles()
     if request.keep:
-        return present_files(there), ()
+        return CniFiles(present_files(there))
     from podroutes.apply.cni_files import cni_files  # noqa: PLC0415, most machines have no CNI configuration of ours
 
     return cni_files(root, own, fib, there, request)

@@ -127,11 +127,14 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         refuse_unclear(root, [route.dst for route in _wanted_routes(planned)])
     try:
         kept = without_configured(routes, lines)
-        cni, cni_problems = cni_configuration(root, own, fib, found.files[""], request.cni)
-        state = HostState(root, own, claims.cluster, fib, routes, _present(found, name), bool(cni))
+        cni = cni_configuration(root, own, fib, found.files[""], request.cni)
+        state = HostState(root, own, claims.cluster, fib, routes, _present(found, name), bool(cni.files))
         host = host_settings(state, settings)
-        files = _files(name, kept, _Here(root, fib.links, found, owned, (*cni, *host.files), host.forwarding), request)
+        files = _files(
+            name, kept, _Here(root, fib.links, found, owned, (*cni.files, *host.files), host.forwarding), request
+        )
         moved = _edits(root, planned) if request.edit else ()
+        files += tuple(FileChange("create", file, "") for file in cni.leases)
     except PersistError as error:
         if request.backend or request.cni.wanted or settings.wanted:
             raise
@@ -141,7 +144,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     devices = {each.route.dev for each in kept}
     links = [link for link in fib.links if link.name in devices]
     why_not, remaining = hindered(chosen, root, links, found, files) if chosen else ({}, ())
-    said = (*planned.plan.problems, *remaining, *cni_problems, *host.problems)
+    said = (*planned.plan.problems, *remaining, *cni.problems, *host.problems)
     cni_required = request.cni.wanted and request.cni.insist
     required = bool(request.backend or cni_required or (settings.wanted and settings.lasting))
     changed = (*files, *moved) if required or files or any(found.files.values()) else None

@@ -225,7 +225,7 @@ def plan_machine(
         hold,
         wanted.edit_admin_config,
         context=source.state.context(own) if source.state else Context(),
-        cni=CniRequest(wanted.cni, wanted.force),
+        cni=CniRequest(wanted.cni, wanted.force, chained=wanted.cni_plugins),
         host=HostRequest(MASQUERADE[wanted.masquerade] if wanted.masquerade else None),
         reads=wanted.reads,
     )

@@ -16,7 +16,7 @@ SYSTEM = "/etc/podroutes/podroutes.conf"
 # Options that a file may set, by their long names. A test compares them with the parser.
 OPTIONS = frozenset(
     """
-    activate adopt all canary cni color confirm-timeout context control-plane directory events full html interface inventory ipv6
+    activate adopt all canary cni cni-plugins color confirm-timeout context control-plane directory events full html interface inventory ipv6
     kubeconfig kubernetes lab limit listen log masquerade max-failures name node node-cidr nodes output outside parallel persist pod pod-cidr port
     probe quiet resync service-cidr set-condition simulated ssh-config state-dir sudo sysctl tables timeout user verbose wait watch
     """.split()  # noqa: SIM905, one a line would be a screen

@@ -38,6 +38,7 @@ class MachineOptions(NamedTuple):
     cni: bool = False
     force: bool = False
     masquerade: str | None = None
+    cni_plugins: tuple[str, ...] | None = None
     allow_mass_delete: int = 0
     reads: bool = (
         False  # set by commands that carry nothing out: what this user cannot read is only a problem of the plan
@@ -49,6 +50,8 @@ class MachineOptions(NamedTuple):
             raise PersistError(
                 "--edit-admin-config goes with --adopt --persist BACKEND: what is taken out there has to be kept elsewhere"
             )
+        if self.cni_plugins is not None and not self.cni:
+            raise PersistError("--cni-plugins goes with --cni: it is about the plugins in that configuration")
         if self.force and not self.cni:
             raise PersistError("--force goes with --cni: it is about pods with addresses outside of the new podCIDRs")
 

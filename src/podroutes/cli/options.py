@@ -142,7 +142,7 @@ def persist(parser: Parser) -> None:
     )
 
 
-def cni(parser: Parser) -> None:
+def cni(parser: Parser, *, force: bool = True) -> None:
     """Declare the options for the CNI configuration."""
     parser.add_argument(
         "--cni",
@@ -150,8 +150,23 @@ def cni(parser: Parser) -> None:
         help="also write the CNI configuration of this node's podCIDRs to /etc/cni/net.d; once written it is kept up to date",
     )
     parser.add_argument(
-        "--force", action="store_true", help="with --cni: even if pods have addresses outside of the new podCIDRs"
+        "--cni-plugins",
+        metavar="NAME,...",
+        type=_plugins,
+        help="with --cni: the plugins behind the bridge: portmap, bandwidth, none; without it portmap where it is installed",
     )
+    if force:
+        meaning = "with --cni: even if pods have addresses outside of the new podCIDRs"
+        parser.add_argument("--force", action="store_true", help=meaning)
+
+
+def _plugins(text: str) -> tuple[str, ...]:
+    from podroutes.persist.cni_config import CHAINED_PLUGINS  # noqa: PLC0415, seldom asked for
+
+    names = tuple(name for name in text.split(",") if name != "none")
+    if wrong := [name for name in names if name not in CHAINED_PLUGINS]:
+        raise ArgumentTypeError(f"{printable(wrong[0])} is none of {', '.join(CHAINED_PLUGINS)}, none")
+    return names
 
 
 MASQUERADE = {"ipv4": (4,), "ipv6": (6,), "both": (4, 6), "none": ()}  # IP versions, by what --masquerade is given

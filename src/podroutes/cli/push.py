@@ -85,7 +85,7 @@ class _Run:
             machine = read(MachineOptions, arguments)
             machine.check()
             job = job._replace(
-                cni=CniRequest(machine.cni, machine.force, keep=not machine.cni),
+                cni=CniRequest(machine.cni, machine.force, keep=not machine.cni, chained=machine.cni_plugins),
                 masquerade=MASQUERADE[machine.masquerade] if machine.masquerade else None,
             )
         settings = Settings(self._door, job, Reader(), getattr(arguments, "confirm_timeout", 0))

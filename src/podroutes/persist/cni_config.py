@@ -17,23 +17,29 @@ from podroutes.persist.system_files import CNI, CNI_LOOPBACK
 NETWORK = "podroutes"  # the network's name; host-local keeps the addresses in use in a directory of this name
 LEASES = f"/var/lib/cni/networks/{NETWORK}"  # one file for each address in use: host-local's default dataDir
 BRIDGE = "cni0"
+CHAINED_PLUGINS = {"portmap": "portMappings", "bandwidth": "bandwidth"}  # what the runtime passes to them
 _VERSION = "1.0.0"  # of the CNI specification; understood by the plugins since 1.0 (2021) and by containerd since 1.6
 _IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables")  # portmap runs it
-READS = (f"{DIRECTORY}/*", f"{LEASES}/*")  # what a plan depends on, besides PROGRAMS
-PROGRAMS = (*(f"{directory}/portmap" for directory in PLUGINS), *_IPTABLES)
+_OTHER_LEASES = ("/var/lib/cni/networks/*/*", "/run/cni-ipam-state/*/*")  # the default dataDir, and that of kindnet
+READS = (f"{DIRECTORY}/*", *_OTHER_LEASES)  # what a plan depends on, and
+EXISTS = (
+    *(f"{directory}/portmap" for directory in PLUGINS),
+    *_IPTABLES,
+    "/sys/class/net/*/bridge",
+)  # what has to be there
 
 
-def render(pod_cidrs: Sequence[Prefix], *, mtu: int, portmap: bool) -> tuple[File, File]:
+def render(pod_cidrs: Sequence[Prefix], *, mtu: int, chained: Iterable[str], bridge: str = BRIDGE) -> tuple[File, File]:
     """Return the configuration of the pods' network and that of their loopback interface. Pure.
 
-    POD_CIDRS, at least one, are those of the node. MTU is that of the device towards the other nodes, 0 if unknown. PORTMAP adds the
-    plugin for ``hostPort``.
+    POD_CIDRS, at least one, are those of the node. MTU is that of the device towards the other nodes, 0 if unknown. CHAINED are those of
+    CHAINED_PLUGINS that follow. BRIDGE is the pods' device.
     """
     versions = sorted({cidr.version for cidr in pod_cidrs})
     ranges = [[{"subnet": str(cidr)} for cidr in pod_cidrs if cidr.version == version] for version in versions]
-    bridge: dict[str, object] = {
+    first: dict[str, object] = {
         "type": "bridge",
-        "bridge": BRIDGE,
+        "bridge": bridge,
         "isGateway": True,
         "isDefaultGateway": True,
         "hairpinMode": True,
@@ -42,9 +48,10 @@ def render(pod_cidrs: Sequence[Prefix], *, mtu: int, portmap: bool) -> tuple[Fil
         **({"mtu": mtu} if mtu else {}),
         "ipam": {"type": "host-local", "ranges": ranges},
     }
-    plugins = [bridge]
-    if portmap:
-        plugins.append({"type": "portmap", "capabilities": {"portMappings": True}})
+    plugins = [first]
+    plugins += [
+        {"type": name, "capabilities": {CHAINED_PLUGINS[name]: True}} for name in CHAINED_PLUGINS if name in chained
+    ]
     return _file(CNI, NETWORK, plugins), _file(CNI_LOOPBACK, f"{NETWORK}-loopback", [{"type": "loopback"}])
 
 
@@ -66,6 +73,29 @@ def first_by_name(root: HostFiles) -> str:
     names = [path for path in root.glob(f"{DIRECTORY}/*") if path.endswith(SUFFIXES)]
     first = min(names, default=CNI)
     return first if first < CNI else ""
+
+
+def bandwidth_limited(root: HostFiles) -> bool:
+    """Return whether our present configuration has the plugin bandwidth."""
+    return '"bandwidth"' in (root.read(CNI) or "")
+
+
+def foreign_leases(root: HostFiles, pod_cidrs: Iterable[Prefix]) -> list[File]:
+    """Return host-local's files for addresses in POD_CIDRS that pods of another network have, as files of our network.
+
+    A new pod would get such an address again. The plugin is called with our configuration when an old pod ends; it finds the file
+    by the container's id, which is in it.
+    """
+    inside = tuple(pod_cidrs)
+    found = {}
+    for path in (path for pattern in _OTHER_LEASES for path in root.glob(pattern)):
+        name = path.rpartition("/")[2]
+        address = _address(name)
+        ours = f"{LEASES}/{name}"
+        if address and any(cidr.covers(address) for cidr in inside) and not any(root.glob(ours)):
+            lines = (root.read(path) or "").splitlines()  # the container's id and the interface
+            found[ours] = File(ours, "\r\n".join(lines))  # host-local's LineBreak
+    return [found[path] for path in sorted(found)]
 
 
 def pods_outside(root: HostFiles, pod_cidrs: Iterable[Prefix]) -> list[Address]:

@@ -16,7 +16,7 @@ from podroutes.views.iproute import batch
 # What ip(8) reads as one word in a batch: no blank, quote, backslash or "#". The kernel forbids "/", ":" and more than 15 bytes.
 _DEVICE = re.compile(r"[!$%&()*+,.0-9;<=>?@A-Z\[\]^_`a-z{|}~-]{1,15}")
 _SETTING = re.compile(r"[A-Za-z0-9@_+./-]+")  # the same, for a sysctl or a module and its value
-_PATH = re.compile(r"(?:/[A-Za-z0-9@_+][A-Za-z0-9@._+-]*)+")  # what the scripts take for one word
+_PATH = re.compile(r"(?:/[A-Za-z0-9@_+][A-Za-z0-9@._+:-]*)+")  # what the scripts take for one word
 
 
 class RemoteCommand(NamedTuple):

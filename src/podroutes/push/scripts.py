@@ -44,7 +44,7 @@ def _patterns() -> dict[str, Iterable[str]]:
         "kept": kept,
         "always": (*kept, *SHARED, *DEPENDENCY_FILES, *state),
         "asked": (*(place for each in known if each.RUNS_PODROUTES for place in each.PLACES), *cni_config.READS),
-        "exists": cni_config.PROGRAMS,
+        "exists": cni_config.EXISTS,
         "administrators": (*dict.fromkeys(place for each in known for place in each.READS), *SCRIPTS),
         "secret": (place for each in known for place in each.SECRETS),
     }

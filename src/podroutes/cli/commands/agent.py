@@ -60,11 +60,7 @@ def configure(parser: Parser) -> None:
         help="compare everything at least so often (default 300)",
     )
     options.mass_delete(parser)
-    parser.add_argument(
-        "--cni",
-        action="store_true",
-        help="also write the CNI configuration of this node's podCIDRs to /etc/cni/net.d, and keep it up to date",
-    )
+    options.cni(parser, force=False)
     options.masquerade(parser)
     parser.add_argument("--adopt", action="store_true", help="take over identical routes that someone else made")
     parser.add_argument(
@@ -94,6 +90,7 @@ class Options(NamedTuple):
     log: str = "auto"
     cni: bool = False
     masquerade: str | None = None
+    cni_plugins: tuple[str, ...] | None = None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -164,7 +161,12 @@ def _settings(wanted: Options, log: Log) -> Settings:
         server = access.proxy or access.server
     settings = Settings(HostFiles(), os.uname().nodename, wanted.source.node or "", command, wanted.adopt, saved=stood)
     versions = options.MASQUERADE[wanted.masquerade] if wanted.masquerade else None
-    return settings._replace(dependencies=lambda: read_dependencies(server), cni=wanted.cni, masquerade=versions)
+    return settings._replace(
+        dependencies=lambda: read_dependencies(server),
+        cni=wanted.cni,
+        cni_plugins=wanted.cni_plugins,
+        masquerade=versions,
+    )
 
 
 def _wishes(wanted: Options, log: Log) -> AgentOptions:

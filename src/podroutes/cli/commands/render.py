@@ -123,7 +123,7 @@ def _cni(node: Node) -> tuple[File, ...]:
 
     if not node.pod_cidrs:
         return ()
-    return render(node.pod_cidrs, mtu=0, portmap=True)
+    return render(node.pod_cidrs, mtu=0, chained=("portmap",))
 
 
 def _files(form: str, plan: Plan, wanted: SourceOptions, *, away: bool) -> tuple[File, ...]:
