@@ -11,6 +11,8 @@ RUN awk -v names=" $RUNS " '/^[a-z]/ { split($1, pin, "=="); wanted = index(name
 
 FROM python:3.13-slim-trixie
 LABEL org.opencontainers.image.title=podroutes org.opencontainers.image.licenses=Apache-2.0
+# nft(8) for `agent --masquerade`, and for `remove`, which looks for the table.
+RUN apt-get update && apt-get install -y --no-install-recommends nftables && apt-get distclean
 COPY --from=build /opt/podroutes /opt/podroutes
 ENV PATH=/opt/podroutes/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 # Nobody in particular: enough for all that only looks. What writes routes is run as root with NET_ADMIN alone.

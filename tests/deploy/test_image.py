@@ -48,6 +48,8 @@ def built(tmp_path, wheel):
     pip = tmp_path / "pip"
     pip.write_text(PIP.format(python=sys.executable))
     pip.chmod(0o755)
+    (tmp_path / "apt-get").write_text('#!/bin/sh\necho "$*" >>"$ASKED/apt-get"\n')  # nothing is installed here
+    (tmp_path / "apt-get").chmod(0o755)
     path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     given = dict(each.split("=", 1) for each in lines("ARG"))
     environment = os.environ | {name: value.strip('"') for name, value in given.items()}
@@ -75,6 +77,11 @@ def test_what_runs_it_is_what_the_project_depends_on_pinned_with_hashes(built):
     assert set(pins(built / "asked/runs.txt")) == {
         re.split("[<>=]", each)[0].lower() for each in project["dependencies"]
     }
+
+
+def test_it_has_what_masquerading_runs(built):
+    asked = (built / "asked/apt-get").read_text().splitlines()
+    assert [words for words in asked if words.startswith("install")] == ["install -y --no-install-recommends nftables"]
 
 
 def pins(path: Path) -> list[str]:

@@ -25,6 +25,8 @@ EVERYTHING = (
     "agent.setCondition=true",
     "agent.adopt=true",
     "agent.allowMassDelete=true",
+    "cni.enabled=true",
+    "masquerade.enabled=true",
     "apiServer.host=192.168.8.10",
     "image.pullSecrets={ours}",
     "podAnnotations.a=b",
@@ -117,9 +119,13 @@ def test_one_capability_and_nothing_to_write_on(deployed):
     assert spec["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
     assert spec["hostNetwork"] is True
     assert not {"hostPID", "hostIPC"} & set(spec)
-    (volume,), (mount,) = spec["volumes"], container["volumeMounts"]
+    (volume, *others), (mount, *other_mounts) = spec["volumes"], container["volumeMounts"]
     assert volume["hostPath"] == {"path": "/var/lib/podroutes", "type": "DirectoryOrCreate"}
     assert mount == {"name": volume["name"], "mountPath": "/var/lib/podroutes"}
+    places = {each["name"]: each["mountPath"] for each in other_mounts}
+    assert {each["name"]: each["hostPath"]["path"] for each in others} == places
+    asked = "--cni" in container["args"]
+    assert set(places.values()) == ({"/etc/cni/net.d", "/var/lib/cni", "/opt/cni/bin"} if asked else set())
 
 
 def test_it_runs_on_every_node_of_linux_before_what_waits_for_routes(deployed):
