@@ -19,7 +19,7 @@ WELL = Status("1.2.3", "worker-0", 42, 1000.0, SourceStatus("lab.yaml", connecte
 @pytest.fixture
 def served(worker):
     """Serve at 127.0.0.1:9107 of a namespace; yield the endpoint."""
-    found = Endpoint("127.0.0.1:9107", lambda: WELL, lambda: "", lambda *_, **__: None)
+    found = Endpoint("127.0.0.1:9107", lambda: WELL, lambda: None, lambda *_, **__: None)
     found.start()
     yield found
     found.close()
@@ -70,7 +70,7 @@ def test_a_name_server_that_does_not_answer_keeps_nobody_waiting(monkeypatch, wo
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 9107))]
 
     monkeypatch.setattr(endpoint.socket, "getaddrinfo", resolve)
-    found = Endpoint("worker-0.example:9107", lambda: WELL, lambda: "", lambda *_, **__: None)
+    found = Endpoint("worker-0.example:9107", lambda: WELL, lambda: None, lambda *_, **__: None)
     found.start()
     assert asked.wait(60)
     answered.set()
@@ -86,7 +86,7 @@ def test_without_a_descriptor_left_it_waits_and_goes_on(worker, monkeypatch):
         def accept(self):
             raise OSError(errno.EMFILE, "Too many open files")
 
-    found = Endpoint("127.0.0.1:9107", lambda: WELL, lambda: "", lambda *_, **__: None)
+    found = Endpoint("127.0.0.1:9107", lambda: WELL, lambda: None, lambda *_, **__: None)
     real, found._listener = found._listener, Listener()
     found._accept()
     assert waits == [1.0]
@@ -97,7 +97,7 @@ def test_without_a_descriptor_left_it_waits_and_goes_on(worker, monkeypatch):
 
 
 def test_on_other_addresses_people_have_names_for_it(worker):
-    found = Endpoint("192.168.8.20:9107", lambda: WELL, lambda: "", lambda *_, **__: None)
+    found = Endpoint("192.168.8.20:9107", lambda: WELL, lambda: None, lambda *_, **__: None)
     found.start()
     with socket.create_connection(("192.168.8.20", 9107), timeout=60) as client:
         client.sendall(b"GET /livez HTTP/1.1\r\nHost: worker-0.example:9107\r\n\r\n")
@@ -125,4 +125,4 @@ def test_who_drips_is_given_up(served, monkeypatch):
 @pytest.mark.parametrize("listen", ["9107", ":9107", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:²"])
 def test_what_is_no_address_is_an_error(listen):
     with pytest.raises(AgentError, match="wanted ADDRESS:PORT"):
-        Endpoint(listen, lambda: WELL, lambda: "", lambda *_, **__: None)
+        Endpoint(listen, lambda: WELL, lambda: None, lambda *_, **__: None)

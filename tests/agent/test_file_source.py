@@ -197,9 +197,9 @@ def test_a_broken_file_is_read_again_although_its_stamp_is_the_same(path, looked
 def test_a_look_without_end_is_told(looked, monkeypatch):
     found, _, _ = looked
     monkeypatch.setattr(source.time, "monotonic", lambda: 1000.0)
-    assert found.stuck() == ""
+    assert found.stuck_reason() is None
     found._began = 960.0
-    assert found.stuck().endswith(": no answer for 40 s: is its file system reachable?")
+    assert found.stuck_reason().endswith(": no answer for 40 s: is its file system reachable?")
 
 
 def test_an_agent_says_that_its_inventory_is_a_fifo_and_goes_on_when_it_is_a_file_again(start, nodes, tmp_path):

@@ -198,10 +198,10 @@ def test_probes_ask_where_the_agent_listens(address, listen, asked):
 
 def test_the_agent_answers_what_the_probes_ask(deployed):
     container = agent(deployed)
-    trouble = {"livenessProbe": "", "readinessProbe": ""}
+    trouble: dict[str, str | None] = {"livenessProbe": None, "readinessProbe": None}
     server = Endpoint(
         variables(container)["PODROUTES_LISTEN"],
-        lambda: SimpleNamespace(ready=trouble["readinessProbe"], source=SourceStatus("")),  # type: ignore[arg-type, return-value]
+        lambda: SimpleNamespace(not_ready_reason=trouble["readinessProbe"], source=SourceStatus("")),  # type: ignore[arg-type, return-value]
         lambda: trouble["livenessProbe"],
         lambda *_, **__: None,
     )

@@ -36,7 +36,7 @@ def test_it_fits_into_a_screen_and_tells_each_cause_once():
         "worker-1  needs attention  2 of 2 routes, compared 5 s ago, up 16 min",
         "worker-2  needs attention  2 of 2 routes, compared 5 s ago, up 16 min",
         "worker-3  silent           nothing answers on 127.0.0.1:9107 there: Connection refused",
-        f"w4        not ready        {WELL._replace(last_pass=0.0).ready}",
+        f"w4        not ready        {WELL._replace(last_pass=0.0).not_ready_reason}",
         "",
         "! foreign-route: on 2 of 5 nodes (worker-1 and worker-2): someone else holds it",
         f"  fix: {FOREIGN[0].advice}",

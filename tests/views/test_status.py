@@ -133,7 +133,8 @@ def test_a_thousand_problems_do_not_fill_the_screen():
 
 
 def test_ready_is_only_who_has_heard_the_source_since_the_start():
-    assert WELL.ready == ""
+    assert WELL.ready
     waiting = WELL._replace(source=SourceStatus("lab.yaml"))
-    assert waiting.ready == "lab.yaml has not reported its nodes yet"
-    assert WELL._replace(last_pass=0.0).ready == "no pass yet"
+    assert not waiting.ready
+    assert waiting.not_ready_reason == "lab.yaml has not reported its nodes yet"
+    assert WELL._replace(last_pass=0.0).not_ready_reason == "no pass yet"

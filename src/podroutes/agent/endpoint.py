@@ -58,15 +58,17 @@ class _Connection:
 class Endpoint:
     """A server in a thread of its own, from ``start`` to ``close``.
 
-    STATUS returns the agent's status, ALIVE why its loop is stuck ("" if it is not).
+    STATUS returns the agent's status, STUCK_REASON why its loop is stuck (None if it is not).
     """
 
-    def __init__(self, listen: str, status: Callable[[], Status], alive: Callable[[], str], log: Logger) -> None:
+    def __init__(
+        self, listen: str, status: Callable[[], Status], stuck_reason: Callable[[], str | None], log: Logger
+    ) -> None:
         self.refused = 0  # connections that were closed without a response
         self.error = "not listening yet"  # why it does not listen
         self._listen = listen
         self._host, self._port = parse_listen(listen, ", or none")
-        self._status, self._alive, self._log = status, alive, log
+        self._status, self._stuck_reason, self._log = status, stuck_reason, log
         self._connections: dict[int, _Connection] = {}  # by file descriptor, oldest first
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
@@ -213,10 +215,10 @@ class Endpoint:
 
     def _answer(self, path: str) -> Answer:
         if path == "/livez":
-            return _verdict(self._alive())
+            return _verdict(self._stuck_reason())
         if path == "/readyz":
             status = self._status()
-            return _verdict(status.ready, note=status.source.error)
+            return _verdict(status.not_ready_reason, note=status.source.error)
         if path == "/metrics":
             lines = "\n".join(views.metrics(self._status()))
             return Answer(200, "text/plain; version=0.0.4; charset=utf-8", f"{lines}\n")
@@ -252,7 +254,8 @@ def _is_local(host: str) -> bool:
     return host == "localhost"
 
 
-def _verdict(trouble: str, note: str = "") -> Answer:
-    if trouble:
-        return Answer(503, _TEXT, f"{trouble}\n")
+def _verdict(reason: str | None, *, note: str = "") -> Answer:
+    """Return 503 with REASON, or 200 with NOTE where there is no reason against it."""
+    if reason is not None:
+        return Answer(503, _TEXT, f"{reason}\n")
     return Answer(200, _TEXT, f"ok; the last good nodes are in force: {note}\n" if note else "ok\n")

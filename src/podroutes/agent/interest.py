@@ -1,6 +1,7 @@
 """Reads snapshots without the routes of others on which no plan depends, however many there are."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from podroutes.kernel import Kernel
 from podroutes.model.address import Prefix
@@ -13,7 +14,19 @@ from podroutes.plan.interest import hidden_parts, plan_interest
 
 # What a plan is made from, besides the kernel: what must not be routed away, and the routes that stood before.
 Known = tuple[Dependencies, tuple[SavedRoute, ...]]
-_Last = tuple[Cluster, Known, tuple[Prefix, ...], Interest]
+
+
+class _Last(NamedTuple):
+    """What the last snapshot was asked for with, and the interest that follows from it."""
+
+    cluster: Cluster
+    known: Known
+    parts: tuple[Prefix, ...]
+    interest: Interest
+
+    def is_for(self, cluster: Cluster, known: Known, parts: tuple[Prefix, ...]) -> bool:
+        """Return whether it was for the very same CLUSTER, and for equal other values."""
+        return self.cluster is cluster and self.known == known and self.parts == parts
 
 
 class Reading:
@@ -38,9 +51,9 @@ class Reading:
 
     def _interest(self, cluster: Cluster, known: Known) -> Interest:
         last = self._last
-        if not last or last[0] is not cluster or last[1:3] != (known, self._parts):
+        if not last or not last.is_for(cluster, known, self._parts):
             dependencies, memory = known
             earlier = (*(record.dst for record in memory), *self._parts)
-            found = plan_interest(cluster, dependencies, earlier)
-            self._last = last = (cluster, known, self._parts, found)
-        return last[3]
+            last = _Last(cluster, known, self._parts, plan_interest(cluster, dependencies, earlier))
+            self._last = last
+        return last.interest

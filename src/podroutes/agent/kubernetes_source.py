@@ -35,10 +35,10 @@ class KubernetesSource:
         """End ``run``."""
         self._watch.stop()
 
-    def stuck(self) -> str:
-        """Return that the server does not answer, before the request times out; "" while it does."""
+    def stuck_reason(self) -> str | None:
+        """Return that the server does not answer, before the request times out; None while it does."""
         seconds = self._watch.waiting()
-        return f"{self._server}: no answer for {seconds:.0f} s" if seconds > _PATIENCE else ""
+        return f"{self._server}: no answer for {seconds:.0f} s" if seconds > _PATIENCE else None
 
     def counted(self, told: SourceStatus) -> SourceStatus:
         """Return TOLD with current counters: heartbeats are not reported one by one."""

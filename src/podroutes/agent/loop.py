@@ -119,10 +119,10 @@ class Loop:
         self._failure = error
         self.stop()
 
-    def alive(self) -> str:
-        """Return why the loop counts as dead, "" if it does not."""
+    def stuck_reason(self) -> str | None:
+        """Return why the loop counts as dead, None if it does not. May be called from any thread."""
         idle = time.monotonic() - self._round
-        return f"the loop has not gone round for {idle:.0f} s" if idle > _STUCK else ""
+        return f"the loop has not gone round for {idle:.0f} s" if idle > _STUCK else None
 
     def run(self, source: Source) -> None:
         """Run until ``stop`` or a signal. SIGHUP makes the source publish again."""

@@ -72,7 +72,7 @@ def _endpoint(listen: str, record: StatusRecorder, loop: Loop, log: Log, source:
 
     def status() -> Status:
         told = source.counted(record.status.source)
-        if stuck := source.stuck():
+        if stuck := source.stuck_reason():
             told = told._replace(connected=False, error=stuck)
         return record.status._replace(
             source=told,
@@ -82,7 +82,7 @@ def _endpoint(listen: str, record: StatusRecorder, loop: Loop, log: Log, source:
             log_error=log.error,
         )
 
-    endpoint = Endpoint(listen, status, loop.alive, log)
+    endpoint = Endpoint(listen, status, loop.stuck_reason, log)
     endpoint.start()
     try:
         yield

@@ -37,8 +37,8 @@ class Source(Protocol):
     def stop(self) -> None:
         """End ``run`` soon, from any thread."""
 
-    def stuck(self) -> str:
-        """Return why ``run`` is stuck, "" if it is not. May be called from any thread."""
+    def stuck_reason(self) -> str | None:
+        """Return why ``run`` is stuck, None if it is not. May be called from any thread."""
 
     def counted(self, told: SourceStatus) -> SourceStatus:
         """Return TOLD, the last report, with current counters. May be called from any thread."""
@@ -81,11 +81,13 @@ class FileSource:
         self._stopped = True
         self._nudged.set()
 
-    def stuck(self) -> str:
-        """Return that a check takes too long, "" if it does not."""
+    def stuck_reason(self) -> str | None:
+        """Return that a check takes too long, None if it does not."""
         began = self._began
         seconds = time.monotonic() - began if began else 0.0
-        return f"{self._path}: no answer for {seconds:.0f} s: is its file system reachable?" if seconds > STUCK else ""
+        return (
+            f"{self._path}: no answer for {seconds:.0f} s: is its file system reachable?" if seconds > STUCK else None
+        )
 
     def counted(self, told: SourceStatus) -> SourceStatus:
         """Return TOLD, whose counters are always current."""

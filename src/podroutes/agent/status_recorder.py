@@ -67,7 +67,7 @@ class StatusRecorder:
     def summary(self) -> str:
         """Return the state in a few words, for the service manager."""
         routes = self.status.routes
-        return self.status.ready or f"{routes.installed} of {routes.wanted} routes installed"
+        return self.status.not_ready_reason or f"{routes.installed} of {routes.wanted} routes installed"
 
     def starting(self, plan: Plan) -> None:
         """Log nothing about PLAN: its result is logged."""

@@ -48,8 +48,8 @@ def _bridge(root: HostFiles, own: Node, fib: Fib) -> str:
     return next((dev for dev in gateways if any(root.glob(f"/sys/class/net/{dev}/bridge"))), cni_config.BRIDGE)
 
 
-def _obstacle(root: HostFiles, own: Node, *, in_use: bool) -> str:
-    """Return why the configuration cannot be written, "" if it can."""
+def _obstacle(root: HostFiles, own: Node, *, in_use: bool) -> str | None:
+    """Return why the configuration cannot be written, None if it can."""
     name = f"node {printable(own.name)}"
     if any(unread.field == "podCIDR" for unread in own.unread):
         return f"{name}: its podCIDR cannot be read, so the CNI configuration is not written"
@@ -57,7 +57,7 @@ def _obstacle(root: HostFiles, own: Node, *, in_use: bool) -> str:
         return f"{name} has no podCIDR, so there is no CNI configuration to write"
     outside = cni_config.pods_outside(root, own.pod_cidrs) if in_use else []
     if not outside:
-        return ""
+        return None
     cidrs = listing([str(cidr) for cidr in own.pod_cidrs])
     pods = listing([str(address) for address in outside])
     return f"{name}: pods have addresses outside of {cidrs}: {pods}; delete these pods first, or use --cni --force"

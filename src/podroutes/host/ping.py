@@ -80,8 +80,8 @@ class PingSocket:
                 'net.ipv4.ping_group_range (`sysctl -w net.ipv4.ping_group_range="0 2147483647"`)'
             ) from None
 
-    def ask(self, target: Address, number: int, size: int) -> str:
-        """Send packet NUMBER, SIZE bytes with all headers; return why the kernel refused, or ""."""
+    def ask(self, target: Address, number: int, size: int) -> str | None:
+        """Send packet NUMBER, SIZE bytes with all headers; return why the kernel refused it, None if it did not."""
         body = _MAGIC + number.to_bytes(4, "big")
         body += bytes(max(0, size - HEADERS[self.version] - len(body)))
         if self.how == "icmp":
@@ -89,15 +89,15 @@ class PingSocket:
             if self._raw and self.version == 4:
                 head = head[:2] + _checksum(head + body).to_bytes(2, "big") + head[4:]
             body = head + body
-        why = ""
+        reason = None
         for _ in range(2):  # a pending error of an earlier packet is reported once, by the next send: ip(7)
             try:
                 self.socket.sendto(body, (str(target), _CLOSED_PORT if self.how == "udp" else 0))
             except OSError as error:
-                why = (error.strerror or "cannot be sent").lower()
+                reason = (error.strerror or "cannot be sent").lower()
             else:
-                return ""
-        return why
+                return None
+        return reason
 
     def heard(self) -> Iterator[Answer]:
         """Yield the pending answers."""

@@ -83,12 +83,12 @@ class Replacing:
                 self._read()
         return undone
 
-    def _put_back(self, event: Event, send: Send) -> str:
-        """Restore the route of EVENT; return why that failed, "" if it did not."""
+    def _put_back(self, event: Event, send: Send) -> str | None:
+        """Restore the route of EVENT; return why that failed, None if it did not."""
         if len(event.route(self._names).next_hops) > 1:  # one of several IPv6 siblings may have been ours
             return "it has several next hops"
         refused = send(lambda seq: replacement(event, seq))
-        return refused.text if refused else ""
+        return refused.text if refused else None
 
     def _foreign(self, event: Event | None, position: int) -> Event | None:
         """Return EVENT unless its route is the one that we replace or the one that we wrote."""

@@ -47,7 +47,10 @@ def check_all(cluster: Cluster, pods: Sequence[Pod] | None = None, outside: Coll
     ends = [*_ends(cluster, pods)]
     checks, pairs = _checks(ends)
     if pods is not None:
-        beyond = [_End(False, INTERNET, OUTSIDE[lan.version], INTERNET) for lan in cluster.node_cidrs]
+        beyond = [
+            _End(pod=False, node=INTERNET, address=OUTSIDE[lan.version], namespace=INTERNET)
+            for lan in cluster.node_cidrs
+        ]
         beyond = [end for end in beyond if end.address.version in outside]
         more = [*_to_outside(cluster, ends, beyond)]
         checks, pairs, ends = (*checks, *more), pairs + len(more), [*ends, *beyond]
@@ -59,12 +62,12 @@ def check_all(cluster: Cluster, pods: Sequence[Pod] | None = None, outside: Coll
 def _ends(cluster: Cluster, pods: Sequence[Pod] | None) -> Iterator[_End]:
     for pod in pods or ():
         for address in pod.addresses:
-            yield _End(True, pod.node, address, pod.namespace)
+            yield _End(pod=True, node=pod.node, address=address, namespace=pod.namespace)
     for node in cluster.nodes:
         for cidr in node.pod_cidrs if pods is None else ():
-            yield _End(True, node.name, pod_address(cidr), pod_name(node.name))
+            yield _End(pod=True, node=node.name, address=pod_address(cidr), namespace=pod_name(node.name))
         for address in _first_of_each_version(node):
-            yield _End(False, node.name, address, node.name)
+            yield _End(pod=False, node=node.name, address=address, namespace=node.name)
 
 
 def _to_outside(cluster: Cluster, ends: list[_End], beyond: list[_End]) -> Iterator[Check]:

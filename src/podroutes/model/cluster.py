@@ -46,6 +46,11 @@ class Cluster(NamedTuple):
     source: str = ""  # its name in messages: a path, "standard input", a cluster
     format: Format = ""
 
+    @property
+    def limits(self) -> tuple[tuple[Prefix, ...], tuple[Prefix, ...], tuple[Prefix, ...]]:
+        """All limits: those of podCIDRs, of InternalIPs, and the service CIDRs."""
+        return self.pod_cidrs, self.node_cidrs, self.service_cidrs
+
     def place(self, node: Node) -> str:
         """Return the position of NODE in the source, in the form of compilers: ``cluster.yaml:14``."""
         return f"{self.source}:{node.line}" if node.line else self.source

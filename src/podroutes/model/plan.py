@@ -118,12 +118,12 @@ class Outcome(NamedTuple):
 class TakenOver(NamedTuple):
     """A foreign route, added after our snapshot, that a replace of ours displaced.
 
-    ``program`` added it, "" if unknown; ``failure`` is why it could not be restored, "" if it was.
+    ``program`` added it, "" if unknown; ``failure`` is why it could not be restored, None if it was.
     """
 
     route: Route
     program: str
-    failure: str = ""
+    failure: str | None = None
 
 
 class Refusal(NamedTuple):

@@ -85,7 +85,5 @@ class Route(NamedTuple):
     def plain(self) -> bool:
         """Whether this route has the form that podroutes writes: one gateway, no special attributes."""
         hop = self.next_hops[0] if len(self.next_hops) == 1 else None
-        return self[3:] == PLAIN and hop is not None and hop.via is not None and hop.dev is not None and not hop.flags
-
-
-PLAIN = tuple(Route._field_defaults[field] for field in Route._fields[3:])  # the constant fields of a plain route
+        plain = Route(self.dst, self.next_hops, self.metric)  # all other attributes as podroutes writes them
+        return self == plain and hop is not None and hop.via is not None and hop.dev is not None and not hop.flags

@@ -113,12 +113,17 @@ class Status(NamedTuple):
     latency: Histogram = Histogram()  # from a node event to the change of the kernel
 
     @property
-    def ready(self) -> str:
-        """Why the agent is not ready, "" if it is: it has received the cluster since the start and the kernel agrees with it."""
+    def ready(self) -> bool:
+        """Whether the agent has received the cluster since the start, and has reconciled the kernel with it."""
+        return self.not_ready_reason is None
+
+    @property
+    def not_ready_reason(self) -> str | None:
+        """Why the agent is not ready, in a few words; None if it is."""
         if self.error:
             return self.error
         if not self.source.synced:
             return f"{self.source.name} has not reported its nodes yet" + (
                 f": {self.source.error}" if self.source.error else ""
             )
-        return "" if self.last_pass else "no pass yet"
+        return None if self.last_pass else "no pass yet"

@@ -37,13 +37,13 @@ class ClaimIndex:
         furthest = (0, 0)
         for claim in self._claims:
             furthest = max(furthest, (claim.dst.version, claim.dst.last))
-            self._starts.append(claim.dst[:2])
+            self._starts.append((claim.dst.version, claim.dst.value))
             self._reaches.append(furthest)
 
     def arrivals(self, cluster: Cluster) -> Claims:
         """Return the claims of nodes that are new in CLUSTER and do not affect earlier ones; none if others are gone or changed."""
         nothing = Claims((), (), ())
-        if cluster[1:4] != self.cluster[1:4]:  # the limits
+        if cluster.limits != self.cluster.limits:
             return nothing
         new = self.new(cluster)
         if not new or self.former(cluster):
@@ -59,7 +59,7 @@ class ClaimIndex:
         """Return what CLUSTER has instead of the indexed nodes; None if that may concern other nodes, or the claims are disputed."""
         claims = self.claims
         simple = claims.disputes is None and not (claims.contested or claims.shared or claims.nothing)
-        if not simple or cluster[1:4] != self.cluster[1:4] or len(self._names) < len(self.cluster.nodes):
+        if not simple or cluster.limits != self.cluster.limits or len(self._names) < len(self.cluster.nodes):
             return None
         former = self.former(cluster)
         new = self.new(cluster)

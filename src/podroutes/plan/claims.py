@@ -152,7 +152,7 @@ class _Examination:
 
     def _claims(self) -> list[Claim]:
         """Collect the podCIDRs that are inside the limits and whose node has, or may have, an address for the next hop."""
-        limited = any(self.cluster[1:4])
+        limited = any(self.cluster.limits)
         claims = []
         for node in self.nodes:
             addresses = node.internal_ips

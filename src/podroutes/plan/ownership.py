@@ -12,7 +12,7 @@ from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.linux import RouteProtocol
 from podroutes.model.persisted import OwnedRoutes, PersistedRoute, written
 from podroutes.model.plan import Change, Plan
-from podroutes.model.route import PLAIN, PROTOCOL, NextHop, Route
+from podroutes.model.route import PROTOCOL, NextHop, Route
 from podroutes.plan.desired import Desired
 from podroutes.plan.difference import Difference, in_order
 
@@ -30,7 +30,12 @@ def _by_file(fib: Fib, owned: OwnedRoutes) -> list[Route]:
     if not owned.static:
         return []
     rows = (route for route in fib.others if route.protocol == _STATIC and written(route) in owned.static)
-    return [route for route in rows if route._replace(protocol=PROTOCOL)[3:] == PLAIN and route.dev]
+    return [route for route in rows if _is_plain_but_static(route)]
+
+
+def _is_plain_but_static(route: Route) -> bool:
+    """Return whether a static ROUTE has a device, and no attribute that podroutes does not write."""
+    return route.dev is not None and route == Route(route.dst, route.next_hops, route.metric, _STATIC)
 
 
 def claimed(fib: Fib, owned: OwnedRoutes) -> Fib:

@@ -130,7 +130,7 @@ def _new(
 
 def _within_limits(cluster: Cluster, node: Node, dst: Prefix) -> bool:
     """Return whether the limits of CLUSTER permit DST for NODE: a wrong limit does not prove that the pods are gone."""
-    if not any(cluster[1:4]):
+    if not any(cluster.limits):
         return True
     if outside_limits(cluster, dst):
         return False

@@ -13,7 +13,7 @@ from itertools import chain
 from podroutes.model.address import BITS
 from podroutes.model.linux import Scope
 from podroutes.model.plan import Action, Change
-from podroutes.model.route import MAIN, PLAIN
+from podroutes.model.route import MAIN, Route
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl.message import attribute, message
 
@@ -58,7 +58,8 @@ def _by_columns(changes: Sequence[Change], indexes: Mapping[str, int], seq: int)
     """Encode plain routes of one action and IP version; return None for other CHANGES."""
     actions, routes, _, _ = zip(*changes, strict=True)
     dsts, ways, metrics, *tails = zip(*routes, strict=True)
-    if not (_same(actions) and all(map(_same, tails)) and tuple(tail[0] for tail in tails) == PLAIN):
+    plain = Route(dsts[0], ways[0], metrics[0])  # all other attributes as podroutes writes them
+    if not (_same(actions) and all(map(_same, tails)) and routes[0] == plain):
         return None
     if set(map(len, ways)) != {1}:
         return None

@@ -67,7 +67,7 @@ def _samples(status: Status) -> dict[str, Iterable[_SAMPLE]]:
         codes[problem.code] = codes.get(problem.code, 0) + 1
     return {
         "podroutes_build_info": [(_labels(version=status.version, node=status.node), 1)],
-        "podroutes_ready": [("", not status.ready)],
+        "podroutes_ready": [("", status.ready)],
         "podroutes_routes": _by("state", status.routes._asdict()),
         "podroutes_problems": _by("code", codes),
         "podroutes_changes_total": _by("action", status.changes),
@@ -121,8 +121,8 @@ def document(status: Status) -> dict[str, Any]:
         "node": status.node,
         "pid": status.pid,
         "started": status.started,
-        "ready": not status.ready,
-        "reason": status.ready or None,
+        "ready": status.ready,
+        "reason": status.not_ready_reason,
         "source": {
             **status.source._asdict(),
             "heard": status.source.heard or None,
