@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import agent, chart, daemons, engine, flips, forms, machine, process, proof, sandbox, scene, tables
+from bench import agent, chart, daemons, engine, flips, forms, machine, process, proof, restart, sandbox, scene, tables
 from bench.goals import goals
 from bench.pairing import Pairing, Result
 
 ROOT = Path(__file__).resolve().parent.parent
-_SECTIONS = ("engine", "forms", "apply", "startup", "flips", "inventory", "proof", "tables", "agent")
+_SECTIONS = ("engine", "forms", "apply", "startup", "flips", "inventory", "proof", "tables", "agent", "restart")
 _AGENTS = (10, 5_000)  # nodes
 _PEERS = ("pyroute2", "bird", "frr")
 
@@ -87,6 +87,7 @@ class _Session:
             "proof": self._proof,
             "tables": self._tables,
             "agent": self._agent,
+            "restart": self._restart,
             "flips": self._flips,  # last: it turns the scene into another one
         }
         for name, section in sections.items():
@@ -142,6 +143,9 @@ class _Session:
     def _agent(self) -> Iterator[Result]:
         for count in _AGENTS:
             yield agent.measure(count)
+
+    def _restart(self) -> Iterator[Result]:
+        yield restart.measure()
 
     def _flips(self) -> Iterator[Result]:
         yield flips.measure(1000, self._arguments.rate, self._arguments.seconds)

@@ -3,11 +3,14 @@
 It is the lab's (podroutes.lab.api), which is not Kubernetes: what a real one adds to every time is not in these figures.
 """
 
+import http.client
 import json
 import os
 import socket
 import sys
 import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Self
 
 from bench import scene
@@ -30,14 +33,16 @@ def node(number: int) -> Node:
 class Cluster:
     """COUNT nodes of 14 KB each behind ``url``, and the commands that change them; a context manager."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(
+        self, count: int, describe: Callable[[int], Node] = node, address: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
         self._ours, theirs = socket.socketpair()
         self._pid = os.fork()
         if self._pid == 0:
             status = 1
             try:
                 self._ours.close()
-                _serve(count, theirs)
+                _serve([describe(number) for number in range(count)], describe, address, theirs)
                 status = 0
             except BaseException:  # noqa: BLE001, a child must not go on as its parent
                 sys.excepthook(*sys.exc_info())
@@ -63,6 +68,10 @@ class Cluster:
         """Have node NUMBER deleted, and one of another name and address created with its podCIDR; return when that had been done."""
         return float(self._command(f"succeed {number}"))
 
+    def restart(self, number: int, seconds: float) -> None:
+        """Have the server down for SECONDS, in which node NUMBER is created; it comes back without its history."""
+        self._command(f"restart {number} {seconds}")
+
     def beat(self, count: int) -> None:
         """Have COUNT nodes, one after the other, write a status that is no news."""
         self._command(f"beat {count}")
@@ -86,46 +95,76 @@ def _ask(api: NodeApi, method: str, path: str, document: object) -> None:
         raise RuntimeError(f"{method} {path} was answered {answer.status}: {b''.join(answer.pieces)!r}")
 
 
-def _serve(count: int, orders: socket.socket) -> None:
+def _serve(
+    nodes: Sequence[Node], describe: Callable[[int], Node], address: tuple[str, int], orders: socket.socket
+) -> None:
     api = NodeApi(history=_HISTORY)
-    for number in range(count):
-        api.add(realistic(node(number)))
-    beats = 0
+    for each in nodes:
+        api.add(realistic(each))
+    server = Server(api, address)
+    verbs = _changes(api, len(nodes), describe)
 
-    def join(number: int) -> float:
-        api.add(realistic(node(number)))
+    def restart(number: str, seconds: str) -> float:
+        server.stop()
+        verbs["join"](number)
+        api.store.compact()
+        time.sleep(float(seconds))
+        server.start()
+        _wait_until_ready(server)
         return time.monotonic()
 
-    def move(number: int) -> float:
-        address = {"type": "InternalIP", "address": str(Address(4, scene.via(number, moved=True)))}
+    verbs["restart"] = restart
+    with server, orders.makefile("rw") as lines:
+        print(server.url, file=lines, flush=True)
+        for line in lines:
+            verb, *arguments = line.split()
+            print(verbs[verb](*arguments), file=lines, flush=True)
+        os._exit(0)  # the server would wait for the agent's watch to end
+
+
+def _wait_until_ready(server: Server) -> None:
+    host, port = server.address
+    while True:
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        with suppress(OSError):
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        connection.close()
+
+
+def _changes(api: NodeApi, count: int, describe: Callable[[int], Node]) -> dict[str, Callable[..., float]]:
+    """Return the commands that change the COUNT nodes of API, by name; they return when they had been done."""
+    beats = 0
+
+    def join(number: str) -> float:
+        api.add(realistic(describe(int(number))))
+        return time.monotonic()
+
+    def move(number: str) -> float:
+        address = {"type": "InternalIP", "address": str(Address(4, scene.via(int(number), moved=True)))}
         _ask(api, "PATCH", f"worker-{number}/status", {"status": {"addresses": [{"$patch": "replace"}, address]}})
         return time.monotonic()
 
-    def leave(number: int) -> float:
+    def leave(number: str) -> float:
         _ask(api, "DELETE", f"worker-{number}", {})
         return time.monotonic()
 
-    def succeed(number: int) -> float:
+    def succeed(number: str) -> float:
         _ask(api, "DELETE", f"worker-{number}", {})
-        successor = node(number)._replace(
-            name=f"successor-{number}", internal_ips=(Address(4, scene.via(number, moved=True)),)
+        successor = describe(int(number))._replace(
+            name=f"successor-{number}", internal_ips=(Address(4, scene.via(int(number), moved=True)),)
         )
         api.add(realistic(successor))
         return time.monotonic()
 
-    def beat(times: int) -> float:
+    def beat(times: str) -> float:
         nonlocal beats
-        for _ in range(times):
+        for _ in range(int(times)):
             beats += 1
             moment = f"{2000 + beats // 10_000}-01-01T00:00:00.{beats % 10_000:04}00Z"
             heartbeat = {"type": "Ready", "lastHeartbeatTime": moment}
             _ask(api, "PATCH", f"worker-{beats % count}/status", {"status": {"conditions": [heartbeat]}})
         return time.monotonic()
 
-    verbs = {"join": join, "beat": beat, "move": move, "leave": leave, "succeed": succeed}
-    with Server(api) as server, orders.makefile("rw") as lines:
-        print(server.url, file=lines, flush=True)
-        for line in lines:
-            verb, argument = line.split()
-            print(verbs[verb](int(argument)), file=lines, flush=True)
-        os._exit(0)  # the server would wait for the agent's watch to end
+    return {"join": join, "beat": beat, "move": move, "leave": leave, "succeed": succeed}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from bench import agent, engine, process
+from bench import agent, engine, process, restart
 from bench.pairing import Result
 
 _PYTHON, _START = 27.0, 100.0  # ms: ``plan`` may take this much where bare Python takes that much
@@ -18,6 +18,10 @@ _AGENT = {
     "podCIDR given to another node, p50, ms": 5,
     "node deleted to route deleted, p50, ms": 5,
     "route deleted to route back, p50, ms": 5,
+}
+_RESTART = {
+    "node created after /readyz to its route, p50, s": 2,
+    "node created after /readyz to its route, max, s": 5,
 }
 
 
@@ -77,7 +81,9 @@ def goals(results: Sequence[Result]) -> Iterator[Goal]:
     yield _memory(_find(results, process.MEMORY, 10_000))
     yield _flips(_find(results, "flips", 1_000))
     for figure, most in _AGENT.items():
-        yield _agent(_find(results, agent.OPERATION, 5_000), figure, most)
+        yield _figure(_find(results, agent.OPERATION, 5_000), "agent, 5,000 nodes", figure, most)
+    for figure, most in _RESTART.items():
+        yield _figure(_find(results, restart.OPERATION, 0), f"restart, {restart.AGENTS} agents", figure, most)
 
 
 def _find(results: Sequence[Result], operation: str, routes: int) -> Result | None:
@@ -107,8 +113,8 @@ def _memory(found: Result | None) -> Goal:
     return Goal(text, f"{peak * _MB:.1f} MB ({name})", peak * _MB <= 30)
 
 
-def _agent(found: Result | None, figure: str, most: float) -> Goal:
-    text = f"agent, 5,000 nodes, {figure}: at most {most:g}"
+def _figure(found: Result | None, title: str, figure: str, most: float) -> Goal:
+    text = f"{title}, {figure}: at most {most:g}"
     return Goal(text, f"{found[figure]:g}", found[figure] <= most) if found else Goal(text)
 
 

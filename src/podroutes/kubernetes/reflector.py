@@ -27,7 +27,7 @@ _SOUND = 30.0  # seconds after which a connection counts as healthy
 _FIRST = 0.5  # seconds, doubled with each consecutive failure
 _LONGEST = 30.0  # seconds; both similar to client-go's reflector
 _LARGE = 5000  # Nodes of the largest supported cluster: 70 MB a list, for every agent
-_LONGEST_SMALL = 3.0  # longest pause in seconds of a small cluster's agents; _LONGEST in a large one
+_LONGEST_SMALL = 2.0  # longest pause in seconds of a small cluster's agents; _LONGEST in a large one
 _SPREAD_SMALL, _SPREAD_LARGE = (
     2.0,
     60.0,
@@ -78,6 +78,7 @@ class Reflector:
         self._began = 0.0
         self._mute = True  # the current request has had no line yet
         self._failures = 0  # consecutive
+        self._paused = 0.0  # seconds after the last of them, at random
         self._fruitless = 0  # consecutive requests of one kind without progress
 
     def request(self) -> Request:
@@ -277,11 +278,12 @@ class Reflector:
     def _well(self) -> None:
         self.error, self._fruitless, self.delay = "", 0, 0.0
         self._check.clear()
+        self._paused = 0.0
         self._failures = min(self._failures, 1)  # not 0: a connection that breaks after each line needs a pause, too
 
     def _spread(self) -> float:
-        """Return the pause before a list that all agents of the cluster make: the server is healthy."""
-        return self._by_size(_SPREAD_SMALL, _SPREAD_LARGE) * self._chance()
+        """Return the pause before a list that all agents of the cluster make; what they waited for the server has spread them already."""
+        return max(0.0, self._by_size(_SPREAD_SMALL, _SPREAD_LARGE) * self._chance() - self._paused)
 
     def _by_size(self, small: float, large: float) -> float:
         """Interpolate between SMALL, for a cluster of about ten Nodes, and LARGE, for the largest."""
@@ -295,4 +297,4 @@ class Reflector:
             self._failures = 0
         wait = Backoff(2 * _FIRST, longest).pause(self._failures) * self._chance()
         self._failures += 1
-        self.delay = least + wait
+        self._paused, self.delay = wait, least + wait
