@@ -13,12 +13,39 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import agent, chart, daemons, engine, flips, forms, machine, process, proof, restart, sandbox, scene, tables
+from bench import (
+    agent,
+    chart,
+    crowd,
+    daemons,
+    engine,
+    flips,
+    forms,
+    machine,
+    process,
+    proof,
+    restart,
+    sandbox,
+    scene,
+    tables,
+)
 from bench.goals import goals
 from bench.pairing import Pairing, Result
 
 ROOT = Path(__file__).resolve().parent.parent
-_SECTIONS = ("engine", "forms", "apply", "startup", "flips", "inventory", "proof", "tables", "agent", "restart")
+_SECTIONS = (
+    "engine",
+    "forms",
+    "apply",
+    "startup",
+    "flips",
+    "inventory",
+    "proof",
+    "tables",
+    "agent",
+    "crowd",
+    "restart",
+)
 _AGENTS = (10, 5_000)  # nodes
 _PEERS = ("pyroute2", "bird", "frr")
 
@@ -87,6 +114,7 @@ class _Session:
             "proof": self._proof,
             "tables": self._tables,
             "agent": self._agent,
+            "crowd": self._crowd,
             "restart": self._restart,
             "flips": self._flips,  # last: it turns the scene into another one
         }
@@ -143,6 +171,9 @@ class _Session:
     def _agent(self) -> Iterator[Result]:
         for count in _AGENTS:
             yield agent.measure(count)
+
+    def _crowd(self) -> Iterator[Result]:
+        yield crowd.measure()
 
     def _restart(self) -> Iterator[Result]:
         yield restart.measure()

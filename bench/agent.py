@@ -50,7 +50,7 @@ def measure(count: int) -> Result:
     with Cluster(count) as cluster:
         bare = statistics.median(_timed_bare(cluster.url) for _ in range(3))
         began = time.monotonic()
-        agent = _Agent(cluster.url, count)
+        agent = Agent(cluster.url, count)
         try:
             agent.wait_ready()
             synced = time.monotonic() - began
@@ -61,13 +61,13 @@ def measure(count: int) -> Result:
                 "CPU until in sync, s": agent.cpu(),
                 "memory, MiB": agent.memory(),
             }
-            figures |= _percentiles("node created to route in the kernel", _joins(cluster, count))
+            figures |= percentiles("node created to route in the kernel", _joins(cluster, count))
             joined = range(count, count + _JOINS)
             moving, leaving, ending = joined[:_CHANGES], joined[_CHANGES : 2 * _CHANGES], joined[-_CHANGES:]
-            figures |= _percentiles("address changed to route replaced", _changes(cluster.move, moving))
-            figures |= _percentiles("node deleted to route deleted", _changes(cluster.leave, leaving, goes=True))
-            figures |= _percentiles("podCIDR given to another node", _changes(cluster.succeed, ending))
-            figures |= _percentiles("route deleted to route back", _thefts())
+            figures |= percentiles("address changed to route replaced", _changes(cluster.move, moving))
+            figures |= percentiles("node deleted to route deleted", _changes(cluster.leave, leaving, goes=True))
+            figures |= percentiles("podCIDR given to another node", _changes(cluster.succeed, ending))
+            figures |= percentiles("route deleted to route back", _thefts())
             figures |= _heartbeats(cluster, agent)
             cluster.beat(count * _HOUR)
             agent.settle()
@@ -77,7 +77,7 @@ def measure(count: int) -> Result:
     return {"operation": OPERATION, "routes": count, **figures}
 
 
-class _Agent:
+class Agent:
     """One agent process."""
 
     def __init__(self, url: str, count: int) -> None:
@@ -139,7 +139,7 @@ def _timed_bare(url: str) -> float:
     return time.monotonic() - began
 
 
-def _arrival(watch: KernelWatch, dst: Prefix, *, goes: bool = False) -> float:
+def arrival(watch: KernelWatch, dst: Prefix, *, goes: bool = False) -> float:
     """Wait until a route to DST comes, is replaced, or GOES; return when (seconds of the monotonic clock)."""
     while True:
         select.select([watch], [], [])
@@ -155,7 +155,7 @@ def _joins(cluster: Cluster, count: int) -> Iterator[float]:
             time.sleep(_QUIET)
             watch.read({})
             created = cluster.join(number)
-            yield _arrival(watch, Prefix(4, scene.dst(number), scene.LENGTH)) - created
+            yield arrival(watch, Prefix(4, scene.dst(number), scene.LENGTH)) - created
 
 
 def _changes(change: Callable[[int], float], numbers: Sequence[int], *, goes: bool = False) -> Iterator[float]:
@@ -165,7 +165,7 @@ def _changes(change: Callable[[int], float], numbers: Sequence[int], *, goes: bo
             time.sleep(_QUIET)
             watch.read({})
             changed = change(number)
-            yield _arrival(watch, Prefix(4, scene.dst(number), scene.LENGTH), goes=goes) - changed
+            yield arrival(watch, Prefix(4, scene.dst(number), scene.LENGTH), goes=goes) - changed
 
 
 def _thefts() -> Iterator[float]:
@@ -179,10 +179,10 @@ def _thefts() -> Iterator[float]:
                 watch.read({})
                 began = time.monotonic()
                 kernel.apply([Change("delete", route)])
-                yield _arrival(watch, route.dst) - began
+                yield arrival(watch, route.dst) - began
 
 
-def _heartbeats(cluster: Cluster, agent: _Agent) -> dict[str, Any]:
+def _heartbeats(cluster: Cluster, agent: Agent) -> dict[str, Any]:
     def received() -> int:
         time.sleep(_NEWS)
         cluster.beat(1)
@@ -202,13 +202,14 @@ def _heartbeats(cluster: Cluster, agent: _Agent) -> dict[str, Any]:
     }
 
 
-def _passes(agent: _Agent) -> int:
+def _passes(agent: Agent) -> int:
     """Return how many whole passes nodes have caused."""
     found: int = agent.status()["counters"]["passes"].get("nodes", 0)
     return found
 
 
-def _percentiles(name: str, seconds: Iterator[float]) -> dict[str, Any]:
+def percentiles(name: str, seconds: Iterator[float]) -> dict[str, Any]:
+    """Return the median and the 99th percentile of SECONDS in milliseconds, as figures called NAME."""
     found = sorted(1000 * each for each in seconds)
     last = len(found) - 1
     return {

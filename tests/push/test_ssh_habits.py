@@ -4,6 +4,9 @@ import subprocess
 
 import pytest
 
+from push.test_sudo import RULES, SETTLE
+from support.debian import UnavailableError, packages
+
 LIMIT = ("--limit", "worker-0", "--timeout", "10")
 FD = "fd00::21"
 
@@ -127,3 +130,28 @@ def test_a_host_may_be_known_by_the_fqdn_of_machines_txt(site, files):
         env=site.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (2, "")
+
+
+@pytest.fixture
+def csh(site, tmp_path_factory):
+    """Give root and operator of worker-0 tcsh as their login shell."""
+    tree = tmp_path_factory.mktemp("csh")
+    try:
+        for package in packages("csh"):
+            subprocess.run(["dpkg-deb", "-x", str(package), str(tree)], check=True)
+    except UnavailableError as why:
+        pytest.skip(str(why))
+    for path in (tree, *tree.parents[:-2]):
+        path.chmod(path.stat().st_mode | 0o055)
+    shell = next(path for path in (tree / "bin/tcsh", tree / "usr/bin/tcsh") if path.exists())
+    site.again("worker-0", before=f"sed -i -E 's,^((root|operator):.*):[^:]*$,\\1:{shell},' /etc/passwd")
+    site.on("worker-0", "sh", "-c", SETTLE, "sh", RULES["without a password"])
+
+
+@pytest.mark.usefixtures("csh")
+def test_a_login_shell_may_be_csh(site):
+    """It would take a script of several lines for commands of its own."""
+    done = site.push("apply", "--yes", *LIMIT, "--user", "operator", "--sudo")
+    assert (done.status, len(site.routes("worker-0"))) == (0, 2), done
+    done = site.push("plan", *LIMIT)
+    assert (done.status, done.err) == (0, "")

@@ -41,6 +41,7 @@ SETS = {
     "filters": Packages("iptables nftables"),
     "ssh": Packages("openssh-server sudo"),
     "shells": Packages("fish zsh"),
+    "csh": Packages("tcsh"),
     "browser": Packages("chromium"),
 }
 _DONE = "complete"

@@ -7,7 +7,6 @@ key may be known by name or address.
 import asyncio
 import logging
 import re
-import shlex
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +15,8 @@ from podroutes import __version__
 from podroutes.errors import PushError
 from podroutes.host.scratch import scratch
 from podroutes.model.cluster import Node
-from podroutes.model.text import escaped, printable
+from podroutes.model.text import printable
+from podroutes.push.login_shell import command, on_standard_input, refused_by_sudo
 from podroutes.push.ssh_config import Configured, configured
 from podroutes.push.ssh_streams import read_all, said
 
@@ -231,24 +231,16 @@ class SshSession:
         except PushError:
             self._connection.abort()
             raise
-        if self._access.sudo and answer.status and answer.err.startswith(b"sudo:"):
-            fix = "let the user run sh without one (NOPASSWD in sudoers), or connect as root"
-            verdict = answer.err.decode(errors="replace").splitlines()[-1]  # it may say something of host names first
-            if "tty" in verdict:
-                fix = f"push has no terminal: `Defaults{f':{self._access.user}' if self._access.user else ''} !requiretty` in sudoers"
-                raise PushError(f"{escaped(verdict)}; {fix}")
-            raise PushError(f"{escaped(verdict)}; passwords are not asked for: {fix}")
-        if answer.status and b"Unmatched '" in answer.err:
-            raise PushError(
-                "its login shell is not a POSIX shell (csh?); push runs sh: give the user another shell, or --user another user"
-            )
+        why = refused_by_sudo(answer.err, self._access.user) if self._access.sudo and answer.status else ""
+        if why:
+            raise PushError(why)
         return answer
 
     async def _run(self, script: str, payload: bytes) -> Answer:
-        command = f"{'sudo -n ' if self._access.sudo else ''}sh -c {shlex.quote(script)}"
-        process: Any = await self._connection.create_process(command, encoding=None, request_pty=False)
+        words = command(sudo=self._access.sudo)
+        process: Any = await self._connection.create_process(words, encoding=None, request_pty=False)
         with suppress(BrokenPipeError):  # it has ended before it read anything: its status and output tell why
-            process.stdin.write(payload)
+            process.stdin.write(on_standard_input(script, payload))
             process.stdin.write_eof()
         out, err = await asyncio.gather(read_all(process.stdout, MOST), read_all(process.stderr, _MOST_SAID))
         await process.wait_closed()
