@@ -54,8 +54,12 @@ def _text(cluster: Cluster) -> str:
     """Return CLUSTER in our own inventory format, one line for each node."""
     limits = {"podCIDRs": cluster.pod_cidrs, "nodeCIDRs": cluster.node_cidrs, "serviceCIDRs": cluster.service_cidrs}
     head = json.dumps({key: list(map(str, values)) for key, values in limits.items() if values})
-    nodes = ",\n".join(json.dumps(_node(node), ensure_ascii=False) for node in cluster.nodes)
-    return f'{{"cluster": {head}, "nodes": [\n{nodes}\n]}}'
+    nodes, routers = (
+        ",\n".join(json.dumps(_node(node), ensure_ascii=False) for node in cluster.nodes if node.router == router)
+        for router in (False, True)
+    )
+    more = f', "routers": [\n{routers}\n]' if routers else ""
+    return f'{{"cluster": {head}, "nodes": [\n{nodes}\n]{more}}}'
 
 
 def _node(node: Node) -> dict[str, Any]:

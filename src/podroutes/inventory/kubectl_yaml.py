@@ -85,13 +85,13 @@ def _raw(source: Source, node: Value, place: str, problems: list[Problem]) -> Ra
         _addresses(source, status.get("addresses"), f"{place}.status.addresses")
     )
     name = node_name(source, place, kind, name, node.line)
-    age = (text(metadata.get(key)) for key in ("creationTimestamp", "uid"))
+    created, uid = (text(metadata.get(key)) for key in ("creationTimestamp", "uid"))
     listed = once(chain.from_iterable(cidrs))
     unread: tuple[Unread, ...] = ()
     if not listed or not ips:
         unread = misspelt(_plain(node), cidrs=bool(listed), ips=bool(ips))
         problems += misspelt_problems(source, name, unread, node.line)
-    return RawNode(name, ips, listed, None, hostnames, node.line, unread, *age)
+    return RawNode(name, ips, listed, None, hostnames, node.line, unread, created, uid)
 
 
 def _plain(value: Value) -> object:

@@ -1,4 +1,4 @@
-"""Reader of podroutes' own format, YAML or JSON: ``nodes:`` and, optionally, the limits of ``cluster:``.
+"""Reader of podroutes' own format, YAML or JSON: ``nodes:`` and, optionally, ``routers:`` and the limits of ``cluster:``.
 
 Field names are the Kubernetes Node's, singular or plural; each takes one value or a list.
 """
@@ -29,7 +29,7 @@ from podroutes.model.cluster import Unread
 from podroutes.model.problem import Problem
 from podroutes.model.text import printable
 
-_TOP = ("cluster", "nodes")
+_TOP = ("cluster", "nodes", "routers")
 _LIMITS = {  # the field of Cluster for each key
     "podCIDR": "pod_cidrs",
     "podCIDRs": "pod_cidrs",
@@ -49,12 +49,14 @@ def read(source: Source, events: Iterator[Event]) -> RawInventory:
     problems: list[Problem] = []
     opened_mapping(events, source, "nodes")
     for key, line, event in entries(events, source):
-        if key == "nodes":
+        if key in ("nodes", "routers"):
             if event[0] not in ("[", "null"):
                 found = describe(compose(events, event, source))
-                raise source.error(f"nodes is {found}, wanted a list", event[2])
+                raise source.error(f"{key} is {found}, wanted a list", event[2])
             if event[0] == "[":
-                nodes.extend(_node(compose(events, item, source), source, problems) for item in items(events))
+                router = key == "routers"
+                found_nodes = (_node(compose(events, item, source), source, problems) for item in items(events))
+                nodes.extend(node._replace(router=True) if router else node for node in found_nodes)
             continue
         value = compose(events, event, source)
         if key == "cluster":

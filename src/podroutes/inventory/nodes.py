@@ -30,6 +30,7 @@ class RawNode(NamedTuple):
     unread: tuple[Unread, ...] = ()  # fields that the reader itself could not read
     created: str = ""  # metadata.creationTimestamp as written
     uid: str = ""
+    router: bool = False
 
 
 class RawInventory(NamedTuple):
@@ -78,7 +79,7 @@ def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Proble
     """Return a Node for each of RAW_NODES, in order. Wrong values are added to PROBLEMS."""
     nodes = []
     for raw in raw_nodes:
-        name, ips, cidrs, interface, hostnames, line, unread, created, uid = raw
+        name, ips, cidrs, interface, hostnames, line, unread, created, uid, router = raw
         addresses, prefixes = [], []
         for value in ips:
             try:
@@ -106,7 +107,7 @@ def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Proble
         if created and not _TIME.fullmatch(created):
             created = ""
         nodes.append(
-            Node(name, _unique(addresses), _unique(prefixes), interface, hostnames, line, unread, created, uid)
+            Node(name, _unique(addresses), _unique(prefixes), interface, hostnames, line, unread, created, uid, router)
         )
     return tuple(nodes)
 

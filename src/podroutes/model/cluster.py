@@ -30,6 +30,7 @@ class Node(NamedTuple):
     unread: tuple[Unread, ...] = ()  # fields with an unreadable value; their readable values are used
     created: str = ""  # metadata.creationTimestamp, RFC 3339 in UTC, so that text sorts by time; "" if unknown
     uid: str = ""  # metadata.uid
+    router: bool = False  # it forwards between networks, so that nodes beyond it are reached through it
 
     def is_entry_of(self, other: "Node") -> bool:
         """Whether this entry of an inventory and OTHER tell the same machine; two that share no more than a name do not."""

@@ -94,7 +94,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "next-hop-off-link": (
         "No interface of this machine has a connected prefix that contains the next hop.",
-        "Give this machine an address in that node's subnet, or route between the subnets elsewhere.",
+        "Name the Linux router between the subnets under `routers:` of the inventory, or give this machine an address in that node's subnet.",
     ),
     "no-pod-cidr": (
         "No node has a podCIDR, so there is nothing to route; nothing is deleted because of it.",

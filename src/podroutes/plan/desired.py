@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix
-from podroutes.model.cluster import Node
+from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import PlainRoutes
 from podroutes.model.problem import Problem
 from podroutes.model.route import NextHop, Route
@@ -35,7 +35,8 @@ class Desired(NamedTuple):
 def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
     """Resolve the claims of other nodes against the links of machine OWN.
 
-    The next hop is the claim's first address that is on-link. If none is, the problem of the first address is reported.
+    The next hop is the claim's first address that is on-link, else a router. If there is none, the problem of the first address is
+    reported.
     """
     columns = _columns(claims.honoured, own)
     others = columns.others
@@ -52,6 +53,8 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
     reachable: list[tuple[Claim, Address, str]] = []
     for claim in others:
         via, dev, obstacle = _next_hop(claim, links)
+        if obstacle == "next-hop-off-link" and (through := _through_router(claims.cluster, own, claim, links)):
+            via, dev, obstacle = *through, ""
         if not obstacle:
             reachable.append((claim, via, dev))
             continue
@@ -109,6 +112,28 @@ def _next_hop(claim: Claim, links: Resolver) -> tuple[Address, str, str]:
         if not obstacle:
             return via, dev, ""
     return claim.vias[0], *links.resolve(claim.vias[0])
+
+
+def _through_router(cluster: Cluster, own: Node, claim: Claim, links: Resolver) -> tuple[Address, str] | None:
+    """Return address and device of the router that leads to the node of CLAIM, None if there is none.
+
+    It has an address on a network of this machine. Of several, one that is in the node's subnet as well comes first: a subnet is one of
+    ``cluster.nodeCIDRs``. Otherwise the order of the inventory decides, so that all machines of a subnet choose the same.
+    """
+    target = claim.vias[0]
+    subnets = [subnet for subnet in cluster.node_cidrs if subnet.covers(target)]
+    found = None
+    for router in cluster.nodes:
+        if not router.router or router.is_entry_of(own):
+            continue
+        beyond = any(subnet.covers(address) for subnet in subnets for address in router.internal_ips)
+        for via in router.internal_ips:
+            dev, obstacle = links.resolve(via) if via.version == target.version else ("", "off")
+            if not obstacle and (beyond or not subnets):
+                return via, dev
+            if not obstacle and found is None:
+                found = via, dev
+    return found
 
 
 def _problem(claim: Claim, via: Address, code: str, dev: str) -> Problem:

@@ -36,6 +36,8 @@ class Incumbents:
         found = self._through(claim.node, there)
         if found:
             return found
+        if owner and (through := next((via for via in there if via in self._routers), None)):
+            return Standing(through)
         if not owner and any(self._holders.get(via, set()) - {claim.node.name} for via in there):
             return None  # another node's route is in place
         record = next((each for each in self._saved.get(claim.dst, ()) if is_of(each, claim.node)), None)
@@ -43,6 +45,10 @@ class Incumbents:
             return self._through(claim.node, (record.via,)) or (Standing(None) if claim.vias else None)
         self.expired += [each for each in self._old.get(claim.dst, ()) if is_of(each, claim.node)]
         return self._through(claim.node, self._written.get(claim.dst, ()))
+
+    def leads_to(self, node: Node, dst: Prefix, via: Address) -> bool:
+        """Return whether the route to DST was saved as that of NODE, and goes through a router."""
+        return via in self._routers and any(is_of(each, node) for each in self._saved.get(dst, ()))
 
     def remembers(self, claim: Claim) -> bool:
         """Whether the route of CLAIM was saved as its node's."""
@@ -115,6 +121,10 @@ class Incumbents:
             for address in node.internal_ips:
                 found[address].add(node.name)
         return found
+
+    @cached_property
+    def _routers(self) -> set[Address]:
+        return {address for node in self._disputes.cluster.nodes if node.router for address in node.internal_ips}
 
     @cached_property
     def _claimed(self) -> dict[str, set[Prefix]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from podroutes.model.address import BITS, Address, Prefix
+from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib
 from podroutes.model.prefix_table import PrefixTable
 from podroutes.model.route import SCOPE_LINK
@@ -32,6 +33,26 @@ class AssumedOnLink:
     def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:  # noqa: ARG002
         """Return the named interface."""
         return self._interface
+
+
+class AssumedSubnets:
+    """The resolver for the remote machine OWN where there are routers: a node in another of the SUBNETS than OWN is off-link."""
+
+    def __init__(self, interface: str | None, own: Node, subnets: Sequence[Prefix]) -> None:
+        self._interface = interface or ""
+        self._subnets = subnets
+        self._own = [subnet for subnet in subnets if any(map(subnet.covers, own.internal_ips))]
+
+    def resolve(self, via: Address) -> tuple[str, str]:
+        """Return the named interface ("" if none), and the problem of a next hop in another subnet."""
+        elsewhere = any(subnet.covers(via) for subnet in self._subnets)
+        if elsewhere and self._own and not any(subnet.covers(via) for subnet in self._own):
+            return "", "next-hop-off-link"
+        return self._interface, ""
+
+    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:  # noqa: ARG002
+        """Return None: each next hop may be another matter."""
+        return None
 
 
 class OnLink:

@@ -15,7 +15,7 @@ from podroutes.plan.desired import Desired, desired
 from podroutes.plan.difference import Difference, difference, in_order
 from podroutes.plan.duplicate_addresses import duplicate_addresses
 from podroutes.plan.guard import Verdict
-from podroutes.plan.onlink import AssumedOnLink, OnLink, Resolver
+from podroutes.plan.onlink import AssumedOnLink, AssumedSubnets, OnLink, Resolver
 from podroutes.plan.ownership import claimed, ours, restored
 from podroutes.plan.settle import Context, settle
 from podroutes.plan.vanishing import Leaving
@@ -101,6 +101,9 @@ def _of(change: Change, owner: str) -> Change:
 
 def plan_remote(claims: Claims, own: Node, interface: str | None = None) -> Planned:
     """Plan for a remote machine as if it had no routes. INTERFACE overrides the inventory's."""
+    cluster = claims.cluster
+    if len(cluster.node_cidrs) > 1 and any(node.router for node in cluster.nodes):
+        return plan_empty(claims, own, AssumedSubnets(interface or own.interface, own, cluster.node_cidrs))
     return plan_empty(claims, own, AssumedOnLink(interface or own.interface))
 
 

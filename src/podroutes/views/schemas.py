@@ -332,7 +332,7 @@ def _inventory() -> Schema:
     return {
         "$schema": DIALECT,
         "title": "podroutes inventory",
-        **fields({"nodes": nodes}, {"cluster": closed}),
+        **fields({"nodes": nodes}, {"cluster": closed, "routers": nodes}),
         "additionalProperties": False,
     }
 
