@@ -53,7 +53,7 @@ def test_singular_and_plural_merge_without_repetition(fields):
     [
         ("nodes:\n- name: a\n  interfaces: x\n", 'nodes:3: node "a": unknown key "interfaces"; meant interface?'),
         ("nodes: [{name: a}]\nnotes: x\n", 'nodes:2: unknown key "notes"; meant nodes?'),
-        ("nodes: [{name: a}]\nzzz: [{a: b}]\n", 'nodes:2: unknown key "zzz"; known are cluster, nodes'),
+        ("nodes: [{name: a}]\nzzz: [{a: b}]\n", 'nodes:2: unknown key "zzz"; known are cluster, nodes, routers'),
         (
             "cluster: {name: prod}\nnodes: [{name: a}]",
             'nodes:1: cluster: unknown key "name"; known are podCIDR, podCIDRs, nodeCIDR, nodeCIDRs, serviceCIDR, serviceCIDRs',

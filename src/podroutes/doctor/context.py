@@ -86,7 +86,7 @@ class MachineContext(NamedTuple):
         """The IP versions that this machine must forward: none without pods, unless it is a router; IPv4 without an inventory."""
         if self.own:
             passing = self.own.internal_ips if self.own.router else ()
-            return {each.version for each in (*self.own.pod_cidrs, *passing)}
+            return {cidr.version for cidr in self.own.pod_cidrs} | {address.version for address in passing}
         return {4} | {cidr.version for cidr in (*self.own_cidrs, *self.other_cidrs)}
 
     def uplinks(self, version: int) -> list[str]:
