@@ -14,6 +14,7 @@ PROTOCOL = OURS
 ROUTE = re.compile(r"^to (?P<dst>\S+) by (?P<via>\S+) on (?P<dev>\S+) metric (?P<metric>\d+)$", re.MULTILINE)
 SURVIVES = dict.fromkeys(EVENTS, THERE)
 RELOAD = (("toyctl", "reload"),)
+REREAD = RELOAD
 RUNS_PODROUTES = False
 READS = ("/run/toy/links/*", "/etc/toy/*.conf")
 SECRETS = ("/etc/toy/keys/*",)

@@ -49,7 +49,7 @@ class Activation:
         vias = sorted({route.via for route in ours(self._kernel.snapshot(), after) if route.via})
         nodes = answering(vias[:: len(vias) // MOST + 1], _BEFORE)
         sysctls = switch(self._root, kept(found.files[""]))
-        trouble = self._reload()
+        trouble = self._reload(files)
         if not trouble and (lost := nodes - answering(nodes, _TIMEOUT)):
             trouble = f"{listing(sorted(map(str, lost)))} answered before and not any more"
         if not trouble and not self._settles(replan):
@@ -58,15 +58,17 @@ class Activation:
             return
         apply_files.undo(self._root, files, self._before.found.files)
         switch(self._root, sysctls)
-        self._reload()
+        self._reload(files)
         answering(nodes, _TIMEOUT)
         was = self._before.found.owned("")
         self._kernel.apply(back(self._before.fib, was, self._kernel.snapshot(), after))
         raise PersistError(f"not activated, and everything put back as it was: {trouble}")
 
-    def _reload(self) -> str | None:
-        """Make the manager read its files; return why that failed, None if it did not."""
-        for words in backend(self._name).RELOAD:
+    def _reload(self, files: Sequence[FileChange]) -> str | None:
+        """Make the managers of FILES read them; return why that failed, None if it did not."""
+        edited = dict.fromkeys(change.backend for change in files if change.action == "edit")
+        commands = [*backend(self._name).RELOAD, *(words for name in edited for words in backend(name).REREAD)]
+        for words in dict.fromkeys(commands):
             done = self._root.run(words)
             if done is None or done[0]:
                 return f"`{' '.join(words)}` failed: {done[1] if done else 'it is not installed'}"

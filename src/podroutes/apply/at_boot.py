@@ -48,8 +48,10 @@ def refuse_unclear(root: HostFiles, wanted: Sequence[Prefix]) -> None:
 
 def with_reload(planned: Planned, lines: Overlap, name: str, found: Found) -> Planned:
     """Return PLANNED with what makes the manager of backend NAME read our files, where it still has routes of before."""
-    commands = backend(name).RELOAD if name in BACKENDS else ()
+    commands = backend(name).REREAD if name in BACKENDS else ()
     if not commands:
         return planned
-    reload = " && ".join(" ".join(words) for words in commands)
-    return planned._replace(plan=left_in_mind(planned.plan, lines, found.owned(name), reload))
+    reread = f"`{' && '.join(' '.join(words) for words in commands)}`"
+    if not backend(name).RELOAD:  # our file is a script, which is run when the device comes up
+        reread += " and `podroutes apply --adopt`"
+    return planned._replace(plan=left_in_mind(planned.plan, lines, found.owned(name), reread))

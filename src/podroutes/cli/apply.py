@@ -70,6 +70,9 @@ def carry_out(plan: Plan, kernel: Kernel, output: str, replan: Callable[[], Plan
 
 def say_later(outcome: Outcome) -> None:
     """Print the commands that make a manager read its changed files."""
-    for name in dict.fromkeys(change.backend for change in outcome.files_written if change.backend):
-        if commands := " && ".join(" ".join(words) for words in backend(name).RELOAD):
+    written = [change for change in outcome.files_written if change.backend]
+    edited = {change.backend for change in written if change.action == "edit"}
+    for name in dict.fromkeys(change.backend for change in written):
+        chosen = backend(name)
+        if commands := " && ".join(" ".join(words) for words in (chosen.REREAD if name in edited else chosen.RELOAD)):
             common.warn(f"{name} applies this at the next boot; to apply it now: {commands}")

@@ -46,6 +46,7 @@ class Backend(Protocol):
     )  # finds dst, via and metric of the routes in a file; None: a file stands for every wanted route
     SURVIVES: Mapping[str, str]  # by each of EVENTS: THERE, or what becomes of the routes
     RELOAD: tuple[tuple[str, ...], ...]  # what makes the manager take up its files without a restart
+    REREAD: tuple[tuple[str, ...], ...]  # what makes it read the administrator's files, where these were edited
     RUNS_PODROUTES: bool  # whether its files start podroutes at boot, which then has to be installed
     READS: tuple[
         str, ...

@@ -29,6 +29,7 @@ PROTOCOL = OURS
 SURVIVES = dict.fromkeys(EVENTS, THERE)
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # dhcpcd searches the script each time
+REREAD = (("dhcpcd", "--rebind"),)
 _CONFIG = "/etc/dhcpcd.conf"
 _MASTER = (
     "/run/dhcpcd/pid"  # of the process for all interfaces; if ifupdown starts it, the interface's name is in the path

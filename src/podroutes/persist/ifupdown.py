@@ -28,6 +28,7 @@ PROTOCOL = OURS
 SURVIVES = {**dict.fromkeys(EVENTS, THERE), "carrier": f"{THERE} (they never go)", "link": GONE}
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # ifup searches scripts each time
+REREAD = RELOAD  # the same for interfaces(5)
 _INTERFACES = "/etc/network/interfaces"
 _DEFAULT_SOURCE = "/etc/network/interfaces.d/*"  # Debian's default file sources it; ifupdown-ng always does
 _IFUPDOWN2 = "/etc/network/ifupdown2/ifupdown2.conf"

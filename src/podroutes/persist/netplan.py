@@ -30,6 +30,7 @@ ROUTE = re.compile(
     re.MULTILINE,
 )
 RELOAD = (("netplan", "generate"), ("networkctl", "reload"))  # `netplan apply` would touch every interface
+REREAD = RELOAD
 _FILES = ("/lib/netplan/*.yaml", "/etc/netplan/*.yaml", "/run/netplan/*.yaml")
 READS = (
     *_FILES,

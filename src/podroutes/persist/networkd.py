@@ -34,6 +34,7 @@ ROUTE = re.compile(
     re.MULTILINE,
 )
 RELOAD = (("networkctl", "reload"),)
+REREAD = RELOAD
 # Of files with the same name the first directory's counts, systemd.network(5).
 _SYSTEMD = tuple(f"/{place}/systemd" for place in ("etc", "run", "usr/local/lib", "usr/lib"))
 _DIRECTORIES = tuple(f"{place}/network" for place in _SYSTEMD)

@@ -29,6 +29,7 @@ PROTOCOL = OURS
 SURVIVES = {**dict.fromkeys(EVENTS, THERE), "link": GONE}
 ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # the dispatcher searches scripts each time
+REREAD = (("nmcli", "connection", "reload"),)  # a connection that is up stays as it was activated
 _PROFILES = tuple(
     f"{directory}/system-connections/*"
     for directory in ("/etc/NetworkManager", "/run/NetworkManager", "/usr/lib/NetworkManager")

@@ -28,6 +28,7 @@ _LEFT = "as the device's manager has it"  # the unit runs at boot alone
 SURVIVES = {"reboot": THERE, "manager": _LEFT, "lease": _LEFT, "carrier": _LEFT, "link": GONE}
 ROUTE = None
 RELOAD = (("systemctl", "daemon-reload"),)
+REREAD = RELOAD
 READS: tuple[str, ...] = ()
 SECRETS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf")
 NEEDED: tuple[str, ...] = ()

@@ -54,12 +54,12 @@ def not_taken_over(plan: Plan, lines: Overlap) -> Plan:
 
 
 def left_in_mind(plan: Plan, lines: Overlap, owned: OwnedRoutes, command: str) -> Plan:
-    """Return PLAN with the advice for foreign routes where a file of ours has routes already: COMMAND makes the manager read it.
+    """Return PLAN with the advice for foreign routes where a file of ours has routes already: COMMAND makes ours count.
 
     A manager that has not done so since the routes were moved over adds those of its files of before.
     """
     ours = {dst for dst, _, _ in owned.written or ()} - lines.same.keys() - lines.other.keys()
-    fix = f"it is there until the network manager reads its files, of which ours makes the wanted route: at the next boot, or now by `{command}`"
+    fix = f"it is there until the network manager reads its files, of which ours makes the wanted route: at the next boot, or now by {command}"
     problems = (
         problem._replace(fix=fix) if problem.code == "foreign-route" and problem.dst in ours else problem
         for problem in plan.problems
