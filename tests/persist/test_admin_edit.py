@@ -122,7 +122,7 @@ def test_an_up_line_goes(tmp_path):
         ("/etc/network/if-up.d/routes", "#!/bin/sh\nip route add 10.200.1.0/24 via 192.168.8.21\n"),
         ("/etc/rc.local", "#!/bin/sh\nip route add 10.200.1.0/24 via 192.168.8.21\n"),
         ("/etc/systemd/system/routes.service", "[Service]\nExecStart=ip route add 10.200.1.0/24 via 192.168.8.21\n"),
-        ("/etc/NetworkManager/dispatcher.d/routes", "ip route add 10.200.1.0/24 via 192.168.8.21\n"),
+        ("/etc/NetworkManager/dispatcher.d/routes", "#!/bin/sh\nip route add 10.200.1.0/24 via 192.168.8.21\n"),
         (
             "/etc/sysconfig/network-scripts/route-ens18",
             "ADDRESS0=10.200.1.0\nNETMASK0=255.255.255.0\nGATEWAY0=192.168.8.21\n",

@@ -36,6 +36,7 @@ def machine(directory: Path, files: dict[str, str]) -> HostFiles:
         path = directory / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
     return HostFiles(directory)
 
 
@@ -170,6 +171,135 @@ def test_units_and_scripts_that_run_at_boot(tmp_path):
         "/etc/systemd/system/pod-routes.service:3 10.200.1.0/24 via 192.168.8.21",
         "/etc/systemd/system/pod-routes.service:3 blackhole 10.200.2.0/24",
         "/etc/rc.local:2 10.200.2.0/24",
+    ]
+
+
+def test_scripts_that_nothing_runs_make_no_route(tmp_path):
+    route = "ip route add 10.200.1.0/24 via 192.168.8.21\n"
+    files = {
+        "/etc/network/if-up.d/routes.sh": f"#!/bin/sh\n{route}",  # run-parts(8) passes over names with a dot
+        "/etc/network/if-up.d/README": route,  # and over what is not executable
+        "/etc/rc.local": route,
+        "/etc/networkd-dispatcher/routable.d/50-pods": route,
+        "/etc/NetworkManager/dispatcher.d/50-pods": route,
+        "/etc/NetworkManager/system-connections/lan.nmconnection.bak": "[ipv4]\nroute1=10.200.1.0/24,192.168.8.21\n",
+    }
+    assert read(tmp_path, files) == []
+
+
+def test_ifupdown2_runs_scripts_whatever_their_name(tmp_path):
+    (tmp_path / "usr/share/ifupdown2").mkdir(parents=True)
+    path = "/etc/network/if-up.d/routes.sh"
+    assert read(tmp_path, {path: "#!/bin/sh\nip route add 10.200.1.0/24 via 192.168.8.21\n"}) == [
+        f"{path}:2 10.200.1.0/24 via 192.168.8.21"
+    ]
+
+
+ADD = "ip route add 10.200.1.0/24 via 192.168.8.21"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "line"),
+    [
+        ("/etc/crontab", f"SHELL=/bin/sh\n@reboot root sleep 10 && /sbin/{ADD}\n", 2),
+        ("/etc/cron.d/pods", f"@reboot root /usr/sbin/{ADD}\n", 1),
+        ("/var/spool/cron/crontabs/root", f"# m h dom\n@reboot {ADD}\n", 2),
+        ("/var/spool/cron/root", f"@reboot {ADD}\n", 1),
+        ("/etc/init.d/boot.local", f"#!/bin/sh\n{ADD}\n", 2),
+        ("/etc/local.d/pods.start", f"#!/bin/sh\n{ADD}\n", 2),
+        ("/usr/lib/networkd-dispatcher/routable.d/pods", f"#!/bin/sh\n{ADD}\n", 2),
+        ("/etc/dhcp/dhclient-exit-hooks", f"{ADD}\n", 1),
+        ("/etc/dhcp/dhclient-exit-hooks.d/pods", f"case $reason in BOUND) {ADD};; esac\n", 1),
+        ("/etc/dhcp/dhclient-enter-hooks.d/pods", f"{ADD}\n", 1),
+        ("/lib/dhcpcd/dhcpcd-hooks/90-pods", f"{ADD}\n", 1),
+        ("/usr/local/lib/systemd/system/pods.service", f"[Service]\nExecStart=/sbin/{ADD}\n", 2),
+        ("/etc/systemd/system/pods.service", f"[Service]\nExecStart=/bin/sh -c \\\n '{ADD}'\n", 2),
+        ("/etc/systemd/system/pods.service.d/more.conf", f"[Service]\nExecStartPost=-/sbin/{ADD}\n", 2),
+        ("/etc/network/if-pre-up.d/pods", f"#!/bin/sh\n{ADD}\n", 2),
+        ("/etc/rc.local", "#!/bin/sh\nip -batch - <<END\nroute add 10.200.1.0/24 via 192.168.8.21\nEND\n", 3),
+    ],
+)
+def test_whatever_runs_at_boot_is_read(tmp_path, path, text, line):
+    assert read(tmp_path, {path: text}) == [f"{path}:{line} 10.200.1.0/24 via 192.168.8.21"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/systemd/system/pods.service", "[Service]\nExecStart=/usr/local/sbin/pods start\n"),
+        ("/etc/rc.local", "#!/bin/sh\n/usr/local/sbin/pods &\n"),
+        ("/etc/crontab", "@reboot root /usr/local/sbin/pods\n"),
+        ("/etc/network/interfaces", "iface ens18 inet manual\n  up /usr/local/sbin/pods || true\n"),
+    ],
+)
+def test_a_script_that_something_calls_at_boot_is_read_too(tmp_path, path, text):
+    script = "/usr/local/sbin/pods"
+    files = {path: text, script: f"#!/bin/bash\n{ADD}\n"}
+    assert read(tmp_path, files) == [f"{script}:2 10.200.1.0/24 via 192.168.8.21"]
+    (tmp_path / script.lstrip("/")).write_bytes(b"\x7fELF")
+    assert read(tmp_path, {path: text}) == []
+
+
+def test_interfaces_with_inherited_stanzas_mappings_tabs_and_continued_lines(tmp_path):
+    files = {
+        "/sys/class/net/ens18/ifindex": "2\n",
+        "/etc/network/interfaces": "source-directory more\niface pods inet manual\n\tup\tip route add 10.200.1.0/24 \\\n\t  via 192.168.8.21 dev $IFACE\n"
+        "auto ens18\niface ens18 inet static inherits pods\n  address 192.168.8.20/24\n",
+        "/etc/network/more/b": "mapping ens18\n  script /usr/local/bin/where\niface home inet static\n  pre-up ip route add 10.200.2.0/24 via 192.168.8.22\n",
+    }
+    assert read(tmp_path, files) == [
+        "/etc/network/interfaces:3 10.200.1.0/24 via 192.168.8.21 dev pods",
+        "/etc/network/more/b:4 10.200.2.0/24 via 192.168.8.22 dev home",
+    ]
+    found = configured_routes(HostFiles(tmp_path), WANTED).routes
+    assert [route.by_gateway for route in found] == [True, True]
+
+
+def test_networkd_drop_ins_of_the_administrator_beside_what_netplan_generates(tmp_path):
+    route = "[Route]\nDestination=10.200.{}.5/24\nGateway=192.168.8.2{}\n"
+    files = {
+        "/run/systemd/network/10-netplan-ens18.network": "[Match]\nName=ens18\n" + route.format(1, 1),
+        "/etc/systemd/network/10-netplan-ens18.network.d/pods.conf": route.format(2, 2),
+        "/usr/lib/systemd/network/80-lan.network.d/pods.conf": route.format(1, 3),
+    }
+    assert read(tmp_path, files) == [
+        "/etc/systemd/network/10-netplan-ens18.network.d/pods.conf:2 10.200.2.0/24 via 192.168.8.22",
+        "/usr/lib/systemd/network/80-lan.network.d/pods.conf:2 10.200.1.0/24 via 192.168.8.23",
+    ]
+
+
+def test_netplan_files_are_merged_and_tables_of_vrfs_are_not_the_main_one(tmp_path):
+    files = {
+        "/etc/netplan/00-installer-config.yaml": "network:\n  bonds:\n    bond0:\n      routes:\n      - {to: 10.200.1.9/24, via: 192.168.8.21}\n",
+        "/etc/netplan/50-more.yaml": "network:\n  renderer: NetworkManager\n  bonds:\n    bond0:\n      routes:\n      - {to: 10.200.2.0/24, via: 192.168.8.22}\n"
+        "  vrfs:\n    blue:\n      table: 7\n      routes:\n      - {to: 10.200.1.0/24, via: 192.168.8.99}\n",
+    }
+    assert read(tmp_path, files) == [
+        "/etc/netplan/00-installer-config.yaml:5 10.200.1.0/24 via 192.168.8.21 dev bond0",
+        "/etc/netplan/50-more.yaml:6 10.200.2.0/24 via 192.168.8.22 dev bond0",
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", ["10.200.1.0/24,192.168.8.21,50", "10.200.1.7/24;192.168.8.21;50;", "10.200.1.0,24,192.168.8.21,50"]
+)
+@pytest.mark.parametrize("key", ["route1", "route", "routes2"])
+def test_a_keyfile_in_all_its_spellings(tmp_path, key, value):
+    path = "/etc/NetworkManager/system-connections/lan"
+    text = f"[connection]\ninterface-name=ens18\n[ipv4]\n{key}={value}\n"
+    assert read(tmp_path, {path: text}) == [f"{path}:4 10.200.1.0/24 via 192.168.8.21 dev ens18 metric 50"]
+
+
+def test_a_route_file_of_red_hat_is_for_the_device_of_its_ifcfg_file(tmp_path):
+    directory = "/etc/sysconfig/network-scripts"
+    files = {
+        f"{directory}/ifcfg-Wired_1": 'NAME="Wired 1"\nDEVICE="ens18"\n',
+        f"{directory}/route-Wired_1": "10.200.1.0/24 via 192.168.8.21\n",
+        f"{directory}/route-bond0.7": "10.200.2.0/24 via 192.168.8.22 dev bond0.7\n",
+    }
+    assert read(tmp_path, files) == [
+        f"{directory}/route-Wired_1:1 10.200.1.0/24 via 192.168.8.21 dev ens18",
+        f"{directory}/route-bond0.7:1 10.200.2.0/24 via 192.168.8.22 dev bond0.7",
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from podroutes.host.files import HostFiles
 from podroutes.model.persisted import File
 
-_UNITS = (
+UNITS = (
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -48,11 +48,11 @@ def not_started(root: HostFiles, name: str, *aliases: str) -> str:
     unit = f"{name}.service"
     if why := masked(root, unit):
         return why
-    if not any(root.path(f"{place}/{unit}").exists() for place in _UNITS):
+    if not any(root.path(f"{place}/{unit}").exists() for place in UNITS):
         return ""  # it is started by something else than systemd
     links = [
         f"{place}/*.{kind}/{each}"
-        for place in (*_UNITS, *_GENERATED)
+        for place in (*UNITS, *_GENERATED)
         for kind in ("wants", "requires")
         for each in (unit, f"{name}.socket")
     ]

@@ -31,10 +31,17 @@ ROUTE = SCRIPT_ROUTE
 RELOAD: tuple[tuple[str, ...], ...] = ()  # dhcpcd searches the script each time
 REREAD = (("dhcpcd", "--rebind"),)
 _CONFIG = "/etc/dhcpcd.conf"
+_HOOKS = (
+    "/etc/dhcpcd.enter-hook",
+    PATH,
+    "/lib/dhcpcd/dhcpcd-hooks/*",
+    "/usr/lib/dhcpcd/dhcpcd-hooks/*",
+    "/usr/libexec/dhcpcd-hooks/*",
+)
 _MASTER = (
     "/run/dhcpcd/pid"  # of the process for all interfaces; if ifupdown starts it, the interface's name is in the path
 )
-READS = (_MASTER, _CONFIG, "/etc/dhcpcd.enter-hook", PATH)
+READS = (_MASTER, _CONFIG, *_HOOKS)
 SECRETS: tuple[str, ...] = ()
 NEEDED: tuple[str, ...] = ()
 RUNS_PODROUTES = False
@@ -121,15 +128,15 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
     dev = None
     for number, line in enumerate(reader.read(_CONFIG).splitlines(), 1):
-        word, _, rest = line.strip().partition(" ")
+        word, rest = [*line.split(None, 1), "", ""][:2]
         if word in _BLOCKS:
             dev = rest.strip() if word == "interface" else None
         found = re.match(_CLASSLESS, line)
         words = found[1].split() if found else []
-        dst = destination(words[0]) if len(words) == 2 else None  # of a line with more dhcpcd takes nothing
+        dst = destination(words[0], masks=True) if len(words) == 2 else None  # of a line with more dhcpcd takes nothing
         if dst:
             yield ConfiguredRoute(_CONFIG, number, dst, gateway(words[1]), dev, manager="dhcpcd")
-    for path in reader.glob("/etc/dhcpcd.enter-hook", PATH):
+    for path in reader.glob(*_HOOKS):
         yield from shell_routes(reader.read(path), path, "dhcpcd")
 
 

@@ -5,7 +5,7 @@ no dot, since run-parts(8) skips names with dots.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from podroutes.errors import PersistError
@@ -36,6 +36,7 @@ _METHOD = r"(?m)^\s*iface\s+(\S+)\s+inet6?\s+(\w+)"
 _NO_SCRIPTS = r"(?m)^\s*addon_scripts_support\s*=\s*0\s*$"
 _COMMANDS = {"up", "post-up", "pre-up"}  # options with commands to run when an interface comes up, interfaces(5)
 _SOURCES = {"source", "source-directory"}
+_RUN_PARTS = r"[A-Za-z0-9_-]+"  # names of scripts that are run, run-parts(8)
 _SCRIPTS = ("/etc/network/if-up.d/*", "/etc/network/if-pre-up.d/*")
 _DEFAULTS = "/etc/default/networking"
 _NOT_AT_BOOT = r"(?m)^\s*CONFIGURE_INTERFACES=[\"']?no"  # networking.service of Debian
@@ -146,22 +147,31 @@ def claims(root: HostFiles, link: Link) -> str:
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
     """Yield the routes of ``up`` lines of interfaces(5) and its sourced files, and of scripts in if-up.d."""
-    from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
+    from podroutes.persist.shell_routes import joined, shell_routes  # noqa: PLC0415, only where files of ours are written
 
+    devices = set(reader.devices().values())
     for path in _interfaces(reader):
         dev = None
-        for number, line in enumerate(reader.read(path).splitlines(), 1):
-            word, _, rest = line.strip().partition(" ")
+        for number, line in joined(reader.read(path)):
+            word, rest = [*line.split(None, 1), "", ""][:2]
             if word == "iface":
                 dev = rest.split()[0] if rest.split() else None
             elif word in _COMMANDS:
-                rows = shell_routes(rest, path, "ifupdown", dev)
+                rows = shell_routes(rest, path, "ifupdown", _device(dev, devices))
                 for row in rows:
                     yield row._replace(
                         line=number, dev=row.dev or dev, by_gateway=row.dev is None and row.via is not None
                     )
+    every = reader.root.path("/usr/share/ifupdown2").is_dir()  # it runs what run-parts(8) would pass over
     for path in reader.glob(*_SCRIPTS):
-        yield from shell_routes(reader.read(path), path, "ifupdown")
+        if reader.is_executable(path) and (every or re.fullmatch(_RUN_PARTS, path.rpartition("/")[2])):
+            yield from shell_routes(reader.read(path), path, "ifupdown")
+
+
+def _device(stanza: str | None, devices: Collection[str]) -> str | None:
+    """Return what ``$IFACE`` stands for in STANZA: not its name, where that is a mapping's or what others inherit from."""
+    dev = stanza.partition(":")[0] if stanza else None
+    return dev if dev in devices or not devices else None
 
 
 def _interfaces(reader: "Reader") -> Iterator[str]:
@@ -174,9 +184,9 @@ def _interfaces(reader: "Reader") -> Iterator[str]:
         seen.add(path)
         yield path
         for line in reader.read(path).splitlines():
-            word, _, rest = line.strip().partition(" ")
-            for pattern in rest.split() if word in _SOURCES else ():
-                absolute = pattern if pattern.startswith("/") else f"/etc/network/{pattern}"
+            word, *patterns = line.split() or [""]
+            for pattern in patterns if word in _SOURCES else ():
+                absolute = pattern if pattern.startswith("/") else f"{path.rpartition('/')[0]}/{pattern}"
                 waiting += sorted(reader.glob(f"{absolute}/*" if word == "source-directory" else absolute))
 
 

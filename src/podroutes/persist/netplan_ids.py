@@ -135,7 +135,7 @@ def _is_about(root: HostFiles, dev: str, name: str, body: dict[str, Any]) -> boo
         "driver": root.path(f"/sys/class/net/{dev}/device/driver").resolve().name,
     }
     wanted = {key: match[key] if isinstance(match[key], list) else [match[key]] for key in facts if key in match}
-    return bool(wanted) and all(
+    return all(
         any(fnmatchcase(facts[key], str(each).lower() if key == "macaddress" else str(each)) for each in patterns)
         for key, patterns in wanted.items()
     )

@@ -30,12 +30,17 @@ def netplan_routes(reader: Reader) -> Iterator[ConfiguredRoute]:
         except yaml.YAMLError as error:
             reader.unread[path] = f"{path} is not YAML ({' '.join(str(error).split())}); see `netplan generate`"
             continue
-        for section in _entries(_entry(document, "network")).values():
+        for section in _sections(document):
             for name, interface in _entries(section).items():
                 rows = list(_routes(path, name, interface))
                 if rows and _entry(interface, "match"):
                     rows = list(_on_devices(reader, name, rows))
                 yield from rows
+
+
+def _sections(document: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Yield the sections of interfaces, without ``vrfs``, whose routes are in a table of their own."""
+    yield from (section for name, section in _entries(_entry(document, "network")).items() if name != "vrfs")
 
 
 def _on_devices(reader: Reader, name: str, rows: list[ConfiguredRoute]) -> Iterator[ConfiguredRoute]:
@@ -59,7 +64,7 @@ def _routes(path: str, name: str, interface: yaml.Node) -> Iterator[ConfiguredRo
 
 def _route(path: str, name: str, interface: yaml.Node, item: yaml.Node) -> ConfiguredRoute | None:
     values = {key: node.value for key, node in _entries(item).items() if isinstance(node, yaml.ScalarNode)}
-    dst = destination(values.get("to", ""))
+    dst = destination(values.get("to", ""), masks=True)
     if dst is None or values.get("table", "254") not in _MAIN:
         return None
     weight = values.get("metric", "")
@@ -80,7 +85,7 @@ def without_routes(text: str, lines: Collection[ConfiguredRoute]) -> str:
     cuts: list[tuple[int, int, str]] = []
     path = next((line.path for line in lines), "")
     document = yaml.compose(text, Loader=yaml.SafeLoader)
-    for section in _entries(_entry(document, "network")).values():
+    for section in _sections(document):
         for name, interface in _entries(section).items():
             for key, items in interface.value if isinstance(interface, yaml.MappingNode) else ():
                 if key.value == "routes" and isinstance(items, yaml.SequenceNode):

@@ -152,9 +152,9 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
             names[path.removeprefix(directory)] = path
     uses = _in_use(reader)
     for path in sorted(names.values()):
-        base = path.rpartition("/network/")[2].partition(".d/")[0]
-        if base.startswith("10-netplan-"):
-            continue
+        base, drop_in, _ = path.rpartition("/network/")[2].partition(".d/")
+        if base.startswith("10-netplan-") and not drop_in:
+            continue  # netplan's files say it
         rows = list(_sections(reader.read(path), path))
         if rows and uses:
             found = [dev for dev, used in uses.items() if _may_be_for(reader, base, dev, used)]
@@ -209,7 +209,7 @@ def _routes(sections: Iterable[dict[str, tuple[int, str]]], path: str) -> Iterat
 
     for section in sections:
         values = {key: value for key, (_, value) in section.items()}
-        dst = destination(values.get("Destination", ""))
+        dst = destination(values.get("Destination", ""), masks=True)
         if dst and values.get("Table", "main") in _MAIN:
             weight = values.get("Metric", "")
             yield ConfiguredRoute(

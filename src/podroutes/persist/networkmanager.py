@@ -37,11 +37,12 @@ _PROFILES = tuple(
 _SCRIPTS = ("/etc/NetworkManager/dispatcher.d/*", "/etc/NetworkManager/dispatcher.d/*.d/*")
 _RED_HAT = ("/etc/sysconfig/network-scripts/route-*", "/etc/sysconfig/network-scripts/route6-*")  # ifcfg-rh
 READS = ("/run/NetworkManager/devices/*", "/sys/class/net/*/ifindex", *_RED_HAT, *_SCRIPTS)
-SECRETS = _PROFILES
+SECRETS = (*_PROFILES, "/etc/sysconfig/network-scripts/ifcfg-*")
 NEEDED: tuple[str, ...] = ()
 RUNS_PODROUTES = False
 _UUID = r"(?m)^uuid=(\S+)"
-_ROUTE_KEY = r"routes?\d+"  # nm-settings-keyfile(5)
+_ROUTE_KEY = r"routes?\d*"  # nm-settings-keyfile(5)
+_COPIES = ("~", ".bak", ".tmp", ".swp", ".rpmnew", ".rpmsave", ".rpmorig")  # NetworkManager reads no such profile
 _EVENTS = "up | reapply | dhcp4-change | dhcp6-change"
 _TRIES = """\
 {
@@ -112,11 +113,11 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
 
     active = _active(reader)
     for path in reader.glob(*_PROFILES):
-        if not path.rpartition("/")[2].startswith("netplan-"):
+        if not path.rpartition("/")[2].startswith("netplan-") and not path.endswith(_COPIES):
             yield from _in_force(_keyfile_routes(reader.read(path), path), reader.read(path), active)
     for path in reader.glob(*_RED_HAT):
-        yield from _red_hat_routes(reader.read(path), path)
-    for path in reader.glob(*_SCRIPTS):
+        yield from _red_hat_routes(reader.read(path), path, _red_hat_device(reader, path))
+    for path in filter(reader.is_executable, reader.glob(*_SCRIPTS)):
         yield from shell_routes(reader.read(path), path, "networkmanager")
 
 
@@ -152,20 +153,25 @@ def _keyfile_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
     for line, _, section, key, value in found:
         if section not in ("ipv4", "ipv6") or not re.fullmatch(_ROUTE_KEY, key):
             continue
-        head, via, weight = [*(part.strip() for part in value.split(",")), "", ""][:3]
+        head, via, weight = _fields(value)
         extra = dict(pair.partition("=")[::2] for pair in options.get((section, f"{key}_options"), "").split(","))
-        dst = destination(head)
+        dst = destination(head, masks=True)
         if dst and extra.get("table", "254") in ("254", "0"):
             metric = int(weight) if weight.isdigit() and int(weight) else None
             kind = extra.get("type", "unicast")
             yield ConfiguredRoute(path, line, dst, gateway(via), dev, metric, kind, "networkmanager")
 
 
-def _red_hat_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
+def _fields(value: str) -> tuple[str, str, str]:
+    """Return destination, gateway and metric of a route in a keyfile; each of ``/``, ``;`` and ``,`` separates fields."""
+    head, length, via, weight = [*(part.strip() for part in re.split("[/;,]", value)), "", "", ""][:4]
+    return f"{head}/{length}" if length.isdigit() else head, via, weight
+
+
+def _red_hat_routes(text: str, path: str, dev: str) -> Iterator[ConfiguredRoute]:
     """Yield the routes of a ``route-DEV`` file in either form: arguments of ip-route(8), or ADDRESS0=, NETMASK0=, GATEWAY0=."""
     from podroutes.persist.shell_routes import destination, gateway, shell_routes  # noqa: PLC0415
 
-    dev = path.rpartition("-")[2]
     values: dict[str, tuple[int, str]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         key, equals, value = line.strip().partition("=")
@@ -181,6 +187,13 @@ def _red_hat_routes(text: str, path: str) -> Iterator[ConfiguredRoute]:
             if dst:
                 via = gateway(values.get(f"GATEWAY{index}", (0, ""))[1])
                 yield ConfiguredRoute(path, number, dst, via, dev, manager="networkmanager")
+
+
+def _red_hat_device(reader: "Reader", path: str) -> str:
+    """Return the device of a file with routes, which is called like the ``ifcfg-`` file beside it, with ``DEVICE=``."""
+    directory, _, name = path.rpartition("/")
+    name = name.partition("-")[2]
+    return keyfile(reader.read(f"{directory}/ifcfg-{name}")).get("DEVICE", name).strip("\"'")
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:

@@ -39,7 +39,7 @@ _MAIN = {"main", "254"}
 
 def shell_routes(text: str, path: str, manager: str = "", dev: str | None = None) -> Iterator[ConfiguredRoute]:
     """Yield the routes for the main table of commands in TEXT, the content of PATH. DEV is the device that ``$IFACE`` stands for."""
-    for number, line in _joined(text):
+    for number, line in joined(text):
         for command in _ENDS.split(_COMMENT.sub("", line).translate(_QUOTES)):
             route = _read(command.split())
             if route:
@@ -54,7 +54,7 @@ def unclear_routes(text: str, wanted: Collection[Prefix]) -> Iterator[tuple[int,
     Only destinations that begin with a part of an address are meant: `ip route add "$net"` says nothing.
     """
     names = [str(dst) for dst in wanted]
-    for number, line in _joined(text):
+    for number, line in joined(text):
         if "$" not in line:
             continue
         plain = _VARIABLE.sub(_ANY, _COMMENT.sub("", line))
@@ -70,7 +70,7 @@ def unclear_routes(text: str, wanted: Collection[Prefix]) -> Iterator[tuple[int,
                 yield number, words[at].replace(_ANY, "*")
 
 
-def _joined(text: str) -> Iterator[tuple[int, str]]:
+def joined(text: str) -> Iterator[tuple[int, str]]:
     """Yield each line with its number. A line that ends with a backslash is joined with the next one."""
     start, parts = 0, list[str]()
     for number, line in enumerate(text.splitlines(), 1):
@@ -125,6 +125,8 @@ def _net_tools_route(words: Sequence[str]) -> _Parsed | None:
     rest = [word for word in words if word not in ("-4", "-6", "-A", "inet", "inet6", "-v", "-n")]
     if len(rest) < 2 or rest[0] != "add":
         return None
+    if "via" in rest:  # a line of `ip -batch`
+        return _ip_route(["route", *rest])
     target, *rest = [word for word in rest[1:] if word not in ("-net", "-host")] or [""]
     options, iterator = dict[str, str](), iter(rest)
     for word in iterator:
@@ -140,8 +142,11 @@ def _net_tools_route(words: Sequence[str]) -> _Parsed | None:
     return dst, gateway(options.get("gw")), options.get("dev"), int(metric) if metric.isdigit() else None, kind
 
 
-def destination(text: str) -> Prefix | None:
-    """Return the network TEXT. A bare address is a host, as for ip(8) and netplan, and IPv4 may have a netmask."""
+def destination(text: str, *, masks: bool = False) -> Prefix | None:
+    """Return the network TEXT. A bare address is a host, as for ip(8) and netplan, and IPv4 may have a netmask.
+
+    With MASKS host bits are cleared, as network managers do; ip(8) refuses them.
+    """
     head, slash, tail = text.partition("/")
     try:
         if not slash:
@@ -149,6 +154,9 @@ def destination(text: str) -> Prefix | None:
             return network(address, BITS[address.version])
         if "." in tail:
             return _masked(parse_address(head), parse_address(tail))
+        if masks and tail.isdigit():
+            address = parse_address(head)
+            return network(address, int(tail)) if int(tail) <= BITS[address.version] else None
         return parse_prefix(text)
     except ValueError:
         return None

@@ -30,7 +30,12 @@ ROUTE = None
 RELOAD = (("systemctl", "daemon-reload"),)
 REREAD = RELOAD
 READS: tuple[str, ...] = ()
-SECRETS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.service.d/*.conf")
+SECRETS = (
+    "/etc/systemd/system/*.service",
+    "/etc/systemd/system/*.service.d/*.conf",
+    "/usr/local/lib/systemd/system/*.service",
+    "/run/systemd/system/*.service",
+)
 NEEDED: tuple[str, ...] = ()
 RUNS_PODROUTES = True
 _START = r"(?m)^ExecStart=(.*)$"
@@ -122,14 +127,25 @@ claims = running
 
 def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
     """Yield the routes of commands in the administrator's own units."""
-    from podroutes.persist.shell_routes import shell_routes  # noqa: PLC0415, only where files of ours are written
+    from podroutes.persist.shell_routes import joined, shell_routes  # noqa: PLC0415, only where files of ours are written
 
     for path in reader.glob(*SECRETS):
-        for number, line in enumerate(reader.read(path).splitlines(), 1):
+        if not _is_wanted(reader.root, path):
+            continue
+        for number, line in joined(reader.read(path)):
             key, _, command = line.partition("=")
             if key.strip().startswith("Exec"):
                 words = command.strip().lstrip("-@:+!")
                 yield from (each._replace(line=number) for each in shell_routes(words, path, "systemd"))
+
+
+def _is_wanted(root: HostFiles, path: str) -> bool:
+    """Return whether something starts the unit of PATH, or a timer of its name, at boot; true for a machine whose links are not known."""
+    if root.directory != "/" or not root.path("/run/systemd/system").is_dir():
+        return True
+    stem = path.partition(".service")[0].rpartition("/")[2]
+    links = (f"{place}/*.{kind}/{stem}.*" for place in boot.UNITS for kind in ("wants", "requires", "upholds"))
+    return any(True for link in links for _ in root.glob(link))
 
 
 def check(root: HostFiles, files: Sequence[File]) -> str:

@@ -43,7 +43,7 @@ masked() {
         if [ -f "$each" ] && [ -r "$each" ]; then
             say file "$(stat -c %a "$each")" "$each"
             # Every line keeps its number, and what no route is made of stays there: passwords, keys, user data.
-            sed '/^[[:space:]]*\(\[\|route\|interface-name\|uuid=\|autoconnect=\|Exec\|network:\|config:\)/!s/.*//; s/^/ /' "$each"
+            sed '/^[[:space:]]*\(\[\|route\|interface-name\|uuid=\|autoconnect=\|DEVICE=\|Exec\|network:\|config:\)/!s/.*//; s/^/ /' "$each"
         fi
     done
 }
