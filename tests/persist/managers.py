@@ -59,6 +59,13 @@ iface ens18 inet6 static
     dad-attempts 0
     accept_ra 0
 """
+CONNMAN = """\
+[service_lan]
+Type=ethernet
+MAC=52:54:00:12:34:56
+IPv4=192.168.8.20/255.255.255.0/192.168.8.1
+IPv6=off
+"""
 DHCPCD = """\
 denyinterfaces wire
 interface ens18
@@ -253,6 +260,32 @@ class IfupdownNg(Ifupdown):
             self.machine.chroot("ln", "-sf", f"{name}-ng", f"/usr/sbin/{name}")
         assert "ifupdown-ng" in self.machine.chroot("ifup", "-V", check=False)
         self.machine.write("/etc/network/interfaces", ONE_STANZA)
+
+
+class Connman(Manager):
+    """ConnMan, which has a service for each card."""
+
+    def configure(self) -> None:
+        lay_over(self.machine, "connman")
+        self.machine.write("/etc/connman/main.conf", "[General]\nNetworkInterfaceBlacklist=wire,lo\n")
+        self.machine.write("/var/lib/connman/lan.config", CONNMAN)
+
+    def boot(self) -> None:
+        self.machine.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
+        self.machine.wait(lambda: self.machine.exists("/run/dbus/system_bus_socket"), "D-Bus")
+        self.start()
+
+    def start(self) -> None:
+        self.machine.chroot("mkdir", "-p", "/run/connman")
+        self.daemon = self.machine.start("/usr/sbin/connmand", "--nodaemon", "--nodnsproxy")
+        self.wait()
+
+    def settled(self) -> bool:
+        return "192.168.8.20/24" in "".join(self.machine.show("-o addr show dev ens18"))
+
+    def restart(self) -> None:
+        self.machine.stop(self.daemon)
+        self.start()
 
 
 class Dhcpcd(Manager):

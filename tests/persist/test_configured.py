@@ -303,6 +303,21 @@ def test_a_route_file_of_red_hat_is_for_the_device_of_its_ifcfg_file(tmp_path):
     ]
 
 
+def test_the_columns_of_suse(tmp_path):
+    directory = "/etc/sysconfig/network"
+    files = {
+        f"{directory}/ifroute-ens18": "# Destination Gateway Netmask Interface Type Options\n10.200.1.0/24 192.168.8.21 - -\n"
+        "10.200.2.0 192.168.8.22 255.255.255.0 ens19 unicast metric 7\nfd00:200:1::/64 fd00::21\n",
+        f"{directory}/routes": "default 192.168.8.1 - -\n10.200.2.0/24 - - - blackhole\n10.200.1.0/24 192.168.8.9 - - - table 7\n",
+    }
+    assert read(tmp_path, files) == [
+        f"{directory}/routes:2 blackhole 10.200.2.0/24",
+        f"{directory}/ifroute-ens18:2 10.200.1.0/24 via 192.168.8.21 dev ens18",
+        f"{directory}/ifroute-ens18:3 10.200.2.0/24 via 192.168.8.22 dev ens19 metric 7",
+        f"{directory}/ifroute-ens18:4 fd00:200:1::/64 via fd00::21 dev ens18",
+    ]
+
+
 def test_what_cannot_be_read_is_said_and_stops_nothing(tmp_path, monkeypatch):
     root = machine(tmp_path, {"/etc/netplan/01.yaml": "network: [\n", "/etc/netplan/02.yaml": SEED})
     found = configured_routes(root, WANTED)

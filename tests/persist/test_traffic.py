@@ -306,3 +306,22 @@ def test_a_route_that_dhcpcd_makes_with_a_source_address_is_not_taken_over(machi
     assert "2 wanted are somebody else's, and none is identical to a route of ours" in said
     assert "as it has src 192.168.8.20" in said
     assert machine.files() == before
+
+
+def test_a_profile_that_networkmanager_has_in_mind_still_is_told_and_cured(machine):
+    manager = TypedProfile(machine)
+    machine.write(INVENTORY, DUAL)
+    manager.configure()
+    manager.boot()
+    said = machine.podroutes("apply", "--adopt", "--persist", "auto", "--edit-admin-config")
+    assert "to apply it now: nmcli connection reload" in said
+    machine.chroot("nmcli", "connection", "up", "lan")  # with the profile of before
+    static = [(route, "static") for route in WANTED]
+    machine.wait(lambda: machine.routes() == static, "the routes of before", hold=0.7)
+    assert "by `nmcli connection reload` and `podroutes apply --adopt`" in machine.podroutes("plan")
+    machine.chroot("nmcli", "connection", "reload")
+    machine.podroutes("apply", "--adopt")
+    assert machine.routes() == [(route, "107") for route in WANTED]
+    machine.chroot("nmcli", "connection", "up", "lan")
+    machine.wait(lambda: machine.routes() == [(route, "107") for route in WANTED], "the routes", hold=0.7)
+    assert machine.podroutes("plan").startswith("No changes.")

@@ -51,9 +51,7 @@ def _editor(line: ConfiguredRoute) -> Callable[[str, _Lines], str]:
         return _without_commands
     if line.manager == "dhcpcd" and line.path.endswith(".conf"):
         return _without_settings
-    raise PersistError(
-        f"{escaped(line.place)} is in a script, which podroutes does not edit: take the line out by hand"
-    )
+    raise PersistError(f"{escaped(line.place)} is in a file that podroutes does not edit: take the line out by hand")
 
 
 def _without(text: str, numbers: Collection[int]) -> str:

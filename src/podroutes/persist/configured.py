@@ -13,6 +13,7 @@ from podroutes.model.configured import ConfiguredRoute, ConfiguredRoutes
 from podroutes.persist import backends
 from podroutes.persist.file_format import is_ours
 from podroutes.persist.shell_routes import shell_routes, unclear_routes
+from podroutes.persist.suse import FILES, suse_routes
 
 _EXECUTED = (  # run at boot, or when a device comes up, on distributions of all kinds, if they are executable
     "/etc/rc.local",
@@ -32,7 +33,12 @@ _SOURCED = (  # the same, whatever their mode
     "/var/spool/cron/crontabs/*",
     "/var/spool/cron/*",
 )
-SCRIPTS = (*_EXECUTED, *_SOURCED)
+READS = (*_EXECUTED, *_SOURCED, *FILES)  # beside what the backends read
+CALLED = (
+    "/usr/local/bin/*",
+    "/usr/local/sbin/*",
+    "/opt/*.sh",
+)  # where push looks for scripts that others call
 _CALLED = re.compile(r"(?:^|[\s=\"'@:+!-])(/[\w./+-]+)")  # a program named by its whole path
 _PROGRAMS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/", "/lib/", "/dev/", "/proc/", "/sys/")
 _LONGEST = 65536  # bytes of a script that another one calls
@@ -97,9 +103,10 @@ def configured_routes(root: HostFiles, wanted: Iterable[Prefix]) -> ConfiguredRo
     """Return the routes to destinations in WANTED that the configuration below ROOT makes, in a stable order."""
     reader, destinations = Reader(root), set(wanted)
     routes = [route for each in backends().values() for route in each.configured_routes(reader)]
-    for path in reader.glob(*SCRIPTS):
-        if path not in reader.glob(*_EXECUTED) or reader.is_executable(path):
-            routes += shell_routes(reader.read(path), path)
+    for path in (*filter(reader.is_executable, reader.glob(*_EXECUTED)), *reader.glob(*_SOURCED)):
+        routes += shell_routes(reader.read(path), path)
+    for path in reader.glob(*FILES):
+        routes += suse_routes(reader.read(path), path)
     for path in reader.called():
         routes += shell_routes(reader.read(path), path)
     kept = dict.fromkeys(route for route in routes if route.dst in destinations)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.model.fib import Link
-from podroutes.model.text import listing, printable
+from podroutes.model.text import escaped, listing, printable
 from podroutes.persist import backends
 
 
@@ -35,10 +35,16 @@ def _owner(root: HostFiles, link: Link) -> tuple[str, str]:
     if claims:
         return claims.popitem()
     if root.path("/run/systemd/system").is_dir():  # sd_booted(3)
-        if root.path("/var/lib/connman").is_dir():
+        dev = escaped(link.name)
+        if any(root.path(path).is_dir() for path in ("/run/connman", "/var/lib/connman")):
             return (
                 "systemd",
-                f"ConnMan keeps no routes, and drops those of {link.name} when its carrier goes; the agent puts them back",
+                f"ConnMan keeps no routes, and drops those of {dev} when its carrier goes; the agent puts them back",
+            )
+        if root.path("/run/wicked").is_dir():
+            return (
+                "systemd",
+                f"wicked runs no file of podroutes; what else than a boot takes the routes of {dev}, the agent puts back",
             )
         return "systemd", f"no network manager knows {link.name}, and systemd runs"
     raise PersistError(f"no network manager knows {printable(link.name)}; name one with --persist BACKEND")

@@ -13,7 +13,7 @@ from pathlib import Path
 from podroutes.host.dependencies import FILES as DEPENDENCY_FILES
 from podroutes.host.sysctls import SETTINGS, SYSCTLS
 from podroutes.persist import BACKENDS, backends, cni_config, deletions, saved_routes
-from podroutes.persist.configured import SCRIPTS
+from podroutes.persist.configured import CALLED, READS
 from podroutes.persist.owned import SHARED
 
 _DIRECTORY = Path(__file__).with_name("shell")
@@ -45,7 +45,8 @@ def _patterns() -> dict[str, Iterable[str]]:
         "always": (*kept, *SHARED, *DEPENDENCY_FILES, *state),
         "asked": (*(place for each in known if each.RUNS_PODROUTES for place in each.PLACES), *cni_config.READS),
         "exists": cni_config.EXISTS,
-        "administrators": (*dict.fromkeys(place for each in known for place in each.READS), *SCRIPTS),
+        "administrators": (*dict.fromkeys(place for each in known for place in each.READS), *READS),
+        "called": CALLED,
         "secret": (place for each in known for place in each.SECRETS),
     }
 

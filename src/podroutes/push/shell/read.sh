@@ -38,6 +38,13 @@ file() {
         fi
     done
 }
+scripts() {
+    for each; do
+        if [ -f "$each" ] && [ -r "$each" ] && [ "$(head -c 2 "$each" | tr -d '\0')" = '#!' ] && grep -q route "$each"; then
+            file "$each"
+        fi
+    done
+}
 masked() {
     for each; do
         if [ -f "$each" ] && [ -r "$each" ]; then
@@ -78,6 +85,8 @@ fi
 if [ "$scope" = files ] || ours $kept; then
     # shellcheck disable=SC2086
     file $administrators
+    # shellcheck disable=SC2086
+    scripts $called
     # shellcheck disable=SC2086
     masked $secret
     [ ! -d /run/systemd/system ] || say directory 755 /run/systemd/system
