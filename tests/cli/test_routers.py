@@ -1,5 +1,6 @@
 """The routes of a cluster for a router: BIRD and FRR read them, and a script makes those of a cloud network."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -161,3 +162,50 @@ def test_options_of_a_node_do_not_go_with_a_router(tmp_path, capsys, options):
     (tmp_path / "nodes.yaml").write_text(INVENTORY)
     assert main(["render", "bird", "-i", str(tmp_path / "nodes.yaml"), *options]) == 1
     assert "leave out --node, --all and --interface" in capsys.readouterr().err
+
+
+def document(path: Path) -> dict:
+    """Return the Terraform of a file: its JSON form is JSON."""
+    return json.loads(path.read_text())
+
+
+def test_terraform_has_a_route_of_a_google_network_for_each_ipv4_podcidr(rendered):
+    found = document(rendered("terraform-google"))
+    assert found["locals"]["podroutes"] == {
+        "10.200.0.0/24": {"via": "192.168.8.20", "node": "worker-0"},
+        "10.200.1.0/24": {"via": "192.168.8.21", "node": "worker 1; #"},
+    }
+    assert "1 of IPv6 left out" in found["//"]
+    route = found["resource"]["google_compute_route"]["podroutes"]
+    assert (route["dest_range"], route["next_hop_ip"]) == ("${each.key}", "${each.value.via}")
+    assert "${each.value.via}" in route["name"], (
+        "a moved node has a route of another name, made before the old one goes"
+    )
+    assert route["lifecycle"] == {"create_before_destroy": True}
+
+
+def test_terraform_has_a_route_of_each_table_of_a_vpc_for_each_podcidr(rendered):
+    found = document(rendered("terraform-aws"))
+    assert set(found["locals"]["podroutes"]) == {"10.200.0.0/24", "10.200.1.0/24", "fd00:200::/64"}
+    route = found["resource"]["aws_route"]["podroutes"]
+    assert (
+        route["network_interface_id"]
+        == "${data.aws_network_interface.podroutes[local.podroutes[each.value.dst].via].id}"
+    )
+    assert found["data"]["aws_network_interface"]["podroutes"]["for_each"] == {
+        "192.168.8.20": "addresses.private-ip-address",
+        "192.168.8.21": "addresses.private-ip-address",
+        "fd00:8::20": "ipv6-addresses.ipv6-address",
+    }
+    assert set(found["variable"]) == {"podroutes_vpc", "podroutes_route_tables"}
+    assert "lifecycle" not in route
+
+
+@pytest.mark.parametrize("form", ["terraform-google", "terraform-aws"])
+def test_terraform_destroys_nothing_where_a_podcidr_is_mistyped_and_takes_no_name_for_a_template(rendered, form):
+    found = document(rendered(form, MISTYPED, status=1))
+    (kind,) = found["resource"].values()
+    assert kind["podroutes"]["lifecycle"]["prevent_destroy"] is True
+    assert "Not complete" in found["//"]
+    named = document(rendered(form, INVENTORY.replace("worker 1; #", "${file(1)}%{x}")))
+    assert named["locals"]["podroutes"]["10.200.1.0/24"]["node"] == "$${file(1)}%%{x}"

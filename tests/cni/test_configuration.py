@@ -192,3 +192,23 @@ def test_chained_plugins_are_those_asked_for_and_bandwidth_stays(worker):
     assert types() == ["bridge", "portmap", "bandwidth"]
     worker.apply(cni=False)
     assert types() == ["bridge", "bandwidth"], "portmap goes with what it needs, bandwidth needs nothing"
+
+
+def test_an_agent_that_is_asked_writes_it_once_the_node_has_a_podcidr(worker):
+    settings = Settings(worker.root, "worker-0", cni=True, cni_plugins=("bandwidth",))
+    agent = Machine(worker.kernel, settings, MassDeleteGuard(), FlapDamping())
+
+    def reconcile(nodes, now, *, from_cache=False):
+        return agent.reconcile(NodeSnapshot(Inventory(nodes, ()), now, now, from_cache=from_cache), now)
+
+    found = reconcile(WITHOUT, 0.0)
+    assert "cni-not-written" in codes(found.plan)
+    assert not found.failures
+    assert [str(change.route.dst) for change in found.done] == ["10.200.1.0/24"], "routes do not wait for it"
+    reconcile(SEED, 1.0, from_cache=True)
+    assert worker.root.read(CNI) is None, "saved nodes may be out of date"
+    reconcile(SEED, 2.0)
+    assert [plugin["type"] for plugin in worker.network()["plugins"]] == ["bridge", "bandwidth"]
+    worker.root.path(CNI).unlink()
+    reconcile(SEED, 3.0)
+    assert worker.root.read(CNI), "a file that somebody deleted is written anew"

@@ -19,9 +19,14 @@ from podroutes.plan.claims import Claims
 from podroutes.plan.identity import this_node
 from podroutes.plan.onlink import OnLink
 from podroutes.plan.planning import plan_empty, plan_remote
-from podroutes.views import iproute
-from podroutes.views.routers import TARGETS, PodRoute
+from podroutes.views import iproute, routers, terraform
+from podroutes.views.routers import PodRoute, Target
 
+TARGETS: dict[str, Target] = {
+    **routers.TARGETS,
+    "terraform-google": terraform.google,
+    "terraform-aws": terraform.aws,
+}
 _DESCRIPTION = """\
 Print the configuration that gives a node its routes, for use away from it. Touches nothing and needs no privileges.
 
