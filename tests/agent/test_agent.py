@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack
 
@@ -474,6 +475,27 @@ def test_where_no_agent_is_status_says_so_in_one_line():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("podroutes: no agent answers on 127.0.0.1:9107: Connection refused; start one with")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\n\r\nhello", b"HTTP/1.1 200 OK\r\n\r\n{}", b""]
+)
+def test_a_stranger_in_the_agents_place_is_told_in_plain_words(answer):
+    with socket.create_server(("127.0.0.1", 9107)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = podroutes("status")
+        thread.join()
+    complaint = "podroutes: what answers on 127.0.0.1:9107 is not a podroutes agent: name its address with --listen\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", complaint)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from podroutes.agent.reconciler import Machine, Settings
+from podroutes.agent.snapshot import NodeSnapshot
+from podroutes.host.files import HostFiles
+from podroutes.inventory import Inventory
+from podroutes.kernel.netlink import NetlinkKernel
+from podroutes.kernel.watch import KernelEvents
+from podroutes.model.plan import Change
+from podroutes.plan.flap_damping import FlapDamping
+from podroutes.plan.held_deletions import MassDeleteGuard
+from support.notation import SEED, route
 from support.waiting import until
 
 COUNT = 60_000
@@ -64,3 +74,54 @@ def test_routes_of_others_cost_next_to_no_memory(crowded, tmp_path, doing):
     before = doing(tmp_path)
     crowded()
     assert doing(tmp_path) - before < MORE
+
+
+class Counting:
+    """A kernel's socket that counts what is asked and read."""
+
+    def __init__(self, socket):
+        self._socket = socket
+        self.sent = self.read = 0
+
+    def __getattr__(self, name):
+        """Return what the socket has."""
+        return getattr(self._socket, name)
+
+    def send(self, data, *more):
+        """Send DATA."""
+        self.sent += 1
+        return self._socket.send(data, *more)
+
+    def recv(self, *arguments):
+        """Return a datagram."""
+        found = self._socket.recv(*arguments)
+        self.read += len(found)
+        return found
+
+    def taken(self):
+        """Return the counts since the last call."""
+        counts, self.sent, self.read = (self.sent, self.read), 0, 0
+        return counts
+
+
+def test_a_reconcile_reads_each_table_once_and_a_lost_route_is_back_before_it(crowded, tmp_path):
+    """Six dumps: links, addresses before and after, rules, and the main table of each IP version; the bytes are those of that table, once."""
+    crowded()
+    lost = route("10.200.1.0/24 via 192.168.8.21 dev ens18")
+    with NetlinkKernel() as kernel, NetlinkKernel() as aside, NetlinkKernel() as thief:
+        settings = Settings(HostFiles(tmp_path), "worker-0")
+        machine = Machine(kernel, settings, MassDeleteGuard(), FlapDamping(), aside)
+        view = NodeSnapshot(Inventory(SEED, ()), 0.0, 0.0)
+        machine.reconcile(view, 0.0)
+        machine.reconcile(view, 1.0)
+        kernel._socket, aside._socket = whole, alone = Counting(kernel._socket), Counting(aside._socket)
+        assert not machine.reconcile(view, 2.0).done
+        sent, read = whole.taken()
+        assert sent == 6
+        assert 68 * COUNT < read < 69 * COUNT
+        assert not thief.apply([Change("delete", lost)])
+        heard = KernelEvents(((lost, thief.port),), frozenset(), frozenset({lost.dst}))
+        assert [change.route.dst for change in machine.heal(heard, 3.0, lambda _: "thief")] == [lost.dst]
+        assert whole.taken() == (0, 0)
+        sent, read = alone.taken()
+        assert (sent, read < 1000) == (1, True)

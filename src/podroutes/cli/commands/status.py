@@ -160,9 +160,10 @@ def _ask(listen: str) -> dict[str, Any]:
         shown: dict[str, Any] = loads(body)
         if status == 200 and "podroutes" in headers.get("server", "") and isinstance(shown, dict):
             return shown
-    except (OSError, ValueError, RecursionError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
         raise AgentError(
-            f"no agent answers on {escaped(listen)}: {why}; start one with `podroutes agent`, or name its address with --listen"
+            f"no agent answers on {escaped(listen)}: {error.strerror or error}; start one with `podroutes agent`, or name its address with --listen"
         ) from None
+    except (ValueError, RecursionError):  # neither HTTP nor JSON
+        pass
     raise AgentError(f"what answers on {escaped(listen)} is not a podroutes agent: name its address with --listen")
