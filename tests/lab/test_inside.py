@@ -66,6 +66,22 @@ def test_all_runs_everywhere_and_tells_the_worst(lab):
     assert worst.stdout == "==> worker-0 <==\nworker-0\n==> worker-1 <==\nworker-1\n==> worker-2 <==\nworker-2\n"
 
 
+def test_all_runs_at_the_same_time_with_an_empty_standard_input(lab):
+    """Each machine waits for all others: one after the other would never end."""
+    script = (
+        ": >/run/here.$(hostname); until [ $(ls /run/here.* | wc -l) = 3 ]; do sleep 0.05; done; wc -c; hostname >&2"
+    )
+    done = lab("exec", "--all", "--", "sh", "-c", script)
+    assert done.stdout == "==> worker-0 <==\n0\n==> worker-1 <==\n0\n==> worker-2 <==\n0\n"
+    assert done.stderr == "worker-0\nworker-1\nworker-2\n"
+
+
+def test_serial_runs_one_after_the_other(lab):
+    script = "[ ! -e /run/alone ] || exit 9; : >/run/alone; sleep 0.05; hostname; rm /run/alone"
+    done = lab("exec", "--all", "--serial", "--", "sh", "-c", script)
+    assert done.stdout == "==> worker-0 <==\nworker-0\n==> worker-1 <==\nworker-1\n==> worker-2 <==\nworker-2\n"
+
+
 def test_ctrl_c_on_the_terminal_reaches_the_command(lab):
     child, terminal = pty.fork()
     if child == 0:

@@ -155,6 +155,10 @@ def execute(arguments: argparse.Namespace) -> int:
         inside.enter(lab)
         return inside.run(name, words)
     inside.enter(lab)
+    if not arguments.serial:
+        from podroutes.lab.everywhere import run_everywhere  # noqa: PLC0415  temporary files, for this only
+
+        return run_everywhere([node.name for node in lab.cluster.nodes], words)
     worst = 0
     for node in lab.cluster.nodes:
         print(f"==> {node.name} <==")

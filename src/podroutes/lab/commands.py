@@ -102,9 +102,14 @@ def configure(parser: argparse.ArgumentParser, tell: Callable[[argparse.Namespac
 
     execute = add("exec", "run a command on a machine of the lab", _EXEC)
     execute.usage = (
-        f"{execute.prog} [--name NAME] NODE -- CMD ...\n       {execute.prog} [--name NAME] --all -- CMD ..."
+        f"{execute.prog} [--name NAME] NODE -- CMD ...\n       {execute.prog} [--name NAME] --all [--serial] -- CMD ..."
     )
-    execute.add_argument("--all", action="store_true", help="on every machine, one after the other")
+    execute.add_argument(
+        "--all", action="store_true", help="on every machine at the same time, with an empty standard input"
+    )
+    execute.add_argument(
+        "--serial", action="store_true", help="with --all: one machine after the other, on this terminal"
+    )
     _name(execute)
     execute.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 

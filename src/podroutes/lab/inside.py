@@ -16,7 +16,7 @@ from podroutes.lab.registry import Lab
 from podroutes.lab.topology import namespaces
 from podroutes.model.text import escaped, printable
 
-_NOT_EXECUTABLE, _NOT_FOUND, _SIGNALLED = 126, 127, 128  # exit statuses of shells, POSIX XCU 2.8.2
+NOT_EXECUTABLE, _NOT_FOUND, SIGNALLED = 126, 127, 128  # exit statuses of shells, POSIX XCU 2.8.2
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # variables that curl(1), Go and Python read
 _SESSION = ("SSH_CONNECTION", "SSH_CLIENT")  # of a session from outside of the lab's networks
 _LONGEST_HOSTNAME = 64  # HOST_NAME_MAX, gethostname(2)
@@ -88,7 +88,7 @@ def run(namespace: str, command: list[str]) -> int:
         try:
             become(namespace, command)
         finally:
-            os._exit(_NOT_EXECUTABLE)
+            os._exit(NOT_EXECUTABLE)
     try:
         return _status(child)
     finally:
@@ -101,7 +101,7 @@ def become(namespace: str, command: list[str]) -> NoReturn:
     try:
         step_into(namespace)
     except OSError as error:
-        _die(f"cannot enter {namespace}: {error.strerror}", _NOT_EXECUTABLE)
+        _die(f"cannot enter {namespace}: {error.strerror}", NOT_EXECUTABLE)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and ignored signals survive exec
         signal.signal(number, signal.SIG_DFL)
     _install_command()
@@ -113,7 +113,7 @@ def become(namespace: str, command: list[str]) -> NoReturn:
     except FileNotFoundError:
         _die(f"{escaped(name)}: command not found", _NOT_FOUND)
     except OSError as error:
-        _die(f"cannot run {escaped(name)}: {error.strerror}", _NOT_EXECUTABLE)
+        _die(f"cannot run {escaped(name)}: {error.strerror}", NOT_EXECUTABLE)
 
 
 def _environment() -> dict[str, str]:
@@ -170,7 +170,7 @@ def _status(child: int) -> int:
     finally:
         for number, handler in (*ignored.items(), *passed_on.items()):
             signal.signal(number, handler)
-    return status if status >= 0 else _SIGNALLED - status
+    return status if status >= 0 else SIGNALLED - status
 
 
 def _foreground() -> int | None:
