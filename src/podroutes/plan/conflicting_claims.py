@@ -115,6 +115,9 @@ class _Decision:
                 self.lost[id(claim)] = loss
             elif standing:
                 self.placed[id(claim)] = standing
+            elif claim.dst in self.machine.barred:
+                what = "a route to it would take one in place from a node that may still have it"
+                self.lost[id(claim)] = Loss(f"{podcidr_of(claim)} is contested: {what}", "overlapping-pod-cidr")
             elif name in self.disputes.twice:
                 self.lost[id(claim)] = self.disputes.twice[name]
             elif not claim.vias:

@@ -1,6 +1,7 @@
 """The input and the result of a decision between claims."""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix
@@ -54,6 +55,7 @@ class Machine(NamedTuple):
     refused: Mapping[
         tuple[str, int], Loss
     ] = {}  # by node and IP version: no claim counts, as a former route is kept instead
+    barred: AbstractSet[Prefix] = frozenset()  # destinations that get no new route, as it would cost one in place
 
 
 NOWHERE = Machine()

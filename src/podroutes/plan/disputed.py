@@ -27,7 +27,7 @@ def settle_disputes(claims: Claims, needs: Needs, owned: OwnedRoutes, context: C
     own, table = needs.own, needs.table
     disputes = claims.disputes or Disputes(claims.cluster, (), claims.honoured, (), {}, {}, (), claims.problems)
     disputes = _without_own_addresses(disputes, own, claims.shared & {each.address for each in table.addresses})
-    here = _Here(disputes, own, needs, Incumbents(disputes, table, context.saved, owned))
+    here = _Here(disputes, own, needs, Incumbents(disputes, table, context.saved, owned), context.barred)
     refused = here.refused()
     if not refused and not disputes.claims and claims.disputes is None:
         return Settled(claims)
@@ -37,8 +37,10 @@ def settle_disputes(claims: Claims, needs: Needs, owned: OwnedRoutes, context: C
 class _Here:
     """One machine."""
 
-    def __init__(self, disputes: Disputes, own: Node, needs: Needs, incumbents: Incumbents) -> None:
-        self.disputes, self.own, self.needs, self.incumbents = disputes, own, needs, incumbents
+    def __init__(
+        self, disputes: Disputes, own: Node, needs: Needs, incumbents: Incumbents, barred: AbstractSet[Prefix]
+    ) -> None:
+        self.disputes, self.own, self.needs, self.incumbents, self.barred = disputes, own, needs, incumbents, barred
         self.addresses = [address for address, _ in disputes.addresses]
 
     def refused(self) -> dict[int, str]:
@@ -108,7 +110,8 @@ class _Here:
         also = [claim for claim in clean if owners.names and owners.contended(claim.dst, claim.node.name)]
         here = self.incumbents
         refused = {(claim.node.name, claim.dst.version): loss for claim, loss in more}
-        machine = Machine(self.own, here.standing, self._cut, kept, self.needs.has_pods_in, here.remembers, refused)
+        has_pods = self.needs.has_pods_in
+        machine = Machine(self.own, here.standing, self._cut, kept, has_pods, here.remembers, refused, self.barred)
         return set(map(id, also)), decide(self.disputes, machine, also)
 
     def _cut(self, claim: Claim, in_place: bool) -> str:  # noqa: FBT001, conflicts knows no more of it

@@ -14,6 +14,7 @@ from podroutes.plan.claims import Claims
 from podroutes.plan.desired import Desired, desired
 from podroutes.plan.difference import Difference, difference, in_order
 from podroutes.plan.duplicate_addresses import duplicate_addresses
+from podroutes.plan.fixed_point import Barred, Round, repeated
 from podroutes.plan.guard import Verdict
 from podroutes.plan.onlink import AssumedOnLink, AssumedSubnets, OnLink, Resolver
 from podroutes.plan.ownership import claimed, ours, restored
@@ -42,11 +43,20 @@ def plan_here(  # noqa: PLR0913, each is of another kind
 ) -> Planned:
     """Plan for the machine with the snapshot FIB. Pure: equal arguments give equal plans."""
     table = claimed(fib, owned)
-    here, kept = settle(claims, own, table, owned, context)
-    wanted = desired(here, own, OnLink(fib))
-    found = difference(wanted, table, adopt=adopt)
-    if claims.nothing:
-        found = _without_deletions(found)
+    links = OnLink(fib)
+
+    def decide(present: Fib, barred: Barred) -> Round:
+        here, kept = settle(claims, own, present, owned, context._replace(barred=barred))
+        wanted = desired(here, own, links)
+        found = difference(wanted, present, adopt=adopt)
+        return Round(here, kept, wanted, _without_deletions(found) if claims.nothing else found)
+
+    first = decide(table, Barred())
+    last = first if first.claims is claims else repeated(first, table, decide)
+    here, kept, wanted, found = last
+    if last is not first:
+        found = difference(wanted, table, adopt=adopt)
+        found = _without_deletions(found) if claims.nothing else found
     planned = _planned(here, own, wanted, restored(found, fib, owned, wanted))
     duplicates = tuple(duplicate_addresses(claims.cluster, own, fib))
     if duplicates:

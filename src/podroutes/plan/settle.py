@@ -19,10 +19,14 @@ _NOTHING = Saved()
 
 
 class Context(NamedTuple):
-    """Further input of a plan: the saved routes, which are read only if needed, and the machine's dependencies."""
+    """Further input of a plan: the saved routes, which are read only if needed, and the machine's dependencies.
+
+    ``barred`` are destinations of disputed claims that get no new route, as it would cost one in place.
+    """
 
     saved: Callable[[], Saved] = lambda: _NOTHING
     dependencies: Dependencies = ()
+    barred: frozenset[Prefix] = frozenset()
 
 
 class Settled(NamedTuple):
