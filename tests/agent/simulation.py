@@ -82,6 +82,7 @@ class Agent:
 
     def __init__(self, server: Server, directory: str, **guard: int) -> None:
         self.server = server
+        self._directory = directory
         self.clock = 10_000.0
         self.kernel = worker_0()
         self.guard = MassDeleteGuard(**guard)
@@ -102,6 +103,17 @@ class Agent:
             self.reflector.line(line)
         self._listed = self.clock
         self._look()
+
+    def restart(self) -> None:
+        """Be killed and started again: the kernel, the saved nodes and what was deleted lately are left."""
+        saved = NodeSnapshot(self.last, self.clock, 0.0, from_cache=True)
+        self.guard = MassDeleteGuard(earlier=self.guard.earlier)
+        settings = Settings(HostFiles(self._directory), "worker-0", "worker-0")
+        self.machine = Machine(self.kernel, settings, self.guard, FlapDamping())
+        self.machine.reconcile(saved, self.clock)
+        self.reflector = Reflector("https://api", lambda: 0.5, lambda: self.clock)
+        self.last = Inventory(Cluster((), source="https://api"), ())
+        self.list()
 
     def hear(self) -> None:
         """Read what the watch says, and compare after each event."""

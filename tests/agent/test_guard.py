@@ -282,3 +282,88 @@ def test_what_nobody_listed_before_is_no_deletion_that_a_watch_reported(begin):
     assert agent.held == {20, 21, 22, 23}
     agent.wait(MINUTE)
     assert (agent.routed, agent.guard.release.reason) == (everybody(4), "listed")
+
+
+def test_after_one_false_empty_list_the_server_is_asked_again_and_the_hold_ends(begin):
+    server, agent = begin(12)
+    nodes, server.nodes = dict(server.nodes), {}
+    agent.list()
+    server.nodes = nodes
+    assert agent.held == everybody(12)
+    agent.wait(MINUTE)
+    assert (agent.routed, agent.guard.hold, agent.guard.release) == (everybody(12), None, None)
+
+
+def test_a_server_that_stays_empty_is_asked_less_and_less_and_confirms_nothing(begin):
+    server, agent = begin(12)
+    server.wipe()
+    agent.list()
+    counts = []
+    for minutes in (1, 2, 4, 10, 10, 10):
+        before = agent.reflector.counts.lists
+        agent.wait(minutes * MINUTE)
+        counts.append(agent.reflector.counts.lists - before)
+    assert counts == [1] * 6
+    assert (agent.routed, agent.held) == (everybody(12), everybody(12))
+
+
+@pytest.mark.parametrize("allowed", [12, 1 << 62])
+def test_an_allowance_given_beforehand_does_not_let_an_empty_list_take_everything(begin, allowed):
+    server, agent = begin(12, allowed=allowed)
+    nodes, server.nodes = dict(server.nodes), {}
+    agent.list()
+    assert (agent.routed, agent.held) == (everybody(12), everybody(12))
+    server.nodes = nodes
+    agent.wait(MINUTE)
+    assert (agent.routed, agent.guard.hold) == (everybody(12), None)
+    server.leave(*range(4, 13))
+    agent.list()
+    assert agent.routed == {1, 2, 3}, "a list that still has nodes is what the allowance is for"
+
+
+@pytest.mark.parametrize("wait", [0, 5 * MINUTE])
+def test_a_restart_of_the_agent_while_a_backup_is_restored_confirms_nothing(begin, wait):
+    server, agent = begin(12)
+    saved = server.backup()
+    server.join(*range(13, 41))
+    agent.hear()
+    server.restore(saved)
+    agent.restart()
+    agent.wait(wait)
+    agent.list()
+    agent.wait(30 * MINUTE)
+    assert (agent.routed, agent.held) == (everybody(40), set(range(13, 41)))
+    server.join(*range(13, 41))
+    agent.hear()
+    assert (agent.routed, agent.guard.hold) == (everybody(40), None)
+
+
+def test_a_restart_in_the_middle_of_a_hold_does_not_end_it(begin):
+    server, agent = begin(12)
+    server.leave(*range(5, 13))
+    agent.list()
+    held = agent.held
+    agent.wait(30)
+    agent.restart()
+    agent.wait(30 * MINUTE)
+    assert (agent.held, agent.routed) == (held, everybody(12))
+    agent.guard.confirm("")
+    agent.compare()
+    assert agent.routed == everybody(4)
+
+
+def test_a_thousand_nodes_one_wiped_etcd_one_scale_down_and_one_return(begin):
+    server, agent = begin(1000)
+    nodes = dict(server.nodes)
+    server.wipe()
+    agent.list()
+    agent.wait(10 * MINUTE)
+    assert (agent.routed, agent.held) == (everybody(1000), everybody(1000))
+    server.nodes, server.version = nodes, 5000
+    agent.list()
+    assert (agent.routed, agent.guard.hold) == (everybody(1000), None)
+    server.leave(*range(334, 1001))
+    agent.hear_together()
+    assert (len(agent.routed), len(agent.held)) == (1000, 667)
+    agent.wait(MINUTE)
+    assert (agent.routed, agent.guard.release.reason) == (everybody(333), "watched")

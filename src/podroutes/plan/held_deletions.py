@@ -6,7 +6,11 @@ A held deletion ends when its node returns or a person confirms it. An API serve
 - two lists, a minute apart, lack the node and contain podCIDRs. Both must belong to one history of the server: a server that was
   restored or wiped does not know the present nodes.
 
-A file does not confirm itself: reading the same bytes again adds no evidence.
+A file does not confirm itself: reading the same bytes again adds no evidence. An inventory in which nobody has a podCIDR is not let
+pass by an allowance given beforehand either.
+
+While anything is held an API server is asked for its list again, ever less often: one false answer must not hold for good what
+the next would correct.
 """
 
 from collections.abc import Mapping
@@ -18,6 +22,8 @@ from podroutes.plan.guard import Deleted, Verdict, claims_anything, digest, held
 from podroutes.plan.vanishing import Leaving, vanishing
 
 AGAIN = 60.0  # seconds without a return, or between two lists: longer than a restart of an API server and its etcd
+_QUESTIONS = (60.0, 180.0, 420.0)  # seconds after the begin of a hold at which a list is requested, then every _SELDOM
+_SELDOM = 600.0  # seconds; a list of 5,000 Nodes is 70 MB, and all agents hold at the same time
 ADVICE = "bring the nodes back into {source}, or let the routes go: podroutes confirm {digest}"
 Reason = Literal["confirmed", "watched", "listed"]
 
@@ -105,9 +111,10 @@ class MassDeleteGuard:
 
     def _beyond(self, gone: Mapping[Prefix, str], standing: int, cluster: Cluster) -> bool:
         """Return whether GONE of STANDING prefixes are more than may be deleted without confirmation."""
-        if not gone or len(gone) + len(self.earlier) <= self._allowed:
+        nobody = not claims_anything(cluster)  # an allowance is a number, and no opinion about an empty list
+        if not gone or (len(gone) + len(self.earlier) <= self._allowed and not nobody):
             return False
-        return too_many(gone, standing, self.earlier, nobody=not claims_anything(cluster))
+        return too_many(gone, standing, self.earlier, nobody=nobody)
 
     def note(self, evidence: Evidence) -> None:
         """Record that the source published the same nodes again, without a reconcile."""
@@ -125,13 +132,26 @@ class MassDeleteGuard:
 
     def wake(self, now: float) -> float | None:
         """Return when to decide about the held deletions again; None: at the next event."""
-        times = [at for absence in self._held() if (at := self._start(absence) + AGAIN) > now]
-        return min(times, default=None)
+        times = [self._start(absence) + AGAIN for absence in self._held()]
+        return min((at for at in (*times, *self._questions(now)) if at > now), default=None)
 
     def asks(self, now: float) -> float | None:
-        """Return the time at which a second list is needed; None if it is not, or would not help."""
+        """Return the time since which another list is needed; None if none is."""
+        listed = self._before.listed if self._before else 0.0
         ends = [self._start(each) + AGAIN for each in self._held() if not each.watched]
-        return min((end for end in ends if end <= now), default=None)
+        second = min((end for end in ends if end <= now), default=listed)
+        return max((at for at in (second, *self._questions(now)) if listed < at <= now), default=None)
+
+    def _questions(self, now: float) -> tuple[float, ...]:
+        """Return the last time up to NOW at which an API server is asked for its list because of the hold, and the next one."""
+        if not self.hold or not self._before or self._before.history is None:
+            return ()
+        past = now - self.hold.since
+        last = _QUESTIONS[-1]
+        seldom = last + max(0.0, (past - last) // _SELDOM) * _SELDOM
+        times = (*_QUESTIONS, seldom, seldom + _SELDOM)
+        asked = max((each for each in times if each <= past), default=0.0)
+        return self.hold.since + asked, self.hold.since + min(each for each in times if each > past)
 
     def _held(self) -> list[_Absence]:
         """Return the absences of the held prefixes that time can end."""
