@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 from podroutes.kernel.memory import MemoryKernel
 from podroutes.model.address import parse_address, parse_prefix
 from podroutes.model.cluster import Cluster, Node, Unread
+from podroutes.model.persisted import OwnedRoutes, written
 from podroutes.model.plan import Outcome
+from podroutes.model.route import Route
 from podroutes.model.saved_route import Saved, SavedRoute
 from podroutes.plan.claims import examine
+from podroutes.plan.ownership import standing
 from podroutes.plan.planning import plan_here
 from podroutes.plan.refusals import results
 from podroutes.plan.remember import not_standing, remembered
@@ -79,43 +82,62 @@ steps = st.lists(st.sampled_from(["plan", "flap", "boot"]), min_size=1, max_size
 
 @dataclass
 class Machine:
-    """worker-0: its kernel, and what it remembers."""
+    """worker-0: its kernel, and what it remembers. PERSISTENT: a file of ours restores the routes at boot, as ``--persist`` writes it."""
 
     kernel: MemoryKernel = field(
         default_factory=lambda: MemoryKernel([link("ens18")], [address("192.168.8.20/24 dev ens18")])
     )
     saved: tuple[SavedRoute, ...] = ()
+    persistent: bool = False
+    file: tuple[Route, ...] = ()
 
     def applies(self, cluster: Cluster):
         """Apply CLUSTER and remember what stands."""
-        own = next(node for node in cluster.nodes if node.name == "worker-0")
-        planned = plan_here(examine(cluster), own, self.kernel.snapshot(), context=Context(lambda: Saved(self.saved)))
+        planned, fib, owned = self._planned(cluster)
         assert self.kernel.apply(planned.plan.changes) == {}
         missing = not_standing(Outcome(planned.plan, results(planned.plan.changes, {})))
         self.saved = remembered(planned.desired, missing, cluster, self.saved, 0.0)
+        if self.persistent:
+            self.file = tuple(each.route for each in standing(planned.plan, planned.desired, fib, owned))
+        assert self._planned(cluster)[0].plan.changes == (), "one run settles"
         return planned.plan
 
-    def loses_everything(self):
-        """Let a link flap or a boot take the routes of ours."""
+    def _planned(self, cluster: Cluster):
+        own = next(node for node in cluster.nodes if node.name == "worker-0")
+        fib, owned = self.kernel.snapshot(), OwnedRoutes(written={written(each): each.dev for each in self.file})
+        context = Context(lambda: Saved(self.saved))
+        return plan_here(examine(cluster), own, fib, owned=owned, context=context), fib, owned
+
+    def loses_everything(self, step="flap"):
+        """Let a link flap or a boot take the routes of ours. At a boot the file of ours brings back what it has."""
         self.kernel.routes[:] = [each for each in self.kernel.routes if not each.ours]
+        if step == "boot":
+            self.kernel.routes += self.file
 
     def routes(self):
         """Return gateways by destination."""
         return {str(each.dst): str(each.via) for each in self.kernel.ours()}
 
 
-@given(st.booleans(), changes, st.lists(hostile, max_size=4, unique_by=lambda node: node.name), steps, st.randoms())
+@given(
+    st.booleans(),
+    st.booleans(),
+    changes,
+    st.lists(hostile, max_size=4, unique_by=lambda node: node.name),
+    steps,
+    st.randoms(),
+)
 @settings(max_examples=300, deadline=None)
-def test_no_route_of_an_untouched_node_is_lost_and_no_old_next_hop_is_used(aged, touched, more, todo, dice):
+def test_no_route_of_an_untouched_node_is_lost_and_no_old_next_hop_is_used(aged, persistent, touched, more, todo, dice):
     nodes = [good(number, aged=aged) for number in range(COUNT)]
-    machine = Machine()
+    machine = Machine(persistent=persistent)
     machine.applies(Cluster(tuple(nodes)))
     before = machine.routes()
     assert len(before) == COUNT - 1
     after = [corrupted(node, touched[n]) if n in touched else node for n, node in enumerate(nodes)] + more
     for step in todo:
         if step != "plan":
-            machine.loses_everything()
+            machine.loses_everything(step)
         dice.shuffle(after)
         machine.applies(Cluster(tuple(after)))
         routes = machine.routes()
@@ -130,21 +152,32 @@ def test_no_route_of_an_untouched_node_is_lost_and_no_old_next_hop_is_used(aged,
     assert fixed.kept == ()
 
 
-@given(st.booleans(), changes.map(lambda found: {n: how for n, how in found.items() if how != "moved"}), steps)
+@given(
+    st.booleans(),
+    st.booleans(),
+    changes.map(lambda found: {n: how for n, how in found.items() if how != "moved"}),
+    st.booleans(),
+    steps,
+)
 @settings(max_examples=200, deadline=None)
-def test_what_cannot_be_read_of_a_node_costs_it_no_route(aged, touched, todo):
+def test_what_cannot_be_read_of_a_node_costs_it_no_route(aged, persistent, touched, forgets, todo):
     """As long as nobody else speaks of it: not even when nothing of it can be read."""
     nodes = [good(number, aged=aged) for number in range(COUNT)]
-    machine = Machine()
+    machine = Machine(persistent=persistent)
     machine.applies(Cluster(tuple(nodes)))
     before = machine.routes()
     after = Cluster(tuple(corrupted(node, touched[n]) if n in touched else node for n, node in enumerate(nodes)))
     for step in todo:
+        if step == "boot" and persistent and forgets:
+            machine.saved = ()  # a state directory in memory: the file is all that is left
         if step != "plan":
-            machine.loses_everything()
+            machine.loses_everything(step)
         plan = machine.applies(after)
         assert machine.routes() == before
-        assert {each.node for each in plan.kept} == {f"worker-{number}" for number in touched}
+        kept = {each.node for each in plan.kept}
+        assert kept <= {f"worker-{number}" for number in touched}
+        forgot = forgets and persistent  # then nothing tells whose the route of an unread node is
+        assert forgot or len(kept) == len(touched)
 
 
 @given(st.booleans(), changes, st.lists(hostile, max_size=4, unique_by=lambda node: node.name), st.randoms())
