@@ -6,7 +6,7 @@ moved over, nor where the manager reads its files again, but by networkd 252, wh
 
 import pytest
 
-from persist.machine import DUAL, INVENTORY, MACHINES, SEED, SIX
+from persist.machine import CHECKOUT, DUAL, INVENTORY, MACHINES, PROGRAMS, SEED, SIX
 from persist.managers import (
     DHCPCD,
     INTERFACES,
@@ -145,7 +145,8 @@ SMOOTH = {"moving over", "left alone", "reload"}  # in which no packet is lost, 
 class Story:
     """One machine, what happens to it, and the packets meanwhile."""
 
-    def __init__(self, kind, machine):
+    def __init__(self, kind, machine, *, typed=False):
+        """Boot it; with TYPED the routes are typed first and written into netplan's file then."""
         self.machine, self.manager = machine, kind(machine)
         self.blips = isinstance(self.manager, Networkd) and machine.version() < 255
         self.pods = PODS[:2] if kind is TypedDhcpcd else PODS
@@ -158,6 +159,9 @@ class Story:
         except debian.UnavailableError as error:
             pytest.skip(str(error))
         self.manager.boot()
+        if typed:
+            machine.ip(*(f"route add {route}" for route in self.wanted))
+            TypedNetplan(machine).configure()
         machine.wait(lambda: self.table() == self.wanted, "the administrator's routes")
 
     def inventory(self):
@@ -306,6 +310,35 @@ def test_a_route_that_dhcpcd_makes_with_a_source_address_is_not_taken_over(machi
     assert "2 wanted are somebody else's, and none is identical to a route of ours" in said
     assert "as it has src 192.168.8.20" in said
     assert machine.files() == before
+
+
+def recipe():
+    """Return the commands of the documentation that lead from the tutorial's page to podroutes in charge, each with its comment."""
+    text = (CHECKOUT / "docs/persistence.md").read_text()
+    block = text.partition("From the tutorial's page to podroutes in charge:\n\n```\n")[2].partition("```")[0]
+    return [line.partition("# ")[2].partition("#")[::2] for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("netplan_applied", [True, False])
+def test_the_recipe_of_the_documentation_loses_no_packet_on_the_tutorials_machine(machine, netplan_applied):
+    """The reader has typed the routes, has written them into netplan's file, and has had netplan apply it or not."""
+    story = Story(TypedNetplan if netplan_applied else NetplanNetworkd, machine, typed=not netplan_applied)
+    try:
+        machine.write(f"{PROGRAMS}/podroutes", f'#!/bin/sh\nexec {machine.python} -m podroutes "$@"\n', 0o755)
+        steps = dict(recipe())
+        plan, apply, show, reload, again = (
+            command.strip().replace("-i machines.txt", f"-i {INVENTORY} --node worker-0") for command in steps
+        )
+        assert "+      routes: []" in machine.chroot("sh", "-c", plan, check=False)
+        story.happens("moving over", lambda: machine.chroot("sh", "-c", apply))
+        assert all(line.endswith("  ok") for line in machine.chroot("sh", "-c", show).splitlines())
+        if not story.blips:
+            story.happens("reload", lambda: machine.chroot("sh", "-c", reload))
+        story.boot()
+        assert machine.chroot("sh", "-c", again).startswith("No changes.")
+        assert machine.routes() == [(route, "107") for route in WANTED]
+    finally:
+        story.segment.close()
 
 
 def test_a_profile_that_networkmanager_has_in_mind_still_is_told_and_cured(machine):

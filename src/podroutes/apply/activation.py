@@ -67,7 +67,7 @@ class Activation:
     def _reload(self, files: Sequence[FileChange]) -> str | None:
         """Make the managers of FILES read them; return why that failed, None if it did not."""
         edited = dict.fromkeys(change.backend for change in files if change.action == "edit")
-        commands = [*backend(self._name).RELOAD, *(words for name in edited for words in backend(name).REREAD)]
+        commands = [*(words for name in edited for words in backend(name).REREAD), *backend(self._name).RELOAD]
         for words in dict.fromkeys(commands):
             done = self._root.run(words)
             if done is None or done[0]:

@@ -48,7 +48,10 @@ def refuse_unclear(root: HostFiles, wanted: Sequence[Prefix]) -> None:
 
 def with_reload(planned: Planned, lines: Overlap, name: str, found: Found) -> Planned:
     """Return PLANNED with what makes the manager of backend NAME read our files, where it still has routes of before."""
-    commands = backend(name).REREAD if name in BACKENDS else ()
+    maker = (
+        "netplan" if any("/10-netplan-" in path for path in found.files.get(name, ())) else name
+    )  # of networkd's files
+    commands = backend(maker).REREAD if maker in BACKENDS else ()
     if not commands:
         return planned
     reread = f"`{' && '.join(' '.join(words) for words in commands)}`"

@@ -139,7 +139,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         if request.backend or request.cni.wanted or settings.wanted:
             raise
         return MachinePlan(planned._replace(plan=planned.plan.with_problem(not_persistent(error))), owned, name)
-    offered = _offered(root, planned) if asked and (lines.same or lines.other) else ()
+    offered = _offered(root, planned) if request.backend not in ("", NONE) and (lines.same or lines.other) else ()
     chosen = "" if name == NONE else name
     devices = {each.route.dev for each in kept}
     links = [link for link in fib.links if link.name in devices]

@@ -72,7 +72,11 @@ def say_later(outcome: Outcome) -> None:
     """Print the commands that make a manager read its changed files."""
     written = [change for change in outcome.files_written if change.backend]
     edited = {change.backend for change in written if change.action == "edit"}
-    for name in dict.fromkeys(change.backend for change in written):
-        chosen = backend(name)
-        if commands := " && ".join(" ".join(words) for words in (chosen.REREAD if name in edited else chosen.RELOAD)):
-            common.warn(f"{name} applies this at the next boot; to apply it now: {commands}")
+    chosen = {name: backend(name) for name in dict.fromkeys(change.backend for change in written)}
+    commands = {name: each.REREAD if name in edited else each.RELOAD for name, each in chosen.items()}
+    for name, words in commands.items():
+        if words and not any(
+            set(words) < set(more) for more in commands.values()
+        ):  # netplan's begin with what networkd reads
+            now = " && ".join(map(" ".join, words))
+            common.warn(f"{name} applies this at the next boot; to apply it now: {now}")
