@@ -70,7 +70,8 @@ def test_what_apply_writes_remove_takes_back(machine, booted, backend):
     assert machine.podroutes("plan").startswith("No changes.")
 
     there = (machine.files(), machine.routes())
-    assert f"1 to delete, 0 unchanged; {len(kept) + 2} files to change." in machine.podroutes("remove", "--dry-run")
+    dry = machine.podroutes("remove", "--dry-run")
+    assert f"1 to delete, 0 unchanged; {len(kept) + 2} files to change; 1 setting to change." in dry
     assert (machine.files(), machine.routes()) == there
     machine.podroutes("remove")
     assert (machine.files(), machine.routes()) == (before | {"etc/podroutes/nodes": machine.read(INVENTORY)}, [])
@@ -274,7 +275,7 @@ def test_activate_has_the_manager_take_the_routes_up(machine, booted):
     manager.wait()
     FORWARDS.write_text("0")
     machine.podroutes("apply", "--persist", "auto", "--sysctl")
-    assert FORWARDS.read_text() == "0\n", "what is written down is for the next boot"
+    assert FORWARDS.read_text() == "1\n", "the sysctl is set at once, too"
     machine.podroutes("apply", "--activate")
     assert FORWARDS.read_text() == "1\n"
     machine.flap("ens18")  # networkd 252 gives up where the link is back before it has noticed that it went
@@ -302,7 +303,7 @@ def test_activate_puts_everything_back_when_a_node_stops_answering(machine, boot
 def test_forwarding_can_be_written_down_alone(machine, booted):
     booted(Networkd)
     machine.podroutes("apply", "--sysctl")
-    assert machine.read("/etc/sysctl.d/90-podroutes.conf").endswith("net.ipv4.ip_forward = 1\n")
+    assert "\nnet.ipv4.ip_forward = 1\n" in machine.read("/etc/sysctl.d/90-podroutes.conf")
     assert not machine.exists(NAME)
     assert machine.podroutes("show").count("until reboot") == 2
     assert machine.podroutes("plan").startswith("No changes.")

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from podroutes.apply import host_changes
 from podroutes.errors import PersistError
 from podroutes.host.files import HostFiles
 from podroutes.host.reachability import MOST, answering
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
+from podroutes.model.host_change import HostResult
 from podroutes.model.persisted import FileChange
 from podroutes.model.plan import Plan
 from podroutes.model.text import listing
@@ -23,10 +25,11 @@ _INTERVAL = 0.2  # seconds between two snapshots
 
 
 class Before(NamedTuple):
-    """The state of the machine before the change."""
+    """The state of the machine before the change, and what the change did to its host settings."""
 
     fib: Fib
     found: Found
+    host: tuple[HostResult, ...] = ()
 
 
 class Activation:
@@ -58,6 +61,7 @@ class Activation:
             return
         apply_files.undo(self._root, files, self._before.found.files)
         switch(self._root, sysctls)
+        host_changes.carry_out(self._root, host_changes.undoing(self._before.host))
         self._reload(files)
         answering(nodes, _TIMEOUT)
         was = self._before.found.owned("")

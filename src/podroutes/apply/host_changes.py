@@ -15,6 +15,17 @@ def carry_out(root: HostFiles, changes: Iterable[HostChange]) -> tuple[HostResul
     return tuple(HostResult(change, _failure(root, change)) for change in changes)
 
 
+def undoing(results: Iterable[HostResult]) -> list[HostChange]:
+    """Return the changes that take back the sysctls that RESULTS have set, and the table that they have created."""
+    made = [result.change for result in results if result.failure is None]
+    sysctls = [change for change in made if change.kind == "sysctl" and change.was]
+    tables = [change.name for change in made if (change.kind, change.action) == ("nftables", "create")]
+    return [
+        *(HostChange("sysctl", "set", change.name, f"= {change.was}", change.was, change.value) for change in sysctls),
+        *(HostChange("nftables", "delete", name, "", f"delete table {name}\n") for name in tables),
+    ]
+
+
 def _failure(root: HostFiles, change: HostChange) -> str | None:
     if change.kind == "sysctl":
         return _set(root, change)

@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         if wanted.activate and outcome.complete:
             from podroutes.apply.activation import Activation, Before  # noqa: PLC0415, seldom asked for
 
-            then = Before(before, machine_plan.found)
+            then = Before(before, machine_plan.found, outcome.host)
             activation = Activation(machine_plan.backend, then, kernel, common.root())
             activation.run(outcome.files_written, lambda: replan(machine._replace(persist=None)))
         else:
