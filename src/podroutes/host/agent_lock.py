@@ -105,5 +105,7 @@ def changes_routes(pid: int, uid: int) -> bool:
 
 
 def _has_net_admin(process: Path) -> bool:
+    if Path("/proc/self").readlink().name != str(os.getpid()):
+        return False  # this /proc is of another PID namespace, where the number is another process's
     words = (process / "status").read_text().split()
     return bool(int(words[words.index("CapEff:") + 1], 16) >> Capability.NET_ADMIN & 1)

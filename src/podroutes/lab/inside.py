@@ -140,13 +140,15 @@ def _die(message: str, status: int) -> NoReturn:
 
 
 def _own_sight(namespace: str) -> None:
-    """Give a machine its own host name, /sys with its devices, /run/podroutes, and overlays of /etc and /var/lib."""
+    """Give a machine its host name, /sys with its devices, the lab's /proc, /run/podroutes, and overlays of /etc and /var/lib."""
     import socket  # noqa: PLC0415  for one call, in the child only
 
     socket.sethostname(os.fsdecode(os.fsencode(namespace)[:_LONGEST_HOSTNAME]))
     syscalls.mount("none", "/", flags=syscalls.MS_SLAVE | syscalls.MS_REC)
     with suppress(OSError):  # forbidden if parts of the host's /sys are covered: mount_namespaces(7)
         syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    with suppress(OSError):  # the same for /proc; without it a process finds others under the numbers of its peers
+        syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
     Path(RUNTIME).mkdir(exist_ok=True)
     syscalls.mount(f"{MACHINES}/{namespace}", RUNTIME, flags=syscalls.MS_BIND)
     for directory, layers in LAYERED.items():
