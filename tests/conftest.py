@@ -48,6 +48,7 @@ SLOW = (
 UNPACKED = {"chromium", "filters", "machine", "tree", "unpacked"}
 # What else takes seconds: hundreds of random examples, thousands of nodes or clients.
 LONG = (
+    "agent/test_day.py",
     "agent/test_endpoint.py::test_a_thousand_slow_clients",
     "agent/test_guard.py::test_4900_deleted_events",
     "agent/test_many_foreign_routes.py",
