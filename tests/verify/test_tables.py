@@ -55,12 +55,14 @@ def test_what_is_read_here_is_what_is_read_from_files(worker, tmp_path):
         "rule add pref 60 ipproto tcp lookup 100",
     )
     (tmp_path / "here").mkdir()
-    for name, command in COMMANDS.items():
-        (tmp_path / "here" / f"{name}.json").write_bytes(
-            subprocess.run(command.split(), check=True, capture_output=True).stdout
-        )
+    live = None
+    while live != (now := read_here("here", Reader())):  # a link that has just come up changes its state once more
+        live = now
+        for name, command in COMMANDS.items():
+            (tmp_path / "here" / f"{name}.json").write_bytes(
+                subprocess.run(command.split(), check=True, capture_output=True).stdout
+            )
     (host,) = read_directory(str(tmp_path))
-    live = read_here("here", Reader())
     assert host == live._replace(sysctls={})
     assert len([hop for route in host.routes if str(route.dst) == "10.200.3.0/24" for hop in route.next_hops]) == 2
     assert {each.preference for each in host.peculiar.values()} == {1}
