@@ -10,7 +10,7 @@ from podroutes.agent.reconciler import Machine, Settings
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.host.files import HostFiles
 from podroutes.inventory import Inventory
-from podroutes.kernel.memory import MemoryKernel
+from podroutes.kernel.memory import MemoryKernel, _connected
 from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.held_deletions import MassDeleteGuard
 from support.notation import address, cluster, link, node, route, shown
@@ -238,3 +238,61 @@ def raised(function, *arguments):
     except Exception as error:  # noqa: BLE001, of two equal machines
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+operations = st.tuples(
+    st.sampled_from(["move", "leave", "rename", "succeed", "join", "swap", "readdress"]),
+    st.integers(0, 6),
+    st.integers(1, 9),
+)
+
+
+def after(rows, operation):
+    """Return ROWS, node by name as (address, podCIDR), after one OPERATION that happens to clusters."""
+    verb, which, number = operation
+    names = list(rows)
+    if verb == "join" or not names:
+        return {**rows, f"j{number}": (f"192.168.8.{200 + number}", f"10.210.{number}.0/24")}
+    name = names[which % len(names)]
+    address, cidr = rows[name]
+    rest = {each: row for each, row in rows.items() if each != name}
+    other = names[(which + 1) % len(names)]
+    match verb:
+        case "move":
+            return {**rows, name: (f"192.168.8.{150 + number}", cidr)}
+        case "leave":
+            return rest
+        case "rename":
+            return {**rest, f"r{number}": (address, cidr)}
+        case "succeed":
+            return {**rest, f"s{number}": (f"192.168.8.{170 + number}", cidr)}
+        case "swap":
+            return {**rows, name: (rows[other][0], cidr), other: (address, rows[other][1])}
+    return {**rest, f"a{number}": (address, f"10.220.{number}.0/24")}
+
+
+@given(st.lists(st.lists(operations, min_size=1, max_size=2), min_size=1, max_size=4), st.booleans())
+def test_what_happens_to_clusters_ends_alike(steps, both):
+    """Moves, deletions, names and podCIDRs that pass to others, one or two at a time; BOTH with IPv6 beside IPv4."""
+    known, pair = {}, Pair()
+    for kernel in pair.kernels:
+        kernel.addresses += (address("fd00::20/64 dev ens18"),)
+        kernel.routes.append(_connected(kernel.addresses[-1]))
+
+    def listed(rows):
+        lines = [OWN]
+        for name, (via, cidr) in rows.items():
+            last, third = via.rpartition(".")[2], cidr.split(".")[1:3]
+            more = (f",fd00::{last}", f",fd02:{third[0]}:{third[1]}::/64") if both else ("", "")
+            lines.append(f"{name} {via}{more[0]} {cidr}{more[1]}")
+        return cluster()._replace(nodes=tuple(known.setdefault(line, node(line)) for line in lines))
+
+    rows = {f"n{number}": (f"192.168.8.{100 + number}", f"10.200.{number}.0/24") for number in range(1, 8)}
+    pair.begin(listed(rows))
+    for now, step in enumerate(steps, 1):
+        for operation in step:
+            rows = after(rows, operation)
+        done = pair.follow(listed(rows), now)
+        event(f"{len(done)} changes at once")
+        whole = pair.reconcile(listed(rows), now)
+        assert set(done) <= set(whole)
