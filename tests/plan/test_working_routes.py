@@ -6,7 +6,8 @@ import pytest
 
 from podroutes.errors import IdentityError
 from podroutes.kernel.memory import MemoryKernel
-from podroutes.model.address import parse_address
+from podroutes.model.address import parse_address, parse_prefix
+from podroutes.model.cluster import Cluster, Unread
 from podroutes.plan.claims import examine
 from podroutes.plan.identity import this_node
 from podroutes.plan.planning import plan_here
@@ -125,6 +126,20 @@ def test_the_old_next_hop_of_a_node_that_moved_is_not_kept_for_a_contested_claim
     """DHCP may have given the old address to a stranger."""
     moved = "worker-1 192.168.8.99 10.200.1.0/24"
     assert after(machine(ONE, TWO), W0, moved, W2, "rival 192.168.8.29 10.200.1.0/24")[0] == [TWO]
+
+
+@pytest.mark.parametrize("wrong", ["19.168.8.22", "10.200.1.9", "192.168.8.20"], ids=["limits", "pods", "own"])
+def test_a_node_whose_podcidr_cannot_be_read_and_whose_address_is_certainly_wrong_keeps_its_route(wrong):
+    """Where it is, is as unknown as if the address could not be read either."""
+    unread = (Unread("podCIDR", "10.200.2.0/244", "invalid-pod-cidr"),)
+    lost = node(f"worker-2 {wrong}")._replace(unread=unread)
+    limits = {"node_cidrs": (parse_prefix("192.168.8.0/24"),)}
+    kernel = machine(ONE, TWO)
+    plan = planned(Cluster((node(W0), node(W1), lost), source="nodes.yaml", **limits), kernel)
+    assert (plan.changes, [each.node for each in plan.kept]) == ((), ["worker-2"])
+    stranger = node("worker-8 192.168.8.22 10.200.8.0/24")
+    plan = planned(Cluster((node(W0), node(W1), lost, stranger), source="nodes.yaml", **limits), kernel)
+    assert [shown(change) for change in plan.changes if change.action == "delete"] == [f"delete {TWO}"]
 
 
 def test_a_claim_outside_the_limits_is_not_kept():

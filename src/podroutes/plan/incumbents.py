@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
-from podroutes.model.address import Address, Prefix
+from podroutes.model.address import BITS, Address, Prefix, network
 from podroutes.model.claims import Claim, Disputes
 from podroutes.model.cluster import Node
 from podroutes.model.fib import Fib
 from podroutes.model.persisted import OwnedRoutes
 from podroutes.model.saved_route import Saved, SavedRoute
 from podroutes.plan.decision import Standing
+from podroutes.plan.overlaps import Owners
 
 
 class Incumbents:
@@ -63,19 +64,29 @@ class Incumbents:
 
     def may_be_of(self, node: Node, via: Address) -> bool:
         """Return whether VIA may be an address of NODE, whose addresses are not all known: no other node has it."""
+        return node.name in self._disputes.unclear and self._is_free(node, via)
+
+    def is_astray(self, node: Node, via: Address) -> bool:
+        """Return whether VIA may be an address of NODE, as none of that IP version that it reports can be right, and no other node has VIA."""
+        reported = [each for each in node.internal_ips if each.version == via.version]
+        return bool(reported) and self._is_free(node, via) and all(self._is_wrong(node, each) for each in reported)
+
+    def _is_free(self, node: Node, via: Address) -> bool:
+        return self._is_allowed(via) and via not in self._own and not self._holders.get(via, set()) - {node.name}
+
+    def _is_wrong(self, node: Node, address: Address) -> bool:
+        """Return whether ADDRESS of NODE is outside the limits, of this machine, or inside the podCIDR of another node."""
+        if not self._is_allowed(address) or address in self._own:
+            return True
+        return self._pods.contended(network(address, BITS[address.version]), node.name)
+
+    def _is_allowed(self, address: Address) -> bool:
         limits = self._disputes.cluster.node_cidrs
-        return (
-            node.name in self._disputes.unclear
-            and via not in self._own
-            and not self._holders.get(via, set()) - {node.name}
-            and (not limits or any(limit.covers(via) for limit in limits))
-        )
+        return not limits or any(limit.covers(address) for limit in limits)
 
     def reports(self, node: Node, via: Address) -> bool:
         """Return whether NODE reports VIA, inside the limits. False for an address of this machine."""
-        limits = self._disputes.cluster.node_cidrs
-        allowed = not limits or any(limit.covers(via) for limit in limits)
-        return allowed and via in node.internal_ips and via not in self._own
+        return self._is_allowed(via) and via in node.internal_ips and via not in self._own
 
     def _through(self, node: Node, vias: "tuple[Address, ...] | list[Address]") -> Standing | None:
         for via in vias:
@@ -125,6 +136,10 @@ class Incumbents:
     @cached_property
     def _routers(self) -> set[Address]:
         return {address for node in self._disputes.cluster.nodes if node.router for address in node.internal_ips}
+
+    @cached_property
+    def _pods(self) -> Owners:
+        return Owners((*self._disputes.claims, *self._disputes.clean))
 
     @cached_property
     def _claimed(self) -> dict[str, set[Prefix]]:

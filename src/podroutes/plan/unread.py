@@ -27,7 +27,7 @@ def kept_for_unread(disputes: Disputes, incumbents: Incumbents, own: Node) -> li
                 continue
             claimants = _claimants(disputes, dst)
             explained = any(via in claim.node.internal_ips for claim in claimants)
-            unexplained = (incumbents.may_be_of(node, via) or incumbents.leads_to(node, dst, via)) and not claimants
+            unexplained = _may_lead_to(incumbents, node, dst, via) and not claimants
             if unexplained or (incumbents.reports(node, via) and not explained):
                 found[dst] = Claim(dst, node, (via,)), unread_loss(node, "podCIDR")
     return list(found.values())
@@ -51,12 +51,15 @@ def kept_for_refused(
         for dst, via in _candidates(incumbents, node):
             free = dst not in node.pod_cidrs and not owners.contended(dst, node.name)
             wanted = dst.version in versions and (node.name, dst.version) not in served
-            near = (
-                incumbents.reports(node, via) or incumbents.may_be_of(node, via) or incumbents.leads_to(node, dst, via)
-            )
+            near = incumbents.reports(node, via) or _may_lead_to(incumbents, node, dst, via)
             if free and wanted and near and dst not in found and not outside_limits(disputes.cluster, dst):
                 found[dst] = Claim(dst, node, (via,)), refused[node.name]
     return list(found.values())
+
+
+def _may_lead_to(incumbents: Incumbents, node: Node, dst: Prefix, via: Address) -> bool:
+    """Return whether a route to DST through VIA, an address that NODE does not report, may lead to it all the same."""
+    return incumbents.may_be_of(node, via) or incumbents.leads_to(node, dst, via) or incumbents.is_astray(node, via)
 
 
 def _in_order(node: Node) -> tuple[object, ...]:
