@@ -60,3 +60,34 @@ def test_programs_that_sh_may_not_start_are_told(site, sudoers):
     done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
     assert (done.status, site.routes("worker-0")) == (1, [])
     assert "sudo lets sh start no other program (NOEXEC in sudoers)" in done.err, done
+
+
+AFAR = "203.0.113.7"
+
+
+@pytest.fixture
+def from_afar(site):
+    """Let pushes to worker-0 come from an address that no network of its own contains. /proc shows its processes, as on a real machine."""
+    site.again("worker-0", before="mount -t proc proc /proc")
+    node = site.addresses["worker-0"]
+    words = site.on("switch", "ip", "route", "get", node).split()
+    dev, near = words[words.index("dev") + 1], words[words.index("src") + 1]
+    site.on("switch", "ip", "addr", "add", f"{AFAR}/32", "dev", "lo")
+    site.on("switch", "ip", "route", "add", f"{node}/32", "dev", dev, "src", AFAR)
+    site.on("worker-0", "ip", "route", "add", "203.0.113.0/24", "via", near)
+    yield
+    site.on("worker-0", "ip", "route", "del", "203.0.113.0/24")
+    site.on("switch", "ip", "route", "del", f"{node}/32")
+    site.on("switch", "ip", "addr", "del", f"{AFAR}/32", "dev", "lo")
+
+
+@pytest.mark.usefixtures("from_afar")
+def test_below_sudo_the_address_that_the_machine_is_reached_from_is_not_routed_away(site, sudoers):
+    """Sudo takes SSH_CONNECTION away. The claim is more specific than the path that it would take the address from."""
+    sudoers("without a password")
+    text = site.inventory.read_text()
+    site.inventory.write_text(text.replace("10.200.1.0/24", "203.0.113.0/25"))
+    done = site.push("apply", "--limit", "worker-0", "--user", "operator", "--sudo")
+    site.inventory.write_text(text)
+    assert (done.status, site.routes("worker-0")) == (1, ALL["worker-0"][1:])
+    assert f"would take the peer of this SSH session {AFAR} from this machine" in done.err
