@@ -400,6 +400,8 @@ class Grammar:
              "mtu 1200", "multicast off", "allmulticast on", "addrgenmode none", "carrier off", "group 5", "alias x", "txqueuelen 0"]
         )  # fmt: skip
         lines = [f"link set {dev} {change}"]
+        if self.warm and change.startswith("address") and not dev.startswith("eth"):
+            return []  # pods remember the former one for some seconds, and their tables are nobody's
         if change == "down" and random.random() < 0.3:
             lines.append(f"link set {dev} up")
         if change == "nomaster" and random.random() < 0.4:

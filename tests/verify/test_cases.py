@@ -120,6 +120,20 @@ FALSE_PROOFS = {
         ("n0 n1", "n1 n0"),
         {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "cannot-tell cannot-tell"},
     ),
+    "the uplink is a port of the pods' bridge, and the sender's pods are multicast to it": Case(
+        4,
+        TWO,
+        on("n1", "link set eth0 master cni0", "route prepend multicast 10.200.0.0/24 dev eth0"),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "cannot-tell cannot-tell"},
+    ),
+    "table local is empty": Case(
+        6,
+        TWO,
+        on("n0", "route flush table local"),
+        ("n0 n1", "n1 n0"),
+        {"n0 n1": "unreachable no-neighbour", "n1 n0": "unreachable no-neighbour"},
+    ),
     "a neighbour entry names another machine": Case(
         4,
         THREE,

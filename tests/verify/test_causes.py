@@ -221,12 +221,24 @@ def test_what_the_owner_sends_to_another_device_its_pods_do_not_get():
     assert ("unreachable", "wrong-pod-device", "worker-1", 2) in found(verdict)
 
 
+@pytest.mark.parametrize("port", [{"selects": True}, {"blocked": True}])
+def test_a_bridge_whose_port_does_not_pass_everything_on_is_no_proof(port):
+    (one, *others) = paper(NODES, {})
+    media = {"cni0": Medium("bridge"), "pod0": Medium("veth", outside=True, **port)}
+    one = one._replace(masters={"pod0": "cni0"}, links={**one.links, "pod0": link("pod0", 9)}, media=media)
+    verdict = prove(Network([one, *others], NODES), examine(NODES))
+    assert {finding.cause.severity for finding in verdict.findings} == {"cannot-tell"}
+    assert verdict.count("cannot-tell") == 4  # to its pods and from them
+    healthy = one._replace(media={**media, "pod0": Medium("veth", outside=True)})
+    assert prove(Network([healthy, *others], NODES), examine(NODES)).proven
+
+
 def test_an_address_on_a_port_of_a_bridge_finds_no_next_hop():
     (one, *others), media = paper(NODES, {}), {"br9": Medium("bridge"), "ens18": Medium("")}
     one = one._replace(masters={"ens18": "br9"}, links={**one.links, "br9": link("br9", 9)}, media=media)
     verdict = prove(Network([one, *others], NODES), examine(NODES))
     assert ("cannot-tell", "bridge-port", "worker-0", 2) in found(verdict)  # it may remember them
-    one = one._replace(neighbours=NeighbourTable({}, frozenset(), {}))
+    one = one._replace(neighbours=NeighbourTable({}, frozenset()))
     verdict = prove(Network([one, *others], NODES), examine(NODES))
     assert ("unreachable", "bridge-port", "worker-0", 2) in found(verdict)
 

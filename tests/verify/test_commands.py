@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from podroutes.host.local_tables import COMMANDS
+
 
 def test_verify_prints_a_proof(podroutes):
     expected = [
@@ -94,7 +96,7 @@ def test_trace_says_why_it_ends(podroutes):
         (["trace", "fd00::1", "worker-1"], "have no IP version in common"),
         (["verify", "--lab"], "podroutes: --tables and --lab both say where the tables are"),
         (["verify", "--pod", "10.200.1.2"], "add --probe"),
-        (["verify", "--probe"], "--probe sends packets from this machine"),
+        (["verify", "--probe", "--node", "worker-7"], "worker-7"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_status_1(podroutes, words, says):
@@ -229,6 +231,38 @@ def test_a_neighbour_entry_that_somebody_wrote_down_is_not_proven(lab):
     finally:
         lab.inside("worker-0", *"ip neigh del 192.168.8.21 dev ens18".split())
     assert lab.verify()[1]["proven"]
+
+
+def test_with_collected_tables_pods_are_those_of_neighbour_tables_and_of_host_local(lab, tmp_path):
+    (tmp_path / "lab.yaml").write_text(lab.run("lab", "inventory", "--name", lab.name).stdout)
+    lab.verify("--probe")  # so that nodes have heard of their pods
+    for number in range(3):
+        directory = tmp_path / "tables" / f"worker-{number}"
+        directory.mkdir(parents=True)
+        for name, command in COMMANDS.items():
+            lab.inside(f"worker-{number}", "sh", "-c", f"{command} > {directory}/{name}.json")
+        lab.inside(
+            f"worker-{number}",
+            "sh",
+            "-c",
+            f"sysctl -a 2>/dev/null | grep -E '^net.ipv[46].(ip_forward|conf.*(forwarding|rp_filter|proxy_arp|proxy_ndp|arp_ignore|accept_local)) ' > {directory}/sysctl.txt",
+        )
+    (tmp_path / "tables/worker-2/neigh.json").write_text("[]")
+    (tmp_path / "tables/worker-2/pods.txt").write_text(
+        "/var/lib/cni/networks/pods:\n10.200.2.2\nlast_reserved_ip.0\nlock\n"
+    )
+    output = tmp_path / "out.json"
+    words = (
+        f"verify -i {tmp_path}/lab.yaml --tables {tmp_path}/tables --probe --node worker-0 -o json > {output} || true"
+    )
+    lab.inside("worker-0", "sh", "-c", f"{sys.executable} -m podroutes {words}")
+    found = json.loads(output.read_text())["probe"]
+    asked = {
+        (each["address"], each["pod"], each["received"]) for each in found["results"] if ":" not in each["address"]
+    }
+    assert asked == {("10.200.1.2", True, 3), ("10.200.2.2", True, 3)}
+    six = {each["node"]: each["pod"] for each in found["results"] if ":" in each["address"]}
+    assert six == {"worker-1": True, "worker-2": False}
 
 
 def test_packets_contradict_what_is_taken_for_granted(lab):

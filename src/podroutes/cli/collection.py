@@ -4,19 +4,21 @@ import os
 from typing import NamedTuple
 
 from podroutes.cli import common
-from podroutes.cli.option_values import TableOptions
+from podroutes.cli.option_values import SourceOptions, TableOptions
 from podroutes.errors import PodroutesError, require_linux
 from podroutes.model.cluster import Node
 from podroutes.model.host import Host
+from podroutes.model.text import printable
 from podroutes.plan.claims import examine
 from podroutes.plan.identity import named_node, this_node
 from podroutes.verify.network import Network
 
+_NEIGHBOURLY = 64  # machines of a lab up to which their neighbour tables are read
 _INSTEAD = "name the nodes' tables with --tables, or let `podroutes push verify` read them over SSH"
 
 
 class Evidence(NamedTuple):
-    """The input of a proof. ``own`` is this machine's node, None if the tables are of other machines.
+    """The input of a proof. ``own`` is this machine's node, None in a lab, and where tables are of other machines.
 
     ``tables`` describes the source of the tables.
     """
@@ -61,6 +63,22 @@ def gather(options: TableOptions) -> Evidence:
     )
 
 
+def own_node(options: SourceOptions, found: Evidence) -> Node:
+    """Return the node of this machine, which sends packets; its tables are among those that were FOUND. Raises PodroutesError."""
+    require_linux("--probe", _INSTEAD)
+    from podroutes.host.iproute_json import Reader  # noqa: PLC0415
+    from podroutes.host.local_tables import read_here  # noqa: PLC0415
+
+    cluster = found.source.cluster
+    addresses = [each.address for each in read_here("", Reader()).addresses]
+    own = named_node(cluster, options.node) if options.node else this_node(cluster, os.uname().nodename, addresses)
+    if own.name not in found.network.hosts:
+        raise PodroutesError(
+            f"--probe sends packets from this machine, {printable(own.name)}, and its tables are not in {found.tables}"
+        )
+    return own
+
+
 def _lab(options: TableOptions, name: str) -> Evidence:
     """Enter a lab and read the tables of its machines and of its switch, which is their router."""
     from podroutes.host.iproute_json import Reader  # noqa: PLC0415
@@ -78,5 +96,6 @@ def _lab(options: TableOptions, name: str) -> Evidence:
     reader, hosts = Reader(), list[Host]()
     for machine in (SWITCH, *(node.name for node in lab.cluster.nodes)):
         inside.join_network(machine)
-        hosts.append(read_here(machine, reader))
+        # The kernel goes through the neighbours of all namespaces to list those of one.
+        hosts.append(read_here(machine, reader, neighbours=len(lab.cluster.nodes) <= _NEIGHBOURLY))
     return Evidence(source, Network(hosts, source.cluster, closed=True), None, f"of the lab {name}")

@@ -111,7 +111,7 @@ def _is_of_node(found: Evidence, address: Address) -> bool:
 
 
 def _pods(found: Evidence, options: ProofOptions) -> dict[str, list[Address]]:
-    """Return addresses of pods by their node, where it is known of any: those of a lab, or of the Kubernetes API."""
+    """Return addresses of pods by their node, where it is known of any: those of a lab, of the Kubernetes API, or collected ones."""
     claims = found.source.claims.honoured
     if found.own is None:
         from podroutes.lab.topology import pod_address  # noqa: PLC0415, we are inside one
@@ -122,7 +122,22 @@ def _pods(found: Evidence, options: ProofOptions) -> dict[str, list[Address]]:
         return pods
     if options.source.kubernetes:
         return _api_pods(found, options)
-    return {}
+    return _collected_pods(found)
+
+
+def _collected_pods(found: Evidence) -> dict[str, list[Address]]:
+    """Return the pods that host-local's files and the neighbour tables name, at their nodes; those in use come first."""
+    pods: dict[str, list[Address]] = {}
+    for name, cidrs in _owned(found).items():
+        host = found.network.hosts.get(name)
+        if host is None:
+            continue
+        heard = [address for _, address in host.neighbours.entries] if host.neighbours else []
+        named = dict.fromkeys(
+            address for address in (*heard, *host.leases) if any(cidr.covers(address) for cidr in cidrs)
+        )
+        pods[name] = [address for address in named if not found.network.owners(address)]
+    return pods
 
 
 def _api_pods(found: Evidence, options: ProofOptions) -> dict[str, list[Address]]:

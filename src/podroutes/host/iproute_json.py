@@ -25,12 +25,10 @@ _RULE_WORDS = {
     "table", "action", "goto", "unresolved", "nop", "l3mdev", "not", "suppress_prefixlen", "protocol",
 }  # fmt: skip
 _FORWARDING = "forwarding"
-# What a bridge port does that passes everything on; ip-link(8), bridge_slave.
-_PORT = {"flood": True, "bcast_flood": True, "mcast_flood": True, "neigh_suppress": False, "locked": False}
+# What a bridge port does that passes on all that the machine itself sends; ip-link(8), bridge_slave.
+_PORT = {"flood": True, "neigh_suppress": False, "locked": False}
 _TEXT_MOST = 300  # characters of a line of sysctl(8)
-_NEIGHBOURS_MOST = (
-    500_000  # entries of neighbour tables of all machines that are kept: 150 MB; without the rest less can be told
-)
+_NEIGHBOURS_MOST = 100_000  # kept entries of all machines: 30 MB; without the rest less can be told
 
 
 class Texts(NamedTuple):
@@ -102,6 +100,7 @@ class Reader:
             tuple(unread),
             tuple(each for found in read("addr", _unusable) for each in found),
             self._neighbour_table(texts, place),
+            self._macs(texts, place),
         )
 
     def _neighbour_table(self, texts: Texts, place: Callable[[str], str]) -> NeighbourTable | None:
@@ -116,10 +115,14 @@ class Reader:
         proxied = None
         if texts.proxy is not None:
             proxied = frozenset(parsed(raw, _end, place("proxy")) for raw in items(texts.proxy, place("proxy")))
+        return NeighbourTable(dict(each for each in found if each), proxied)
+
+    def _macs(self, texts: Texts, place: Callable[[str], str]) -> dict[str, str]:
+        """Return the MAC addresses of a machine's devices, which neighbour tables are compared with."""
+        if texts.neigh is None:
+            return {}
         devices = (parsed(raw, _mac, place("link")) for raw in items(texts.link, place("link")))
-        return NeighbourTable(
-            dict(each for each in found if each), proxied, dict(device for device in devices if device)
-        )
+        return dict(device for device in devices if device)
 
     def _link(self, item: dict[str, Any]) -> tuple[Link, str | None, Medium] | None:
         if not item:  # ip(8) prints {} for a filtered object

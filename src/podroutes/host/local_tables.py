@@ -26,12 +26,16 @@ _OPTIONAL = {"rule", "rule6", "nexthop", "neigh"}  # a kernel without policy rul
 NEEDS_OUTPUT = {"neigh", "proxy"}
 
 
-def read_here(name: str, reader: Reader) -> Host:
-    """Return the state of the current network namespace, under NAME. Raises TablesError if ip(8) fails."""
+def read_here(name: str, reader: Reader, *, neighbours: bool = True) -> Host:
+    """Return the state of the current network namespace, under NAME, without its NEIGHBOURS if so wanted.
+
+    Raises TablesError if ip(8) fails.
+    """
+    commands = {field: words for field, words in COMMANDS.items() if neighbours or field not in NEEDS_OUTPUT}
     sysctls = {"kernel.osrelease": release(os.uname().release), **read_sysctls(HostFiles())}
     return reader.host(
         name,
-        Texts(**{field: _printed(field, words) for field, words in COMMANDS.items()}),  # type: ignore[arg-type]
+        Texts(**{field: _printed(field, words) for field, words in commands.items()}),  # type: ignore[arg-type]
         sysctls,
         COMMANDS.__getitem__,
     )

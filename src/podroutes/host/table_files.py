@@ -1,12 +1,14 @@
 """Reads the tables of many machines from files: ``DIR/NODE/route.json`` and others, each the output of one ip(8) command."""
 
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from podroutes.host import TablesError
 from podroutes.host.iproute_json import Reader, Texts, sysctls, sysctls_json
 from podroutes.host.local_tables import COMMANDS
 from podroutes.host.progress import Progress
+from podroutes.model.address import Address, parse_address
 from podroutes.model.host import Host
 from podroutes.model.text import escaped
 
@@ -42,7 +44,18 @@ def _host(directory: Path, reader: Reader) -> Host:
         field: _read(directory / f"{field}.json", place(field), wanted=field not in _OPTIONAL)
         for field in COMMANDS | _OPTIONAL
     }
-    return reader.host(directory.name, Texts(**found), _sysctls(directory), place)  # type: ignore[arg-type]  # wanted ones are there
+    host = reader.host(directory.name, Texts(**found), _sysctls(directory), place)  # type: ignore[arg-type]  # wanted ones are there
+    return host._replace(leases=_leases(directory))
+
+
+def _leases(directory: Path) -> tuple[Address, ...]:
+    """Return the addresses that host-local's files are named by, as ls(1) prints them; other files are passed over."""
+    data = _read(directory / "pods.txt", escaped(str(directory / "pods.txt")), wanted=False) or b""
+    found = []
+    for name in data.decode(errors="replace").split():
+        with suppress(ValueError):
+            found.append(parse_address(name))
+    return tuple(found)
 
 
 def _sysctls(directory: Path) -> dict[str, int]:

@@ -59,7 +59,6 @@ class NeighbourTable(NamedTuple):
 
     entries: Mapping[tuple[str, Address], Neighbour]
     proxied: frozenset[tuple[str, Address]] | None
-    macs: Mapping[str, str]  # of its own devices
 
 
 _ORDINARY = Medium()
@@ -97,6 +96,8 @@ class Host(NamedTuple):
     unread: tuple[str, ...] = ()  # why some routes and rules could not be read
     unusable: tuple[Unusable, ...] = ()  # failed ones are not among ``addresses``, tentative ones are
     neighbours: NeighbourTable | None = None  # None: not collected
+    macs: Mapping[str, str] = {}  # of its devices; none if not collected
+    leases: tuple[Address, ...] = ()  # addresses of pods, by the files of the IPAM plugin host-local
 
     def sysctl(self, version: int, dev: str, key: str) -> int | None:
         """Return ``net.ipvV.conf.DEV.KEY``, None if unknown."""

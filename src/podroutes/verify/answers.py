@@ -5,8 +5,8 @@ See arp_process() (net/ipv4/arp.c) and ndisc_recv_ns() (net/ipv6/ndisc.c).
 
 from podroutes.model.address import Address
 from podroutes.model.forwarding_path import Flow
-from podroutes.model.host import LOOPBACK, Host
-from podroutes.verify.lookup import Tables
+from podroutes.model.host import LOCAL, LOOPBACK, Host
+from podroutes.verify.lookup import MULTICAST6, Tables
 from podroutes.verify.network import Network
 from podroutes.verify.reverse_path import source_verdict
 from podroutes.verify.wires import Arrival
@@ -91,8 +91,9 @@ class Answers:
             if listed is not None and proxies is not None and host.forwards(6, dev) is not None:
                 return listed and bool(proxies) and host.forwards(6, dev)
             return None if proxies != 0 and host.forwards(6, dev) is not False else False
-        if self.network.close(host.name, 6).local_first:
+        if self.network.close(host.name, 6).local_first and self.network.receives6(host, MULTICAST6, dev):
             return True
         group = Address(6, _SOLICITED_NODE | target.value & 0xFFFFFF)
         kind = self.network.look(host.name, group).decide(Flow(group, None, dev)).kind
-        return None if kind == "unknown" else kind == "multicast"
+        collected = any(route.table == LOCAL for route in host.routes)
+        return None if kind == "unknown" or not collected else kind == "multicast"

@@ -234,6 +234,11 @@ class Tables:
         return self._decided(found, flow, None) if found and found.kind != "throw" else _NO_ROUTE
 
 
+def is_of_kernel(route: Route) -> bool:
+    """Return whether the kernel itself added this route."""
+    return route.protocol == _KERNEL
+
+
 def is_custom_local(route: Route) -> bool:
     """Return whether this local IPv4 route was added by a person: with one, the kernel looks up all sources."""
     return route.kind == "local" and route.protocol != _KERNEL and route.dst.version == 4

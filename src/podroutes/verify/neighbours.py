@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
 from podroutes.model.forwarding_path import Flow
-from podroutes.model.host import DEFAULT_RULES, LOOPBACK, Host
+from podroutes.model.host import DEFAULT_RULES, LOCAL, LOOPBACK, Host
 from podroutes.model.route import NextHop
 from podroutes.model.text import printable
 from podroutes.verify.answers import Answers
@@ -268,10 +268,12 @@ class Neighbours:
         )
         if own is None:
             return Lost("no-neighbour", f"{named} has no link-local address")
-        if self.network.close(sender.name, 6).local_first:
+        if self.network.close(sender.name, 6).local_first and self.network.receives6(
+            sender, network(own, BITS[6]), dev
+        ):
             return None
         kind = self.network.look(sender.name, own).decide(Flow(own, None, dev)).kind
-        if kind == "unknown":
+        if kind == "unknown" or not any(route.table == LOCAL for route in sender.routes):
             return Lost("unknown", f"whether {named} takes answers to its own address cannot be told")
         if kind == "local":
             return None

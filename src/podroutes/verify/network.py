@@ -9,9 +9,9 @@ from functools import cached_property
 
 from podroutes.model.address import BITS, LINK_LOCAL, Address, Prefix, network
 from podroutes.model.cluster import Cluster, Node
-from podroutes.model.host import LOOPBACK, Host
+from podroutes.model.host import LOCAL, LOOPBACK, Host
 from podroutes.model.route import Route
-from podroutes.verify.lookup import Tables, is_custom_local
+from podroutes.verify.lookup import MULTICAST6, Tables, is_custom_local, is_of_kernel
 from podroutes.verify.shared_routes import Shared
 from podroutes.verify.wires import Arrival, Wires
 
@@ -172,14 +172,32 @@ class Network:
         return {
             id(route): route
             for route in self.shared.routes()
-            if route.kind == "local"
-            and 0 < route.dst.length < BITS[4]
-            and route.dst.version == 4
+            if route.dst.version == 4
             and route.dst.value >> 24 != 127
+            and route.dst.length > 0
+            and (
+                route.dst.length < BITS[4]
+                if route.kind == "local"
+                else route.kind in ("broadcast", "multicast", "anycast") and not is_of_kernel(route)
+            )
+        }
+
+    def receives6(self, host: Host, dst: Prefix, dev: str) -> bool:
+        """Return whether table local of HOST has the IPv6 route to DST, a link-local address or all of multicast, that the kernel makes."""
+        routes = self.shared.pick(host, self._received6)
+        return any(route.dst == dst and (route.dev == dev or dst != MULTICAST6) for route in routes)
+
+    @cached_property
+    def _received6(self) -> dict[int, Route]:
+        return {
+            id(route): route
+            for route in self.shared.routes()
+            if route.table == LOCAL
+            and (route.dst == MULTICAST6 or (route.kind == "local" and LINK_LOCAL.covers(route.dst)))
         }
 
     def takes_networks(self, host: Host) -> bool:
-        """Return whether HOST accepts more IPv4 addresses as local than those of its devices, except the loopback's network."""
+        """Return whether HOST takes more IPv4 addresses than those of its devices for its own or for nobody's, except the loopback's."""
         return bool(self.shared.held(host, self._wide_local))
 
     @cached_property

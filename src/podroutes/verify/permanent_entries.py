@@ -31,7 +31,7 @@ class PermanentEntries:
     def macs(self, name: str) -> Collection[str]:
         """Return the MAC addresses of a machine; none if not collected."""
         host = self.network.hosts[name]
-        return host.neighbours.macs.values() if host.neighbours else ()
+        return host.macs.values()
 
     def leads_to(self, host: Host, dev: str, target: Address) -> Arrival | None:
         """Return the device of a machine that such an entry leads to; None if that cannot be told."""
@@ -61,7 +61,7 @@ class PermanentEntries:
         return (
             bool(owners)
             and not LINK_LOCAL.covers(address)
-            and all(owner.neighbours and entry.mac not in owner.neighbours.macs.values() for owner in owners)
+            and all(owner.macs and entry.mac not in owner.macs.values() for owner in owners)
         )
 
     def _on_wire(self, host: Host, dev: str, mate: Arrival) -> bool:

@@ -156,7 +156,7 @@ class Wires:
         """The devices by MAC address, those that share it with others left out. A bridge stands for its ports."""
         found: dict[str, set[Arrival]] = {}
         for host in self.network.hosts.values():
-            for dev, mac in (host.neighbours.macs if host.neighbours else {}).items():
+            for dev, mac in host.macs.items():
                 found.setdefault(mac, set()).add(Arrival(host.name, self.outermost(host, dev)))
         return {mac: next(iter(devices)) for mac, devices in found.items() if len(devices) == 1}
 

@@ -38,10 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Prove that each pod CIDR is reachable from each node; 0 proven, and all packets answered, 2 not."""
     if arguments.pod and not arguments.probe:
         raise PodroutesError("--pod is what --probe sends packets to: add --probe")
-    if arguments.probe and arguments.tables:
-        raise PodroutesError("--probe sends packets from this machine, --tables speaks of others: leave one out")
     path = destination(arguments.html) if arguments.html else None
-    return conclude(read(ProofOptions, arguments), collection.gather(read(TableOptions, arguments)), path)
+    wanted = read(TableOptions, arguments)
+    found = collection.gather(wanted)
+    if arguments.probe and arguments.tables:
+        found = found._replace(own=collection.own_node(wanted.source, found))
+    return conclude(read(ProofOptions, arguments), found, path)
 
 
 def conclude(wanted: ProofOptions, found: collection.Evidence, path: "Path | None") -> int:
