@@ -70,7 +70,8 @@ def test_a_proof_says_so_with_when_whence_and_by_what():
 def test_a_failing_pair_is_explained_with_its_fix():
     text = page(report(nodes(3), {2: ["-10.200.1.0/24"]}))
     assert "worker-2 has no route to 10.200.1.0/24; nothing else covers it" in text
-    assert "<code>podroutes apply</code> on that node." in text
+    assert "on worker-2: <code>podroutes apply</code>" in text
+    assert "on that node." not in text  # what is said of every such finding
     assert inside(text)["findings"] == [[["2", "1"]]]
 
 

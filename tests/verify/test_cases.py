@@ -148,6 +148,20 @@ FALSE_PROOFS = {
             **dict.fromkeys(("n0 n2", "n1 n2", "n2 n0", "n2 n1"), "unreachable forwarding-off"),
         },
     ),
+    "a neighbour entry without a state names nobody": Case(
+        4,
+        TWO,
+        on("n0", "neigh add 192.168.8.21 lladdr 02:00:00:00:00:99 dev eth0 nud noarp"),
+        ("n0 n1",),
+        {"n0 n1": "cannot-tell cannot-tell"},
+    ),
+    "a port of the pods' bridge answers for others": Case(
+        6,
+        TWO,
+        on("n1", "link set pod0 type bridge_slave neigh_suppress on proxy_arp on"),
+        ("n0 n1",),
+        {"n0 n1": "cannot-tell cannot-tell", "n1 n0": "cannot-tell cannot-tell"},
+    ),
     "a neighbour entry names nobody": Case(
         6,
         TWO,

@@ -26,7 +26,8 @@ _RULE_WORDS = {
 }  # fmt: skip
 _FORWARDING = "forwarding"
 # What a bridge port does that passes on all that the machine itself sends; ip-link(8), bridge_slave.
-_PORT = {"flood": True, "neigh_suppress": False, "locked": False}
+_PORT = {"flood": True, "neigh_suppress": False, "locked": False, "proxy_arp": False, "proxy_arp_wifi": False}
+_GROUP = 1  # the bit of a MAC address's first byte that makes it one of several devices
 _TEXT_MOST = 300  # characters of a line of sysctl(8)
 _NEIGHBOURS_MOST = 100_000  # kept entries of all machines: 30 MB; without the rest less can be told
 
@@ -248,10 +249,11 @@ def _end(item: Mapping[str, Any]) -> tuple[str, Address]:
 
 
 def _neighbour(item: Mapping[str, Any]) -> tuple[tuple[str, Address], Neighbour] | None:
-    """Return an entry with a MAC address: of a failed or incomplete one there is none."""
-    if "lladdr" not in item:
+    """Return an entry with a MAC address: of a failed or incomplete one there is none, and those of groups and broadcasts are the kernel's."""
+    states = item.get("state", ())
+    if "lladdr" not in item or ("NOARP" in states and int(str(item["lladdr"])[:2], 16) & _GROUP):
         return None
-    return _end(item), Neighbour(str(item["lladdr"]), "PERMANENT" in item.get("state", ()))
+    return _end(item), Neighbour(str(item["lladdr"]), not {"PERMANENT", "NOARP"}.isdisjoint(states))
 
 
 def _mac(item: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -18,7 +18,7 @@ COMMANDS = {
     "rule": "ip -N -j rule",
     "rule6": "ip -N -j -6 rule",
     "nexthop": "ip -N -j nexthop",
-    "neigh": "ip -j neigh",
+    "neigh": "ip -j neigh show nud all",
     "proxy": "ip -j neigh show proxy",
 }
 _OPTIONAL = {"rule", "rule6", "nexthop", "neigh"}  # a kernel without policy rules, IPv6 or nexthop objects has none

@@ -44,7 +44,7 @@ def sentence(finding: Finding) -> str:
         "routing-loop": f"{node} sends {what} round in a circle: {line}",
         "stolen-part": f"{node} has a more specific route for {what}: {line} "
         + (f"takes it to {detail}" if cause.route and cause.route.next_hops else "refuses it"),
-        "sysctls-not-seen": f"whether {detail or node} forwards packets was not collected",
+        "sysctls-not-seen": f"it was not collected whether packets are forwarded by {detail or node}",
         "tables-not-seen": f"the tables of {detail} were not collected, so that nothing is known of what goes there or comes from there",
         "taken-locally": f"{node}, which owns {what}, takes its packets for itself: {line}",
         "unknown-gateway": f"{node} hands {what} to {detail}, which is not a node and whose tables have not been seen",

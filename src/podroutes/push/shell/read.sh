@@ -19,7 +19,7 @@ ip -N -j -6 rule
 say nexthop
 ip -N -j nexthop 2>/dev/null
 say neigh
-ip -j neigh
+ip -j neigh show nud all
 say proxy
 ip -j neigh show proxy
 say sysctl

@@ -60,7 +60,7 @@ def _group(code: str, those: Sequence[Finding], left: int, number: int, opened: 
             tag("span", count, class_="count"),
         ),
         tag("p", meaning),
-        tag("p", tag("b", "What to do: "), *_code(fix), class_="fix"),
+        _fix(fix) if any(finding.fix == fix for finding in those) else "",
         tag("ol", *(_item(finding, number + index) for index, finding in enumerate(those))),
         rest if left else "",
         class_="cause",
@@ -76,6 +76,7 @@ def _item(finding: Finding, number: int) -> Html:
     return tag(
         "li",
         tag("p", *_code(sentence(finding))),
+        "" if finding.fix == CAUSES[finding.cause.code][1] else _fix(finding.fix),
         tag(
             "details",
             tag("summary", pairs),
@@ -91,6 +92,10 @@ def _item(finding: Finding, number: int) -> Html:
         id=f"f{number}",
         class_="row",
     )
+
+
+def _fix(words: str) -> Html:
+    return tag("p", tag("b", "What to do: "), *_code(words), class_="fix")
 
 
 def _code(words: str) -> Iterable[Html]:
