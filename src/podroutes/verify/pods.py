@@ -68,9 +68,17 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
     behind = [outermost(host, each.dev) for each in subnets]
     if not any(_may_have_pods(host, dev) for dev in behind):
         behind += [outermost(host, str(each.dev)) for each in wide]
+    alone = [str(route.dev) for route in single if _is_of_a_pod(host, str(route.dev))]
     devices = _likely(host, tuple(dict.fromkeys(behind)))
+    if alone and not set(alone) <= set(devices):
+        devices = tuple(dict.fromkeys((*devices, *alone)))  # either may be so
     gateway = next((each.address for each in subnets if outermost(host, each.dev) in devices), None)
     return Pods(devices, frozenset(), devices, ends(cidr).union({gateway} if gateway else ()))
+
+
+def _is_of_a_pod(host: Host, dev: str) -> bool:
+    """Return whether DEV is a veth to another namespace, as each pod has one, and no port of a bridge."""
+    return bool(host.medium(dev).outside) and dev not in host.masters and host.works(dev)
 
 
 def _is_typed(route: Route) -> bool:
