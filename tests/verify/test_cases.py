@@ -148,6 +148,19 @@ FALSE_PROOFS = {
             **dict.fromkeys(("n0 n2", "n1 n2", "n2 n0", "n2 n1"), "unreachable forwarding-off"),
         },
     ),
+    "a bridge has the CIDR of pods with routes of their own": Case(
+        4,
+        Shape({"n0": (8,), "n1": (8,)}, routed=frozenset({"n0"})),
+        on(
+            "n0",
+            "link add br9 type bridge forward_delay 0 mcast_snooping 0",
+            "link set br9 up",
+            "link set eth0 master br9",
+            "route add 10.200.0.0/24 dev br9",
+        ),
+        ("n0 n1",),
+        {"n0 n1": "unreachable bridge-port", "n1 n0": "cannot-tell wrong-pod-device"},
+    ),
     "a neighbour entry without a state names nobody": Case(
         4,
         TWO,
