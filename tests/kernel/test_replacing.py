@@ -122,7 +122,7 @@ def test_what_was_displaced_after_all_is_put_back_as_it_was(kernel, replaces, fa
     assert {position: why.errno for position, why in refused.items()} == {0: errno.EEXIST}
     assert shown(worker, text) == before
     (found,) = kernel.taken_over()
-    assert (found.route.protocol, str(found.route.via), found.failure) == (12, via(text, 50).split()[2], "")
+    assert (found.route.protocol, str(found.route.via), found.failure) == (12, via(text, 50).split()[2], None)
     assert iproute.taken_over(found).endswith("between our look at the table and our write; it was put back")
     assert kernel.taken_over() == (), "it is told once"
 
@@ -136,7 +136,7 @@ def test_routes_of_other_kinds_are_put_back_too(kernel, replaces, faster, worker
     (line,) = shown(worker)
     assert ("blackhole" if kind == "blackhole" else "nhid 5") in line
     assert refused[0].errno == errno.EEXIST
-    assert kernel.taken_over()[0].failure == ""
+    assert kernel.taken_over()[0].failure is None
 
 
 def test_who_replaces_it_again_while_it_is_put_back_keeps_the_newer_one(kernel, replaces, faster, worker, monkeypatch):
