@@ -53,7 +53,7 @@ def day(tmp_path):
             stolen = next(iter(agent.kernel.ours()))
             agent.kernel.routes.remove(stolen)
             heard = KernelEvents(((stolen, 4711 + step),), changed=frozenset([stolen.dst]))
-            record.heard(heard, agent.machine.heal(heard, agent.clock, lambda port: f"rival-{port}"))
+            record.kernel_events(heard, agent.machine.heal(heard, agent.clock, lambda port: f"rival-{port}"))
             look("kernel")
         agent.list()
         look("asked")

@@ -111,7 +111,7 @@ class Endpoint:
             if self._listener is None and now >= again:
                 self._open()
                 again = now + _RETRY
-            ends = [each.until for each in self._connections.values()]
+            ends = [client.until for client in self._connections.values()]
             ends += [again] if self._listener is None else []
             for key, _ in self._selector.select(max(0.0, min(ends) - now) if ends else None):
                 if key.fileobj is self._listener:
@@ -119,10 +119,10 @@ class Endpoint:
                 elif key.fd in self._connections:
                     self._go_on(self._connections[key.fd])
             now = time.monotonic()
-            for each in [each for each in self._connections.values() if each.until <= now]:
+            for each in [client for client in self._connections.values() if client.until <= now]:
                 self._drop(each, refused=each.answer is None)
-        for each in list(self._connections.values()):
-            self._drop(each, refused=False)
+        for connection in list(self._connections.values()):
+            self._drop(connection, refused=False)
         for end in (self._listener, self._bell, self._ear):
             if end:
                 end.close()

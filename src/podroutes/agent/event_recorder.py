@@ -89,13 +89,13 @@ class EventRecorder:
 
 def events(status: Status) -> list[tuple[tuple[str, str], str]]:
     """Return the Events for STATUS: by code and destination, which identify each, the message."""
-    problems = [((each.code, str(each.dst)), f"{each.message}; {each.advice}") for each in notable(status)]
+    problems = [((event.code, str(event.dst)), f"{event.message}; {event.advice}") for event in notable(status)]
     return problems + [
         (
-            ("route-contested", str(each.dst)),
-            f"{each.dst} is deleted again and again{f' by {each.rival}' if each.rival else ''}; it is restored less often now",
+            ("route-contested", str(route.dst)),
+            f"{route.dst} is deleted again and again{f' by {route.rival}' if route.rival else ''}; it is restored less often now",
         )
-        for each in status.contested
+        for route in status.contested
     ]
 
 
@@ -127,8 +127,10 @@ def availability(status: Status, *, forwards: bool) -> tuple[bool, str] | None:
 
 def _is_theirs(status: Status) -> bool:
     """Return whether a single other node explains that no route is installed."""
-    others = {name for each in status.problems if each.code in _PEERS for name in each.nodes} - {status.node}
-    return len(others) == 1 and all(each.code in _PEERS for each in status.problems if each.severity == "error")
+    others = {name for problem in status.problems if problem.code in _PEERS for name in problem.nodes} - {status.node}
+    return len(others) == 1 and all(
+        problem.code in _PEERS for problem in status.problems if problem.severity == "error"
+    )
 
 
 def forwarding() -> bool:

@@ -35,48 +35,54 @@ class Healer:
         self._prompt: FastPath | None = None  # the state of the last reconcile
         self._may_hurry = True
 
-    def heal(self, heard: KernelEvents, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
+    def heal(self, kernel_events: KernelEvents, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
         """Restore routes that others deleted, in simple cases; return the changes.
 
-        WHO returns the program behind a netlink port. Other events in HEARD need a reconcile.
+        WHO returns the program behind a netlink port. Other events in KERNEL_EVENTS need a reconcile.
         """
-        for route, port in heard.deleted:
+        for route, port in kernel_events.deleted:
             if port:  # otherwise the kernel did it: an address or a link went
                 self.damping.deleted(route.dst, who(port), now)
-        if not (self._prompt and self._may_hurry) or heard.overflow:
+        if not (self._prompt and self._may_hurry) or kernel_events.overflow:
             return ()
-        candidates = [self._prompt.healed(route) for route, _ in heard.deleted if route.dst not in heard.added]
+        candidates = [
+            self._prompt.healed(route) for route, _ in kernel_events.deleted if route.dst not in kernel_events.added
+        ]
         healed = self._add(
             self._undamped(candidates, now)
         )  # after a change of a link the kernel knows whether the next hop is reachable
-        return healed + self._restored(heard, now)
+        return healed + self._restored(kernel_events, now)
 
-    def misses(self, heard: KernelEvents, healed: Iterable[Change], now: float) -> bool:
-        """Return whether HEARD shows that a desired route went, or may have gone, that is not in HEALED."""
+    def misses(self, kernel_events: KernelEvents, healed: Iterable[Change], now: float) -> bool:
+        """Return whether KERNEL_EVENTS shows that a desired route went, or may have gone, that is not in HEALED."""
         if not self._prompt:
             return False
         back = {change.route.dst for change in healed}
-        gone = (route.dst for route, _ in heard.deleted if route.dst not in back)
-        return self._carries(heard) or any(self._prompt.wants(dst) and self.damping.until(dst) <= now for dst in gone)
+        gone = (route.dst for route, _ in kernel_events.deleted if route.dst not in back)
+        return self._carries(kernel_events) or any(
+            self._prompt.wants(dst) and self.damping.until(dst) <= now for dst in gone
+        )
 
-    def _carries(self, heard: KernelEvents) -> bool:
+    def _carries(self, kernel_events: KernelEvents) -> bool:
         """Return whether a link towards other nodes, or its address, changed."""
-        return bool(self._prompt and {self.devices.get(each) for each in heard.touched} & self._prompt.devices)
+        return bool(
+            self._prompt and {self.devices.get(route) for route in kernel_events.touched} & self._prompt.devices
+        )
 
-    def _restored(self, heard: KernelEvents, now: float) -> tuple[Change, ...]:
+    def _restored(self, kernel_events: KernelEvents, now: float) -> tuple[Change, ...]:
         """Add the routes that went with a link without notifications, if the link is usable again; return the changes."""
-        if not (self._prompt and self._carries(heard)):
+        if not (self._prompt and self._carries(kernel_events)):
             return ()
         try:
             there = {route.dst for route in self._aside.ours() if route.table == MAIN}
         except KernelError:  # the following reconcile reports it
             return ()
-        missing = self._undamped(self._prompt.missing(there | heard.added), now)
+        missing = self._undamped(self._prompt.missing(there | kernel_events.added), now)
         first = self._add(missing[:1])  # shows whether the link is up
         return first + self._add(missing[1:]) if first else ()
 
     def _undamped(self, changes: Iterable[Change | None], now: float) -> list[Change]:
-        return [each for each in changes if each and self.damping.until(each.route.dst) <= now]
+        return [change for change in changes if change and self.damping.until(change.route.dst) <= now]
 
     def follow_nodes(
         self, cluster: Cluster, admit: "Callable[[NodeChanges, FastPath], NodeChanges]"
@@ -94,11 +100,17 @@ class Healer:
         self._prompt.note(done)
         return done
 
-    def concerns(self, heard: KernelEvents) -> bool:
-        """Return whether a reconcile may find changes after HEARD."""
-        if heard.deleted or heard.foreign_changes or heard.links_or_addresses or heard.overflow or self._prompt is None:
+    def concerns(self, kernel_events: KernelEvents) -> bool:
+        """Return whether a reconcile may find changes after KERNEL_EVENTS."""
+        if (
+            kernel_events.deleted
+            or kernel_events.foreign_changes
+            or kernel_events.links_or_addresses
+            or kernel_events.overflow
+            or self._prompt is None
+        ):
             return True
-        return any(map(self._prompt.wants, heard.changed))
+        return any(map(self._prompt.wants, kernel_events.changed))
 
     def _add(self, changes: list[Change]) -> tuple[Change, ...]:
         if not changes:

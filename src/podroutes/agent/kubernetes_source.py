@@ -40,13 +40,18 @@ class KubernetesSource:
         seconds = self._watch.waiting()
         return f"{self._server}: no answer for {seconds:.0f} s" if seconds > _PATIENCE else None
 
-    def counted(self, told: SourceStatus) -> SourceStatus:
-        """Return TOLD with current counters: heartbeats are not reported one by one."""
+    def counted(self, source_status: SourceStatus) -> SourceStatus:
+        """Return SOURCE_STATUS with current counters: heartbeats are not reported one by one."""
         now = _status(self._watch.state)
-        return now._replace(connected=told.connected, synced=told.synced, error=told.error, nodes=told.nodes)
+        return now._replace(
+            connected=source_status.connected,
+            synced=source_status.synced,
+            error=source_status.error,
+            nodes=source_status.nodes,
+        )
 
-    def _inventory(self, found: Inventory) -> None:
-        self._publish(NodeSnapshot(found, time.monotonic(), self._listed, history=self._history))
+    def _inventory(self, inventory: Inventory) -> None:
+        self._publish(NodeSnapshot(inventory, time.monotonic(), self._listed, history=self._history))
 
     def _state(self, state: WatchState) -> None:
         self._listed, self._history = state.last_list, state.history

@@ -186,7 +186,7 @@ class Loop:
             return
         now = time.monotonic()
         healed = at_once(lambda: self._machine.heal(heard, now, program_of))
-        self._record.heard(heard, healed)
+        self._record.kernel_events(heard, healed)
         all_healed = len(healed) == len(heard.deleted) and not (
             heard.added or heard.links_or_addresses or heard.overflow
         )

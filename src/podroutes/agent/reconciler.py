@@ -140,7 +140,7 @@ class Machine(Healer):
         self._prompt.carried_out(done)
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
-        counted = tuple(each for each in self.guard.earlier if each.at == now and not view.from_cache)
+        counted = tuple(deletion for deletion in self.guard.earlier if deletion.at == now and not view.from_cache)
         standing = None if view.from_cache else self._remember(plan, wanted, done, cluster, anew=cluster is not before)
         return ReconcileResult(plan, done, _failures(outcome), counted, postponed, count, installed + grown, standing)
 
@@ -150,13 +150,13 @@ class Machine(Healer):
             return Followed()
         counted: list[Deleted] = []
 
-        def admit(found: NodeChanges, fast: FastPath) -> NodeChanges:
-            if not found.gone:
-                return found
-            routes = tuple(change.route for change in found.changes if change.action == "delete")
-            verdict = self.guard.judge(Leaving(routes, fast.standing()), view.evidence, found.gone, now)
-            counted.extend(each for each in self.guard.earlier if each.at == now)
-            return found.without_deletions() if verdict.held else found
+        def admit(node_changes: NodeChanges, fast: FastPath) -> NodeChanges:
+            if not node_changes.gone:
+                return node_changes
+            routes = tuple(change.route for change in node_changes.changes if change.action == "delete")
+            verdict = self.guard.judge(Leaving(routes, fast.standing()), view.evidence, node_changes.gone, now)
+            counted.extend(deletion for deletion in self.guard.earlier if deletion.at == now)
+            return node_changes.without_deletions() if verdict.held else node_changes
 
         return Followed(self.follow_nodes(view.inventory.cluster, admit), tuple(counted))
 
@@ -174,7 +174,7 @@ class Machine(Healer):
 
     def _identify(self, cluster: Cluster, fib: Fib) -> tuple[Node, tuple[Problem, ...]]:
         """Return this machine's node. If it is not in CLUSTER, the machine receives routes and claims none."""
-        addresses = [each.address for each in fib.addresses]
+        addresses = [address.address for address in fib.addresses]
         try:
             if self._settings.node:
                 return named_node(cluster, self._settings.node, addresses), ()
@@ -203,7 +203,7 @@ class Machine(Healer):
             return None
         there = {change.route.dst for change in done}
         missing = {change.route.dst for change in plan.changes if change.action != "delete"} - there
-        foreign = {each.dst for each in plan.problems if each.dst and each.code == "foreign-route"}
+        foreign = {problem.dst for problem in plan.problems if problem.dst and problem.code == "foreign-route"}
         self._memory = remembered(wanted, frozenset(missing | foreign), cluster, memory, now)
         self._remembered = now
         return self._memory
@@ -219,12 +219,12 @@ class Machine(Healer):
         """Return the plan request for VIEW. BEFORE are the nodes of the last plan."""
         command, adopt = self._settings.command, self._settings.adopt
 
-        def judge(found: Leaving) -> Verdict:
+        def judge(leaving: Leaving) -> Verdict:
             former: dict[Prefix, str] = {}
-            if found.routes:  # the owners: from the routes saved before this start, and the nodes of the last plan
+            if leaving.routes:  # the owners: from the routes saved before this start, and the nodes of the last plan
                 former = {record.dst: record.node for record in self._memory or ()}
                 former |= {dst: node.name for node in before.nodes for dst in node.pod_cidrs}
-            return self.guard.judge(found, view.evidence, former, now)
+            return self.guard.judge(leaving, view.evidence, former, now)
 
         hold = no_guard if view.from_cache else judge
         held = () if view.from_cache else self._held
@@ -265,11 +265,13 @@ class Machine(Healer):
         """Return the changes of PLAN to make now, and when the first of the others may be made."""
         until = self.damping.until
         waiting = [
-            until(each.route.dst) for each in plan.changes if each.action == "add" and until(each.route.dst) > now
+            until(change.route.dst)
+            for change in plan.changes
+            if change.action == "add" and until(change.route.dst) > now
         ]
-        changes = [each for each in plan.changes if each.action != "add" or until(each.route.dst) <= now]
+        changes = [change for change in plan.changes if change.action != "add" or until(change.route.dst) <= now]
         if view.from_cache:  # the kernel may be newer than the cached nodes
-            changes = [each for each in changes if each.action == "add"]
+            changes = [change for change in changes if change.action == "add"]
         return changes, min(waiting, default=None)
 
 

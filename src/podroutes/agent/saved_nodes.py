@@ -65,7 +65,7 @@ def _text(cluster: Cluster) -> str:
 def _node(node: Node) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": node.name}
     fields = {"internalIP": node.internal_ips, "podCIDR": node.pod_cidrs}
-    unread = [field for field in fields if any(each.field == field for each in node.unread)]
+    unread = [field for field in fields if any(unread_field.field == field for unread_field in node.unread)]
     for field, values in fields.items():
         if values or field in unread:  # an empty value also counts as unread
             shown[f"{field}s"] = [*map(str, values), *([""] if field in unread else [])]
@@ -94,8 +94,8 @@ class StateWriter:
 
     def count(self, deleted: Sequence[Deleted]) -> None:
         """Request a write of DELETED."""
-        for each in deleted:
-            self._deleted.put(each)
+        for deletion in deleted:
+            self._deleted.put(deletion)
         self._thread.wake()
 
     def routes(self, own: str, standing: Sequence[SavedRoute]) -> None:

@@ -107,7 +107,7 @@ def _recount(directory: Path, machine: Machine, log: Log) -> None:
     """Pass the deletions before this start to MACHINE's guard."""
     earlier = load_deletions(directory, lambda error: log("warning", "state not used", error=error))
     since = time.monotonic() - time.time()  # converts wall-clock to monotonic time
-    machine.guard.earlier = tuple(each._replace(at=each.at + since) for each in earlier)
+    machine.guard.earlier = tuple(deletion._replace(at=deletion.at + since) for deletion in earlier)
 
 
 def _told(source: Source, loop: Loop) -> Callable[[], None]:

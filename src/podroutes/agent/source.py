@@ -40,8 +40,8 @@ class Source(Protocol):
     def stuck_reason(self) -> str | None:
         """Return why ``run`` is stuck, None if it is not. May be called from any thread."""
 
-    def counted(self, told: SourceStatus) -> SourceStatus:
-        """Return TOLD, the last report, with current counters. May be called from any thread."""
+    def counted(self, source_status: SourceStatus) -> SourceStatus:
+        """Return SOURCE_STATUS, the last report, with current counters. May be called from any thread."""
 
 
 class FileSource:
@@ -89,9 +89,9 @@ class FileSource:
             f"{self._path}: no answer for {seconds:.0f} s: is its file system reachable?" if seconds > STUCK else None
         )
 
-    def counted(self, told: SourceStatus) -> SourceStatus:
-        """Return TOLD, whose counters are always current."""
-        return told
+    def counted(self, source_status: SourceStatus) -> SourceStatus:
+        """Return SOURCE_STATUS, whose counters are always current."""
+        return source_status
 
     def _look(self, *, asked: bool) -> bool:
         """Read the file if it has changed or if ASKED; return whether it is not being written."""

@@ -79,22 +79,24 @@ class StatusRecorder:
         """Log that a replace displaced the route of another program."""
         self._log("warning", "route displaced", message=iproute.taken_over(taken_over))
 
-    def source(self, told: SourceStatus) -> None:
+    def source(self, source_status: SourceStatus) -> None:
         """Record the status of the source; a change is logged."""
         before = self.status.source
-        self._synced = told.synced
-        self.status = self.status._replace(source=told._replace(synced=told.synced and self._compared))
-        if told.error and told.error != before.error:
+        self._synced = source_status.synced
+        self.status = self.status._replace(
+            source=source_status._replace(synced=source_status.synced and self._compared)
+        )
+        if source_status.error and source_status.error != before.error:
             self._log(
                 "warning",
                 "source lost" if before.connected else "source unavailable",
-                source=told.name,
-                error=told.error,
+                source=source_status.name,
+                error=source_status.error,
             )
-        elif told.connected and not before.connected:
-            self._log("info", "source connected", source=told.name)
-        if told.lists != before.lists:
-            self._log("info", "nodes listed", source=told.name, nodes=told.nodes)
+        elif source_status.connected and not before.connected:
+            self._log("info", "source connected", source=source_status.name)
+        if source_status.lists != before.lists:
+            self._log("info", "nodes listed", source=source_status.name, nodes=source_status.nodes)
 
     def state(self, error: str) -> None:
         """Record whether the state could be saved."""
@@ -102,12 +104,14 @@ class StatusRecorder:
             self._log("error" if error else "info", "state not kept" if error else "state kept", error=error)
         self.status = self.status._replace(state_error=error)
 
-    def heard(self, heard: KernelEvents, healed: Sequence[Change]) -> None:
+    def kernel_events(self, kernel_events: KernelEvents, healed: Sequence[Change]) -> None:
         """Record kernel events, and the routes restored by the fast path."""
         status = self.status
-        if heard.overflow:
+        if kernel_events.overflow:
             self._log("warning", "announcements lost", cause="the kernel sent more than the socket could hold")
-        self.status = status._replace(healed=status.healed + len(healed), overflows=status.overflows + heard.overflow)
+        self.status = status._replace(
+            healed=status.healed + len(healed), overflows=status.overflows + kernel_events.overflow
+        )
         self._changed("healed", healed)
 
     def nodes_followed(self, followed: Followed, seconds: float) -> None:
@@ -123,19 +127,19 @@ class StatusRecorder:
         self.status = self.status._replace(error=error, passes=_plus(self.status.passes, reason))
 
     def passed(
-        self, reason: str, found: ReconcileResult, view: NodeSnapshot, seconds: float, fresh: float | None
+        self, reason: str, reconcile_result: ReconcileResult, view: NodeSnapshot, seconds: float, fresh: float | None
     ) -> None:
         """Record a reconcile that took SECONDS. FRESH is the age of the newest event in it."""
         self._compared |= not view.from_cache
-        before, plan = self.status, found.plan
+        before, plan = self.status, reconcile_result.plan
         self.first_pass = not before.last_pass
-        self._changed("changed", found.done)
+        self._changed("changed", reconcile_result.done)
         for setting in plan.host:
-            if setting.name not in found.failures:
+            if setting.name not in reconcile_result.failures:
                 what, action = setting.detail or setting.value, setting.action
                 self._log("info", "setting changed", kind=setting.kind, name=setting.name, action=action, detail=what)
         self._problems(before.problems, plan.problems)
-        for what, why in found.failures.items():
+        for what, why in reconcile_result.failures.items():
             if before.failures.get(what) != why:
                 self._log("error", "change failed", dst=what, error=why)
         hold = self._machine.guard.hold
@@ -145,17 +149,24 @@ class StatusRecorder:
             DampedRoute(dst, each.losses, each.rival, now + each.until - clock)
             for dst, each in sorted(contests.items())
         )
-        for each in contested:
-            if each.dst not in {known.dst for known in before.contested}:
-                self._log("warning", "route contested", dst=each.dst, losses=each.losses, rival=each.rival)
+        for route in contested:
+            if route.dst not in {known.dst for known in before.contested}:
+                self._log("warning", "route contested", dst=route.dst, losses=route.losses, rival=route.rival)
         self._keeps(before.kept, plan.kept)
         foreign = sum(problem.code == "foreign-route" for problem in plan.problems)
         self.status = before._replace(
             source=before.source._replace(synced=self._synced and self._compared),
             node=plan.node,
-            routes=Routes(found.wanted, found.installed, foreign, len(found.failures), len(plan.held), len(contested)),
+            routes=Routes(
+                reconcile_result.wanted,
+                reconcile_result.installed,
+                foreign,
+                len(reconcile_result.failures),
+                len(plan.held),
+                len(contested),
+            ),
             problems=plan.problems,
-            failures=dict(found.failures),
+            failures=dict(reconcile_result.failures),
             contested=contested,
             kept=plan.kept,
             hold=_held(hold, now - clock) if hold else None,
@@ -164,7 +175,7 @@ class StatusRecorder:
             error="",
             passes=_plus(before.passes, reason),
             changes=self.status.changes,
-            refused=before.refused + len(found.failures),
+            refused=before.refused + len(reconcile_result.failures),
             holds=self._machine.guard.holds,
             latency=before.latency if fresh is None else before.latency.with_one(fresh),
         )
@@ -173,16 +184,16 @@ class StatusRecorder:
         if not view.from_cache and not hold and cluster != self._kept:
             self._kept = cluster
             self._memory.keep(cluster)
-        if found.standing is not None:
-            self._memory.routes(plan.node, found.standing)
-        self._count(found.counted)
+        if reconcile_result.standing is not None:
+            self._memory.routes(plan.node, reconcile_result.standing)
+        self._count(reconcile_result.counted)
         self._tell(self.status)
 
     def _count(self, deleted: Sequence[Deleted]) -> None:
         """Save the deletions that count for the guard, beyond a restart."""
         if deleted:
             now = time.time()
-            self._memory.count([each._replace(at=now) for each in deleted])
+            self._memory.count([deletion._replace(at=now) for deletion in deleted])
 
     @property
     def hold_is_told(self) -> bool:
@@ -222,7 +233,7 @@ class StatusRecorder:
 
     def _keeps(self, before: Sequence[Kept], now: Sequence[Kept]) -> None:
         """Log the routes that are newly kept in NOW."""
-        for each in [each for each in now if each not in before][:_SHOWN]:
+        for each in [problem for problem in now if problem not in before][:_SHOWN]:
             route = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
             self._log("warning", "route kept", route=route, node=each.node, why=each.reason)
 
@@ -245,12 +256,12 @@ class StatusRecorder:
         if before == now:
             return
         known, left = set(map(_identity, before)), set(map(_identity, now))
-        appeared = [each for each in now if _identity(each) not in known and each.code not in _TOLD_ELSEWHERE]
+        appeared = [item for item in now if _identity(item) not in known and item.code not in _TOLD_ELSEWHERE]
         for problem in appeared[:_SHOWN]:
             self._log(problem.severity, problem.code, message=problem.message, fix=problem.advice)
         if len(appeared) > _SHOWN:
             self._log("warning", "problems", more=len(appeared) - _SHOWN)
-        solved = [each for each in before if _identity(each) not in left and each.code not in _TOLD_ELSEWHERE]
+        solved = [former for former in before if _identity(former) not in left and former.code not in _TOLD_ELSEWHERE]
         for problem in solved[:_SHOWN]:
             self._log("info", "solved", code=problem.code, message=problem.message)
 

@@ -9,21 +9,27 @@ from podroutes.plan.configured import Overlap
 from podroutes.plan.planning import Planned
 
 
-def nothing_to_keep(planned: Planned, kept: Sequence[PersistedRoute], lines: Overlap, *, adopt: bool) -> str:
-    """Return why no file is needed for KEPT, the routes to persist: the administrator's files have all of them. "" where one is needed.
+def nothing_to_keep(
+    planned: Planned, persisted_routes: Sequence[PersistedRoute], lines: Overlap, *, adopt: bool
+) -> str:
+    """Return why no file is needed for PERSISTED_ROUTES, the routes to persist: the administrator's files have all of them. "" where one is needed.
 
     Raises PersistError, with advice, if there are no routes of ours.
     """
-    foreign = [each for each in planned.plan.problems if each.code == "foreign-route" and each.dst not in lines.same]
-    if not kept and foreign:
+    foreign = [
+        problem
+        for problem in planned.plan.problems
+        if problem.code == "foreign-route" and problem.dst not in lines.same
+    ]
+    if not persisted_routes and foreign:
         why = f"there are no routes of ours to keep: {len(foreign)} wanted {'is' if len(foreign) == 1 else 'are'} somebody else's"
         if adopt:
             raise PersistError(f"{why}, and none is identical to a route of ours: {foreign[0].message}")
         raise PersistError(f"{why}; `podroutes apply --adopt --persist auto` takes over those that are as wanted")
-    if not kept and lines.same:
+    if not persisted_routes and lines.same:
         files = listing(sorted({line.path for line in lines.same.values()}))
         return f"{files} keeps every route that is wanted, so that there is nothing to write"
-    if not kept and lines.other:
+    if not persisted_routes and lines.other:
         line = next(iter(lines.other.values()))
         raise PersistError(
             f"there are no routes of ours to keep: {escaped(line.place)} and {len(lines.other) - 1} other lines make routes to podCIDRs that are "

@@ -41,9 +41,10 @@ def cni_files(root: HostFiles, own: Node, fib: Fib, there: Mapping[str, File], r
 def _bridge(root: HostFiles, own: Node, fib: Fib) -> str:
     """Return the bridge that has an address for the pods of OWN already, so that pods of before stay on it; else our default."""
     gateways = (
-        each.dev
-        for each in fib.addresses
-        if each.length < BITS[each.address.version] and any(cidr.covers(each.address) for cidr in own.pod_cidrs)
+        address.dev
+        for address in fib.addresses
+        if address.length < BITS[address.address.version]
+        and any(cidr.covers(address.address) for cidr in own.pod_cidrs)
     )
     return next((dev for dev in gateways if any(root.glob(f"/sys/class/net/{dev}/bridge"))), cni_config.BRIDGE)
 

@@ -87,7 +87,9 @@ def _router_advertisements(state: HostState, versions: set[int]) -> Iterator[tup
 def _reverse_path(state: HostState) -> Iterator[tuple[str, str]]:
     """Yield the sysctls without which packets from pods are dropped: they come in by another device than the route back uses."""
     own = set(state.own.internal_ips)
-    arrivals = {each.dev for each in state.fib.addresses if each.address.version == 4 and each.address in own}
+    arrivals = {
+        address.dev for address in state.fib.addresses if address.address.version == 4 and address.address in own
+    }
     ways = {persisted.route.dev for persisted in state.routes if persisted.route.dst.version == 4}
     for dev in sorted(arrivals):
         strict = max(int(get_sysctl(state.root, device_sysctl(4, each, "rp_filter")) or 0) for each in ("all", dev))

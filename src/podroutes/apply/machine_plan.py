@@ -141,7 +141,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
         return MachinePlan(planned._replace(plan=planned.plan.with_problem(not_persistent(error))), owned, name)
     offered = _offered(root, planned) if request.backend not in ("", NONE) and (lines.same or lines.other) else ()
     chosen = "" if name == NONE else name
-    devices = {each.route.dev for each in kept}
+    devices = {kept_route.route.dev for kept_route in kept}
     links = [link for link in fib.links if link.name in devices]
     why_not, remaining = hindered(chosen, root, links, found, files) if chosen else ({}, ())
     said = (*planned.plan.problems, *remaining, *cni.problems, *host.problems)
@@ -199,7 +199,7 @@ def _offered(root: HostFiles, planned: Planned) -> tuple[FileChange, ...]:
 
 def _kernel_alone(planned: Planned, root: HostFiles, *, adopt: bool) -> MachinePlan:
     """Return the plan of a machine without files of ours. The administrator's files are read if foreign routes matter."""
-    if not adopt and not any(each.code == "foreign-route" for each in planned.plan.problems):
+    if not adopt and not any(problem.code == "foreign-route" for problem in planned.plan.problems):
         return MachinePlan(planned, OwnedRoutes())
     lines = configured_overlap(root, planned)
     planned = planned._replace(plan=not_taken_over(planned.plan, lines))
@@ -217,7 +217,7 @@ def _automatic(
     kept = without_configured(standing(*planned, fib, owned), lines)
     if why := nothing_to_keep(planned, kept, lines, adopt=request.adopt):
         return "", why
-    devices = {each.route.dev for each in kept}
+    devices = {kept_route.route.dev for kept_route in kept}
     return detect(root, [link for link in fib.links if link.name in devices])
 
 

@@ -41,7 +41,7 @@ def plan_removal(node: str, numbered: Iterable[Route], snapshot: Callable[[], Fi
     lines = configured_routes(root, (route.dst for route in routes)).routes
     problems = [*left_behind(changes, lines)]
     host = [
-        change for each in found.files[""].values() if each.path == FORWARDING for change in taken_back(root, each.text)
+        change for file in found.files[""].values() if file.path == FORWARDING for change in taken_back(root, file.text)
     ]
     try:
         host += [masquerade_table.deletion()] if masquerade_table.read(root) else []

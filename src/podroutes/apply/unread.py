@@ -44,7 +44,7 @@ def with_unread(planned: Planned, found: Found, lines: Overlap) -> Planned:
     for why in found.unread.values():
         message = f"{_reason(why)}: static routes that are as wanted count as ours, and the file was not compared"
         plan = plan.with_problem(Problem("warning", _CODE, message))
-    for why in (each for each in lines.unread if each not in found.unread.values()):
+    for why in (field for field in lines.unread if field not in found.unread.values()):
         plan = plan.with_problem(Problem("warning", _CODE, f"{_reason(why)}: the routes in it are not known"))
     return planned._replace(plan=plan)
 

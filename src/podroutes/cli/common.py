@@ -157,7 +157,7 @@ def own_node(options: SourceOptions, cluster: Cluster, fib: Fib | None = None) -
     """Return this machine's node; without FIB, by name only."""
     from podroutes.plan.identity import named_node, this_node  # noqa: PLC0415, each command loads what it uses
 
-    addresses = [each.address for each in fib.addresses] if fib else []
+    addresses = [address.address for address in fib.addresses] if fib else []
     if options.node:
         return named_node(cluster, options.node, addresses)
     return this_node(cluster, os.uname().nodename, addresses)

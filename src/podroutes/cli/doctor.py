@@ -33,7 +33,9 @@ def examined(cluster: Cluster | None, name: str | None) -> MachineContext:
     try:
         questions = list(context.questions())
         answers = ask_all(questions)
-        several = [(each, answers[each.address]) for each in questions if len(answers[each.address]) > 1]
+        several = [
+            (question, answers[question.address]) for question in questions if len(answers[question.address]) > 1
+        ]
         return context._replace(answers=answers, one_machine=one_machine(several))
     except OSError as error:
         why = f"whether next hops answer: {error.strerror}; it needs the capability CAP_NET_RAW"
@@ -45,7 +47,7 @@ def _with_files(root: HostFiles, context: MachineContext) -> MachineContext:
     """Return CONTEXT with what the files below ROOT say about its routes: the administrator's, and ours."""
     facts = context.facts
     lines = configured_routes(root, {route.dst for route in facts.host.routes if route.via and not route.ours}).routes
-    links = [Link(each.ifindex, each.name, up=True, carrier=True) for each in facts.devices.values()]
+    links = [Link(device.ifindex, device.name, up=True, carrier=True) for device in facts.devices.values()]
     try:
         lost = not_restored(root, links, {route.dev for route in context.ours if route.dev})
     except PersistError as error:
@@ -54,27 +56,27 @@ def _with_files(root: HostFiles, context: MachineContext) -> MachineContext:
     return context._replace(facts=facts, configured={line.dst: line.via for line in lines}, not_restored=lost)
 
 
-def explain(found: Evidence, differences: Sequence[Disagreement]) -> list[Examined]:
+def explain(evidence: Evidence, differences: Sequence[Disagreement]) -> list[Examined]:
     """Return findings for the machines at both ends of DIFFERENCES, as far as they can be entered.
 
     In a lab this process stays in the last machine's namespaces.
     """
-    ends = Counter(end for each in differences for end in (each.probed.source, each.probed.node))
-    reachable = [name for name, _ in ends.most_common() if name in found.network.hosts]
-    return list(_examinations(found, reachable[:_MOST]))
+    ends = Counter(end for difference in differences for end in (difference.probed.source, difference.probed.node))
+    reachable = [name for name, _ in ends.most_common() if name in evidence.network.hosts]
+    return list(_examinations(evidence, reachable[:_MOST]))
 
 
-def _examinations(found: Evidence, names: Iterable[str]) -> Iterator[Examined]:
+def _examinations(evidence: Evidence, names: Iterable[str]) -> Iterator[Examined]:
     for name in names:
-        if found.own is None:
+        if evidence.own is None:
             from podroutes.lab import inside  # noqa: PLC0415, we are inside one
 
             inside.step_into(name)
-        context = examined(found.source.cluster, name)
+        context = examined(evidence.source.cluster, name)
         yield Examined(name, examine(context), context.facts.unexamined)
 
 
 def _own(cluster: Cluster, name: str | None, facts: Facts) -> Node:
     if name:
         return named_node(cluster, name)
-    return this_node(cluster, os.uname().nodename, [each.address for each in facts.host.addresses])
+    return this_node(cluster, os.uname().nodename, [address.address for address in facts.host.addresses])

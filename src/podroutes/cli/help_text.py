@@ -30,14 +30,14 @@ def _lines(parser: Parser, width: int) -> Iterator[str]:
     yield from paragraphs(parser.description or "", width)
     yield from _commands(parser, width)
     shown = arguments(parser)
-    yield from _section("arguments", [each for each in shown if not each.option_strings], parser, width)
-    options = [each for each in shown if each.option_strings]
-    options += [each for each in parser._actions if isinstance(each, argparse._HelpAction)]  # noqa: SLF001, argparse has no public name
-    source = [each for each in options if each.dest in _SOURCE]
-    output = [each for each in options if each.dest in _OUTPUT]
+    yield from _section("arguments", [row for row in shown if not row.option_strings], parser, width)
+    options = [row for row in shown if row.option_strings]
+    options += [action for action in parser._actions if isinstance(action, argparse._HelpAction)]  # noqa: SLF001, argparse has no public name
+    source = [option for option in options if option.dest in _SOURCE]
+    output = [option for option in options if option.dest in _OUTPUT]
     yield from _section("nodes", source, parser, width)
     yield from _section(
-        "options", [each for each in options if each not in source and each not in output], parser, width
+        "options", [option for option in options if option not in source and option not in output], parser, width
     )
     yield from _section("output", output, parser, width)
     root, _, command = parser.prog.removeprefix("kubectl ").partition(" ")
@@ -54,7 +54,7 @@ def usage(parser: Parser, width: int) -> Iterator[str]:
     if parser.usage:
         yield f"usage: {parser.usage}"
         return
-    words = [_placeholder(each) for each in arguments(parser) if not each.option_strings]
+    words = [_placeholder(argument) for argument in arguments(parser) if not argument.option_strings]
     if subcommands(parser):
         words = ["COMMAND"]
     line = f"usage: {' '.join([parser.prog, *words, '[OPTION]...'])}"
@@ -84,10 +84,10 @@ def _wrapped(lines: Sequence[str], width: int) -> list[str]:
 
 def _commands(parser: Parser, width: int) -> Iterator[str]:
     summaries = {
-        each.dest: each.help or ""
+        choices_action.dest: choices_action.help or ""
         for action in parser._actions  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
-        for each in action._choices_actions  # noqa: SLF001
+        for choices_action in action._choices_actions  # noqa: SLF001
     }
     for title, names in (parser.groups or {"commands": tuple(summaries)}).items() if summaries else ():
         yield from ("", f"{title}:")

@@ -35,12 +35,12 @@ def destination(text: str) -> Path:
 
 def save(
     path: Path,
-    found: Evidence,
+    evidence: Evidence,
     proof: Proof,
     probed: tuple[Sequence[Probed], Sequence[Disagreement]] | None,
 ) -> None:
     """Write the page to PATH atomically."""
-    source = found.source
+    source = evidence.source
     targets = tuple(Target(claim.dst, claim.node.name) for claim in source.claims.honoured)
     probe = Probe(tuple(probed[0]), tuple(probed[1])) if probed else None
     time = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -48,9 +48,9 @@ def save(
         proof,
         source.cluster,
         targets,
-        found.network.hosts,
+        evidence.network.hosts,
         source.claims.problems,
-        found.tables,
+        evidence.tables,
         time,
         __version__,
         probe,

@@ -14,7 +14,7 @@ _TYPES = {int: "a whole number", float: "a number"}
 def near(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean X?`` for the word of KNOWN most similar to WORD, "" if none is similar."""
     by_lower = {
-        each.lstrip("-").lower(): each for each in known
+        candidate.lstrip("-").lower(): candidate for candidate in known
     }  # without dashes, which would make all options similar
     found = get_close_matches(word[:64].lstrip("-").lower(), by_lower, n=1)
     return f"; did you mean {by_lower[found[0]]}?" if found else ""
@@ -22,7 +22,7 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def no_choice(action: argparse.Action, value: object) -> str:
     """Return the message that VALUE is not a choice of ACTION."""
-    choices = [str(each) for each in action.choices or ()]
+    choices = [str(choice) for choice in action.choices or ()]
     meant = near(str(value), choices)
     if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001, argparse has no public name for it
         return f"{printable(str(value))} is not a command{meant}"
@@ -44,8 +44,12 @@ def missing(parser: argparse.ArgumentParser, names: Sequence[str]) -> str:
     """Return the message that the arguments NAMES of PARSER are missing."""
     if len(names) > 1:
         return f"{' and '.join(names)} are missing"
-    actions = (each for each in parser._actions if names[0] in {each.metavar, each.dest, *each.option_strings})  # noqa: SLF001
-    choices = next((each.choices for each in actions if each.choices), None)
+    actions = (
+        action
+        for action in parser._actions  # noqa: SLF001
+        if names[0] in {action.metavar, action.dest, *action.option_strings}
+    )
+    choices = next((action.choices for action in actions if action.choices), None)
     return f"{names[0]} is missing" + (f": it can be {', '.join(map(str, choices))}" if choices else "")
 
 
@@ -57,7 +61,7 @@ def left_over(parser: argparse.ArgumentParser, words: Sequence[str], rest: Seque
         return f"there is not a command behind {escaped(option)}"
     if option:
         parsers = [parser, *(commands[word] for word in words if word in commands)]
-        known = [each for one in parsers for each in one._option_string_actions]  # noqa: SLF001
+        known = [name for one in parsers for name in one._option_string_actions]  # noqa: SLF001
         return f"{printable(option)} is not an option of `{parsers[-1].prog}`{near(option, known)}"
     extra = rest[0]
     named = {"-i", "--inventory"} & {word.partition("=")[0] for word in words}

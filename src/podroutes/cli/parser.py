@@ -176,7 +176,7 @@ class Parser(argparse.ArgumentParser):
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """Return the direct subcommands of PARSER by name; their options may not be declared yet."""
-    actions = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))  # noqa: SLF001
+    actions = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
     return {name: command for action in actions for name, command in action.choices.items()}
 
 

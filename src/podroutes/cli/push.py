@@ -59,7 +59,7 @@ def chosen(cluster: Cluster, limit: str | None) -> list[Node]:
     """Return the nodes that match LIMIT, each once, in the order of the inventory."""
     nodes = list({node.name: node for node in reversed(cluster.nodes)}.values())[::-1]
     patterns = [pattern for pattern in (limit or "*").split(",") if pattern]
-    idle = [each for each in patterns if limit and not any(fnmatchcase(node.name, each) for node in nodes)]
+    idle = [pattern for pattern in patterns if limit and not any(fnmatchcase(node.name, pattern) for node in nodes)]
     if idle:
         names = listing([printable(node.name) for node in nodes])
         raise PushError(f"--limit: no node is named {listing([printable(each) for each in idle])}; there are {names}")
@@ -124,7 +124,7 @@ class _Run:
             print("podroutes: interrupted while reading; nothing was changed", file=sys.stderr)
             return _INTERRUPTED
         if self._verb == "verify":
-            return 1 if any(each.error for each in self._pushed) else 0
+            return 1 if any(pushed.error for pushed in self._pushed) else 0
         text = self._arguments.output == "text"
         if text:
             self._say_plans()
@@ -141,7 +141,7 @@ class _Run:
         if self._is_interrupted():
             print("podroutes: nothing was changed", file=sys.stderr)
             return _INTERRUPTED
-        pending = sum(each.pending for each in self._pushed)
+        pending = sum(pushed.pending for pushed in self._pushed)
         if pending and text and not await self._agreed():
             print("podroutes: nothing was changed", file=sys.stderr)
             return _INTERRUPTED if self._fleet.interrupted else 1
@@ -156,7 +156,7 @@ class _Run:
             common.say_document(views.document(self._pushed), self._arguments.output)
         if self._fleet.interrupted:
             return _INTERRUPTED
-        return 1 if any(each.failed for each in self._pushed) else 0
+        return 1 if any(pushed.failed for pushed in self._pushed) else 0
 
     @property
     def _short(self) -> bool:
@@ -173,19 +173,19 @@ class _Run:
         if self._short:
             common.say(views.plans(self._pushed, bold))
             print(f"\n{views.total(self._pushed)} --full shows each.")
-        for each in () if self._short else self._pushed:
-            if each.plan and not each.error:
-                print(bold("bold", escaped(each.node)))
-                common.say_plan(each.plan)
+        for machine in () if self._short else self._pushed:
+            if machine.plan and not machine.error:
+                print(bold("bold", escaped(machine.node)))
+                common.say_plan(machine.plan)
                 print()
         _say_unread(self._pushed)
-        problems = {problem: None for each in self._pushed if each.plan for problem in each.plan.problems}
+        problems = {problem: None for pushed in self._pushed if pushed.plan for problem in pushed.plan.problems}
         common.say_problems(list(problems))
 
     def _say_failures(self) -> None:
-        for each in self._pushed:
-            if each.outcome and each.state == "applied":
-                common.say_failures(each.outcome)
+        for pushed in self._pushed:
+            if pushed.outcome and pushed.state == "applied":
+                common.say_failures(pushed.outcome)
 
     async def _agreed(self) -> bool:
         """Ask for confirmation, if there is a terminal and nothing forbids it."""
@@ -217,19 +217,21 @@ class _Run:
 def _say_unread(all_pushed: Sequence[Pushed]) -> None:
     sys.stdout.flush()
     red = common.style(sys.stderr)
-    for each in all_pushed:
-        if each.error:
-            print(f"{red('red', 'error')} {red('bold', escaped(each.node))}: {escaped(each.error)}", file=sys.stderr)
+    for pushed in all_pushed:
+        if pushed.error:
+            print(
+                f"{red('red', 'error')} {red('bold', escaped(pushed.node))}: {escaped(pushed.error)}", file=sys.stderr
+            )
 
 
 def _planned(all_pushed: Sequence[Pushed]) -> int:
     """Return the exit status of a plan: errors take precedence over pending changes."""
-    if any(each.error for each in all_pushed):
+    if any(pushed.error for pushed in all_pushed):
         return 1
     return (
         2
-        if any(each.pending or (each.plan and each.plan.held) for each in all_pushed)
-        else int(any(each.failed for each in all_pushed))
+        if any(pushed.pending or (pushed.plan and pushed.plan.held) for pushed in all_pushed)
+        else int(any(pushed.failed for pushed in all_pushed))
     )
 
 

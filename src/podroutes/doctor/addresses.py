@@ -18,15 +18,15 @@ def another_network(context: MachineContext) -> Iterator[Finding]:
         return
     cidrs = (*own.pod_cidrs, *context.other_cidrs)
     inside = [
-        each
-        for each in host.addresses
-        if each.dev != LOOPBACK
-        and context.facts.devices[each.dev].kind != "bridge"
-        and any(cidr.covers(each.address) for cidr in cidrs)
+        address
+        for address in host.addresses
+        if address.dev != LOOPBACK
+        and context.facts.devices[address.dev].kind != "bridge"
+        and any(cidr.covers(address.address) for cidr in cidrs)
     ]
     if inside:
         cause = f"this is the network of a pod with the address {inside[0].address}, and not that of {own.name}"
-        evidence = tuple(f"ip address: {each.address}/{each.length} dev {each.dev}" for each in inside)
+        evidence = tuple(f"ip address: {address.address}/{address.length} dev {address.dev}" for address in inside)
         yield Finding("not-the-machines-network", cause, evidence)
 
 
@@ -34,7 +34,7 @@ def ipv6_disabled(context: MachineContext) -> Iterator[Finding]:
     """Find that IPv6 is disabled where pods or nodes need it: in the kernel, or on a device of their packets."""
     host, own = context.facts.host, context.own
     internal = own.internal_ips if own else ()
-    if not (6 in context.forwards and context.own_cidrs) and not any(each.version == 6 for each in internal):
+    if not (6 in context.forwards and context.own_cidrs) and not any(address.version == 6 for address in internal):
         return
     if host.sysctl(4, "all", "forwarding") is not None and host.sysctl(6, "all", "forwarding") is None:
         evidence = ("/proc/sys/net/ipv6 is not there",)
@@ -46,7 +46,7 @@ def ipv6_disabled(context: MachineContext) -> Iterator[Finding]:
         repairs = [Repair(conf(6, dev, "disable_ipv6"), 0) for dev in off]
         cause = f"IPv6 is switched off on {listing(off)}, which has no IPv6 address therefore"
         yield Finding(
-            "ipv6-disabled", cause, tuple(f"{each.name} = 1" for each in repairs), tuple(map(setting, repairs))
+            "ipv6-disabled", cause, tuple(f"{repair.name} = 1" for repair in repairs), tuple(map(setting, repairs))
         )
 
 
@@ -58,21 +58,21 @@ def duplicates(context: MachineContext) -> Iterator[Finding]:
         if context.cluster
         else {}
     )
-    for each in context.facts.host.unusable:
-        found, dev = each.address.address, each.address.dev
+    for address in context.facts.host.unusable:
+        found, dev = address.address.address, address.address.dev
         mine = (own is not None and found in own.internal_ips) or any(cidr.covers(found) for cidr in context.own_cidrs)
         where = f"duplicate address detection for {found} on {dev}"
         evidence = (
-            f"ip address: {found}/{each.address.length} dev {dev} {'dadfailed' if each.failed else 'tentative'}",
+            f"ip address: {found}/{address.address.length} dev {dev} {'dadfailed' if address.failed else 'tentative'}",
         )
-        if each.failed and mine:
+        if address.failed and mine:
             yield Finding(
                 "address-duplicate", f"{where} failed: another machine there has this address of ours", evidence
             )
-        elif each.failed and found in others:
+        elif address.failed and found in others:
             cause = f"{where} failed: it is the address of {others[found].name}, and this machine was given it, too"
-            yield Finding("address-duplicate", cause, evidence, (deletion(each.address),))
-        elif mine and not each.failed and not context.facts.host.works(dev):  # otherwise it takes a second or two
+            yield Finding("address-duplicate", cause, evidence, (deletion(address.address),))
+        elif mine and not address.failed and not context.facts.host.works(dev):  # otherwise it takes a second or two
             yield Finding(
                 "address-tentative", f"{where} has not come to its end, and nobody is answered until then", evidence
             )
@@ -84,24 +84,28 @@ def shared(context: MachineContext) -> Iterator[Finding]:
     if own is None or context.cluster is None:
         return
     lists = {
-        each: [node.name for node in context.cluster.nodes if node.name != own.name and each in node.internal_ips]
-        for each in own.internal_ips
+        internal_ip: [
+            node.name for node in context.cluster.nodes if node.name != own.name and internal_ip in node.internal_ips
+        ]
+        for internal_ip in own.internal_ips
     }
     for address, names in lists.items():
         if names:
             cause = f"{address} is an InternalIP of {own.name} and of {listing(names)}"
             yield Finding("internal-ip-shared", cause, (f"inventory: {address} of {listing([own.name, *names])}",))
             continue
-        given = next((each for each in host.addresses if each.address == address), None)
+        given = next(
+            (interface_address for interface_address in host.addresses if interface_address.address == address), None
+        )
         beside = [
-            each
-            for each in host.addresses
+            interface_address
+            for interface_address in host.addresses
             if given
-            and each.dev == given.dev
-            and each.address != address
-            and each.length < BITS[address.version]
-            and each.prefix.covers(address)
-            and each.address in own.internal_ips
+            and interface_address.dev == given.dev
+            and interface_address.address != address
+            and interface_address.length < BITS[address.version]
+            and interface_address.prefix.covers(address)
+            and interface_address.address in own.internal_ips
         ]
         if given and given.length == BITS[address.version] and beside:
             cause = f"{address} of {own.name} stands on {given.dev} beside {beside[0].address}, as an address that moves between machines does"

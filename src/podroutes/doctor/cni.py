@@ -18,11 +18,13 @@ _KERNEL = 2  # RTPROT_KERNEL
 
 def masquerade(context: MachineContext) -> Iterator[Finding]:
     """Find a plugin that masquerades packets of pods."""
-    for each in context.facts.networks:
-        if each.masquerades:
-            fix = rf"""sed -i 's/"ipMasq"\s*:\s*true/"ipMasq": false/' {shlex.quote(each.path)}"""
-            cause = f"packets from pods here to pods of other nodes carry this node's address: {each.plugin} masquerades them"
-            yield Finding("cni-masquerade", cause, (f'{each.path}: plugin {each.plugin}: "ipMasq": true',), (fix,))
+    for network in context.facts.networks:
+        if network.masquerades:
+            fix = rf"""sed -i 's/"ipMasq"\s*:\s*true/"ipMasq": false/' {shlex.quote(network.path)}"""
+            cause = f"packets from pods here to pods of other nodes carry this node's address: {network.plugin} masquerades them"
+            yield Finding(
+                "cni-masquerade", cause, (f'{network.path}: plugin {network.plugin}: "ipMasq": true',), (fix,)
+            )
 
 
 def plugins(context: MachineContext) -> Iterator[Finding]:
@@ -36,10 +38,10 @@ def plugins(context: MachineContext) -> Iterator[Finding]:
 
 def full(context: MachineContext) -> Iterator[Finding]:
     """Find ranges of host-local without a free address."""
-    for each in context.facts.networks:
-        for subnet in each.full:
+    for network in context.facts.networks:
+        for subnet in network.full:
             cause = f"no further pod gets an address here: all of {subnet} are in use"
-            yield Finding("cni-range-full", cause, (f'{each.path}: "subnet": "{subnet}"',))
+            yield Finding("cni-range-full", cause, (f'{network.path}: "subnet": "{subnet}"',))
 
 
 def masquerade_table(context: MachineContext) -> Iterator[Finding]:
@@ -57,19 +59,19 @@ def subnet(context: MachineContext) -> Iterator[Finding]:
     """Find a plugin that assigns addresses outside of this node's podCIDRs."""
     if not (context.own and context.own.pod_cidrs):
         return
-    for each in context.facts.networks:
-        wrong = [found for found in each.subnets if not any(cidr.covers(found) for cidr in context.own.pod_cidrs)]
+    for network in context.facts.networks:
+        wrong = [found for found in network.subnets if not any(cidr.covers(found) for cidr in context.own.pod_cidrs)]
         if wrong:
             right = listing([str(cidr) for cidr in context.own.pod_cidrs])
             cause = f"pods here get addresses of {listing([str(found) for found in wrong])}, but the podCIDR of this node is {right}"
             by_version = {cidr.version: cidr for cidr in context.own.pod_cidrs}
             fix = tuple(
-                f"sed -i 's|{found}|{by_version[found.version]}|g' {shlex.quote(each.path)}"
+                f"sed -i 's|{found}|{by_version[found.version]}|g' {shlex.quote(network.path)}"
                 for found in wrong
                 if found.version in by_version
             )
             yield Finding(
-                "cni-subnet-mismatch", cause, tuple(f'{each.path}: "subnet": "{found}"' for found in wrong), fix
+                "cni-subnet-mismatch", cause, tuple(f'{network.path}: "subnet": "{found}"' for found in wrong), fix
             )
 
 
@@ -79,7 +81,11 @@ def bridge(context: MachineContext) -> Iterator[Finding]:
         return
     versions = {cidr.version for cidr in context.own.pod_cidrs}
     for name in context.bridges:
-        found = [each for each in context.facts.host.addresses if each.dev == name and each.address.version in versions]
+        found = [
+            address
+            for address in context.facts.host.addresses
+            if address.dev == name and address.address.version in versions
+        ]
         wrong = [
             each
             for each in found
@@ -114,7 +120,9 @@ def connected_twice(context: MachineContext) -> Iterator[Finding]:
     for cidr in context.own.pod_cidrs if context.own else ():
         bits = BITS[cidr.version]
         given = [
-            each for each in host.addresses if each.dev != LOOPBACK and each.length < bits and cidr.covers(each.address)
+            address
+            for address in host.addresses
+            if address.dev != LOOPBACK and address.length < bits and cidr.covers(address.address)
         ]
         typed = [
             route
@@ -127,16 +135,16 @@ def connected_twice(context: MachineContext) -> Iterator[Finding]:
             and route.dst.length < bits
             and cidr.covers(route.dst)
         ]
-        devices = list(dict.fromkeys([*(each.dev for each in given), *(str(route.dev) for route in typed)]))
+        devices = list(dict.fromkeys([*(address.dev for address in given), *(str(route.dev) for route in typed)]))
         if len(devices) > 1:
             bridge = next((name for name in context.bridges if name in devices), None)
             cause = f"{listing(devices)} have addresses of {cidr}, and pods are behind one of them"
-            evidence = [f"ip address: {each.address}/{each.length} dev {each.dev}" for each in given]
+            evidence = [f"ip address: {address.address}/{address.length} dev {address.dev}" for address in given]
             evidence += [f"ip route: {described(route)}" for route in typed]
             fix = [
-                f"ip addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
-                for each in given
-                if each.dev != bridge
+                f"ip addr del {address.address}/{address.length} dev {shlex.quote(address.dev)}"
+                for address in given
+                if address.dev != bridge
             ]
             fix += [deletion(route) for route in typed if route.dev != bridge]
             yield Finding("pod-cidr-connected-twice", cause, few(evidence), tuple(fix) if bridge else ())
@@ -146,17 +154,17 @@ def too_wide(context: MachineContext) -> Iterator[Finding]:
     """Find a pod bridge whose network contains the podCIDRs of other nodes."""
     own = context.own.pod_cidrs if context.own else ()
     for name in context.bridges:
-        for each in context.facts.host.addresses:
-            cidr = next((cidr for cidr in own if cidr.covers(each.address)), None)
-            others = [other for other in context.other_cidrs if each.prefix.covers(other)]
-            if each.dev == name and cidr and each.length < cidr.length and others:
+        for address in context.facts.host.addresses:
+            cidr = next((cidr for cidr in own if cidr.covers(address.address)), None)
+            others = [other for other in context.other_cidrs if address.prefix.covers(other)]
+            if address.dev == name and cidr and address.length < cidr.length and others:
                 whose = listing([str(other) for other in others])
-                cause = f"{name} has {each.prefix} as its network, with the pods of other nodes ({whose}) in it: pods look for these on the bridge"
+                cause = f"{name} has {address.prefix} as its network, with the pods of other nodes ({whose}) in it: pods look for these on the bridge"
                 quoted = shlex.quote(name)
                 fix = (
-                    f"ip addr add {each.address}/{cidr.length} dev {quoted}",
-                    f"ip addr del {each.address}/{each.length} dev {quoted}",
+                    f"ip addr add {address.address}/{cidr.length} dev {quoted}",
+                    f"ip addr del {address.address}/{address.length} dev {quoted}",
                 )
                 yield Finding(
-                    "pod-bridge-too-wide", cause, (f"ip address: {each.address}/{each.length} dev {name}",), fix
+                    "pod-bridge-too-wide", cause, (f"ip address: {address.address}/{address.length} dev {name}",), fix
                 )

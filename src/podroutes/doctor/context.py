@@ -51,7 +51,7 @@ class MachineContext(NamedTuple):
     @property
     def bridges(self) -> list[str]:
         """The pod devices: those of the CNI configuration, else the default bridge of its plugin."""
-        configured = [each.bridge for each in self.facts.networks if each.bridge]
+        configured = [network.bridge for network in self.facts.networks if network.bridge]
         return [name for name in dict.fromkeys(configured or ["cni0"]) if name in self.facts.devices]
 
     @property
@@ -61,9 +61,9 @@ class MachineContext(NamedTuple):
             return self.own.pod_cidrs
         bridges = set(self.bridges)
         return tuple(
-            each.prefix
-            for each in self.facts.host.addresses
-            if each.dev in bridges and not LINK_LOCAL.covers(each.address)
+            address.prefix
+            for address in self.facts.host.addresses
+            if address.dev in bridges and not LINK_LOCAL.covers(address.address)
         )
 
     @property
@@ -92,7 +92,9 @@ class MachineContext(NamedTuple):
     def uplinks(self, version: int) -> list[str]:
         """Return the devices towards the other machines: of the InternalIP, of our routes, else of the default route."""
         host = self.facts.host
-        internal = [host.owns(each) for each in self.own.internal_ips if each.version == version] if self.own else []
+        internal = (
+            [host.owns(address) for address in self.own.internal_ips if address.version == version] if self.own else []
+        )
         routed = [hop.dev for route in self.ours if route.dst.version == version for hop in route.next_hops]
         found = [*internal, *routed]
         if not any(found):
@@ -108,10 +110,16 @@ class MachineContext(NamedTuple):
                 via for node in self.cluster.nodes if node != self.own and node.pod_cidrs for via in node.internal_ips
             }
         host = self.facts.host
-        own = {each.address for each in host.addresses}
-        networks = [each for each in host.addresses if each.length < BITS[each.address.version]]
+        own = {interface_address.address for interface_address in host.addresses}
+        networks = [
+            interface_address
+            for interface_address in host.addresses
+            if interface_address.length < BITS[interface_address.address.version]
+        ]
         for address in sorted(found - own):
-            on = next((each for each in networks if each.prefix.covers(address) and self._hears(each.dev)), None)
+            on = next(
+                (network for network in networks if network.prefix.covers(address) and self._hears(network.dev)), None
+            )
             if on:
                 yield Question(address, self.facts.devices[on.dev], on.address)
 

@@ -22,15 +22,17 @@ def internal_ip(context: MachineContext) -> Iterator[Finding]:
     if not context.own:
         return
     own, host = context.own, context.facts.host
-    told = {each.address.address for each in host.unusable}
-    missing = [each for each in own.internal_ips if not host.owns(each) and each not in told]
+    told = {address.address.address for address in host.unusable}
+    missing = [address for address in own.internal_ips if not host.owns(address) and address not in told]
     if missing:
         cause = f"{listing([str(each) for each in missing])} of {own.name} {'is not an address' if len(missing) == 1 else 'are no addresses'} of this machine"
         found = [
-            f"ip address: {each.address}/{each.length} dev {each.dev}" for each in host.addresses if each.dev != "lo"
+            f"ip address: {address.address}/{address.length} dev {address.dev}"
+            for address in host.addresses
+            if address.dev != "lo"
         ]
         yield Finding("internal-ip-not-here", cause, tuple(found) or ("ip address: none",))
-    passing = [each for each in own.internal_ips if each in context.facts.temporary]
+    passing = [address for address in own.internal_ips if address in context.facts.temporary]
     if passing:
         cause = f"{listing([str(each) for each in passing])} of {own.name} is going to be replaced by another address"
         yield Finding("internal-ip-temporary", cause, tuple(f"ip address: {each} temporary" for each in passing))

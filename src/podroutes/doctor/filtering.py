@@ -51,7 +51,9 @@ _DOES = {
 
 def forward_chains(context: MachineContext) -> Iterator[Finding]:
     """Find base chains that drop packets between the pods of this node and those of others, or change their addresses."""
-    chains = {(each.tool, each.table, each.name): each for each in context.facts.chains}
+    chains = {
+        (other_chain.tool, other_chain.table, other_chain.name): other_chain for other_chain in context.facts.chains
+    }
     packets = list(_packets(context))
     for chain in chains.values():
         if chain.policy is None:

@@ -83,7 +83,7 @@ def reverse_path(context: MachineContext) -> Iterator[Finding]:
     host = context.facts.host
     if context.own is None:
         return  # the incoming device is unknown
-    uplinks = [dev for each in context.own.internal_ips if each.version == 4 and (dev := host.owns(each))]
+    uplinks = [dev for address in context.own.internal_ips if address.version == 4 and (dev := host.owns(address))]
     arrivals = [(dev, list(context.other_cidrs)) for dev in dict.fromkeys(uplinks)]
     arrivals += [(bridge, list(context.own_cidrs)) for bridge in context.bridges]
     strict = [(dev, cidrs) for dev, cidrs in arrivals if host.reverse_path(dev) == _STRICT]
@@ -116,13 +116,13 @@ def neighbours_dropped(context: MachineContext) -> Iterator[Finding]:
     """
     host = context.facts.host
     others = [node for node in context.cluster.nodes if node != context.own] if context.cluster else []
-    networks = [each for each in host.addresses if each.length < BITS[4] and each.address.version == 4]
-    strict = {each.dev for each in networks if host.reverse_path(each.dev) == _STRICT}
+    networks = [address for address in host.addresses if address.length < BITS[4] and address.address.version == 4]
+    strict = {network.dev for network in networks if host.reverse_path(network.dev) == _STRICT}
     tables = Tables(host, 4) if strict else None
     for dev in sorted(strict):
         astray = {}
         for via in (via for node in others for via in node.internal_ips):
-            on = next((each for each in networks if each.prefix.covers(via) and each.address != via), None)
+            on = next((network for network in networks if network.prefix.covers(via) and network.address != via), None)
             if tables and on and on.dev == dev:
                 decision = tables.decide(Flow(via))
                 ways = {hop.dev for hop in decision.hops}

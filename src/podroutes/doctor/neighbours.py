@@ -33,8 +33,8 @@ def silent(context: MachineContext) -> Iterator[Finding]:
         cause = f"{listing([str(address) for address in lost])} {'does' if len(lost) == 1 else 'do'} not answer"
         asked = few(
             [
-                f"no answer to {'an ARP request' if each.version == 4 else 'a neighbour solicitation'} for {each}"
-                for each in lost
+                f"no answer to {'an ARP request' if address.version == 4 else 'a neighbour solicitation'} for {address}"
+                for address in lost
             ]
         )
         yield Finding("next-hop-silent", cause, asked)

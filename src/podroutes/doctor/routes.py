@@ -156,9 +156,9 @@ class _Judge:
     def _connected(self, route: Route) -> bool:
         """Return whether ROUTE is the connected route of a network of this machine."""
         return any(
-            hop.via is None and hop.dev == each.dev and each.prefix == route.dst
+            hop.via is None and hop.dev == address.dev and address.prefix == route.dst
             for hop in route.next_hops
-            for each in self.context.facts.host.addresses
+            for address in self.context.facts.host.addresses
         )
 
     def _unknown(self, via: Address, node: Node | None) -> bool:
@@ -166,7 +166,7 @@ class _Judge:
         if via in self._others or self.context.facts.host.owns(via):
             return False
         on_link = node is None or any(
-            self._networks.find(network(each, BITS[each.version]))[0] for each in node.internal_ips
+            self._networks.find(network(address, BITS[address.version]))[0] for address in node.internal_ips
         )
         return via in self._routers or not on_link
 
@@ -203,8 +203,12 @@ def missing(context: MachineContext) -> Iterator[Finding]:
                 lost.append((cidr, node))
     made = _made(context) if lost else frozenset()
     for those, end, fix in (
-        ([each for each in lost if each[0] in made], "", (apply(context.cluster),)),
-        ([each for each in lost if each[0] not in made], ", and podroutes makes none: `podroutes plan` says why", ()),
+        ([pair for pair in lost if pair[0] in made], "", (apply(context.cluster),)),
+        (
+            [pair for pair in lost if pair[0] not in made],
+            ", and podroutes makes none: `podroutes plan` says why",
+            (),
+        ),
     ):
         if those:
             names = [f"{cidr} of {node.name}" for cidr, node in those if node]
@@ -221,9 +225,9 @@ def _made(context: MachineContext) -> frozenset[Prefix]:
     return frozenset(change.route.dst for change in plan.changes if change.action != "delete")
 
 
-def found_by_rule(found: Decision) -> bool:
+def found_by_rule(decision: Decision) -> bool:
     """Return whether a policy rule decides instead of the main table, which is another finding."""
-    rule = found.rule
+    rule = decision.rule
     return rule is not None and (rule.action != "lookup" or rule.table not in (MAIN, LOCAL, DEFAULT))
 
 

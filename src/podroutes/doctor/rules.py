@@ -46,7 +46,14 @@ def _here(context: MachineContext, version: int) -> Here:
     host, own = context.facts.host, context.own
     cidrs = tuple(cidr for cidr in context.own_cidrs if cidr.version == version)
     internal = own.internal_ips if own else ()
-    address = next((each for each in internal if each.version == version and host.owns(each)), None)
+    address = next(
+        (
+            internal_address
+            for internal_address in internal
+            if internal_address.version == version and host.owns(internal_address)
+        ),
+        None,
+    )
     bridge = next(iter(context.bridges), "")
     return Here(cidrs, bridge, frozenset(context.uplinks(version)) - {bridge}, address)
 
@@ -64,7 +71,11 @@ def _ways(context: MachineContext, version: int) -> Iterator[Way]:
             yield Way(cidr, ours.next_hops[0], right or (ours.via,))
         elif right:
             dev = next(
-                (each.dev for each in host.addresses if each.length < BITS[version] and each.prefix.covers(right[0])),
+                (
+                    address.dev
+                    for address in host.addresses
+                    if address.length < BITS[version] and address.prefix.covers(right[0])
+                ),
                 None,
             )
             yield Way(cidr, NextHop(right[0], dev), right)

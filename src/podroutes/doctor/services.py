@@ -22,21 +22,23 @@ def cni_several(context: MachineContext) -> Iterator[Finding]:
     if not context.facts.cni_files:
         return
     used, *others = context.facts.cni_files
-    better = next((each for each in others if each.networks and _fits(context, each.networks)), None)
+    better = next((other for other in others if other.networks and _fits(context, other.networks)), None)
     if better and not _fits(context, used.networks):
         path = used.path
         cause = f"{path} is in use, as the first by name, and {better.path}, which fits this machine, is not"
         plugins = (plugin for each in (used, better) for plugin in each.networks)
-        evidence = tuple(f"{each.path}: plugin {each.plugin}, bridge {each.bridge or '-'}" for each in plugins)
+        evidence = tuple(
+            f"{network.path}: plugin {network.plugin}, bridge {network.bridge or '-'}" for network in plugins
+        )
         yield Finding("cni-several", cause, evidence, (f"mv {shlex.quote(path)} {shlex.quote(path)}.unused",))
 
 
 def _fits(context: MachineContext, networks: tuple[CniNetwork, ...]) -> bool:
     """Return whether NETWORKS match this machine: their bridge exists, and their addresses are inside its podCIDRs."""
-    bridges = [each.bridge for each in networks if each.bridge]
-    subnets = [found for each in networks for found in each.subnets]
+    bridges = [network.bridge for network in networks if network.bridge]
+    subnets = [subnet for network in networks for subnet in network.subnets]
     here = all(bridge in context.facts.devices for bridge in bridges)
-    right = not context.own_cidrs or all(any(cidr.covers(found) for cidr in context.own_cidrs) for found in subnets)
+    right = not context.own_cidrs or all(any(cidr.covers(subnet) for cidr in context.own_cidrs) for subnet in subnets)
     return here and right
 
 

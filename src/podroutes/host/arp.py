@@ -48,7 +48,7 @@ def ask_all(questions: Sequence[Question]) -> dict[Address, tuple[str, ...]]:
                 _listen(sockets.values(), answers, _WAIT)
         if not all(answers.values()):
             _listen(sockets.values(), answers, max(0.0, _PROXY_DELAY - _ROUNDS * _WAIT))
-    return {address: tuple(sorted(found)) for address, found in answers.items()}
+    return {address: tuple(sorted(answer)) for address, answer in answers.items()}
 
 
 def _open(version: int, device: Device) -> socket.socket:

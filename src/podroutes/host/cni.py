@@ -39,17 +39,21 @@ def _files(files: HostFiles, refused: list[str]) -> Iterator[CniFile]:
         except (ValueError, AttributeError, RecursionError) as error:
             refused.append(f"CNI configuration: {path} is not JSON of a network: {error}")
             continue
-        if any(isinstance(each, dict) and each.get("type") not in (None, "loopback") for each in plugins):
+        if any(isinstance(plugin, dict) and plugin.get("type") not in (None, "loopback") for plugin in plugins):
             yield CniFile(path, found, missing)
 
 
 def _missing(files: HostFiles, plugins: list[Any]) -> Iterator[str]:
     """Yield the plugins that are in none of the directories where runtimes have them; none if there is no such directory."""
     directories = [each for each in (*PLUGINS, *_configured(files)) if files.path(each).is_dir()]
-    named = [each for each in plugins if isinstance(each, dict)]
-    named += [each["ipam"] for each in named if isinstance(each.get("ipam"), dict)]
-    for name in dict.fromkeys(str(each["type"]) for each in named if each.get("type")):
-        if directories and "/" not in name and not any(files.path(f"{each}/{name}").exists() for each in directories):
+    named = [plugin for plugin in plugins if isinstance(plugin, dict)]
+    named += [plugin["ipam"] for plugin in named if isinstance(plugin.get("ipam"), dict)]
+    for name in dict.fromkeys(str(plugin["type"]) for plugin in named if plugin.get("type")):
+        if (
+            directories
+            and "/" not in name
+            and not any(files.path(f"{directory}/{name}").exists() for directory in directories)
+        ):
             yield name
 
 
@@ -77,9 +81,9 @@ def _full(files: HostFiles, subnets: tuple[Prefix, ...], ipam: Any, name: str) -
     directory = str(ipam.get("dataDir") or "/var/lib/cni/networks")
     names = [path.rpartition("/")[2] for path in files.glob(f"{directory}/{name}/*")]
     used = []
-    for each in names:
+    for other_name in names:
         with suppress(ValueError):  # its lock, and its last address
-            used.append(parse_address(each))
+            used.append(parse_address(other_name))
     for subnet in subnets:
         size = 1 << min(32, BITS[subnet.version] - subnet.length)
         if sum(subnet.covers(address) for address in used) >= size - _RESERVED:
@@ -93,7 +97,7 @@ def _subnets(ipam: Any) -> Iterator[Prefix]:
     sets = ipam.get("ranges")
     entries = [
         ipam,
-        *(entry for each in (sets if isinstance(sets, list) else ()) if isinstance(each, list) for entry in each),
+        *(entry for subnet in (sets if isinstance(sets, list) else ()) if isinstance(subnet, list) for entry in subnet),
     ]
     for entry in entries:
         if isinstance(entry, dict) and isinstance(entry.get("subnet"), str):

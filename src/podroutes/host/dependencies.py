@@ -32,10 +32,10 @@ def read_dependencies(
     """
     found = [
         *(Dependency(peer, "the peer of this SSH session", certain=True) for peer in _session(environ)),
-        *(Dependency(each, "the peer of an SSH session", certain=True) for each in _sessions(environ)),
-        *(Dependency(each, "the API server", certain=True) for each in _server(server)),
-        *(Dependency(each, "the name server") for each in _name_servers(files)),
-        *(Dependency(each, "the cloud's metadata server", certain=True) for each in _metadata(files)),
+        *(Dependency(session, "the peer of an SSH session", certain=True) for session in _sessions(environ)),
+        *(Dependency(address, "the API server", certain=True) for address in _server(server)),
+        *(Dependency(name_server, "the name server") for name_server in _name_servers(files)),
+        *(Dependency(address, "the cloud's metadata server", certain=True) for address in _metadata(files)),
     ]
     return tuple({each.address: each for each in reversed(found)}.values())[::-1]
 

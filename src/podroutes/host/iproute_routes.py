@@ -24,7 +24,7 @@ Read = tuple[Route, Peculiarity]
 _TYPES = (
     "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw",
 )  # fmt: skip
-_KINDS = {**{each: each for each in _TYPES}, **{str(place): each for place, each in enumerate(_TYPES, 1)}}
+_KINDS = {**{kind: kind for kind in _TYPES}, **{str(index): kind for index, kind in enumerate(_TYPES, 1)}}
 _WITHOUT_HOPS = {"blackhole", "unreachable", "prohibit", "throw"}  # IPv6 prints these with "dev lo"
 _FLAGS = {(flag.name or "").lower(): int(flag) for flag in NextHopFlag}
 _SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}  # iproute2, rt_scopes
@@ -51,8 +51,8 @@ class Objects:
             return []
         if "group" not in item:
             return [item]
-        members = [self._by_id.get(each.get("id")) for each in item["group"]]
-        return None if None in members else [each for each in members if each and "blackhole" not in each]
+        members = [self._by_id.get(part.get("id")) for part in item["group"]]
+        return None if None in members else [member for member in members if member and "blackhole" not in member]
 
 
 class Routes:
@@ -155,8 +155,8 @@ class Routes:
             parse_address(item["prefsrc"]) if "prefsrc" in item else None,
             tuple(
                 (str(key), value)
-                for each in item.get("metrics", ())
-                for key, value in each.items()
+                for part in item.get("metrics", ())
+                for key, value in part.items()
                 if isinstance(value, int) and value
             ),
             int(item.get("nhid", 0)),
@@ -198,8 +198,8 @@ def covers_all(route: Route, peculiarity: Peculiarity) -> bool:
 
 
 def _destination_text(text: bytes) -> str:
-    found = re.search(rb'"dst"\s*:\s*"([^"]*)"', text)
-    return found[1].decode(errors="replace") if found else ""
+    match = re.search(rb'"dst"\s*:\s*"([^"]*)"', text)
+    return match[1].decode(errors="replace") if match else ""
 
 
 def _destination(text: str, version: int) -> Prefix:

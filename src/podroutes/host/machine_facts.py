@@ -74,8 +74,8 @@ def _device(item: dict[str, Any]) -> Device:
 
 def _temporary(links: list[dict[str, Any]]) -> list[Address]:
     """Return the privacy addresses, RFC 8981."""
-    addresses = [each for item in links for each in item.get("addr_info", ())]
-    return [parse_address(each["local"]) for each in addresses if each.get("temporary") and "local" in each]
+    addresses = [part for item in links for part in item.get("addr_info", ())]
+    return [parse_address(address["local"]) for address in addresses if address.get("temporary") and "local" in address]
 
 
 def _thresholds(table: str) -> tuple[int, int, int] | None:

@@ -109,8 +109,8 @@ def _is_held() -> bool | None:
 def _holder() -> str:
     """Return who has the lock, as far as it can be told."""
     with suppress(OSError):
-        if found := _HOLDER.search(_SOCKETS.read_text(errors="replace")):
-            return f"podroutes {found[1]} (process {found[2]})"
+        if match := _HOLDER.search(_SOCKETS.read_text(errors="replace")):
+            return f"podroutes {match[1]} (process {match[2]})"
     with suppress(OSError):
         if text := Path(PUSH).read_text(errors="replace").strip():
             return escaped(text[:200])

@@ -80,5 +80,5 @@ class Filters:
 
 def _devices(shown: str) -> tuple[str, ...]:
     """Return the devices of a chain as nft(8) shows it."""
-    found = _DEVICES.search(shown)
-    return tuple(each.strip(' "') for each in found[1].strip("{}").split(",")) if found else ()
+    match = _DEVICES.search(shown)
+    return tuple(each.strip(' "') for each in match[1].strip("{}").split(",")) if match else ()

@@ -51,8 +51,8 @@ def sample(sources: Sequence[str], targets: Sequence[tuple[str, Address]]) -> It
     """Yield (source, node, address) so that every beginning of it is fair: each source once, then each once more."""
     step = max(1, len(targets) // max(1, len(sources)))
     for turn in range(len(targets)):
-        for place, source in enumerate(sources):
-            node, address = targets[(place * step + turn + 1) % len(targets)]
+        for index, source in enumerate(sources):
+            node, address = targets[(index * step + turn + 1) % len(targets)]
             if node != source:
                 yield source, node, address
 
@@ -157,7 +157,7 @@ class _Rounds:
         """Send one packet for each pair; return those that were answered."""
         waiting: dict[int, tuple[Pair, float]] = {}
         answered: set[Pair] = set()
-        for place, (pair, size) in enumerate(sizes.items()):
+        for index, (pair, size) in enumerate(sizes.items()):
             now = self._pace(waiting, answered, counted=counted)
             if now > self.deadline:
                 break
@@ -168,7 +168,7 @@ class _Rounds:
             if why:
                 del waiting[self._number]
                 self._errors[pair] = why
-            self.progress(place + 1, len(sizes))
+            self.progress(index + 1, len(sizes))
         end = min(time.monotonic() + PATIENCE, self.deadline)
         while waiting and (left := end - time.monotonic()) > 0:
             self._listen(left, waiting, answered, counted=counted)

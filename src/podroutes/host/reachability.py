@@ -26,7 +26,7 @@ def answering(addresses: Iterable[Address], seconds: float) -> set[Address]:
             except ProbeError as error:
                 raise PersistError(f"cannot ask whether the other nodes answer: {error}") from error
             opened.callback(sockets[version].socket.close)
-        by_socket = {each.socket: each for each in sockets.values()}
+        by_socket = {socket.socket: socket for socket in sockets.values()}
         end = time.monotonic() + seconds
         number = 0
         while missing and time.monotonic() < end:

@@ -64,7 +64,7 @@ def spell_out(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     failed = error.object[error.start : error.end]
-    return "".join(_ASCII.get(each) or _escaped(each) for each in failed), error.end
+    return "".join(_ASCII.get(character) or _escaped(character) for character in failed), error.end
 
 
 def _escaped(character: str) -> str:

@@ -78,8 +78,8 @@ def _read(source: Source) -> RawInventory:
     start = noise.end() if noise else 0
     if start == len(source.head) < CHUNK:  # nothing but comments
         return RawInventory(())
-    if found := _read_others(source, start):
-        return found
+    if raw_inventory := _read_others(source, start):
+        return raw_inventory
     if b"#" not in source.head[:start] and (json := _JSON.match(source.head, start)):  # with a comment it is YAML
         if json[1] in _KUBERNETES:
             from podroutes.inventory import kubectl_json  # noqa: PLC0415 - each format pays for its own parser

@@ -83,7 +83,7 @@ def _group(source: Source, groups: Value | None, hosts: dict[str, _Host]) -> Non
 
 def _strings(value: Value) -> list[Located]:
     values = value.values if isinstance(value, List) else [value]
-    return [(each.text, each.line) for each in values if isinstance(each, Scalar) and each.kind != "null"]
+    return [(item.text, item.line) for item in values if isinstance(item, Scalar) and item.kind != "null"]
 
 
 def _add(hosts: dict[str, _Host], name: str, line: int, variables: Variables[str, list[Located]]) -> None:

@@ -47,10 +47,10 @@ def refuse_hosts(source: Source) -> None:
 
 def placeholder(source: Source, line: str, number: int) -> InventoryError | None:
     """Return an error if LINE, whose number is NUMBER, begins with a placeholder for an IP address; otherwise None."""
-    found = _PLACEHOLDER.match(line)
+    match = _PLACEHOLDER.match(line)
     return (
-        source.error(f"{printable(found[0])} is a placeholder; write the machine's IP address", number)
-        if found
+        source.error(f"{printable(match[0])} is a placeholder; write the machine's IP address", number)
+        if match
         else None
     )
 

@@ -44,8 +44,8 @@ def syntax_error(source: Source, error: Exception, data: bytes | bytearray, line
     if isinstance(error, UnicodeDecodeError):  # its position is relative to one string
         source.decode(data, lines)
     what = str(error)
-    found = _BYTE.search(what)
-    if not found:  # "Input data was truncated"
+    match = _BYTE.search(what)
+    if not match:  # "Input data was truncated"
         return source.error("ends in the middle of a JSON value; is the file complete?", lines + data.count(b"\n") + 1)
-    what = what[: found.start()].removeprefix("JSON is malformed: ")
-    return source.error(f"is not valid JSON: {what}", lines + data.count(b"\n", 0, int(found[1])) + 1)
+    what = what[: match.start()].removeprefix("JSON is malformed: ")
+    return source.error(f"is not valid JSON: {what}", lines + data.count(b"\n", 0, int(match[1])) + 1)

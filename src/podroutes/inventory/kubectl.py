@@ -71,15 +71,15 @@ def misspelt_problems(
 ) -> Iterator[Problem]:
     """Yield a problem for each UNREAD field of the node called NAME."""
     place = f"{source.name}:{line}" if line else source.name
-    for each in unread:
-        yield Problem("error", each.code, f"{place}: node {printable(name)}: {each.reason}", (name,))
+    for field in unread:
+        yield Problem("error", field.code, f"{place}: node {printable(name)}: {field.reason}", (name,))
 
 
 def _types(node: object) -> str:
     """Return the type of an address that is none of the API's."""
     addresses = _of(_of(node, "status"), "addresses")
-    for each in addresses if isinstance(addresses, list) else ():
-        kind = _of(each, "type")
+    for address in addresses if isinstance(addresses, list) else ():
+        kind = _of(address, "type")
         if kind not in _TYPES:
             return f"address type {printable(str(kind))}; meant InternalIP?" if kind else "an address has no type"
     return ""

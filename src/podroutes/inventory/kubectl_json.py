@@ -163,9 +163,9 @@ def raw_node(name: str, node: KubernetesNode) -> RawNode:
 
 def _explain(source: Source, error: Exception, data: bytes | bytearray, lines: int, count: int) -> InventoryError:
     """Return the error for DATA. COUNT items and LINES lines precede it."""
-    found = _TYPE_ERROR.fullmatch(str(error))
-    if not found:
+    match = _TYPE_ERROR.fullmatch(str(error))
+    if not match:
         return syntax_error(source, error, data, lines)
-    wanted, got, item, field = found.groups(default="")
+    wanted, got, item, field = match.groups(default="")
     place = f"items[{int(item) + count}]{field}" if item else field.removeprefix(".") or "the document"
     return source.error(f"{place} is {_WORDS.get(got, got)}, wanted {_WORDS.get(wanted, wanted)}")

@@ -97,9 +97,9 @@ def _raw(source: Source, node: Value, place: str, problems: list[Problem]) -> Ra
 def _plain(value: Value) -> object:
     """Return VALUE as dictionaries, lists and strings."""
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.values.items()}
+        return {key: _plain(item) for key, item in value.values.items()}
     if isinstance(value, List):
-        return [_plain(each) for each in value.values]
+        return [_plain(item) for item in value.values]
     return value.text
 
 

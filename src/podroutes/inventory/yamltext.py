@@ -61,8 +61,8 @@ def yaml_events(source: Source, text: str) -> Iterator[Event]:
         what = _tab(text, mark) or what
         raise source.error(f"is not valid YAML: {what}", mark.line + 1 if mark else None) from None
     except yaml.YAMLError:  # ReaderError: a character that YAML forbids
-        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
-        what, at = (printable(found[0]), text.count("\n", 0, found.start()) + 1) if found else ("a character", None)
+        match = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        what, at = (printable(match[0]), text.count("\n", 0, match.start()) + 1) if match else ("a character", None)
         raise source.error(f"is not valid YAML: {what} is not allowed", at) from None
 
 

@@ -55,7 +55,7 @@ class MemoryKernel:
             return fib._replace(others=tuple(others))
         wanted = interest(fib)
         ours = frozenset(route.dst.value for route in self.routes if route.ours)  # what is of interest, too
-        networks = {version: found | ours for version, found in wanted.networks.items()}
+        networks = {version: network | ours for version, network in wanted.networks.items()}
         read, hidden = _of_interest(others, Interest(networks))
         return fib._replace(others=tuple(read), hidden=hidden)
 

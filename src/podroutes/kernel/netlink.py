@@ -147,9 +147,9 @@ class NetlinkKernel:
         seq = self._next(1)
         self._send(build(seq))
         for datagram in self._answers():
-            for said in messages(datagram):
-                if said.type == nl.NLMSG_ERROR and said.seq == seq:
-                    found = answer(datagram, said)
+            for message in messages(datagram):
+                if message.type == nl.NLMSG_ERROR and message.seq == seq:
+                    found = answer(datagram, message)
                     return Refusal(found.errno, found.text or os.strerror(found.errno)) if found.errno else None
         return Refusal(errno.ENOBUFS, "the kernel's answer was lost")
 
@@ -214,10 +214,10 @@ class NetlinkKernel:
         self.messages += len(batch)
         refused: dict[int, Refusal] = {}
         for datagram in self._answers():
-            for said in messages(datagram):
-                if said.type != nl.NLMSG_ERROR or not seq <= said.seq <= last:
+            for message in messages(datagram):
+                if message.type != nl.NLMSG_ERROR or not seq <= message.seq <= last:
                     continue
-                found = answer(datagram, said)
+                found = answer(datagram, message)
                 if found.errno == errno.EPERM:
                     self._drain()
                     raise KernelError(
@@ -225,8 +225,8 @@ class NetlinkKernel:
                         "AmbientCapabilities=CAP_NET_ADMIN"
                     )
                 if found.errno:
-                    refused[said.seq - seq] = Refusal(found.errno, found.text or os.strerror(found.errno))
-                if said.seq == last:
+                    refused[message.seq - seq] = Refusal(found.errno, found.text or os.strerror(found.errno))
+                if message.seq == last:
                     return refused
         return self._judge(batch) | refused
 

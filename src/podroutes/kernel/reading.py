@@ -42,15 +42,15 @@ def _of_interest(ask: Ask, dump: RouteDump, interest: Interest, gateways: dict[i
     networks = interest.with_addresses(version, gateways[version])
     while True:
         dump.foreign = ForeignRoutes(version, networks)
-        found = ask(dump, partial(routes_request, version=version, table=MAIN))
-        hops = [hop.via for route in found.others for hop in route.next_hops]
+        route_dump = ask(dump, partial(routes_request, version=version, table=MAIN))
+        hops = [hop.via for route in route_dump.others for hop in route.next_hops]
         vias = {via.value for via in hops if via and via.version == version}
-        ours = {*found.plain.dst, *(route.dst.value for route in found.others if route.ours)} - networks
-        hidden = bytes(found.foreign.destinations) if found.foreign else b""
+        ours = {*route_dump.plain.dst, *(route.dst.value for route in route_dump.others if route.ours)} - networks
+        hidden = bytes(route_dump.foreign.destinations) if route_dump.foreign else b""
         again = {value for value in ours if value.to_bytes(BITS[version] >> 3, "big") in hidden}
         if vias <= gateways[version] and not again:
             gateways[version] = vias
-            return found
+            return route_dump
         gateways[version] |= vias
         networks = interest.with_addresses(version, gateways[version]) | again
 
@@ -77,7 +77,7 @@ def read_fib(ask: Ask, found: tuple[Link, ...], main: Mapping[int, RouteDump], n
         {version: dump.plain for version, dump in main.items()},
         _resolved(ask, others, names),
         policy._replace(routes=_resolved(ask, policy.routes, names)),
-        tuple(each for each in addresses if isinstance(each, Unusable)),
+        tuple(address for address in addresses if isinstance(address, Unusable)),
         {version: bytes(dump.foreign.destinations) for version, dump in main.items() if dump.foreign},
     )
 
@@ -93,7 +93,7 @@ def _policy(ask: Ask, names: dict[int, str]) -> Policy:
     # Without policy rules in the kernel, or without IPv6, there are none: what every machine has is what it does.
     policy = {version: tuple(of_it) or DEFAULT_RULES[version] for version, of_it in found.items()}
     looked_up = {(version, rule.table) for version, of_it in policy.items() for rule in of_it}
-    wanted = {each for each in looked_up if each[1] not in (ANY_TABLE, LOCAL, MAIN, DEFAULT)}
+    wanted = {table for table in looked_up if table[1] not in (ANY_TABLE, LOCAL, MAIN, DEFAULT)}
     routes = [route for version, table in sorted(wanted) for route in _table(ask, names, version, table)]
     return Policy(policy, tuple(routes))
 
@@ -115,8 +115,8 @@ def _resolved(ask: Ask, routes: Sequence[Route], names: dict[int, str]) -> tuple
 
 def _had(addresses: Iterable[IfAddress | Unusable | None]) -> Iterator[IfAddress]:
     """Yield the addresses that this machine has, or is about to have: not those of which another machine has proved to be the owner."""
-    for each in addresses:
-        if isinstance(each, IfAddress):
-            yield each
-        elif each and not each.failed:
-            yield each.address
+    for address in addresses:
+        if isinstance(address, IfAddress):
+            yield address
+        elif address and not address.failed:
+            yield address.address

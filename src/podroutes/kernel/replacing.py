@@ -44,7 +44,7 @@ class Replacing:
 
     def _changed(self) -> list[tuple[Key, int]]:
         """Return the keys that there were events of, with the positions of their replaces, in order."""
-        return sorted(((each, self._keys[each]) for each in self._meanwhile.keys), key=itemgetter(1))
+        return sorted(((seen, self._keys[seen]) for seen in self._meanwhile.keys), key=itemgetter(1))
 
     def late(self) -> dict[int, Refusal]:
         """Return the refusals of the replaces that must not be sent any more, by position."""

@@ -185,7 +185,7 @@ def merge(configs: Sequence[Config]) -> Config:
 def choose(config: Config, context: str | None) -> Choice:
     """Return the cluster and user of CONTEXT, or of the current context. Raises KubernetesError."""
     name = context or config.current
-    known = listing([printable(each) for each in config.contexts]) or "none"
+    known = listing([printable(candidate) for candidate in config.contexts]) or "none"
     if not name:
         raise KubernetesError(f"{config.origin}: no current-context; choose with --context (there are: {known})")
     found = config.contexts.get(name)

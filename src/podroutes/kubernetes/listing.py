@@ -65,9 +65,9 @@ def load(
             sleep(min(reflector.delay, _PATIENCE))
     finally:
         client.close()
-    found = reflector.table.inventory()
-    if not found.cluster.nodes:
+    inventory = reflector.table.inventory()
+    if not inventory.cluster.nodes:
         raise KubernetesError(
             f"{access.name}: the cluster has no nodes; nodes join it, or -i names an inventory instead"
         )
-    return found
+    return inventory

@@ -79,8 +79,8 @@ def _addresses(pods: Iterable[_Pod]) -> Iterable[tuple[str, Address]]:
     for pod in pods:
         if pod.spec is None or pod.status is None or pod.spec.host_network or not pod.spec.node_name:
             continue
-        for each in pod.status.pod_ips or ():
+        for pod_ip in pod.status.pod_ips or ():
             try:
-                yield pod.spec.node_name, parse_address(each.ip)
+                yield pod.spec.node_name, parse_address(pod_ip.ip)
             except ValueError:
                 continue

@@ -116,11 +116,11 @@ def _read(client: Client, path: str, node: str) -> _Node:
         raise KubernetesError(f"node {printable(node)}: the server's answer is not a Node: {error}") from None
 
 
-def _patch(path: str, found: _Node, there: _Condition | None, wanted: _Condition, moment: str) -> Request:
+def _patch(path: str, node: _Node, there: _Condition | None, wanted: _Condition, moment: str) -> Request:
     told: dict[str, str] = {**msgspec.structs.asdict(wanted), "lastHeartbeatTime": moment}
     if there is None or there.status != wanted.status:
         told["lastTransitionTime"] = moment
-    patch = {"metadata": {"resourceVersion": found.metadata.resource_version}, "status": {"conditions": [told]}}
+    patch = {"metadata": {"resourceVersion": node.metadata.resource_version}, "status": {"conditions": [told]}}
     return Request(f"{path}/status", {}, "PATCH", msgspec.json.encode(patch), "application/strategic-merge-patch+json")
 
 

@@ -116,12 +116,12 @@ def status(arguments: argparse.Namespace) -> int:
 def _each(name: str | None, do: Callable[[str], _Found]) -> tuple[dict[str, _Found], dict[str, str]]:
     """Call DO for the lab NAME, or for each lab of this user; return the results and the errors by lab."""
     found, failures = {}, {}
-    for each in registry.names() if name is None else [name]:
+    for other_name in registry.names() if name is None else [name]:
         try:
-            found[each] = do(each)
+            found[other_name] = do(other_name)
         except LabError as error:
-            if name is not None or each in registry.names():  # otherwise it has ended meanwhile
-                failures[each] = str(error)
+            if name is not None or other_name in registry.names():  # otherwise it has ended meanwhile
+                failures[other_name] = str(error)
     return found, failures
 
 
@@ -174,8 +174,8 @@ def pod(arguments: argparse.Namespace) -> int:
     if not lab.cni:
         raise LabError("this lab has its pods from the beginning: make one with `podroutes lab up --cni`")
     if arguments.verb == "list":
-        for each in pods.pods(lab):
-            print(f"{each.namespace}  {', '.join(map(str, each.addresses))}")
+        for made in pods.pods(lab):
+            print(f"{made.namespace}  {', '.join(map(str, made.addresses))}")
         return 0
     if arguments.node is None or arguments.pod is None:
         raise LabError(f"say which pod of which machine: lab pod {arguments.verb} NODE POD")

@@ -72,7 +72,9 @@ def _ends(cluster: Cluster, pods: Sequence[Pod] | None) -> Iterator[_End]:
 
 def _to_outside(cluster: Cluster, ends: list[_End], beyond: list[_End]) -> Iterator[Check]:
     """Yield the tests of masquerading: a pod's datagram arrives there with the address of its machine."""
-    machines = {(node.name, each.version): each for node in cluster.nodes for each in _first_of_each_version(node)}
+    machines = {
+        (node.name, address.version): address for node in cluster.nodes for address in _first_of_each_version(node)
+    }
     for end in ends:
         for there in beyond:
             hidden_by = machines.get((end.node, end.address.version))
@@ -88,7 +90,7 @@ def _first_of_each_version(node: Node) -> Iterator[Address]:
 
 def _checks(ends: list[_End]) -> tuple[tuple[Check, ...], int]:
     """Return the tests, in rounds so that the load is spread evenly, and the number of all pairs."""
-    found: list[Check] = []
+    checks: list[Check] = []
     pairs = 0
     for version in (4, 6):
         pods = [end for end in ends if end.pod and end.address.version == version]
@@ -100,8 +102,8 @@ def _checks(ends: list[_End]) -> tuple[tuple[Check, ...], int]:
         )
         for kind, senders, receivers in combinations:
             pairs += len(senders) * len(receivers) - (len(senders) if senders is receivers else 0)
-            found += islice(_rounds(kind, senders, receivers), MOST)
-    return tuple(found), pairs
+            checks += islice(_rounds(kind, senders, receivers), MOST)
+    return tuple(checks), pairs
 
 
 def _rounds(kind: Kind, senders: list[_End], receivers: list[_End]) -> Iterator[Check]:

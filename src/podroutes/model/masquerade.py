@@ -25,7 +25,7 @@ def masquerade(versions: Iterable[int], pods: Iterable[Prefix], cluster: Iterabl
     Only VERSIONS of IP count. What is inside another prefix is left out.
     """
     chosen = tuple(sorted(set(versions)))
-    inside = [*cluster, *pods, *(each for version in chosen for each in _NEVER[version])]
+    inside = [*cluster, *pods, *(network for version in chosen for network in _NEVER[version])]
     return Masquerade(chosen, _distinct(pods, chosen), _distinct(inside, chosen))
 
 

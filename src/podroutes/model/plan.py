@@ -97,7 +97,9 @@ class Outcome(NamedTuple):
     def failed(self) -> int:
         """How many changes could not be made."""
         failures = [*(file.failure for file in self.files), *(setting.failure for setting in self.host)]
-        return sum(result.refusal is not None for result in self.routes) + sum(each is not None for each in failures)
+        return sum(result.refusal is not None for result in self.routes) + sum(
+            failure is not None for failure in failures
+        )
 
     @property
     def complete(self) -> bool:

@@ -22,11 +22,11 @@ def check(root: HostFiles, changes: Iterable[FileChange]) -> None:
     A file of the administrator that is edited must also be valid before the edit: podroutes does not repair it.
     """
     changes = list(changes)
-    for name in dict.fromkeys(each.backend for each in changes if each.action == "edit"):
+    for name in dict.fromkeys(change.backend for change in changes if change.action == "edit"):
         if complaint := backend(name).check(root, ()):
             raise PersistError(f"{name} refuses its files as they are, so nothing was edited: {complaint}")
     for name, group in groupby(
-        (each for each in changes if each.action != "delete" and each.backend), lambda each: each.backend
+        (change for change in changes if change.action != "delete" and change.backend), lambda each: each.backend
     ):
         complaint = backend(name).check(root, [change.file for change in group])
         if complaint:
@@ -58,7 +58,9 @@ def _all_or_nothing(root: HostFiles, changes: Sequence[FileChange]) -> tuple[Fil
             for file, old in reversed(before):
                 _write(root, old) if old else _delete(root, file)
             why = f"left as it was: {change.file.path}: {failure}"
-            return tuple(FileResult(each, failure if each is change else why) for each in changes)
+            return tuple(
+                FileResult(other_change, failure if other_change is change else why) for other_change in changes
+            )
         before.append((change.file, present))
     return tuple(FileResult(change, None) for change in changes)
 

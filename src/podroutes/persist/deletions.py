@@ -55,7 +55,11 @@ def text(deleted: Iterable[Deleted], now: float) -> str:
     """Return the content of the file for DELETED at NOW."""
     from json import dumps  # noqa: PLC0415, the same
 
-    rows = [{"dst": str(each.dst), "node": each.node, "at": each.at} for each in deleted if now - each.at < WINDOW]
+    rows = [
+        {"dst": str(deletion.dst), "node": deletion.node, "at": deletion.at}
+        for deletion in deleted
+        if now - deletion.at < WINDOW
+    ]
     return dumps({"deleted": rows}) + "\n"
 
 

@@ -53,5 +53,5 @@ def _owner(root: HostFiles, link: Link) -> tuple[str, str]:
 def _claims(root: HostFiles, link: Link) -> dict[str, str]:
     """Return the managers of LINK with evidence; if none runs, those whose files configure it."""
     known = backends()
-    running = {name: why for name, each in known.items() if (why := each.running(root, link))}
-    return running or {name: why for name, each in known.items() if (why := each.configured(root, link))}
+    running = {name: why for name, candidate in known.items() if (why := candidate.running(root, link))}
+    return running or {name: why for name, candidate in known.items() if (why := candidate.configured(root, link))}

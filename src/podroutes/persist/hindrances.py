@@ -21,7 +21,7 @@ def hindrances(
     THERE are our files by path, CHANGES what would make them right.
     """
     chosen = backend(name)
-    altered = next((each.file.path for each in changes if _is_altered(chosen, each, there)), "")
+    altered = next((change.file.path for change in changes if _is_altered(chosen, change, there)), "")
     found = {}
     for link in links:
         try:

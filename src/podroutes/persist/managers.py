@@ -15,10 +15,11 @@ from podroutes.persist import Backend, backends, networkd
 def read_managers(root: HostFiles, devices: Iterable[Device]) -> Managers:
     """Return the running managers and their devices, as far as readable."""
     running = _running(root)
-    active = [each for each in backends().values() if not each.DAEMON or each.MANAGER in running]
-    links = [Link(each.ifindex, each.name, up=True, carrier=True) for each in devices]
+    active = [backend for backend in backends().values() if not backend.DAEMON or backend.MANAGER in running]
+    links = [Link(device.ifindex, device.name, up=True, carrier=True) for device in devices]
     claims = {
-        link.name: tuple((each.MANAGER, why) for each in active if (why := _claim(root, each, link))) for link in links
+        link.name: tuple((manager.MANAGER, why) for manager in active if (why := _claim(root, manager, link)))
+        for link in links
     }
     if networkd.MANAGER not in running:
         return Managers(running, claims, {}, "", ())
@@ -33,7 +34,7 @@ def read_managers(root: HostFiles, devices: Iterable[Device]) -> Managers:
 
 
 def _running(root: HostFiles) -> tuple[str, ...]:
-    daemons = {each.DAEMON: each.MANAGER for each in backends().values() if each.DAEMON}
+    daemons = {backend.DAEMON: backend.MANAGER for backend in backends().values() if backend.DAEMON}
     found = set()
     for path in root.glob("/proc/[0-9]*/comm"):
         name = daemons.get((root.peek(path) or "").strip())

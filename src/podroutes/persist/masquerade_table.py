@@ -115,7 +115,7 @@ def parse(text: str) -> LiveTable:
             elif kind == "chain":
                 rest.append(["chain", *(body.get(key) for key in ("name", "type", "hook", "prio", "policy"))])
             elif kind == "rule":
-                rest.append(["rule", body["chain"], [_statement(each) for each in body["expr"]]])
+                rest.append(["rule", body["chain"], [_statement(expression) for expression in body["expr"]]])
             else:
                 rest.append([kind, body.get("name")])
     return LiveTable(elements, _comparable(rest))

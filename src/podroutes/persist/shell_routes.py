@@ -61,7 +61,7 @@ def unclear_routes(text: str, wanted: Collection[Prefix]) -> Iterator[tuple[int,
         for command in _ENDS.split(plain.translate(_QUOTES)):
             words = command.split()
             at = next(
-                (place for place, word in enumerate(words) if word.startswith(_BEGINNINGS) and _ANY in word), None
+                (index for index, word in enumerate(words) if word.startswith(_BEGINNINGS) and _ANY in word), None
             )
             if at is None or not _VERBS.intersection(words[:at]):
                 continue

@@ -18,7 +18,7 @@ def nothing_decides(own: Node, fib: Fib, desired: Desired) -> bool:
     """
     if any(tuple(fib.policy.rules.get(version, rules)) != rules for version, rules in DEFAULT_RULES.items()):
         return False
-    addresses = {each.address for each in fib.addresses}
+    addresses = {address.address for address in fib.addresses}
     if own.internal_ips and addresses.isdisjoint(own.internal_ips):
         return False  # it may be the network of a pod
     ranges = {version: _range(wanted.routes) for version, wanted in desired.wanted.items()}

@@ -106,7 +106,7 @@ class _Examination:
         """Return the nodes with an unread podCIDR, and record those with an unread address."""
         found = []
         for node in [node for node in self.nodes if node.unread]:
-            fields = {each.field: each for each in node.unread}
+            fields = {field.field: field for field in node.unread}
             if "podCIDR" in fields:
                 found.append(node)
             if "internalIP" in fields:
@@ -250,7 +250,7 @@ def outside_limits(cluster: Cluster, dst: Prefix) -> tuple[str, str] | None:
 
 def unread_loss(node: Node, field: str) -> Loss:
     """Return the Loss for an unread FIELD of NODE."""
-    code = next((each.code for each in node.unread if each.field == field), "")
+    code = next((unread_field.code for unread_field in node.unread if unread_field.field == field), "")
     return Loss(f"{escaped(node.name)}'s {field} cannot be read", code)
 
 

@@ -58,7 +58,7 @@ class _Decision:
         self._against_what_is_in_place()
         self._covering_nodes()
         rivals = Owners(self._open())
-        self._without_address(Owners(each for each in self._left() if self._settled(each, rivals)))
+        self._without_address(Owners(claim for claim in self._left() if self._settled(claim, rivals)))
         counting = [claim for claim in self.claims if self._counts(claim)]
         wide = {claim.dst for claim in counting if id(claim) in self.wide}
         self.problems += overlaps(self.disputes.cluster, counting, wide)
@@ -67,8 +67,8 @@ class _Decision:
         self._report_addresses()
         won = self._winners()
         return Decision(
-            won=tuple(self._with_addresses(each) for each in won if id(each) not in self.mine),
-            lost=tuple((each, self.lost[id(each)]) for each in self.claims if id(each) in self.lost),
+            won=tuple(self._with_addresses(claim) for claim in won if id(claim) not in self.mine),
+            lost=tuple((claim, self.lost[id(claim)]) for claim in self.claims if id(claim) in self.lost),
             kept=dict(self._kept(won)),
             problems=tuple(self.problems),
         )
@@ -143,7 +143,7 @@ class _Decision:
         covering = [cidr for cidr in own.pod_cidrs if cidr.covers(claim.dst)]
         if not covering or not standing:
             return bool(covering)
-        counting = {each.dst for each in self.claims if id(each) in self.mine} - self.mistaken
+        counting = {other_claim.dst for other_claim in self.claims if id(other_claim) in self.mine} - self.mistaken
         counts = any(cidr in counting for cidr in covering)
         return self.machine.has_pods_in(claim.dst) or (counts and not self.machine.remembers(claim))
 
@@ -175,7 +175,7 @@ class _Decision:
         """Reject claims that overlap a route in place, or contain the next hop of one."""
         placed = self._placed()
         everybody = Owners(placed)
-        narrow = Owners(each for each in placed if not everybody.several(each.dst, each.node.name))
+        narrow = Owners(incumbent for incumbent in placed if not everybody.several(incumbent.dst, incumbent.node.name))
         used = sorted(
             (standing.via, claim.node.name) for claim in placed if (standing := self.placed[id(claim)]).via is not None
         )
@@ -198,7 +198,9 @@ class _Decision:
             if not owners.several(claim.dst, claim.node.name):
                 continue
             self.wide.add(id(claim))
-            names = sorted(set().union(*(owners.names[each] for each in owners.below(claim.dst))) - {claim.node.name})
+            names = sorted(
+                set().union(*(owners.names[prefix] for prefix in owners.below(claim.dst))) - {claim.node.name}
+            )
             several = listing([printable(name) for name in names])
             placed = id(claim) in self.placed
             end = ", and stays only where it is in place" if placed else ", and loses to them"
@@ -222,7 +224,7 @@ class _Decision:
             address: node.name
             for address, node in self._covered(claim)
             if node.name != claim.node.name
-            and all(claim.dst.covers(each) for each in node.internal_ips if each.version == claim.dst.version)
+            and all(claim.dst.covers(address) for address in node.internal_ips if address.version == claim.dst.version)
             and node.name not in self.disputes.twice
         }
         if len(alone) < 2 or len(set(alone.values())) < 2:
@@ -240,7 +242,7 @@ class _Decision:
 
     def _covered(self, claim: Claim) -> list[tuple[Address, Node]]:
         dst = claim.dst
-        return [self.disputes.addresses[place] for place in inside(self.addresses, dst.version, dst.value, dst.last)]
+        return [self.disputes.addresses[value] for value in inside(self.addresses, dst.version, dst.value, dst.last)]
 
     def _without_address(self, owners: Owners) -> None:
         """Reject each claim whose node has no address outside the podCIDRs of OWNERS."""
@@ -298,7 +300,7 @@ class _Decision:
         for claim in self._left():
             twins[claim.dst].append(claim)
         for same in twins.values():
-            if len(same) > 1 and len({self._with_addresses(each).vias for each in same}) == 1:
+            if len(same) > 1 and len({self._with_addresses(twin).vias for twin in same}) == 1:
                 first, *others = sorted(same, key=lambda each: (id(each) not in self.placed, age(each), each.node.name))
                 for claim in others:
                     self.lost[id(claim)] = contested(claim, Owners([first]))
@@ -319,7 +321,9 @@ class _Decision:
 
     def _kept(self, won: Iterable[Claim]) -> Iterator[tuple[tuple[Prefix, str], Loss]]:
         """Yield the claims that stay only because they are in place, and why."""
-        owners = Owners(each for each in self.claims if self._counts(each) and id(each) not in self.wide)
+        owners = Owners(
+            other_claim for other_claim in self.claims if self._counts(other_claim) and id(other_claim) not in self.wide
+        )
         for claim in won:
             if id(claim) not in self.placed or id(claim) in self.mine:
                 continue

@@ -36,8 +36,8 @@ class Needs:
         self._cluster = cluster
         self._dead = {link.name for link in table.links if not (link.up and link.carrier)}
         self._needs: dict[Address, _Need] = {}
-        for each in dependencies:
-            self._needs.setdefault(each.address, _Need(each))
+        for address in dependencies:
+            self._needs.setdefault(address.address, _Need(address))
         for dependency in self._gateways():
             self._needs[dependency.address] = _Need(dependency, hard=True)
         self._connected = [
@@ -56,7 +56,7 @@ class Needs:
 
     def has_pods_in(self, dst: Prefix) -> bool:
         """Whether a network of this machine's own pods is in DST: one that an address of this machine connects."""
-        return any(each.overlaps(dst) for each in self._pods_here)
+        return any(cidr.overlaps(dst) for cidr in self._pods_here)
 
     @property
     def places(self) -> Iterator[Address]:

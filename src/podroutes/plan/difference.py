@@ -166,16 +166,16 @@ class _Family:
         rows = [] if row is None else [row, *more]
         return sorted([*map(self.plain.route, rows), *others], key=lambda route: route.metric)
 
-    def _settle(self, new: Route, node: str, found: list[Route]) -> None:
+    def _settle(self, new: Route, node: str, routes: list[Route]) -> None:
         """Decide about one desired destination whose routes are not exactly one plain route of ours."""
-        foreign = [route for route in found if not route.ours]
-        ours = [route for route in found if route.ours]
+        foreign = [route for route in routes if not route.ours]
+        ours = [route for route in routes if route.ours]
         if self.adopt and len(foreign) == 1 and _identical(foreign[0], new) and _metric_is_alone(foreign[0], ours):
             self.changes.append(Change("replace", new._replace(metric=foreign[0].metric), node, foreign[0]))
             self._delete(ours)
             return
         if foreign:
-            self._report_foreign(new, node, found)
+            self._report_foreign(new, node, routes)
         right = next((route for route in ours if _identical(route, new)), None)
         if right:
             self.unchanged += 1
@@ -186,9 +186,9 @@ class _Family:
             self.changes.append(Change("add", new, node))
         self._delete([route for route in ours if route is not right])
 
-    def _retire(self, found: list[Route]) -> None:
+    def _retire(self, routes: list[Route]) -> None:
         """Delete routes that no node claims, except those of an undecided or unreachable claim."""
-        ours = [route for route in found if route.ours]
+        ours = [route for route in routes if route.ours]
         keep = [route for route in ours if route.via in self.incumbents.get(route.dst, {})]
         self.unchanged += len(keep)
         self._delete([route for route in ours if route not in keep])
@@ -196,14 +196,14 @@ class _Family:
     def _delete(self, routes: list[Route]) -> None:
         self.changes += [Change("delete", route) for route in routes]
 
-    def _report_foreign(self, new: Route, node: str, found: list[Route]) -> None:
+    def _report_foreign(self, new: Route, node: str, routes: list[Route]) -> None:
         """Report a foreign route to a desired prefix: a warning if it sends packets to the desired next hop.
 
         Among routes of equal metric their order decides, which the columns of a snapshot do not preserve: all must be right.
         """
-        first = [route for route in found if route.metric == found[0].metric and not route.tos]
+        first = [route for route in routes if route.metric == routes[0].metric and not route.tos]
         wrong = [route for route in first if not route.ours and not _same_way(route, new)]
-        foreign = wrong[0] if wrong else next(route for route in found if not route.ours)
+        foreign = wrong[0] if wrong else next(route for route in routes if not route.ours)
         works = bool(first) and all(_same_way(route, new) for route in first)
         made = f"{new.dst} is already routed {_described(foreign)} by protocol {protocol_name(foreign.protocol)}"
         differs = [*_traits(foreign), *([f"nexthop object {foreign.nhid}"] if foreign.nhid else [])]

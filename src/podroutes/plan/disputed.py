@@ -53,7 +53,7 @@ class _Here:
                 if what:
                     found[id(claim)] = what
         for cidr in self.own.pod_cidrs:
-            inside_own = [each for each in covered_by(clean, cidr) if not each.node.is_entry_of(self.own)]
+            inside_own = [other for other in covered_by(clean, cidr) if not other.node.is_entry_of(self.own)]
             void = outside_limits(self.disputes.cluster, cidr) or len({each.node.name for each in inside_own}) > 1
             for claim in inside_own:
                 here = self.incumbents

@@ -14,20 +14,20 @@ from podroutes.model.text import printable
 
 def duplicate_addresses(cluster: Cluster, own: Node, fib: Fib) -> Iterator[Problem]:
     """Yield the failed addresses of this machine that are InternalIPs: its own, or those of other nodes."""
-    failed = [each.address for each in fib.unusable if each.failed]
+    failed = [address.address for address in fib.unusable if address.failed]
     if not failed:
         return
     owners = {address: node for node in cluster.nodes if node.name != own.name for address in node.internal_ips}
-    for each in failed:
-        where = f"duplicate address detection for {each.address} on {each.dev} failed, as another machine there has it"
-        if each.address in own.internal_ips:
+    for failure in failed:
+        where = f"duplicate address detection for {failure.address} on {failure.dev} failed, as another machine there has it"
+        if failure.address in own.internal_ips:
             message = f"node {printable(own.name)}: its InternalIP is not usable: {where}"
-            fix = f"take the address from the other machine, then `{retry(each)}`; or give this node another InternalIP"
+            fix = f"take the address from the other machine, then `{retry(failure)}`; or give this node another InternalIP"
             yield Problem("error", "duplicate-address", message, (own.name,), None, fix)
-        elif each.address in owners:
-            name = owners[each.address].name
+        elif failure.address in owners:
+            name = owners[failure.address].name
             message = f"node {printable(name)}: its InternalIP was given to this machine, too: {where}"
-            fix = f"`{deletion(each)}`, and take it out of this machine's configuration: no route by it can be made until then"
+            fix = f"`{deletion(failure)}`, and take it out of this machine's configuration: no route by it can be made until then"
             yield Problem("warning", "duplicate-address", message, (name,), None, fix)
 
 

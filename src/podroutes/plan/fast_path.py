@@ -63,7 +63,7 @@ class FastPath:
     ) -> None:
         self._known = known
         self._plan = planned.plan
-        self._kept = [each.route.dst for each in planned.plan.kept]
+        self._kept = [kept_route.route.dst for kept_route in planned.plan.kept]
         self._dependencies = dependencies
         self._own = own
         self._fib = fib
@@ -149,18 +149,18 @@ class FastPath:
     def standing(self) -> frozenset[tuple[int, int, int]]:
         """Return all prefixes with a route of ours, as far as known."""
         rows: set[tuple[int, int, int]] = set()
-        for version, each in self._fib.plain.items():
-            rows.update(zip([version] * len(each.dst), each.dst, each.length, strict=True))
+        for version, columns in self._fib.plain.items():
+            rows.update(zip([version] * len(columns.dst), columns.dst, columns.length, strict=True))
         rows.update(route.dst for route in self._fib.others if route.ours and route.next_hops)
         for change in (*self._made.values(), *self._since.values()):
             (rows.discard if change.action == "delete" else rows.add)(change.route.dst)
         return frozenset(rows)
 
-    def _wanted(self, found: Changed, here: Desired) -> Iterator[Change]:
-        """Yield what makes the routes HERE, of the nodes FOUND, stand in the kernel."""
+    def _wanted(self, changed: Changed, here: Desired) -> Iterator[Change]:
+        """Yield what makes the routes HERE, of the nodes CHANGED, stand in the kernel."""
         for version, (routes, claims, vias) in here.wanted.items():
             before = self._desired.wanted[version].routes
-            leaving = (claim.dst for claim in found.former_claims if claim.dst.version == version)
+            leaving = (claim.dst for claim in changed.former_claims if claim.dst.version == version)
             beside = len(before.dst) - sum(_row(before, dst) is not None for dst in leaving)
             metrics = metrics_of_new(version, routes, range(len(vias)), beside)
             for claim, via, dev, metric in zip(claims, vias, routes.dev, metrics, strict=True):
@@ -170,13 +170,13 @@ class FastPath:
                 elif (there.via, there.dev) != (hop.via, hop.dev):
                     yield Change("replace", Route(claim.dst, (hop,), there.metric), claim.node.name, there)
 
-    def _leaving(self, found: Changed) -> Iterator[Change]:
+    def _leaving(self, changed: Changed) -> Iterator[Change]:
         """Yield the deletion of each route of a deleted Node, with its name. Raises _UnknownError if its prefix or next hop may be somebody's."""
-        served = {claim.dst for claim in found.new_claims}
-        claimed = {dst for node in found.new for dst in node.pod_cidrs} - served
-        addresses = {address for node in found.new for address in node.internal_ips}
-        names = {node.name for node in found.new}
-        for claim in found.former_claims:
+        served = {claim.dst for claim in changed.new_claims}
+        claimed = {dst for node in changed.new for dst in node.pod_cidrs} - served
+        addresses = {address for node in changed.new for address in node.internal_ips}
+        names = {node.name for node in changed.new}
+        for claim in changed.former_claims:
             there = None if claim.dst in served else self._there(claim.dst)
             if there is None:
                 continue
@@ -218,7 +218,7 @@ class FastPath:
 
     @cached_property
     def _addresses(self) -> set[Address]:
-        return {each.address for each in self._fib.addresses}
+        return {address.address for address in self._fib.addresses}
 
     def _is_needed(self, dst: Prefix) -> bool:
         """Return whether this machine depends on an address in DST, or has pods there."""

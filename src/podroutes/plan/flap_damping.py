@@ -44,8 +44,8 @@ class FlapDamping:
     def contested(self, now: float) -> dict[Prefix, FlapHistory]:
         """Return the damped routes, and drop the histories that have expired."""
         self._contests = {
-            dst: each
-            for dst, each in self._contests.items()
-            if now - each.last <= (WINDOW if each.losses < PATIENCE else 2 * LONGEST)
+            dst: contest
+            for dst, contest in self._contests.items()
+            if now - contest.last <= (WINDOW if contest.losses < PATIENCE else 2 * LONGEST)
         }
-        return {dst: each for dst, each in self._contests.items() if each.losses >= PATIENCE}
+        return {dst: contest for dst, contest in self._contests.items() if contest.losses >= PATIENCE}

@@ -57,17 +57,17 @@ class Run(NamedTuple):
     agreed: frozenset[Prefix] = frozenset()  # deletions that a person has seen and confirmed
     advice: str = "correct {source}, or let them go: podroutes apply --allow-mass-delete={count}"
 
-    def __call__(self, found: Leaving) -> Verdict:
+    def __call__(self, leaving: Leaving) -> Verdict:
         """Decide about the prefixes that a plan leaves without a route."""
         gone = {
-            dst: node for dst, node in vanishing(found, self.cluster, self.former).items() if dst not in self.agreed
+            dst: node for dst, node in vanishing(leaving, self.cluster, self.former).items() if dst not in self.agreed
         }
         if not gone or len(gone) <= self.allowed:
             return Verdict()
-        earlier = recent(self.earlier, found.standing, self.at)
-        if not too_many(gone, len(found.standing), earlier, nobody=not claims_anything(self.cluster)):
+        earlier = recent(self.earlier, leaving.standing, self.at)
+        if not too_many(gone, len(leaving.standing), earlier, nobody=not claims_anything(self.cluster)):
             return Verdict(passed=gone)
-        return Verdict(gone, {}, held_problem(gone, len(found.standing), earlier, self.cluster.source, self.advice))
+        return Verdict(gone, {}, held_problem(gone, len(leaving.standing), earlier, self.cluster.source, self.advice))
 
 
 def recent(earlier: Iterable[Deleted], standing: AbstractSet[tuple[int, int, int]], now: float) -> tuple[Deleted, ...]:
@@ -75,12 +75,12 @@ def recent(earlier: Iterable[Deleted], standing: AbstractSet[tuple[int, int, int
 
     A time in the future comes from another clock, and counts.
     """
-    return tuple(each for each in earlier if now - each.at < WINDOW and each.dst not in standing)
+    return tuple(deletion for deletion in earlier if now - deletion.at < WINDOW and deletion.dst not in standing)
 
 
 def too_many(gone: Mapping[Prefix, str], standing: int, earlier: Iterable[Deleted], *, nobody: bool) -> bool:
     """Return whether GONE of STANDING prefixes are too many to delete, after EARLIER deletions. NOBODY: no node claims any prefix."""
-    before = {each.dst: each.node for each in earlier}
+    before = {deletion.dst: deletion.node for deletion in earlier}
     if nobody:
         return True
     if len({*gone.values(), *before.values()}) < 2:

@@ -82,16 +82,16 @@ class MassDeleteGuard:
         self._returned = 0.0  # the time of the last such return
         self._before: Evidence | None = None
 
-    def judge(self, found: Leaving, evidence: Evidence, former: Mapping[Prefix, str], now: float) -> Verdict:
+    def judge(self, leaving: Leaving, evidence: Evidence, former: Mapping[Prefix, str], now: float) -> Verdict:
         """Decide about the prefixes that a plan leaves without a route. FORMER has the node that each prefix served."""
         held = self.hold.nodes if self.hold else {}
-        gone = vanishing(found, evidence.cluster, {**former, **held})
+        gone = vanishing(leaving, evidence.cluster, {**former, **held})
         self._observe(gone, evidence, now)
         ripe = {dst: reason for dst in gone if (reason := self._ripe(dst, evidence, now))}
         rest = {dst: node for dst, node in gone.items() if dst not in ripe}
         self._confirmed &= gone.keys()
-        self.earlier = recent(self.earlier, found.standing, now)
-        standing = len(found.standing) - len(ripe)
+        self.earlier = recent(self.earlier, leaving.standing, now)
+        standing = len(leaving.standing) - len(ripe)
         if ripe:
             reason = ripe[min(ripe)]
             self.release = Release(now, {dst: gone[dst] for dst in ripe}, reason)
@@ -164,7 +164,7 @@ class MassDeleteGuard:
             del self._absent[dst]
         if self.hold:
             claimed = {dst for node in evidence.cluster.nodes for dst in node.pod_cidrs}
-            back = claimed & {*self.hold.nodes, *(each.dst for each in self.earlier)}
+            back = claimed & {*self.hold.nodes, *(deletion.dst for deletion in self.earlier)}
             if back - self._back:
                 self._returned = now
             self._back = back
@@ -198,5 +198,6 @@ class MassDeleteGuard:
         some = claims_anything(evidence.cluster)
         absences = [self._absent[dst] for dst in held]
         return min(
-            (self._start(each) + AGAIN for each in absences if each.sound and (each.watched or some)), default=None
+            (self._start(absence) + AGAIN for absence in absences if absence.sound and (absence.watched or some)),
+            default=None,
         )

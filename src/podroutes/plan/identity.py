@@ -60,12 +60,12 @@ def _with_address(nodes: list[Node], addresses: Iterable[Address]) -> list[Node]
     return [node for node in nodes if not own.isdisjoint(node.internal_ips)]
 
 
-def _only(cluster: Cluster, found: list[Node], why: str) -> Node:
-    distinct = {(node.name, node.internal_ips, node.pod_cidrs): node for node in reversed(found)}
+def _only(cluster: Cluster, nodes: list[Node], why: str) -> Node:
+    distinct = {(node.name, node.internal_ips, node.pod_cidrs): node for node in reversed(nodes)}
     if len(distinct) == 1:
-        return found[0]
-    places = listing([f"{printable(node.name)} ({cluster.place(node)})" for node in found])
-    fix = "choose with --node" if len({node.name for node in found}) > 1 else "remove the entry that is out of date"
+        return nodes[0]
+    places = listing([f"{printable(node.name)} ({cluster.place(node)})" for node in nodes])
+    fix = "choose with --node" if len({node.name for node in nodes}) > 1 else "remove the entry that is out of date"
     raise IdentityError(f"more than one node {why}: {places}; {fix}")
 
 

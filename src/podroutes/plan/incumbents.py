@@ -41,10 +41,10 @@ class Incumbents:
             return Standing(through)
         if not owner and any(self._holders.get(via, set()) - {claim.node.name} for via in there):
             return None  # another node's route is in place
-        record = next((each for each in self._saved.get(claim.dst, ()) if is_of(each, claim.node)), None)
+        record = next((saved for saved in self._saved.get(claim.dst, ()) if is_of(saved, claim.node)), None)
         if record:
             return self._through(claim.node, (record.via,)) or (Standing(None) if claim.vias else None)
-        self.expired += [each for each in self._old.get(claim.dst, ()) if is_of(each, claim.node)]
+        self.expired += [old for old in self._old.get(claim.dst, ()) if is_of(old, claim.node)]
         return self._through(claim.node, self._written.get(claim.dst, ()))
 
     def leads_to(self, node: Node, dst: Prefix, via: Address) -> bool:
@@ -53,7 +53,7 @@ class Incumbents:
 
     def remembers(self, claim: Claim) -> bool:
         """Whether the route of CLAIM was saved as its node's."""
-        return any(is_of(each, claim.node) for each in self._saved.get(claim.dst, ()))
+        return any(is_of(record, claim.node) for record in self._saved.get(claim.dst, ()))
 
     def _owner(self, dst: Prefix, there: Sequence[Address]) -> str:
         """Return the node that the route to DST through THERE served, if it still claims DST; the address may be another machine's now."""
@@ -151,7 +151,7 @@ class Incumbents:
 
     @cached_property
     def _own(self) -> set[Address]:
-        return {each.address for each in self._table.addresses}
+        return {address.address for address in self._table.addresses}
 
     @cached_property
     def _written(self) -> dict[Prefix, list[Address]]:

@@ -21,7 +21,7 @@ def plan_interest(cluster: Cluster, dependencies: Dependencies, earlier: Iterabl
     """
     claimed = chain.from_iterable(node.pod_cidrs for node in cluster.nodes)
     reported = chain.from_iterable(node.internal_ips for node in cluster.nodes)
-    return interest(chain(claimed, earlier), chain(reported, (each.address for each in dependencies)))
+    return interest(chain(claimed, earlier), chain(reported, (dependency.address for dependency in dependencies)))
 
 
 def hidden_parts(cluster: Cluster, fib: Fib) -> tuple[Prefix, ...]:

@@ -62,7 +62,7 @@ class OnLink:
         self._own = {address.address: address.dev for address in fib.addresses}
         self._no_carrier = {link.name for link in fib.links if not (link.up and link.carrier)}
         self._connected = {version: PrefixTable(version, _connected(fib, version)) for version in BITS}
-        self._down = [each for each in fib.addresses if each.dev in self._no_carrier]
+        self._down = [address for address in fib.addresses if address.dev in self._no_carrier]
 
     def resolve(self, via: Address) -> tuple[str, str]:
         """Return the device towards VIA ("" if none) and the code of the problem that forbids to use it ("" if none)."""
@@ -84,7 +84,7 @@ class OnLink:
             if first == last and first in devices:
                 dev = devices[first][0]
                 return None if dev in self._no_carrier else dev
-            if any(first <= each <= last for each in devices):
+            if any(first <= device <= last for device in devices):
                 return None  # a longer prefix covers some of them
         return None
 

@@ -47,7 +47,7 @@ class Owners:
         """Return a text with the nodes other than NAME that have a prefix overlapping DST, "" if there are none."""
         found = self._overlapping.get(dst)
         if found is None:
-            groups = (self.names.get(dst, ()), *(self.names[each] for each in (*self.above(dst), *self.below(dst))))
+            groups = (self.names.get(dst, ()), *(self.names[prefix] for prefix in (*self.above(dst), *self.below(dst))))
             found = self._overlapping[dst] = sorted(set().union(*groups))
         place = bisect_left(found, name)
         count = len(found) - (found[place : place + 1] == [name])
@@ -58,23 +58,23 @@ class Owners:
 
     def contended(self, dst: Prefix, name: str) -> bool:
         """Return whether a node other than NAME has a prefix that overlaps DST."""
-        groups = (self.names.get(dst, ()), *(self.names[each] for each in self.above(dst)))
+        groups = (self.names.get(dst, ()), *(self.names[prefix] for prefix in self.above(dst)))
         return any(_other(names, name) for names in groups) or any(
-            _other(self.names[each], name) for each in self.below(dst)
+            _other(self.names[prefix], name) for prefix in self.below(dst)
         )
 
     def several(self, dst: Prefix, name: str) -> bool:
         """Return whether at least two nodes other than NAME have narrower prefixes inside DST."""
         found: set[str] = set()
-        for each in self.below(dst):
-            found |= self.names[each] if len(self.names[each]) < 3 else set(sorted(self.names[each])[:3])
+        for owner in self.below(dst):
+            found |= self.names[owner] if len(self.names[owner]) < 3 else set(sorted(self.names[owner])[:3])
             if len(found - {name}) > 1:
                 return True
         return False
 
 
 def _other(names: Iterable[str], name: str) -> bool:
-    return any(each != name for each in names)
+    return any(other_name != name for other_name in names)
 
 
 def inside(addresses: Sequence[Address], version: int, first: int, last: int) -> range:

@@ -62,14 +62,14 @@ def _merged(columns: PlainRoutes, static: list[Route]) -> PlainRoutes:
     return PlainRoutes(columns.version, *map(list, zip(*rows, strict=True)))
 
 
-def restored(found: Difference, fib: Fib, owned: OwnedRoutes, desired: Desired) -> Difference:
-    """Return FOUND, a difference against ``claimed``, with the real present protocols and the desired ones.
+def restored(difference: Difference, fib: Fib, owned: OwnedRoutes, desired: Desired) -> Difference:
+    """Return DIFFERENCE, a difference against ``claimed``, with the real present protocols and the desired ones.
 
     A correct route with another protocol is replaced by the same route with the desired one.
     """
     static = {written(route) for route in _by_file(fib, owned)}
     if not static and owned.protocol == PROTOCOL:
-        return found
+        return difference
 
     def real(route: Route) -> Route:
         return route._replace(protocol=_STATIC) if route.ours and written(route) in static else route
@@ -80,7 +80,7 @@ def restored(found: Difference, fib: Fib, owned: OwnedRoutes, desired: Desired) 
         else change._replace(
             route=change.route._replace(protocol=owned.protocol), was=real(change.was) if change.was else None
         )
-        for change in found.changes
+        for change in difference.changes
     ]
     leaving = {change.was or change.route for change in changes if change.action != "add"}
     names = node_names(desired)
@@ -89,8 +89,8 @@ def restored(found: Difference, fib: Fib, owned: OwnedRoutes, desired: Desired) 
         for route in ours(fib, owned)
         if route.protocol != owned.protocol and route not in leaving
     ]
-    return found._replace(
-        changes=tuple(sorted([*changes, *renumbered], key=in_order)), unchanged=found.unchanged - len(renumbered)
+    return difference._replace(
+        changes=tuple(sorted([*changes, *renumbered], key=in_order)), unchanged=difference.unchanged - len(renumbered)
     )
 
 
@@ -114,7 +114,7 @@ def standing(plan: Plan, desired: Desired, fib: Fib, owned: OwnedRoutes) -> list
     if desired.incumbents:
         present = {route.dst for route in there}
         routes += [each for dst, each in _waiting(desired, fib, owned).items() if dst not in present]
-    routes += _displaced(plan, desired, fib, owned, {each.route.dst for each in routes})
+    routes += _displaced(plan, desired, fib, owned, {route.route.dst for route in routes})
     return sorted(routes, key=lambda persisted_route: (persisted_route.route.dst, persisted_route.route.metric))
 
 
@@ -151,7 +151,9 @@ def _waiting(desired: Desired, fib: Fib, owned: OwnedRoutes) -> dict[Prefix, Per
         if dst in down and route.via and route.dev
     }
     up = {link.name for link in fib.links if link.up and link.carrier}
-    ready = {(each.dev, each.address.version) for each in fib.addresses if not LINK_LOCAL.covers(each.address)}
+    ready = {
+        (address.dev, address.address.version) for address in fib.addresses if not LINK_LOCAL.covers(address.address)
+    }
     links = {link.name for link in fib.links}
     for (dst, via, metric), dev in (owned.written or {}).items():
         node = desired.incumbents.get(dst, {}).get(via)

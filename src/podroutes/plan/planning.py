@@ -88,8 +88,8 @@ def _kept(planned: Planned, kept: Mapping[tuple[Prefix, str], Loss], there: Iter
             yield Kept(standing[dst], name, *loss)
 
 
-def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:
-    """Return PLANNED without the deletions in FOUND that VERDICT holds."""
+def withheld(planned: Planned, leaving: Leaving, verdict: Verdict) -> Planned:
+    """Return PLANNED without the deletions in LEAVING that VERDICT holds."""
     if not verdict.held:
         return planned
     plan = planned.plan
@@ -98,8 +98,8 @@ def withheld(planned: Planned, found: Leaving, verdict: Verdict) -> Planned:
     for change in plan.changes:
         (going if change.action == "delete" and change.route.dst in verdict.held else changes).append(change)
     alone = verdict.held.keys() - {change.route.dst for change in going}  # only in files, or removed with a link
-    going += [Change("delete", route) for route in found.routes if route.dst in alone]
-    held = tuple(sorted((_of(each, verdict.held[each.route.dst]) for each in going), key=in_order))
+    going += [Change("delete", route) for route in leaving.routes if route.dst in alone]
+    held = tuple(sorted((_of(route, verdict.held[route.route.dst]) for route in going), key=in_order))
     problems = (*plan.problems, verdict.problem) if verdict.problem else plan.problems
     return planned._replace(plan=plan._replace(changes=tuple(changes), problems=problems, held=held))
 

@@ -37,11 +37,11 @@ def remembered(
 def _uncertain(node: Node, version: int, standing: frozenset[Prefix]) -> bool:
     """Whether it is not sure what NODE has now: a podCIDR cannot be read, or no route to one that it claims is STANDING."""
     claimed = [dst for dst in node.pod_cidrs if dst.version == version]
-    return any(each.field == "podCIDR" for each in node.unread) or (bool(claimed) and standing.isdisjoint(claimed))
+    return any(field.field == "podCIDR" for field in node.unread) or (bool(claimed) and standing.isdisjoint(claimed))
 
 
 def not_standing(outcome: Outcome) -> frozenset[Prefix]:
     """Return the destinations of a plan that did not get their route: the last change of it failed, or somebody else holds them."""
     refusals = {result.change.route.dst: result.refusal for result in outcome.routes}
-    foreign = {each.dst for each in outcome.plan.problems if each.dst and each.code == "foreign-route"}
+    foreign = {problem.dst for problem in outcome.plan.problems if problem.dst and problem.code == "foreign-route"}
     return frozenset(foreign.union(dst for dst, refusal in refusals.items() if refusal))

@@ -24,7 +24,7 @@ def survey(
     device why a file of ours does not.
     """
     entries = sorted(_entries(planned, fib, owned), key=lambda entry: (entry.route.dst, entry.route.metric))
-    kept = {(each.route.dst, each.route.via): each.reason for each in planned.plan.kept}
+    kept = {(kept_route.route.dst, kept_route.route.via): kept_route.reason for kept_route in planned.plan.kept}
     return [
         _at_boot(entry, owned, configured, hindered)._replace(kept=kept.get((entry.route.dst, entry.route.via), ""))
         for entry in entries
@@ -50,7 +50,7 @@ def _entries(planned: Planned, fib: Fib, owned: OwnedRoutes) -> Iterator[Entry]:
     leaving |= {change.was for change in plan.changes if change.was}
     here = tuple(ours(fib, owned))
     overruled = plan.overruled | {
-        each.dst for each in plan.problems if each.code == "foreign-route" and each.severity == "error"
+        problem.dst for problem in plan.problems if problem.code == "foreign-route" and problem.severity == "error"
     }
     for route in here:
         incumbent = desired.incumbents.get(route.dst, {})

@@ -48,7 +48,7 @@ def settle(claims: Claims, own: Node, table: Fib, owned: OwnedRoutes, context: C
 
 def concerns(claims: Claims, own: Node, table: Fib, needs: Needs) -> bool:
     """Return whether any of CLAIMS, which nothing speaks against elsewhere, may be another matter on machine OWN."""
-    if not claims.shared.isdisjoint(each.address for each in table.addresses):
+    if not claims.shared.isdisjoint(address.address for address in table.addresses):
         return True
     covered = (covering(claims.honoured, address) for address in needs.places)
     inside = (claim for cidr in own.pod_cidrs for claim in covered_by(claims.honoured, cidr))

@@ -84,8 +84,8 @@ def _candidates(incumbents: Incumbents, node: Node) -> Iterator[tuple[Prefix, Ad
 
 def _claimants(disputes: Disputes, dst: Prefix) -> list[Claim]:
     """Return the claims to exactly DST."""
-    found = [claim for claim in disputes.claims if claim.dst == dst]
+    claims = [claim for claim in disputes.claims if claim.dst == dst]
     place = bisect_left(disputes.clean, dst, key=lambda claim: claim.dst)
     if place < len(disputes.clean) and disputes.clean[place].dst == dst:
-        found.append(disputes.clean[place])
-    return found
+        claims.append(disputes.clean[place])
+    return claims

@@ -60,8 +60,8 @@ def _of_kernel(plan: Plan, deleted: list[Route], fib: Fib, owned: OwnedRoutes) -
     """Return the prefixes without a route if only the kernel has routes: by columns, for one deleted node of thousands."""
     others = [route.dst for route in ours(fib._replace(plain={}), owned) if route.next_hops]
     rows: list[tuple[int, int, int]] = [*others]
-    for version, each in fib.plain.items():
-        rows += zip([version] * len(each.dst), each.dst, each.length, strict=True)
+    for version, columns in fib.plain.items():
+        rows += zip([version] * len(columns.dst), columns.dst, columns.length, strict=True)
     gone = {route.dst: route for route in reversed(deleted)}
     staying = {change.route.dst for change in plan.changes if change.action != "delete"}
     left = Counter(row for row in rows if row in gone)

@@ -105,8 +105,8 @@ def _whole(job: PushRequest, node: Node, snapshot: Fib, root: HostFiles, context
     guard = Run(job.cluster, {}, earlier, job.at, job.allowed, job.agreed, _ADVICE)
     passed: dict[Prefix, str] = {}
 
-    def hold(found: Leaving) -> Verdict:
-        verdict = guard(found)
+    def hold(leaving: Leaving) -> Verdict:
+        verdict = guard(leaving)
         passed.update(verdict.passed)
         return verdict
 

@@ -50,12 +50,12 @@ class Rollout:
     async def carry_out(self) -> None:
         """Carry out all plans: the canaries first, then the others."""
         self._changing = True
-        pending = [each for each in self.machines if each.pushed.pending]
+        pending = [other_machine for other_machine in self.machines if other_machine.pushed.pending]
         canaries = pending[: self._pace.canary]
-        for place, canary in enumerate(canaries, 1):
+        for index, canary in enumerate(canaries, 1):
             await self._each([canary], Machine.carry_out)
             if canary.pushed.broken:
-                for machine in pending[place:]:
+                for machine in pending[index:]:
                     machine.fail(f"{NOT_BEGUN}a canary failed")
                 return
         await self._each(pending[len(canaries) :], Machine.carry_out)

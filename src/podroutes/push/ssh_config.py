@@ -32,7 +32,7 @@ def configured(host: str, config: list[Path], user: str | None, port: int | None
     machine = found.get("GlobalKnownHostsFile")
     return Configured(
         tuple(compress(files, there)) if files else None,
-        tuple(each for each, exists in zip(files or (), there, strict=True) if not exists),
+        tuple(file for file, exists in zip(files or (), there, strict=True) if not exists),
         bool(found.get("IdentitiesOnly")),
         (*(_KNOWN if user_files is None else user_files), *(_KNOWN_TO_ALL if machine is None else machine)),
         str(found.get("StrictHostKeyChecking", "")).lower() in ("no", "off", "false"),

@@ -116,7 +116,7 @@ class ForeignRoutes:
         rest = bytearray(datagram[position : position + length])
         rest[_DST_LENGTH] = rest[_PROTOCOL] = 0
         blank = [(offset, self._words * 4) for offset in (found[nl.RTA_DST][0], via) if offset]
-        varying = [found[each] for each in _VARYING if each in found]
+        varying = [found[attribute] for attribute in _VARYING if attribute in found]
         for offset, size in (*blank, *varying):
             rest[offset : offset + size] = bytes(size)
         words = tuple(word for offset, size in varying for word in range(offset >> 2, (offset + size) >> 2))

@@ -53,31 +53,31 @@ class Notification(NamedTuple):
 
 def notifications(datagram: bytes, names: dict[int, str]) -> Iterator[Notification]:
     """Yield the notifications in DATAGRAM that podroutes uses. NAMES maps interface indexes to device names."""
-    for said in messages(datagram):
-        port = HEADER.unpack_from(datagram, said.start - HEADER.size)[4]
-        if said.type in _SURROUNDINGS:
-            yield Notification("surroundings", _SURROUNDINGS[said.type], port, ifindex=_ifindex(datagram, said))
-        elif said.type in _ROUTES and said.end - said.start >= RTMSG.size:
-            found = _destination(datagram, said)
+    for message in messages(datagram):
+        port = HEADER.unpack_from(datagram, message.start - HEADER.size)[4]
+        if message.type in _SURROUNDINGS:
+            yield Notification("surroundings", _SURROUNDINGS[message.type], port, ifindex=_ifindex(datagram, message))
+        elif message.type in _ROUTES and message.end - message.start >= RTMSG.size:
+            found = _destination(datagram, message)
             if found:
                 dst, ours = found
-                route = read_route(datagram, said, names) if ours else None
-                yield Notification("route", _ROUTES[said.type], port, dst, route)
+                route = read_route(datagram, message, names) if ours else None
+                yield Notification("route", _ROUTES[message.type], port, dst, route)
 
 
-def _ifindex(datagram: bytes, said: Message) -> int:
+def _ifindex(datagram: bytes, message: Message) -> int:
     """Return the interface index, which struct ifinfomsg and struct ifaddrmsg have in one place; 0 for nexthop objects."""
-    if said.type in (nl.RTM_NEWNEXTHOP, nl.RTM_DELNEXTHOP) or said.end - said.start < 2 * _INDEX.size:
+    if message.type in (nl.RTM_NEWNEXTHOP, nl.RTM_DELNEXTHOP) or message.end - message.start < 2 * _INDEX.size:
         return 0
-    return int(_INDEX.unpack_from(datagram, said.start + _INDEX.size)[0])
+    return int(_INDEX.unpack_from(datagram, message.start + _INDEX.size)[0])
 
 
-def _destination(datagram: bytes, said: Message) -> tuple[Prefix, bool] | None:
+def _destination(datagram: bytes, message: Message) -> tuple[Prefix, bool] | None:
     """Return the destination of a route of the main table and whether it is ours; None for other tables and for cached routes."""
-    family, length, _, _, table, protocol, _, _, flags = RTMSG.unpack_from(datagram, said.start)
+    family, length, _, _, table, protocol, _, _, flags = RTMSG.unpack_from(datagram, message.start)
     if table != MAIN or family not in nl.VERSION or flags & nl.RTM_F_CLONED:
         return None
-    for kind, start, end in attributes(datagram, said.start + RTMSG.size, said.end):
+    for kind, start, end in attributes(datagram, message.start + RTMSG.size, message.end):
         if kind == nl.RTA_DST:
             return Prefix(nl.VERSION[family], int.from_bytes(datagram[start:end], "big"), length), protocol == PROTOCOL
     return Prefix(nl.VERSION[family], 0, 0), protocol == PROTOCOL

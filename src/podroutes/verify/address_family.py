@@ -21,24 +21,24 @@ _PARTICULAR = 64  # the number of addresses, not found equally by all neighbours
 class Places:
     """The targets, pods and tables of one IP version."""
 
-    def __init__(self, neighbours: Neighbours, found: Sequence[Target], version: int) -> None:
+    def __init__(self, neighbours: Neighbours, targets: Sequence[Target], version: int) -> None:
         self.neighbours = neighbours
         self.network = neighbours.network
-        self.targets = found
+        self.targets = targets
         self.version = version
-        self.all = frozenset(range(len(found)))
+        self.all = frozenset(range(len(targets)))
         self.own: dict[str, list[int]] = {name: [] for name in self.network.nodes}
-        for place, target in enumerate(found):
-            self.own[target.owner].append(place)
+        for index, target in enumerate(targets):
+            self.own[target.owner].append(index)
         taking_part = [name for name in self.network.nodes if self._takes_part(name)]
         self.sources = [name for name in taking_part if name in self.network.hosts]
         self.unseen = [name for name in taking_part if name not in self.network.hosts]
-        self.catalogue = ReachIndex(neighbours, found, version)
-        self.pods = [Pods(reserved=ends(target.prefix)) for target in found]
+        self.catalogue = ReachIndex(neighbours, targets, version)
+        self.pods = [Pods(reserved=ends(target.prefix)) for target in targets]
         for name in self.sources:
             routes = self.catalogue.own_routes(self.network.hosts[name]) if self.own[name] else ()
-            for place in self.own[name]:
-                self.pods[place] = self._pods(name, place, routes)
+            for number in self.own[name]:
+                self.pods[number] = self._pods(name, number, routes)
         self.entries = {name: self._entries(name) for name in self.sources}
         self.reaches = {name: self._reach(name) for name in self.sources}
         self._selected = {
@@ -53,7 +53,9 @@ class Places:
 
     def _takes_part(self, name: str) -> bool:
         node = self.network.nodes[name]
-        versions = {each.version for each in node.internal_ips} | {each.version for each in node.pod_cidrs}
+        versions = {address.version for address in node.internal_ips} | {
+            pod_cidr.version for pod_cidr in node.pod_cidrs
+        }
         return self.version in versions
 
     def _pods(self, name: str, place: int, routes: Iterable[object]) -> Pods:
@@ -64,22 +66,22 @@ class Places:
 
     def _entries(self, name: str) -> tuple[str, ...]:
         """Return the incoming devices of packets of a node's pods, one of each equivalent group; none: unknown."""
-        pods = [self.pods[place] for place in self.own[name] if self.targets[place].pods]
+        pods = [self.pods[number] for number in self.own[name] if self.targets[number].pods]
         if not pods:
             return (LOOPBACK,)
         host = self.network.hosts[name]
         named = {rule.iif for rule in host.rules.get(self.version) or () if rule.iif}
         alike: dict[object, str] = {}
-        for dev in (dev for each in pods for dev in each.entries):
+        for dev in (dev for made in pods for dev in made.entries):
             alike.setdefault((dev in named and dev, dev in host.masters, host.forwards(self.version, dev)), dev)
         return tuple(alike.values())
 
     def _reach(self, name: str) -> Reach:
-        own = tuple(self.targets[place].prefix for place in self.own[name])
+        own = tuple(self.targets[number].prefix for number in self.own[name])
         alone = tuple(
-            Prefix(each.version, each.value, BITS[each.version])
-            for each in self.network.nodes[name].internal_ips
-            if each.version == self.version
+            Prefix(address.version, address.value, BITS[address.version])
+            for address in self.network.nodes[name].internal_ips
+            if address.version == self.version
         )
         return self.catalogue.reach(self.network.hosts[name], Traits(self.entries[name], own or alone))
 
@@ -93,25 +95,25 @@ class Places:
         """Return the parts of a target whose pods some machine may treat differently as senders."""
         if place not in self._source_parts:
             whole = self.targets[place].prefix
-            inside = {each for each in self._selected if whole.covers(each) and each != whole}
+            inside = {prefix for prefix in self._selected if whole.covers(prefix) and prefix != whole}
             self._source_parts[place] = self._split(place, self.catalogue.specifics[place] | inside)
         return self._source_parts[place]
 
     def _split(self, place: int, specifics: set[Prefix]) -> Parts:
         whole, pods = self.targets[place].prefix, self.pods[place]
         if pods.routed:
-            return [(each, Address(each.version, each.value)) for each in sorted(pods.routed)]
-        reserved = {Prefix(each.version, each.value, BITS[each.version]) for each in pods.reserved}
+            return [(cidr, Address(cidr.version, cidr.value)) for cidr in sorted(pods.routed)]
+        reserved = {Prefix(prefix.version, prefix.value, BITS[prefix.version]) for prefix in pods.reserved}
         found = parts(whole, specifics | reserved)
         return [(part, address) for part, address in found if address not in pods.reserved] or found
 
     def sources_of(self, name: str) -> Parts:
         """Return an address for each part of NAME's pods that some machine may treat differently as senders."""
-        own = [place for place in self.own[name] if self.targets[place].pods]
+        own = [number for number in self.own[name] if self.targets[number].pods]
         if own:
-            return [each for place in own for each in self.source_parts(place)]
-        alone = [each for each in self.network.nodes[name].internal_ips if each.version == self.version]
-        return [(Prefix(each.version, each.value, BITS[each.version]), each) for each in alone[:1]]
+            return [source_part for number in own for source_part in self.source_parts(number)]
+        alone = [address for address in self.network.nodes[name].internal_ips if address.version == self.version]
+        return [(Prefix(address.version, address.value, BITS[address.version]), address) for address in alone[:1]]
 
     def look(self, name: str, dst: Address) -> Tables:
         """Return tables with at least the routes that can match DST."""
@@ -170,13 +172,13 @@ class Places:
     def _found_differently(self) -> list[Address]:
         """Return the addresses of machines that not all neighbours find, or not at the same device."""
         found = dict.fromkeys(
-            each.address
+            address.address
             for host in self.network.hosts.values()
-            for each in host.addresses
-            if each.address.version == self.version
-            and not LINK_LOCAL.covers(each.address)
-            and self.catalogue.place(each.address) is None
-            and not (each.dev == LOOPBACK and each.length < BITS[self.version])
+            for address in host.addresses
+            if address.address.version == self.version
+            and not LINK_LOCAL.covers(address.address)
+            and self.catalogue.place(address.address) is None
+            and not (address.dev == LOOPBACK and address.length < BITS[self.version])
         )
         return [address for address in found if not self._found_by_all(address)]
 

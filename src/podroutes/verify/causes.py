@@ -38,12 +38,12 @@ class Judge:
         last = path[-1]
         if last.host == target.owner and end.fate in ("local", "on-link"):
             return self._at_owner(last, end, target, pods)
-        for place, hop in enumerate(path):
-            following = path[place + 1].host if place + 1 < len(path) else end.detail if end.fate == "unseen" else None
+        for index, hop in enumerate(path):
+            following = path[index + 1].host if index + 1 < len(path) else end.detail if end.fate == "unseen" else None
             if hop.host == target.owner and hop.decision.route and hop.decision.route.dst in pods.routed:
                 continue
-            if found := self._astray(hop, end, target, following, pods):
-                return found
+            if cause := self._astray(hop, end, target, following, pods):
+                return cause
         return _by_fate(last, end)
 
     def _detour(self, forwarding_path: ForwardingPath, target: Target) -> Cause | None:
@@ -75,7 +75,9 @@ class Judge:
         """Return why pods behind DEV may not receive packets that are sent there."""
         here = Cause("cannot-tell", "cannot-tell", host.name)
         if len(pods.devices) > 1:
-            return here._replace(code="wrong-pod-device", detail=listing([printable(each) for each in pods.devices]))
+            return here._replace(
+                code="wrong-pod-device", detail=listing([printable(device) for device in pods.devices])
+            )
         if not (host.attached(dev) and leads_outside(host, dev)):
             return here._replace(
                 code="no-pod-device", detail=f"{printable(dev)} is a device that no pod is attached to"
@@ -120,7 +122,7 @@ class Judge:
 
     def _only_here(self, hop: Hop, target: Target, pods: Pods) -> bool:
         """Return whether HOP is the owner and treats packets from all devices equally: a packet that it forwards would come back to it."""
-        if any(each.dev in pods.entries for each in hop.decision.hops):
+        if any(other_hop.dev in pods.entries for other_hop in hop.decision.hops):
             return False
         rules = self.network.hosts[hop.host].rules.get(target.prefix.version)
         return hop.host == target.owner and rules is not None and not any(rule.iif or rule.src for rule in rules)
@@ -128,8 +130,8 @@ class Judge:
     def _adjacent(self, host: str, owner: str) -> bool:
         """Return whether HOST is connected to an address of OWNER, so that a path through a router deviates from the inventory."""
         there = self.network.nodes[owner].internal_ips if owner in self.network.nodes else ()
-        own = [each for each in self.network.hosts[host].addresses if each.dev != LOOPBACK]
-        return any(each.prefix.covers(address) for each in own for address in there)
+        own = [address for address in self.network.hosts[host].addresses if address.dev != LOOPBACK]
+        return any(own_address.prefix.covers(address) for own_address in own for address in there)
 
 
 def explains(one: Cause, other: Cause) -> bool:
@@ -144,9 +146,9 @@ def explains(one: Cause, other: Cause) -> bool:
 
 
 def source_cause(
-    host: str, iif: str, verdict: SourceVerdict, whole: Prefix | None = None, *, taken: str = "wrong-node"
+    host: str, iif: str, verdict: SourceVerdict, prefix: Prefix | None = None, *, taken: str = "wrong-node"
 ) -> Cause:
-    """Return why HOST drops a packet that arrives on IIF because of its source, an address of the pod CIDR WHOLE.
+    """Return why HOST drops a packet that arrives on IIF because of its source, an address of the pod CIDR PREFIX.
 
     If a fault misdirects the answer, it is the cause, so that both directions have the same one. TAKEN is the code for a local route.
     """
@@ -157,10 +159,10 @@ def source_cause(
         return Cause("cannot-tell", "asymmetric-path", host, None, iif)
     if back and verdict.fault == "martian-source":
         route = back.route if back.kind == "local" else None
-        if route and (whole is None or route.dst.length <= whole.length):
+        if route and (prefix is None or route.dst.length <= prefix.length):
             return Cause("unreachable", taken, host, route)
     if back and verdict.fault == "reverse-path":
-        wide = back.route is not None and whole is not None and back.route.dst.length < whole.length
+        wide = back.route is not None and prefix is not None and back.route.dst.length < prefix.length
         if back.kind in _REFUSING:
             return Cause("unreachable", "no-route" if wide else "route-refuses", host, back.route, back.kind)
         if back.kind == "no-route":

@@ -34,8 +34,8 @@ def problems(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, t
             routes = tuple(route for route in fib.policy.routes if route.dst.version == version)
             host = Host("", links, {}, fib.addresses, {version: tuple(rules)}, routes, {}, {}, {})
             names = {claim.dst: claim.node.name for claim in desired.wanted[version].claims}
-            for found in taken(host, version, list(_ways(own, fib, desired, version)), here(own, fib, version)):
-                yield _of_rule(found, version, names)
+            for rule in taken(host, version, list(_ways(own, fib, desired, version)), here(own, fib, version)):
+                yield _of_rule(rule, version, names)
 
 
 def with_deciding(planned: Planned, own: Node, fib: Fib) -> Planned:
@@ -53,11 +53,19 @@ def here(own: Node, fib: Fib, version: int) -> Here:
     """Return the pods, devices and address of machine OWN for one IP version."""
     cidrs = tuple(cidr for cidr in own.pod_cidrs if cidr.version == version)
     devices = [
-        each.dev for each in fib.addresses if each.dev != LOOPBACK and any(cidr.covers(each.address) for cidr in cidrs)
+        interface_address.dev
+        for interface_address in fib.addresses
+        if interface_address.dev != LOOPBACK and any(cidr.covers(interface_address.address) for cidr in cidrs)
     ]
-    internal = [each for each in fib.addresses if each.address in own.internal_ips]
-    address = next((each.address for each in internal if each.address.version == version), None)
-    return Here(cidrs, next(iter(devices), ""), frozenset(each.dev for each in internal), address)
+    internal = [
+        interface_address for interface_address in fib.addresses if interface_address.address in own.internal_ips
+    ]
+    address = next(
+        (internal_address.address for internal_address in internal if internal_address.address.version == version), None
+    )
+    return Here(
+        cidrs, next(iter(devices), ""), frozenset(internal_address.dev for internal_address in internal), address
+    )
 
 
 def _ways(own: Node, fib: Fib, desired: Desired, version: int) -> Iterator[Way]:
@@ -89,12 +97,16 @@ def _of_rule(found: Taken, version: int, names: dict[Prefix, str]) -> tuple[Prob
 
 def _of_a_pod(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:
     """Yield that this is the network of a pod: it has no address of OWN, and none that is not of pods."""
-    given = [each.address for each in fib.addresses if each.dev != LOOPBACK and not LINK_LOCAL.covers(each.address)]
-    if not given or not own.internal_ips or any(each in own.internal_ips for each in given):
+    given = [
+        address.address
+        for address in fib.addresses
+        if address.dev != LOOPBACK and not LINK_LOCAL.covers(address.address)
+    ]
+    if not given or not own.internal_ips or any(address in own.internal_ips for address in given):
         return
     claims = (claim.dst for wanted in desired.wanted.values() for claim in wanted.claims)
     cidrs = [*own.pod_cidrs, *claims, *desired.out_of_reach]
-    if all(any(cidr.covers(each) for cidr in cidrs) for each in given):
+    if all(any(cidr.covers(address) for cidr in cidrs) for address in given):
         message = (
             f"this is the network of a pod with the address {given[0]}, and not that of node {printable(own.name)}"
         )
@@ -112,7 +124,7 @@ def leading_away(own: Node, addresses: Iterable[object], routes: Sequence[Route]
     """Return those of ROUTES, the main table in its order, that send packets for OWN's pods elsewhere."""
     if not own.pod_cidrs:
         return []
-    internal = {each.address: each.dev for each in addresses if each.address in own.internal_ips}  # type: ignore[attr-defined]
+    internal = {address.address: address.dev for address in addresses if address.address in own.internal_ips}  # type: ignore[attr-defined]
     inside = [
         route
         for route in routes

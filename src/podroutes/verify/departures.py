@@ -18,10 +18,10 @@ def departure(places: Places, name: str) -> tuple[Cause, ...]:
 
     Causes with a ``source`` apply to these pods only. Unknown forwarding is not included.
     """
-    own = [place for place in places.own[name] if places.targets[place].pods]
+    own = [number for number in places.own[name] if places.targets[number].pods]
     judged: list[tuple[Prefix, Cause | None]] = []
-    for place in own:
-        judged += _judged(places, name, place)
+    for number in own:
+        judged += _judged(places, name, number)
     found = [(part, cause) for part, cause in judged if cause]
     if len(found) == len(judged):
         causes = dict.fromkeys(cause for _, cause in found)
@@ -49,11 +49,16 @@ def _judged(places: Places, name: str, place: int) -> Iterator[tuple[Prefix, Cau
 def _gateway_cause(places: Places, host: Host, place: int, src: Address, iif: str) -> Cause | None:
     """Return the cause that the pod SRC may not find its gateway, None if it does, or its gateway is unknown."""
     cidr = places.targets[place].prefix
-    inside = [each for each in host.addresses if cidr.covers(each.address) and each.address != src]
-    wide = [each.address for each in inside if each.length < BITS[cidr.version] and each.dev != LOOPBACK]
-    gateways = wide or [each.address for each in inside if each.dev == iif] or [each.address for each in inside]
+    inside = [address for address in host.addresses if cidr.covers(address.address) and address.address != src]
+    wide = [address.address for address in inside if address.length < BITS[cidr.version] and address.dev != LOOPBACK]
+    gateways = (
+        wide or [address.address for address in inside if address.dev == iif] or [address.address for address in inside]
+    )
     neighbours = places.neighbours
-    answers = [neighbours.answers.for_attached(host, iif, each, src, places.look(host.name, each)) for each in gateways]
+    answers = [
+        neighbours.answers.for_attached(host, iif, gateway, src, places.look(host.name, gateway))
+        for gateway in gateways
+    ]
     found = all(answers) if wide else True in answers  # which of several addresses is the gateway is unknown
     if found or not answers:
         return None
@@ -91,7 +96,7 @@ def _attached(places: Places, host: Host) -> list[str]:
 
 def _device_cause(places: Places, host: Host, cidr: Prefix, pods: Pods, iif: str) -> Cause | None:
     if len(pods.devices) > 1:
-        every = listing([printable(each) for each in pods.devices])
+        every = listing([printable(device) for device in pods.devices])
         return Cause("cannot-tell", "wrong-pod-device", host.name, None, every)
     if not host.works(iif):
         severity = "cannot-tell" if _attached(places, host) else "unreachable"

@@ -70,9 +70,9 @@ def device(host: Host, via: Address) -> str | None:
     """Return the device of HOST on whose network VIA is: by an address, or by a route without a gateway."""
     named = next(
         (
-            each.dev
-            for each in host.addresses
-            if each.dev != LOOPBACK and each.address != via and each.prefix.covers(via)
+            address.dev
+            for address in host.addresses
+            if address.dev != LOOPBACK and address.address != via and address.prefix.covers(via)
         ),
         None,
     )
@@ -91,7 +91,7 @@ def is_network(host: Host, route: Route) -> bool:
     return (
         route.kind == "unicast"
         and route.via is None
-        and any(each.dev == route.dev and each.prefix == route.dst for each in host.addresses)
+        and any(address.dev == route.dev and address.prefix == route.dst for address in host.addresses)
     )
 
 

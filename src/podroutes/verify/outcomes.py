@@ -84,7 +84,7 @@ class Fates:
         if key not in self._telling:
             touched = self.places.catalogue.touched(prefix)
             own = self.places.own.get(host, []) if host != source else []
-            self._telling[key] = len(touched) > sum(place in touched for place in own)
+            self._telling[key] = len(touched) > sum(address in touched for address in own)
         return self._telling[key]
 
     def objections(self, arrival: Arrival) -> Objections:
@@ -103,21 +103,23 @@ class Fates:
         candidates = places.all
         alone = not places.network.custom_local(host) and not places.network.takes_networks(host)
         if mode == 0 and alone and host.rules.get(4) == DEFAULT_RULES[4]:
-            named = (places.catalogue.place(each.address) for each in host.addresses if each.address.version == 4)
-            candidates = frozenset(place for place in named if place is not None)
+            named = (
+                places.catalogue.place(address.address) for address in host.addresses if address.address.version == 4
+            )
+            candidates = frozenset(number for number in named if number is not None)
         elif reach:
             candidates = reach.not_by(arrival.iif, places.all)
         own = reach.own if reach else frozenset[int]()
-        addressed = any(each.dev == arrival.iif and each.address.version == 4 for each in host.addresses)
+        addressed = any(address.dev == arrival.iif and address.address.version == 4 for address in host.addresses)
         settings = tuple(host.either(4, arrival.iif, key) for key in ("accept_local", "send_redirects"))
         traits = arrival.iif, mode, addressed, alone, settings
         key = (places.likeness(reach, arrival.iif), traits) if reach else arrival
         judged, objected = self._verdicts.setdefault(key, (set(), {}))
         outs = self._outs(host, arrival)
-        for place in candidates - judged - own:
-            judged.add(place)
-            if causes := tuple(self._against(arrival, place, outs)):
-                objected[place] = causes
+        for number in candidates - judged - own:
+            judged.add(number)
+            if causes := tuple(self._against(arrival, number, outs)):
+                objected[number] = causes
         return {
             place: tuple(cause._replace(node=cause.node or arrival.host) for cause in causes)
             for place, causes in objected.items()
@@ -160,7 +162,7 @@ def _joined(against: list[Objections]) -> Objections:
     if len(against) < 2:
         return against[0] if against else _NONE
     joined: dict[int, tuple[Cause, ...]] = {}
-    for each in against:
-        for place, causes in each.items():
+    for cause in against:
+        for place, causes in cause.items():
             joined[place] = tuple(dict.fromkeys((*joined.get(place, ()), *causes)))
     return joined

@@ -51,7 +51,7 @@ class PermanentEntries:
         for (dev, address), entry in known.items():
             if entry.permanent and not (made and (dev, address) in pods):
                 mate = self.network.wires.by_mac.get(entry.mac)
-                found = mate is not None and [each.host for each in self.network.owners(address)] == [mate.host]
+                found = mate is not None and [owner.host for owner in self.network.owners(address)] == [mate.host]
                 if not (found and mate and self._plain(mate, address) and self._on_wire(host, dev, mate)):
                     yield (dev, address), entry
 

@@ -31,8 +31,8 @@ class Pods(NamedTuple):
 def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes: Iterable[Route]) -> Pods:
     """Return the pods of TARGET on HOST, its owner. ROUTES are all its routes that overlap the pod CIDR."""
     cidr = target.prefix
-    uplinks = {each.dev for each in host.addresses if each.address in set(internal_ips)}
-    inside = [each for each in host.addresses if each.dev != LOOPBACK and cidr.covers(each.address)]
+    uplinks = {address.dev for address in host.addresses if address.address in set(internal_ips)}
+    inside = [address for address in host.addresses if address.dev != LOOPBACK and cidr.covers(address.address)]
     onlink = [
         route
         for route in routes
@@ -42,7 +42,7 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
         and route.dev not in (None, LOOPBACK)
     ]
     full = BITS[cidr.version]
-    own = {each.address for each in host.addresses}
+    own = {address.address for address in host.addresses}
     single = [
         route
         for route in onlink
@@ -53,19 +53,21 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
     wide = [
         route for route in onlink if route.dst.length < full and route.dst.overlaps(cidr) and route.dev not in uplinks
     ]
-    subnets = [each for each in inside if each.length < full]
-    whole = [*((route.dst, str(route.dev)) for route in wide), *((each.prefix, each.dev) for each in subnets)]
+    subnets = [address for address in inside if address.length < full]
+    whole = [*((route.dst, str(route.dev)) for route in wide), *((subnet.prefix, subnet.dev) for subnet in subnets)]
     if single and cidr.length < full and not any(each == cidr and _may_have_pods(host, dev) for each, dev in whole):
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
-        taken = [each.dst for each in routes if each.dst.length == full and cidr.covers(each.dst) and _is_typed(each)]
+        taken = [
+            route.dst for route in routes if route.dst.length == full and cidr.covers(route.dst) and _is_typed(route)
+        ]
         heard = [
             Prefix(cidr.version, address.value, full)
             for dev, address in (host.neighbours.entries if host.neighbours else ())
             if dev in devices and cidr.covers(address) and address not in own
         ]
         return Pods((), frozenset((*(route.dst for route in single), *taken, *heard)), entries)
-    behind = [outermost(host, each.dev) for each in subnets]
+    behind = [outermost(host, subnet.dev) for subnet in subnets]
     if not any(_may_have_pods(host, dev) for dev in behind):
         behind += [outermost(host, str(each.dev)) for each in wide]
     alone = [str(route.dev) for route in single if _is_of_a_pod(host, str(route.dev))]
@@ -105,7 +107,7 @@ def leads_outside(host: Host, dev: str) -> bool:
 
 def is_strange(network: Network, host: Host, dev: str, cidr: Prefix) -> bool:
     """Return whether pods are routed to DEV, which is on a network of machines and has no address of their CIDR."""
-    inside = any(each.dev == dev and cidr.covers(each.address) for each in host.addresses)
+    inside = any(address.dev == dev and cidr.covers(address.address) for address in host.addresses)
     return not inside and bool(network.segment(host.name, dev))
 
 

@@ -70,7 +70,7 @@ class _Prover:
         pods = sum(target.pods for target in found)
         everyone = (*self.places.sources, *self.places.unseen)
         self.pairs = pods * len(everyone) - sum(
-            found[place].pods for name in everyone for place in self.places.own[name]
+            found[number].pods for name in everyone for number in self.places.own[name]
         )
 
     def prove(self) -> list[Finding]:
@@ -104,8 +104,8 @@ class _Prover:
         hosts = places.network.hosts
         unknown = (
             name
-            for name, each in devices.items()
-            if any(hosts[name].forwards(places.version, dev) is None for dev in each)
+            for name, device in devices.items()
+            if any(hosts[name].forwards(places.version, dev) is None for dev in device)
         )
         return frozenset(unknown)
 
@@ -118,7 +118,7 @@ class _Prover:
     def _around(self, names: Sequence[str]) -> Iterator[Block]:
         """Yield the pairs that include NAMES."""
         prefix = [target.prefix for target in self.targets].__getitem__
-        own = [place for name in names for place in self.places.own[name]]
+        own = [number for name in names for number in self.places.own[name]]
         yield Block(tuple(names), tuple(map(prefix, sorted(self.places.all))), len(own))
         others = tuple(name for name in (*self.places.sources, *self.places.unseen) if name not in set(names))
         if others and own:
@@ -171,11 +171,11 @@ class _Prover:
                 found.setdefault(cause, []).extend(mine)
             certain = any(cause.severity == "unreachable" and cause.part is None for cause in causes)
             against = known.fates[those[0]].against if not certain else {}
-            for cause in dict.fromkeys(each for back in own for each in against.get(back, ())):
+            for cause in dict.fromkeys(objection for back in own for objection in against.get(back, ())):
                 found.setdefault(cause, []).extend(filterfalse(own.__contains__, those))
-        for place in sorted(known.personal - own):
-            for cause in self._personally(name, iif, place):
-                found.setdefault(cause, []).append(place)
+        for number in sorted(known.personal - own):
+            for cause in self._personally(name, iif, number):
+                found.setdefault(cause, []).append(number)
         return found
 
     def _personally(self, name: str, iif: str, place: int) -> list[Cause]:

@@ -32,7 +32,7 @@ class Proxies:
         if self.network.on_wire(segment, name):
             return True
         host = self.network.hosts[name]
-        addressed = {each.dev for each in host.addresses if each.address.version == 4}
+        addressed = {address.dev for address in host.addresses if address.address.version == 4}
         return any(
             dev not in addressed
             and dev != LOOPBACK

@@ -66,25 +66,25 @@ class _Model(NamedTuple):
 class ReachIndex:
     """All routes of all machines. For each it is decided once whether it matters, and whether it is direct."""
 
-    def __init__(self, neighbours: Neighbours, found: Sequence[Target], version: int) -> None:
+    def __init__(self, neighbours: Neighbours, targets: Sequence[Target], version: int) -> None:
         self.neighbours = neighbours
         self.network = neighbours.network
         self.shared = self.network.shared
-        self.targets = found
+        self.targets = targets
         self.version = version
         self.arrivals: dict[
             int, Arrival | None
         ] = {}  # the arrival of packets for a target at its owner; None: not collected
-        self.specifics: dict[int, set[Prefix]] = {place: set() for place in range(len(found))}
+        self.specifics: dict[int, set[Prefix]] = {place: set() for place in range(len(targets))}
         self.divided: set[int] = set()  # targets whose parts are distinguished by other machines than the owner
-        self._spans = Spans(found)
-        self._all = frozenset(range(len(found)))
+        self._spans = Spans(targets)
+        self._all = frozenset(range(len(targets)))
         self._own: dict[str, set[int]] = {}
-        for place, target in enumerate(found):
-            self._own.setdefault(target.owner, set()).add(place)
+        for index, target in enumerate(targets):
+            self._own.setdefault(target.owner, set()).add(index)
         self._routes: dict[int, Route] = {}
         self._wide: set[int] = set()  # routes that overlap several targets
-        self._single: list[set[int]] = [set() for _ in found]  # other routes, by the target that they overlap
+        self._single: list[set[int]] = [set() for _ in targets]  # other routes, by the target that they overlap
         self._place: dict[int, int] = {}  # the reverse mapping
         self._straight: set[int] = set()  # the direct ones of these
         self._covering: set[int] = set()  # and those that decide otherwise about all or a part of the target
@@ -107,7 +107,7 @@ class ReachIndex:
 
     def own_routes(self, host: Host) -> tuple[Route, ...]:
         """Return all routes of HOST that overlap its own targets."""
-        own = set().union(*(self._single[place] for place in self._own.get(host.name, ())))
+        own = set().union(*(self._single[number] for number in self._own.get(host.name, ())))
         return self._in_order(host, self.shared.held(host, self._wide_routes).union(self.shared.has(host, own)))
 
     def reach(self, host: Host, traits: Traits) -> Reach:
@@ -136,7 +136,7 @@ class ReachIndex:
     def _whole(self, host: Host, ways: _Ways, ids: frozenset[int]) -> _Model:
         """Compute the result of a machine from all its routes."""
         own = frozenset(self._own.get(host.name, ()))
-        mine = frozenset[int]().union(*(self._single[place] for place in own))
+        mine = frozenset[int]().union(*(self._single[number] for number in own))
         straight = ids & self._straight
         blocked = frozenset(self._blocked((ids & self._wide | ids & self._covering) - mine, ways))
         direct = {
@@ -156,7 +156,7 @@ class ReachIndex:
     def _like(self, host: Host, model: _Model, likeness: TableDiff) -> Reach | None:
         """Compute the result of a machine from its model; None if other than direct routes and its own ones differ."""
         own = frozenset(self._own.get(host.name, ()))
-        mine = frozenset[int]().union(*(self._single[place] for place in own))
+        mine = frozenset[int]().union(*(self._single[number] for number in own))
         gone, new, same = likeness.gone, likeness.new, model.reach
         number = self._number.__getitem__
         if same.aside or set(map(number, self._relevant(gone) - model.mine)) != set(
@@ -166,7 +166,7 @@ class ReachIndex:
         straight = new & self._straight
         gained = self._direct(same.main, model.ways, straight)
         lost = frozenset(self._place[key] for key in gone & self._straight)
-        several = any(len(self._single[place] & self._straight & model.ids) > 1 for place in gained | lost)
+        several = any(len(self._single[number] & self._straight & model.ids) > 1 for number in gained | lost)
         if several or len(gained) < len(straight) or not model.blocked.isdisjoint(gained | lost | own):
             return None
         wanted = (lost | same.own if same.main else lost) - gained - own

@@ -80,8 +80,10 @@ class Remedies:
         version = next(_destinations(finding)).version
         dsts = [dst for dst in self._owners if dst.version == version]  # what a rule takes goes beyond one finding
         cidrs = tuple(cidr for cidr in node.pod_cidrs if cidr.version == version)
-        bridge = next((each.dev for each in host.addresses if any(cidr.covers(each.address) for cidr in cidrs)), "")
-        uplinks = frozenset(each.dev for each in host.addresses if each.address in node.internal_ips)
+        bridge = next(
+            (address.dev for address in host.addresses if any(cidr.covers(address.address) for cidr in cidrs)), ""
+        )
+        uplinks = frozenset(address.dev for address in host.addresses if address.address in node.internal_ips)
         ways = []
         for dst in dsts:
             if self._owners.get(dst) == host.name:
@@ -90,7 +92,7 @@ class Remedies:
                 right = self._next_hops(dst)
                 ways.append(Way(dst, NextHop(next(iter(right), None), next(iter(uplinks), None)), right))
         yield from (
-            each for each in taken(host, version, ways, Here(cidrs, bridge, uplinks, None)) if each.pods or not cidrs
+            rule for rule in taken(host, version, ways, Here(cidrs, bridge, uplinks, None)) if rule.pods or not cidrs
         )
 
     def _remedy(self, host: Host, finding: Finding) -> Iterator[Remedy]:
@@ -121,7 +123,7 @@ class Remedies:
         dst = next(_destinations(finding))
         right = self._next_hops(dst)
         if host.name not in self._network.nodes:
-            via = next((each for each in right if device(host, each)), None)
+            via = next((hop for hop in right if device(host, hop)), None)
             if via:
                 yield Remedy("", host.name, (f"{IP[dst.version]} route add {dst} via {via}",))
             return
@@ -176,15 +178,15 @@ class Remedies:
             return
         alone = route.dst.length == BITS[route.dst.version]
         given = [  # with which the kernel made that route
-            each
-            for each in host.addresses
+            address
+            for address in host.addresses
             if route.protocol == _KERNEL
-            and each.dev == route.dev
-            and (each.prefix == route.dst or (alone and each.address.value == route.dst.value))
+            and address.dev == route.dev
+            and (address.prefix == route.dst or (alone and address.address.value == route.dst.value))
         ]
         commands = [
-            f"{IP[each.address.version]} addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
-            for each in given
+            f"{IP[given_route.address.version]} addr del {given_route.address}/{given_route.length} dev {shlex.quote(given_route.dev)}"
+            for given_route in given
         ]
         if not commands and (route.kind in REFUSING or single(route)):
             commands = [deletion(route)]
@@ -200,15 +202,15 @@ class Remedies:
         )
         part = finding.cause.source
         held = [
-            each
-            for each in host.addresses
-            if each.dev != LOOPBACK or each.address.value >> 24 != 127
-            if any(cidr.covers(each.address) for cidr in ([part] if part else senders))
+            address
+            for address in host.addresses
+            if address.dev != LOOPBACK or address.address.value >> 24 != 127
+            if any(cidr.covers(address.address) for cidr in ([part] if part else senders))
         ]
         if held:
             commands = (
-                f"{IP[each.address.version]} addr del {each.address}/{each.length} dev {shlex.quote(each.dev)}"
-                for each in held
+                f"{IP[address.address.version]} addr del {address.address}/{address.length} dev {shlex.quote(address.dev)}"
+                for address in held
             )
             yield Remedy("", host.name, tuple(commands))
 
@@ -216,15 +218,15 @@ class Remedies:
         """Yield what gives the bridge the address of its port."""
         port = finding.cause.detail
         bridge = host.masters.get(port)
-        given = [each for each in host.addresses if each.dev == port and each.address.value >> 118 != 0x3FA]
+        given = [address for address in host.addresses if address.dev == port and address.address.value >> 118 != 0x3FA]
         if bridge and given:
             commands = [
-                f"{IP[each.address.version]} addr add {each.address}/{each.length} dev {shlex.quote(bridge)}"
-                for each in given
+                f"{IP[route.address.version]} addr add {route.address}/{route.length} dev {shlex.quote(bridge)}"
+                for route in given
             ]
             commands += [
-                f"{IP[each.address.version]} addr del {each.address}/{each.length} dev {shlex.quote(port)}"
-                for each in given
+                f"{IP[route.address.version]} addr del {route.address}/{route.length} dev {shlex.quote(port)}"
+                for route in given
             ]
             yield Remedy("", host.name, (*commands, APPLY))
 
@@ -245,33 +247,33 @@ class Remedies:
         """Whether podroutes makes a route to DST on HOST, WITHOUT some addresses: it takes nothing from the machine's own networks."""
         own = self._network.nodes[host.name]
         near = [
-            each
-            for each in host.addresses
-            if each.dev != LOOPBACK
-            and each not in without
-            and not any(cidr.covers(each.address) for cidr in own.pod_cidrs)
+            address
+            for address in host.addresses
+            if address.dev != LOOPBACK
+            and address not in without
+            and not any(cidr.covers(address.address) for cidr in own.pod_cidrs)
         ]
-        if not any(each.prefix.overlaps(dst) for each in near):
+        if not any(address.prefix.overlaps(dst) for address in near):
             return True  # nothing of the machine is there; a plan is made only where it may matter
         if host.name not in self._made:
             cluster = Cluster(tuple(self._network.nodes.values()))
             plan = plan_here(examine(cluster), own, fib(host)).plan
-            self._made[host.name] = frozenset(each.route.dst for each in plan.changes if each.action != "delete")
+            self._made[host.name] = frozenset(change.route.dst for change in plan.changes if change.action != "delete")
         return dst in self._made[host.name]
 
     def _next_hops(self, dst: Prefix) -> tuple[Address, ...]:
         """Return the addresses by which the owner of DST may be reached."""
         node = self._network.nodes.get(self._owners.get(dst, ""))
-        return tuple(each for each in node.internal_ips if each.version == dst.version) if node else ()
+        return tuple(address for address in node.internal_ips if address.version == dst.version) if node else ()
 
 
 def _pod_device(host: Host, finding: Finding) -> Iterator[Remedy]:
     """Yield what brings the pods' device up, where it is there and down."""
     cidrs = list(_destinations(finding))
-    for each in host.addresses:
-        link = host.links.get(each.dev)
-        if link and not link.up and any(cidr.covers(each.address) for cidr in cidrs):
-            yield from link_up(host, finding, each.dev)
+    for address in host.addresses:
+        link = host.links.get(address.dev)
+        if link and not link.up and any(cidr.covers(address.address) for cidr in cidrs):
+            yield from link_up(host, finding, address.dev)
             return
 
 
@@ -283,8 +285,8 @@ def named(findings: Iterable[Finding], network: Network, owners: Mapping[Prefix,
     """Return FINDINGS with remedies; those that turn out to have one cause become one."""
     remedies = Remedies(network, owners)
     found: dict[Cause, Finding] = {}
-    for count, each in enumerate(findings):
-        finding = remedies.completed(each) if count < _MOST else each
+    for count, cause in enumerate(findings):
+        finding = remedies.completed(cause) if count < _MOST else cause
         before = found.get(finding.cause)
         found[finding.cause] = finding._replace(blocks=(*before.blocks, *finding.blocks)) if before else finding
     return list(found.values())

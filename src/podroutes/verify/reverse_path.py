@@ -37,7 +37,7 @@ def source_verdict(tables: Tables, flow: Flow, answer: Flow) -> SourceVerdict:
     mode = tables.host.reverse_path(flow.iif)
     back = tables.decide(answer._replace(tos=flow.tos))
     modes = _MODES if mode is None else (mode,)
-    faults = {_fault(tables, flow, back, each, looks) for each in modes for looks in _looks(tables, flow, answer)}
+    faults = {_fault(tables, flow, back, value, looks) for value in modes for looks in _looks(tables, flow, answer)}
     if len(faults) == 1:
         return SourceVerdict(faults.pop(), back)
     return SourceVerdict("unknown" if "unknown" in faults else "asymmetric", back)
@@ -68,5 +68,5 @@ def _fault(tables: Tables, flow: Flow, back: Decision, mode: int, looks: bool) -
     leads_back = (
         back.kind == "unicast" and back.route is not None and flow.iif in [hop.dev for hop in back.route.next_hops]
     )
-    addressed = any(each.dev == flow.iif and each.address.version == 4 for each in host.addresses)
+    addressed = any(address.dev == flow.iif and address.address.version == 4 for address in host.addresses)
     return "" if leads_back or (mode != 1 and back.kind == "unicast" and addressed) else "reverse-path"

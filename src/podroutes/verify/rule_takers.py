@@ -82,7 +82,7 @@ def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Tak
     for way in ways:
         key: tuple[object, ...] = (way.dst,)
         if len(specific) <= _SPECIFIC:
-            key = (bool(way.right), *(each for each in specific if each.overlaps(way.dst)))
+            key = (bool(way.right), *(prefix for prefix in specific if prefix.overlaps(way.dst)))
         kinds.setdefault(key, []).append(way)
     first = [alike[0] for alike in kinds.values()]
     stand_ins = [Route(way.dst, (way.hop,), table=MAIN) for way in first]
@@ -93,7 +93,7 @@ def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Tak
             decision = tables.decide(flow)
             if _right(decision, way, here):
                 continue
-            dsts = tuple(each.dst for each in alike)
+            dsts = tuple(way.dst for way in alike)
             key = decision.rule, decision.route, pods
             before = found.get(key)
             old = before.dsts if before else ()
@@ -106,7 +106,9 @@ def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Tak
 def _flows(way: Way, here: Here, specific: Iterable[Prefix]) -> Iterator[tuple[bool, Flow]]:
     """Yield packets to WAY's pods and whether pods send them: to any of these pods, and to the parts in rules and tables."""
     targets = [sample(way.dst)]
-    targets += [Address(each.version, each.value) for each in specific if way.dst.covers(each) and each != way.dst]
+    targets += [
+        Address(prefix.version, prefix.value) for prefix in specific if way.dst.covers(prefix) and prefix != way.dst
+    ]
     pod = sample(here.cidrs[0]) if here.cidrs else None
     for target in targets:
         if way.right:

@@ -71,9 +71,9 @@ def differences(one: tuple[Route, ...], other: tuple[Route, ...]) -> tuple[tuple
         max(len(gone), len(new)) <= _FEW
         and (same := next(compress(count(), map(is_not, one, other)), None)) is not None
     ):
-        places = {id(route): place for place, route in enumerate(one[same : same + _FEW])}
+        places = {id(route): index for index, route in enumerate(one[same : same + _FEW])}
         ahead = other[same : same + _FEW]
-        skipped = next((place for place, route in enumerate(ahead) if id(route) in places), None)
+        skipped = next((index for index, route in enumerate(ahead) if id(route) in places), None)
         if skipped is None:
             break
         missed = places[id(ahead[skipped])]

@@ -44,9 +44,9 @@ def parts(whole: Prefix, specifics: Iterable[Prefix]) -> list[tuple[Prefix, Addr
     """
     nested = sorted({whole, *specifics})
     found = []
-    for place, prefix in enumerate(nested):
+    for index, prefix in enumerate(nested):
         free = prefix.value
-        for inner in nested[place + 1 :]:  # inner prefixes follow directly
+        for inner in nested[index + 1 :]:  # inner prefixes follow directly
             if inner.value > free or not prefix.covers(inner):
                 break
             free = max(free, inner.last + 1)

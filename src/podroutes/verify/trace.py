@@ -56,7 +56,9 @@ def _pods(nodes: Network, target: Target) -> Pods:
 def _version(nodes: Network, src: str, dst: str) -> int:
     """Return the IP version of both ends. A name follows the other end, and prefers IPv4."""
     named = {
-        text: {each.version for each in nodes.nodes[text].internal_ips} for text in (src, dst) if text in nodes.nodes
+        text: {address.version for address in nodes.nodes[text].internal_ips}
+        for text in (src, dst)
+        if text in nodes.nodes
     }
     given = {text: {_parsed(nodes, text).version} for text in (src, dst) if text not in named}
     both = set.intersection(*(named | given).values())
@@ -81,7 +83,7 @@ def _named(nodes: Network, text: str, version: int) -> str | None:
 def _address(nodes: Network, text: str, version: int) -> Address:
     if text not in nodes.nodes:
         return _parsed(nodes, text)
-    return next(each for each in nodes.nodes[text].internal_ips if each.version == version)
+    return next(address for address in nodes.nodes[text].internal_ips if address.version == version)
 
 
 def _start(nodes: Network, claims: Claims, source: Address, name: str | None) -> tuple[str, str]:
@@ -92,7 +94,7 @@ def _start(nodes: Network, claims: Claims, source: Address, name: str | None) ->
     if owner is None:
         raise PodroutesError(f"{source} is neither in a pod CIDR nor an address of a machine whose tables are known")
     if owner not in nodes.hosts:
-        seen = listing([printable(each) for each in nodes.hosts])
+        seen = listing([printable(host) for host in nodes.hosts])
         raise PodroutesError(
             f"{source} is at {printable(owner)}, whose tables have not been seen; seen are those of {seen}"
         )

@@ -76,13 +76,13 @@ class _Follower:
         if not tables.host.works(str(hop.dev)):
             self._end(place, "link-down", f"{hop.dev} of {tables.host.name}", hop)
             return
-        for found in self.neighbours.receivers(tables.host, hop, self.flow):
-            if isinstance(found, Lost):
-                self._end(place, found.fate, found.detail, hop)  # type: ignore[arg-type]  # all are Fates
-            elif not self.neighbours.network.hosts[found.host].works(found.iif):
-                self._end(place, "link-down", f"{found.iif} of {found.host}", hop)
+        for receiver in self.neighbours.receivers(tables.host, hop, self.flow):
+            if isinstance(receiver, Lost):
+                self._end(place, receiver.fate, receiver.detail, hop)  # type: ignore[arg-type]  # all are Fates
+            elif not self.neighbours.network.hosts[receiver.host].works(receiver.iif):
+                self._end(place, "link-down", f"{receiver.iif} of {receiver.host}", hop)
             else:
-                self.visit(found, place, depth + 1, hop)
+                self.visit(receiver, place, depth + 1, hop)
 
     def _source_fault(
         self, tables: Tables, iif: str, decision: Decision

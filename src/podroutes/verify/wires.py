@@ -33,7 +33,7 @@ class Wires:
     def segment(self, name: str, dev: str) -> tuple[Prefix, ...]:
         """Return the subnets of the link of a device; see Network.segment()."""
         host = self.network.hosts[name]
-        mine = {each.prefix for each in host.addresses if each.dev == dev}
+        mine = {address.prefix for address in host.addresses if address.dev == dev}
         alone = {prefix for prefix in mine if prefix.length == BITS[prefix.version]}
         own = mine - alone
         if any(map(self.network.is_of_pods, own)):
@@ -43,20 +43,20 @@ class Wires:
                 return ()
         elif alone:
             elsewhere = [
-                each.prefix
-                for each in host.addresses
-                if each.dev not in (dev, LOOPBACK) and each.length < BITS[each.address.version]
+                address.prefix
+                for address in host.addresses
+                if address.dev not in (dev, LOOPBACK) and address.length < BITS[address.address.version]
             ]
             # An address without a subnet, in that of another device, says nothing about the wire: a VIP, or one that was moved.
-            strange = {prefix for prefix in alone if any(each.covers(prefix) for each in elsewhere)}
+            strange = {prefix for prefix in alone if any(mate.covers(prefix) for mate in elsewhere)}
             own |= alone - strange
             if own:
                 routes = self.network.shared.pick(host, self._onlink)
                 own |= {route.dst for route in routes if route.dev == dev and route.dst.length} - strange
-        found = self._of_machines(own)
-        if not found and not alone and host.masters.get(dev) is None:
+        prefixes = self._of_machines(own)
+        if not prefixes and not alone and host.masters.get(dev) is None:
             return self._hinted(name, dev)
-        return found
+        return prefixes
 
     def is_doubtful(self, name: str, dev: str, address: Address) -> bool:
         """Return whether DEV may be on another link than its network of ADDRESS tells: it has one more, and another device has this one, too.
@@ -64,50 +64,68 @@ class Wires:
         The device with an InternalIP is where it says, and one that has heard a neighbour of that network.
         """
         host = self.network.hosts[name]
-        alike = [each for each in host.addresses if each.dev != LOOPBACK and self._is_wide(each, address)]
-        own = [each for each in alike if each.dev == dev]
-        more = [each for each in host.addresses if each.dev == dev and self._is_wide(each, each.address)]
-        if all(each.prefix.covers(address) for each in more):
+        alike = [
+            interface_address
+            for interface_address in host.addresses
+            if interface_address.dev != LOOPBACK and self._is_wide(interface_address, address)
+        ]
+        own = [route for route in alike if route.dev == dev]
+        more = [
+            interface_address
+            for interface_address in host.addresses
+            if interface_address.dev == dev and self._is_wide(interface_address, interface_address.address)
+        ]
+        if all(mate.prefix.covers(address) for mate in more):
             return False
         others = [
-            each for each in alike if each.dev != dev and host.works(each.dev) and not self._is_pods(name, each.dev)
+            route
+            for route in alike
+            if route.dev != dev and host.works(route.dev) and not self._is_pods(name, route.dev)
         ]
-        if not own or not others or any(each.address in self._internal for each in own):
+        if not own or not others or any(own_address.address in self._internal for own_address in own):
             return False
         mates = self._mates.get((name, dev), ())
         return not any(
-            each.dev == mate.iif and each.prefix.covers(address)
+            interface_address.dev == mate.iif and interface_address.prefix.covers(address)
             for mate in mates
-            for each in self.network.hosts[mate.host].addresses
+            for interface_address in self.network.hosts[mate.host].addresses
         )
 
     def doubtful(self, name: str) -> set[str]:
         """Return the devices of which this is so for some network."""
-        wide = [each for each in self.network.hosts[name].addresses if each.length < BITS[each.address.version]]
-        if len({each.prefix for each in wide}) == len(wide) and not any(
+        wide = [
+            address for address in self.network.hosts[name].addresses if address.length < BITS[address.address.version]
+        ]
+        if len({address.prefix for address in wide}) == len(wide) and not any(
             one.prefix.overlaps(other.prefix) for one, other in combinations(wide, 2) if one.dev != other.dev
         ):
             return set()
-        return {each.dev for each in wide if self.is_doubtful(name, each.dev, each.address)}
+        return {address.dev for address in wide if self.is_doubtful(name, address.dev, address.address)}
 
     def _is_pods(self, name: str, dev: str) -> bool:
         return not self.network.segment(name, dev)
 
-    def _is_wide(self, each: IfAddress, address: Address) -> bool:
-        return each.length < BITS[address.version] and not LINK_LOCAL.covers(address) and each.prefix.covers(address)
+    def _is_wide(self, if_address: IfAddress, address: Address) -> bool:
+        return (
+            if_address.length < BITS[address.version]
+            and not LINK_LOCAL.covers(address)
+            and if_address.prefix.covers(address)
+        )
 
     def _is_uplink(self, name: str, dev: str) -> bool:
         """Return whether DEV has the network of an InternalIP, and pods of the machine have another device."""
         host = self.network.hosts[name]
         node = self.network.nodes.get(name)
         internal = {
-            each.dev
-            for each in host.addresses
-            if each.length < BITS[each.address.version] and not self.network.is_of_pods(each.prefix)
-            and any(each.prefix.covers(address) for address in self._internal)
+            interface_address.dev
+            for interface_address in host.addresses
+            if interface_address.length < BITS[interface_address.address.version] and not self.network.is_of_pods(interface_address.prefix)
+            and any(interface_address.prefix.covers(address) for address in self._internal)
         }  # fmt: skip
         cidrs = node.pod_cidrs if node else ()
-        elsewhere = {each.dev for each in host.addresses if any(cidr.covers(each.address) for cidr in cidrs)} - {dev}
+        elsewhere = {
+            address.dev for address in host.addresses if any(cidr.covers(address.address) for cidr in cidrs)
+        } - {dev}
         return dev in internal and (not cidrs or bool(elsewhere - {LOOPBACK}))
 
     @cached_property
@@ -129,7 +147,10 @@ class Wires:
         host = self.network.hosts[name]
         mates = {mate for mate in self._mates.get((name, dev), ()) if mate.iif != LOOPBACK}
         own = {
-            each.prefix for mate in mates for each in self.network.hosts[mate.host].addresses if each.dev == mate.iif
+            address.prefix
+            for mate in mates
+            for address in self.network.hosts[mate.host].addresses
+            if address.dev == mate.iif
         }
         gateways = {
             network(hop.via, BITS[6])
@@ -137,7 +158,7 @@ class Wires:
             for hop in route.next_hops
             if hop.dev == dev and hop.via and hop.via.version == 6 and not hop.flags & _ONLINK
         }
-        return self._of_machines({each for each in own if each.length < BITS[each.version]} | gateways)
+        return self._of_machines({address for address in own if address.length < BITS[address.version]} | gateways)
 
     @cached_property
     def _mates(self) -> dict[tuple[str, str], set[Arrival]]:
@@ -171,7 +192,7 @@ class Wires:
         ports = host.ports(dev)
         return (
             host.medium(dev).kind == "bridge"
-            and any(each.dev == dev and self.network.is_of_pods(each.prefix) for each in host.addresses)
+            and any(address.dev == dev and self.network.is_of_pods(address.prefix) for address in host.addresses)
             and all(host.medium(port).kind == "veth" for port in ports)
         )
 

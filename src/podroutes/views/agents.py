@@ -40,13 +40,13 @@ def understood(asked: Asked, now: float) -> Asked:
 
 def text(all_asked: Sequence[Asked], now: float, style: Style, *, full: bool) -> Iterator[str]:
     """Yield a line for each node, without FULL for each that is not in sync; then what is wrong; then the totals."""
-    shown = [each for each in all_asked if full or state(each, now) != "in-sync"]
-    width = max((len(escaped(each.node)) for each in shown), default=0)
-    words = max((len(_WORDS[state(each, now)][0]) for each in shown), default=0)
-    for each in shown:
-        word, colour = _WORDS[state(each, now)]
-        name = style("bold", f"{escaped(each.node):{width}}")
-        yield f"{name}  {style(colour, f'{word:{words}}')}  {_line(each, now)}".rstrip()
+    shown = [asked for asked in all_asked if full or state(asked, now) != "in-sync"]
+    width = max((len(escaped(row.node)) for row in shown), default=0)
+    words = max((len(_WORDS[state(row, now)][0]) for row in shown), default=0)
+    for agent in shown:
+        word, colour = _WORDS[state(agent, now)]
+        name = style("bold", f"{escaped(agent.node):{width}}")
+        yield f"{name}  {style(colour, f'{word:{words}}')}  {_line(agent, now)}".rstrip()
     if shown:
         yield ""
     yield from _grouped(all_asked, now, style)
@@ -55,8 +55,8 @@ def text(all_asked: Sequence[Asked], now: float, style: Style, *, full: bool) ->
 
 def summary(all_asked: Sequence[Asked], now: float) -> str:
     """Return how many nodes are in each state, in one line."""
-    states = [state(each, now) for each in all_asked]
-    others = [f"{states.count(each)} {_WORDS[each][0]}" for each in _WORDS if each != "in-sync" and each in states]
+    states = [state(asked, now) for asked in all_asked]
+    others = [f"{states.count(word)} {_WORDS[word][0]}" for word in _WORDS if word != "in-sync" and word in states]
     nodes = f"{len(states)} node{'s' * (len(states) != 1)}"
     well = states.count("in-sync")
     return f"{', '.join([f'{well} of {nodes} in sync', *others])}."
@@ -116,13 +116,13 @@ def _troubles(asked: Asked, now: float) -> Iterator[tuple[str, str, str]]:
 
 def condition(all_asked: Sequence[Asked], now: float) -> object:
     """Return what of the answers a person who watches wants to be told of."""
-    return [(state(each, now), each.error, each.status and views.condition(each.status)) for each in all_asked]
+    return [(state(asked, now), asked.error, asked.status and views.condition(asked.status)) for asked in all_asked]
 
 
 def document(all_asked: Sequence[Asked], now: float) -> dict[str, Any]:
     """Return the stable JSON shape; ``status`` is what an agent says, null where it says nothing."""
     nodes: list[Mapping[str, Any]] = [
-        {"node": each.node, "state": state(each, now), "error": each.error or None, "status": each.status}
-        for each in all_asked
+        {"node": asked.node, "state": state(asked, now), "error": asked.error or None, "status": asked.status}
+        for asked in all_asked
     ]
-    return {"in_sync": all(each["state"] == "in-sync" for each in nodes), "nodes": nodes}
+    return {"in_sync": all(node["state"] == "in-sync" for node in nodes), "nodes": nodes}

@@ -29,10 +29,10 @@ def text(findings: Sequence[Finding], style: Style) -> Iterator[str]:
 
 def repaired(done: Sequence[Repaired], style: Style) -> Iterator[str]:
     """Yield the repairs that were made, and those that failed."""
-    for each in done:
-        what = f"{style('bold', each.code)}: {escaped(each.repair.name)} = {each.repair.value}"
-        if each.error:
-            yield f"{style('red', 'not fixed')} {what}: {each.error}"
+    for repair in done:
+        what = f"{style('bold', repair.code)}: {escaped(repair.repair.name)} = {repair.repair.value}"
+        if repair.error:
+            yield f"{style('red', 'not fixed')} {what}: {repair.error}"
         else:
             yield f"{style('green', 'fixed')} {what} until the next boot; to keep it, write it into /etc/sysctl.d/"
 
@@ -41,7 +41,7 @@ def verdict(findings: Sequence[Finding], unexamined: Sequence[str], name: str, s
     """Yield what was not examined, then a summary."""
     yield from unexamined_lines(unexamined, style)
     severities = [finding.kind.severity for finding in findings]
-    counts = [(severities.count(each), each) for each in _COLOURS if each in severities]
+    counts = [(severities.count(severity), severity) for severity in _COLOURS if severity in severities]
     if not counts:
         yield f"{escaped(name)}: nothing found that would stop pod traffic."
     else:
@@ -83,13 +83,13 @@ def document(
     if done is not None:
         shown["repaired"] = [
             {
-                "code": each.code,
-                "sysctl": each.repair.name,
-                "value": each.repair.value,
-                "done": not each.error,
-                **({"error": each.error} if each.error else {}),
+                "code": repair.code,
+                "sysctl": repair.repair.name,
+                "value": repair.repair.value,
+                "done": not repair.error,
+                **({"error": repair.error} if repair.error else {}),
             }
-            for each in done
+            for repair in done
         ]
     return shown
 

@@ -28,8 +28,8 @@ def changes(plan: Plan, style: Style) -> Iterator[str]:
     both = (*plan.changes, *plan.held)
     shown = [(change, f"{change.route.dst} {iproute.where(change.route)}".rstrip()) for change in both]
     width = max((len(text) for _, text in shown), default=0)
-    for place, (change, text) in enumerate(shown):
-        held = place >= len(plan.changes)
+    for index, (change, text) in enumerate(shown):
+        held = index >= len(plan.changes)
         sign, colour = ("!", "yellow") if held else _SIGNS[change.action]
         note = "  held" if held else _note(change)
         who = escaped(change.node) if change.node else ""
@@ -64,9 +64,9 @@ def edit(change: FileChange, style: Style) -> Iterator[str]:
 
 def kept(plan: Plan, style: Style) -> Iterator[str]:
     """Yield a line for each kept route: ``= 10.200.1.0/24 via 192.168.8.21 dev ens18  worker-1  kept: why``."""
-    for each in plan.kept:
-        text = f"{each.route.dst} {iproute.where(each.route)}".rstrip()
-        yield f"  {style('cyan', '=')} {text}  {style('bold', escaped(each.node))}  kept: {each.reason}"
+    for kept_route in plan.kept:
+        text = f"{kept_route.route.dst} {iproute.where(kept_route.route)}".rstrip()
+        yield f"  {style('cyan', '=')} {text}  {style('bold', escaped(kept_route.node))}  kept: {kept_route.reason}"
 
 
 def _note(change: Change) -> str:

@@ -20,12 +20,12 @@ def plan(plan: Plan) -> dict[str, Any]:
     return {
         "node": plan.node or None,
         "in_sync": plan.in_sync,
-        "changes": [change(each) for each in plan.changes],
+        "changes": [change(other_change) for other_change in plan.changes],
         **({"host": [setting(each) for each in plan.host]} if plan.host else {}),
         **({"files": [file(each) for each in plan.files]} if plan.files is not None else {}),
-        **({"held": [change(each) for each in plan.held]} if plan.held else {}),
+        **({"held": [change(deletion) for deletion in plan.held]} if plan.held else {}),
         "unchanged": plan.unchanged,
-        **({"kept": [kept(each) for each in plan.kept]} if plan.kept else {}),
+        **({"kept": [kept(kept_route) for kept_route in plan.kept]} if plan.kept else {}),
         "problems": [problem(each) for each in plan.problems],
     }
 

@@ -24,8 +24,8 @@ def text(
     for version in (4, 6):
         yield from _matrix([result for result in results if result.target.version == version], version, style)
     lost = [result for result in results if result.lost]
-    for each in lost[:_LISTED]:
-        yield f"{style('red', 'lost')} {_pair(each)}: {each.error}"
+    for route in lost[:_LISTED]:
+        yield f"{style('red', 'lost')} {_pair(route)}: {route.error}"
     if len(lost) > _LISTED:
         yield f"… and {len(lost) - _LISTED} more; -o json lists them all"
     yield from _mtus(results)
@@ -121,8 +121,8 @@ def document(
     """Return the stable JSON shape; times are in milliseconds."""
     return {
         "pairs": possible,
-        "asked": sum(each.asked for each in results),
-        "lost": sum(each.lost for each in results),
+        "asked": sum(result.asked for result in results),
+        "lost": sum(result.lost for result in results),
         "results": [
             {
                 "source": result.source,

@@ -44,7 +44,7 @@ def summary(all_pushed: Sequence[Pushed], verb: str) -> str:
 
 def plans(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
     """Yield one line for each machine that could be read: its name, and what its plan comes to."""
-    shown = [(escaped(each.node), each.plan) for each in all_pushed if each.plan and not each.error]
+    shown = [(escaped(pushed.node), pushed.plan) for pushed in all_pushed if pushed.plan and not pushed.error]
     width = max((len(name) for name, _ in shown), default=0)
     for name, plan in shown:
         yield f"{style('bold', f'{name:{width}}')}  {plan_view.summary(plan)}"
@@ -52,7 +52,7 @@ def plans(all_pushed: Sequence[Pushed], style: Style) -> Iterator[str]:
 
 def total(all_pushed: Sequence[Pushed]) -> str:
     """Return what all plans come to, in one line."""
-    plans = [each.plan for each in all_pushed if each.plan and not each.error]
+    plans = [pushed.plan for pushed in all_pushed if pushed.plan and not pushed.error]
     actions = [change.action for plan in plans for change in plan.changes]
     counts = ", ".join(f"{actions.count(action):,} to {action}" for action in ("add", "replace", "delete"))
     routes = f"{len(actions):,} route{'s' * (len(actions) != 1)}"
@@ -122,8 +122,8 @@ def _node(pushed: Pushed) -> dict[str, Any]:
     plan = pushed.plan or Plan(pushed.node, (), 0, ())
     shown = plan_json.outcome(pushed.outcome) if pushed.begun and pushed.outcome else plan_json.plan(plan)
     if pushed.begun and pushed.state != "applied":
-        for each in (*shown["changes"], *shown.get("files", ())):
-            each["applied"] = False
+        for row in (*shown["changes"], *shown.get("files", ())):
+            row["applied"] = False
     until = datetime.fromtimestamp(pushed.until, UTC).isoformat(timespec="seconds") if pushed.until else None
     return {
         **shown,

@@ -133,10 +133,10 @@ def document(status: Status) -> dict[str, Any]:
         "hold": {**status.hold._asdict(), "until": status.hold.until or None} if status.hold else None,
         "released": status.released._asdict() if status.released else None,
         "contested": [
-            {"dst": str(each.dst), "losses": each.losses, "rival": each.rival or None, "until": each.until}
-            for each in status.contested
+            {"dst": str(route.dst), "losses": route.losses, "rival": route.rival or None, "until": route.until}
+            for route in status.contested
         ],
-        "kept": [plan_json.kept(each) for each in status.kept],
+        "kept": [plan_json.kept(kept_route) for kept_route in status.kept],
         "failures": dict(status.failures),
         "problems": [plan_json.problem(problem) for problem in status.problems],
         "last_pass": status.last_pass or None,
@@ -186,8 +186,8 @@ def condition(shown: Mapping[str, Any]) -> object:
     return (
         [shown[name] for name in ("ready", "reason", "routes", "failures", "error", "state_error")],
         [shown["source"][name] for name in ("connected", "nodes", "error")],
-        [(each["code"], each["message"]) for each in shown["problems"]],
-        [each["dst"] for each in (*shown["contested"], *shown.get("kept", ()))],
+        [(row["code"], row["message"]) for row in shown["problems"]],
+        [row["dst"] for row in (*shown["contested"], *shown.get("kept", ()))],
         hold and hold["digest"],
     )
 
@@ -204,19 +204,22 @@ def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
         lines.append(f"source: {escaped(shown['source']['error'] or 'not connected')}")
     lines += [*_held(shown["hold"], now), *_released(shown.get("released"), now)]
     kept = shown.get("kept", ())
-    lines += [f"{each['dst']} via {each['via']} is kept: {escaped(each['reason'])}" for each in kept[:_FEW]]
+    lines += [
+        f"{kept_route['dst']} via {kept_route['via']} is kept: {escaped(kept_route['reason'])}"
+        for kept_route in kept[:_FEW]
+    ]
     if len(kept) > _FEW:
         lines.append(f"… and {len(kept) - _FEW} more routes are kept; -o json lists them all")
-    for each in shown["contested"]:
-        rival = f" to {escaped(each['rival'])}" if each["rival"] else ""
-        lines.append(f"{each['dst']} was lost {each['losses']} times{rival}; it is restored less often now")
+    for route in shown["contested"]:
+        rival = f" to {escaped(route['rival'])}" if route["rival"] else ""
+        lines.append(f"{route['dst']} was lost {route['losses']} times{rival}; it is restored less often now")
     lines += [f"{dst}: {escaped(why)}" for dst, why in shown["failures"].items()]
     if shown["state_error"]:
         lines.append(f"the last good state cannot be kept: {escaped(shown['state_error'])}")
     if shown.get("log_error"):
         dropped = shown["counters"]["log_lines_dropped"]
         lines.append(f"the log cannot be written: {escaped(shown['log_error'])}; {dropped} lines dropped")
-    problems = [each for each in shown["problems"] if each["code"] != "mass-delete"]  # told above
+    problems = [row for row in shown["problems"] if row["code"] != "mass-delete"]  # told above
     lines += [f"{problem['code']}: {problem['message']}; fix: {problem['fix']}" for problem in problems[:_FEW]]
     if len(problems) > _FEW:
         lines.append(f"… and {len(problems) - _FEW} more problems; -o json lists them all")

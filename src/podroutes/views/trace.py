@@ -40,14 +40,14 @@ def text(trace: Trace, style: Style) -> Iterator[str]:
     """Yield ``1 worker-0  10.200.1.5: rule 32766 lookup main, 10.200.1.0/24 via …`` for each hop, then what becomes of it."""
     depths: list[int] = []
     wide = max(len(escaped(hop.host)) for hop in trace.forwarding_path.hops)
-    for place, hop in enumerate(trace.forwarding_path.hops):
+    for index, hop in enumerate(trace.forwarding_path.hops):
         depths.append(depths[hop.before] + 1 if hop.before >= 0 else 1)
-        yield f"{depths[place]} {style('bold', escaped(hop.host).ljust(wide))}  {trace.flow.dst}: {decided(hop)}"
+        yield f"{depths[index]} {style('bold', escaped(hop.host).ljust(wide))}  {trace.flow.dst}: {decided(hop)}"
         for end in trace.forwarding_path.ends:
-            if end.hop == place:
+            if end.hop == index:
                 yield f"{'':{wide + 4}}{_end(end)}"
         for join in trace.forwarding_path.joins:
-            if join.hop == place:
+            if join.hop == index:
                 yield f"{'':{wide + 4}}hands it to {escaped(trace.forwarding_path.hops[join.into].host)}, where it goes on as above"
     if trace.cause is None:
         yield style("green", "delivered")

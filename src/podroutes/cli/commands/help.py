@@ -40,10 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _command(parser: argparse.ArgumentParser, topic: Sequence[str]) -> argparse.ArgumentParser | None:
     """Return the parser of the command TOPIC, PARSER itself for no words."""
-    found: argparse.ArgumentParser | None = parser
+    argument_parser: argparse.ArgumentParser | None = parser
     for word in topic:
-        found = subcommands(found).get(word) if found else None
-    return found
+        argument_parser = subcommands(argument_parser).get(word) if argument_parser else None
+    return argument_parser
 
 
 def _unknown(prog: str, topic: Sequence[str]) -> str:

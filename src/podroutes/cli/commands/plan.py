@@ -80,7 +80,7 @@ def show(wanted: Options) -> int:
             entries = survey(
                 machine_plan.planned, fib, machine_plan.owned, machine_plan.configured.same, machine_plan.hindered
             )
-            common.say(plan_view.survey([each for each in entries if each.state == "ok"], common.style(sys.stdout)))
+            common.say(plan_view.survey([entry for entry in entries if entry.state == "ok"], common.style(sys.stdout)))
         if not wanted.quiet:
             common.say_plan(plan)
         common.say_problems(plan.problems)

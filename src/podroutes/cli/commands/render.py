@@ -107,7 +107,7 @@ class _Here(NamedTuple):
         try:
             with NetlinkKernel() as kernel:
                 fib = kernel.snapshot()
-            return cls(this_node(cluster, os.uname().nodename, [each.address for each in fib.addresses]), fib)
+            return cls(this_node(cluster, os.uname().nodename, [address.address for address in fib.addresses]), fib)
         except (PodroutesError, AttributeError):
             return cls()
 

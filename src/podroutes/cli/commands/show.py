@@ -82,7 +82,7 @@ def _show(wanted: Options, source: common.Source, fib: Fib, shown: set[str]) -> 
     planned, owned = found.planned, found.owned
     entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same, found.hindered)
     if any(
-        each.code == "not-persistent" and each.severity == "error" for each in planned.plan.problems
+        problem.code == "not-persistent" and problem.severity == "error" for problem in planned.plan.problems
     ):  # the file is there, and is not to be relied on
         entries = [entry._replace(lasts=False) for entry in entries]
     if wanted.output != "text":
@@ -93,9 +93,9 @@ def _show(wanted: Options, source: common.Source, fib: Fib, shown: set[str]) -> 
         lines = list(plan_view.survey(entries, common.style(sys.stdout)))
         problems = planned.plan.problems
         common.say(line for line in lines if line not in shown)
-        common.say_problems([each for each in problems if each.message not in shown])
+        common.say_problems([problem for problem in problems if problem.message not in shown])
         shown.clear()
-        shown.update(lines, (each.message for each in problems))
+        shown.update(lines, (problem.message for problem in problems))
         if not entries:
             print("no routes of ours, and none wanted", file=sys.stderr)
     return 2 if any(entry.state != "ok" or entry.kept for entry in entries) else 0

@@ -141,11 +141,11 @@ def _looking_at_all(arguments: argparse.Namespace) -> Callable[[], _Report]:
         with Progress("asking", len(nodes)) as progress:
             asked = asyncio.run(ask_all(SshClient(access), nodes, listen, arguments.parallel, progress.step))
         now = time.time()
-        known = [agents.understood(each, now) for each in asked]
+        known = [agents.understood(answer, now) for answer in asked]
         document = agents.document(known, now)
         full = arguments.full or len(nodes) < options.FEW
         lines = list(agents.text(known, now, common.style(sys.stdout), full=full))
-        status = 0 if document["in_sync"] else 1 if all(each.status is None for each in known) else 2
+        status = 0 if document["in_sync"] else 1 if all(agent.status is None for agent in known) else 2
         return _Report(status, lines, document, agents.condition(known, now))
 
     return look

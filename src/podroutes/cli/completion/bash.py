@@ -99,7 +99,8 @@ def _valued(commands: list[Command]) -> str:
 
 def _paths(commands: list[Command]) -> str:
     lines = [
-        " " * 20 + " | ".join(f'"{" ".join(each.path[:-1])} {each.path[-1]}"' for each in command.commands)
+        " " * 20
+        + " | ".join(f'"{" ".join(subcommand.path[:-1])} {subcommand.path[-1]}"' for subcommand in command.commands)
         for command in commands
         if command.commands
     ]
@@ -138,7 +139,7 @@ def _words(commands: list[Command]) -> Iterator[str]:
     yield "    case $at in\n"
     for command in commands:
         options = " ".join(name for option in command.options for name in option.names)
-        below = " ".join(each.path[-1] for each in command.commands)
+        below = " ".join(subcommand.path[-1] for subcommand in command.commands)
         words = f"if [[ $cur == -* ]]; then words='{options}'; else words='{below}'; fi" if below else ""
         words = words or f"words='{options}'"
         yield f'        "{command.name}") {words} ;;\n'

@@ -98,8 +98,10 @@ complete -c kubectl-podroutes -w podroutes
 def script(root: Command) -> str:
     """Return the script."""
     commands = list(walk(root))
-    valued = sorted({name for each in commands for option in each.options if option.value for name in option.names})
-    paths = " ".join(_quoted(each.name) for each in commands if each.path)
+    valued = sorted(
+        {name for subcommand in commands for option in subcommand.options if option.value for name in option.names}
+    )
+    paths = " ".join(_quoted(subcommand.name) for subcommand in commands if subcommand.path)
     head = _HEAD.replace("{valued}", " ".join(valued)).replace("{paths}", paths)
     return head + "".join(f"{line}\n" for command in commands for line in _lines(command)) + _TAIL
 
@@ -108,8 +110,8 @@ def _lines(command: Command) -> Iterator[str]:
     """Yield the completions of the words after COMMAND."""
     at = f"complete -c podroutes -n '__podroutes_at {_inner(command.name)}'"
     first = f"complete -c podroutes -n '__podroutes_at {_inner(command.name)} 0'"
-    for each in command.commands:
-        yield f"{first} -a {each.path[-1]} -d {_quoted(each.summary)}"
+    for subcommand in command.commands:
+        yield f"{first} -a {subcommand.path[-1]} -d {_quoted(subcommand.summary)}"
     for option in command.options:
         yield f"{at} {_option(option)}"
     for number, value in enumerate(command.values):

@@ -60,8 +60,8 @@ def grammar(parser: argparse.ArgumentParser) -> Command:
 def walk(command: Command) -> Iterator[Command]:
     """Yield COMMAND and all below it."""
     yield command
-    for each in command.commands:
-        yield from walk(each)
+    for subcommand in command.commands:
+        yield from walk(subcommand)
 
 
 def _command(parser: argparse.ArgumentParser, path: tuple[str, ...], summary: str) -> Command:
@@ -76,7 +76,7 @@ def _command(parser: argparse.ArgumentParser, path: tuple[str, ...], summary: st
         summary,
         (*(_option(action) for action in shown if action.option_strings), _HELP),
         values,
-        tuple(_command(each, (*path, name), summaries.get(name, "")) for name, each in below.items()),
+        tuple(_command(owner, (*path, name), summaries.get(name, "")) for name, owner in below.items()),
     )
 
 

@@ -67,13 +67,15 @@ def _below(command: Command) -> Iterator[str]:
     yield "    case $state in"
     yield "        command)"
     yield "            local -a commands=("
-    yield from (f"                {_quoted(f'{each.path[-1]}:{each.summary}')}" for each in command.commands)
+    yield from (
+        f"                {_quoted(f'{subcommand.path[-1]}:{subcommand.summary}')}" for subcommand in command.commands
+    )
     yield "            )"
     yield "            _describe command commands"
     yield "            ;;"
     yield "        rest)"
     yield "            case $words[1] in"
-    yield from (f"                {each.path[-1]}) {_name(each)} ;;" for each in command.commands)
+    yield from (f"                {subcommand.path[-1]}) {_name(subcommand)} ;;" for subcommand in command.commands)
     yield "            esac"
     yield "            ;;"
     yield "    esac"

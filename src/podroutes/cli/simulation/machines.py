@@ -34,7 +34,7 @@ class Machine:
         """Return the machine's state as read by `ip -j` and sysctl(8)."""
         links = self.kernel.links
         own = self.kernel.addresses
-        six = {each.dev: each.address for each in reversed(own) if each.address.version == 6}
+        six = {address.dev: address.address for address in reversed(own) if address.address.version == 6}
         alone = (IfAddress(link_local(address), 64, dev) for dev, address in six.items())
         addresses = (*_LOOPBACK, *own, *alone)
         return Host(
@@ -43,7 +43,7 @@ class Machine:
             {_PORT: _BRIDGE} if _PORT in links else {},
             addresses,
             {version: tuple(rules) for version, rules in self.kernel.rules.items()},
-            (*self.kernel.routes, *(route for each in addresses for route in _local(each))),
+            (*self.kernel.routes, *(route for address in addresses for route in _local(address))),
             {},
             {},
             {
@@ -101,7 +101,9 @@ def machines(cluster: Cluster) -> dict[str, Machine]:
     """Return the machines of CLUSTER, which is a lab's, and their switch, which is also their router."""
     lans = {lan.version: lan for lan in cluster.node_cidrs}
     router = [IfAddress(gateway(cluster, lan), lan.length, _LAN) for lan in cluster.node_cidrs]
-    nodes = [_machine(node, lans, {each.address.version: each.address for each in router}) for node in cluster.nodes]
+    nodes = [
+        _machine(node, lans, {address.address.version: address.address for address in router}) for node in cluster.nodes
+    ]
     return {machine.name: machine for machine in (Machine(SWITCH, [_LAN], router), *nodes)}
 
 

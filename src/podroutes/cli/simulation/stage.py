@@ -144,7 +144,7 @@ class SimulatedStage(Stage):
         healed = agent.heal(heard, began, lambda _: "")
         seconds = time.monotonic() - began
         self._machines[on].route(dst)  # raises if it is not back
-        record.heard(heard, healed)
+        record.kernel_events(heard, healed)
         return seconds, lines[-1].partition("  ")[2]  # without its timestamp
 
 

@@ -19,10 +19,10 @@ def document(path: str) -> Document | None:
 
 
 def _resources() -> list[Document]:
-    found: list[Document] = []
+    documents: list[Document] = []
     for resource in RESOURCES.values():
         shared = {"namespaced": resource.namespaced, "kind": resource.kind}
-        found.append(
+        documents.append(
             {
                 "name": resource.name,
                 "singularName": resource.kind.lower(),
@@ -32,10 +32,10 @@ def _resources() -> list[Document]:
             }
         )
         if resource.status:
-            found.append(
+            documents.append(
                 {"name": f"{resource.name}/status", "singularName": "", **shared, "verbs": ["get", "patch", "update"]}
             )
-    return found
+    return documents
 
 
 def _schema() -> Document:

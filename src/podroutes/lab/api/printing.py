@@ -31,7 +31,7 @@ class Form(NamedTuple):
 def form(resource: Resource, headers: Mapping[str, str], query: Mapping[str, str]) -> Form:
     """Return the first form in ``Accept`` that is implemented. Raises Refusal 406 if there is none."""
     ranges = [each.strip() for each in headers.get("accept", "*/*").split(",")]
-    for media, *parameters in (each.split(";") for each in ranges):
+    for media, *parameters in (accepted.split(";") for accepted in ranges):
         wanted = dict(parameter.strip().partition("=")[::2] for parameter in parameters)
         if media.strip() not in ("application/json", "application/*", "*/*"):
             continue

@@ -72,9 +72,9 @@ def _split(text: str) -> list[str]:
 
 
 def _label_test(term: str) -> Selector:
-    found = _TERM.fullmatch(term)
-    if found:
-        key, operator, value = found[1], found[2].strip(), found[3]
+    match = _TERM.fullmatch(term)
+    if match:
+        key, operator, value = match[1], match[2].strip(), match[3]
         values = [each.strip() for each in value.strip("()").split(",")] if operator.endswith("in") else [value]
         wanted = operator in ("=", "==", "in")
         return lambda item: (_labels(item).get(key) in values) == wanted
@@ -89,10 +89,10 @@ def _labels(item: Item) -> Mapping[str, str]:
 
 
 def _field_test(resource: Resource, term: str) -> Selector:
-    found = _TERM.fullmatch(term)
-    if not found or found[2].strip() not in ("=", "==", "!="):
+    match = _TERM.fullmatch(term)
+    if not match or match[2].strip() not in ("=", "==", "!="):
         raise bad_request(f'invalid selector: "{term}"; can\'t understand it')
-    path, wanted, value = found[1], found[2] != "!=", found[3]
+    path, wanted, value = match[1], match[2] != "!=", match[3]
     if path == "metadata.name":
         return lambda item: (item.key.name == value) == wanted
     if path == "metadata.namespace" and resource.namespaced:

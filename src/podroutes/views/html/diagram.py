@@ -109,10 +109,10 @@ def networks(cluster: Cluster, hosts: Mapping[str, Host]) -> dict[str, tuple[Pre
     """Return for each node the networks of its InternalIPs: from its own tables, or else from those of others."""
     internal = {address for node in cluster.nodes for address in node.internal_ips}
     own = {
-        (name, each.address): each.prefix
+        (name, address.address): address.prefix
         for name, host in hosts.items()
-        for each in host.addresses
-        if each.address in internal
+        for address in host.addresses
+        if address.address in internal
     }
     lengths = sorted({*own.values(), *cluster.node_cidrs}, key=lambda each: -each.length)
 

@@ -117,7 +117,7 @@ def pairs(findings: Sequence[Finding], grid: Grid) -> list[list[list[str]] | Non
                 [_ranges(rows[name] for name in block.sources), _ranges(columns[dst] for dst in block.destinations)]
                 for block in finding.blocks
             ]
-            size = sum(len(each) for block in blocks for each in block)
+            size = sum(len(names) for block in blocks for names in block)
             found.append(blocks if size <= room else None)
             room -= size if size <= room else 0
     return found

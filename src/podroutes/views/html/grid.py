@@ -118,7 +118,9 @@ def _not_asked(cluster: Cluster, columns: Sequence[Target]) -> Iterator[tuple[St
     for index, target in enumerate(columns):
         yield OWN, target.owner, 1 << index
     of_version = {
-        version: _bits([index for index, each in enumerate(columns) if each.prefix.version == version], len(columns))
+        version: _bits(
+            [index for index, column in enumerate(columns) if column.prefix.version == version], len(columns)
+        )
         for version in BITS
     }
     for node in cluster.nodes:
@@ -140,8 +142,8 @@ def folded(grid: Grid, factor: int) -> Grid:
         rows = [0] * small.height
         for row in range(small.height):
             bits = 0
-            for each in those[row * factor : (row + 1) * factor]:
-                bits |= each
+            for name in those[row * factor : (row + 1) * factor]:
+                bits |= name
             rows[row] = _shrunk(bits, factor, small.width) & ~taken[row]
             taken[row] |= rows[row]
         cells[state] = rows

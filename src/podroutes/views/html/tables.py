@@ -129,7 +129,11 @@ def _worst_first(rows: Sequence[tuple[str, list[Cell]]]) -> list[tuple[str, list
 def _table(name: str, hint: str, heads: Sequence[str], rows: Sequence[tuple[str, list[Cell]]]) -> Html:
     numbers = [isinstance(cell, int) for cell in rows[0][1]] if rows else [False] * len(heads)
     head = tag(
-        "tr", *(tag("th", each, scope="col", class_="n" if n else None) for each, n in zip(heads, numbers, strict=True))
+        "tr",
+        *(
+            tag("th", heading, scope="col", class_="n" if n else None)
+            for heading, n in zip(heads, numbers, strict=True)
+        ),
     )
     body = [
         tag(
