@@ -93,10 +93,10 @@ class Healer:
         """
         if not (self._prompt and self._may_hurry):
             return ()
-        found = self._prompt.changed(cluster)
-        if not found.changes:
+        node_changes = self._prompt.changed(cluster)
+        if not node_changes.changes:
             return self._add(list(self._prompt.arrived(cluster)))
-        done = self._add(list(admit(found, self._prompt).changes))
+        done = self._add(list(admit(node_changes, self._prompt).changes))
         self._prompt.note(done)
         return done
 

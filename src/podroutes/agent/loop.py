@@ -102,12 +102,12 @@ class Loop:
         self._inbox.put(order)
         self._ring()
         try:
-            found = order.answer.get(timeout=_PATIENCE)
+            answer = order.answer.get(timeout=_PATIENCE)
         except Empty:
             raise ValueError("the agent is busy: try it again") from None
-        if isinstance(found, ValueError):
-            raise found
-        return {"digest": found.digest, "routes": len(found.nodes), "nodes": sorted(set(found.nodes.values()))}
+        if isinstance(answer, ValueError):
+            raise answer
+        return {"digest": answer.digest, "routes": len(answer.nodes), "nodes": sorted(set(answer.nodes.values()))}
 
     def stop(self) -> None:
         """End ``run``. The routes stay."""
@@ -145,13 +145,13 @@ class Loop:
 
     def _go_round(self, selector: selectors.BaseSelector, source: Source, supervisor: ServiceManager) -> None:
         supervisor.tell("READY=1")  # not only when in sync: the API server may depend on units that wait for us
-        told = 0.0
+        notified_at = 0.0
         while not self._stopping:
             now = time.monotonic()
             self._round = now
-            if supervisor.interval and now - told >= supervisor.interval:
+            if supervisor.interval and now - notified_at >= supervisor.interval:
                 supervisor.tell("WATCHDOG=1", f"STATUS={self._record.summary()}")
-                told = now
+                notified_at = now
             selector.select(self._patience(now, supervisor))
             with suppress(BlockingIOError):
                 while self._ear.recv(4096):
@@ -181,16 +181,16 @@ class Loop:
 
     def _hear(self, at_once: AtOnce) -> None:
         """Handle notifications of the kernel; deleted routes are restored AT_ONCE in simple cases."""
-        heard = self._watch.read(self._machine.devices)
-        if not (heard.changed or heard.links_or_addresses or heard.overflow) or not self._machine.concerns(heard):
+        events = self._watch.read(self._machine.devices)
+        if not (events.changed or events.links_or_addresses or events.overflow) or not self._machine.concerns(events):
             return
         now = time.monotonic()
-        healed = at_once(lambda: self._machine.heal(heard, now, program_of))
-        self._record.kernel_events(heard, healed)
-        all_healed = len(healed) == len(heard.deleted) and not (
-            heard.added or heard.links_or_addresses or heard.overflow
+        healed = at_once(lambda: self._machine.heal(events, now, program_of))
+        self._record.kernel_events(events, healed)
+        all_healed = len(healed) == len(events.deleted) and not (
+            events.added or events.links_or_addresses or events.overflow
         )
-        urgent = self._machine.misses(heard, healed, now)
+        urgent = self._machine.misses(events, healed, now)
         self._schedule.want("kernel", now + CONFIRM if all_healed else now, urgent=urgent)
 
     def _receive(self) -> None:
@@ -198,15 +198,15 @@ class Loop:
         newest = None
         with suppress(Empty):
             while True:
-                told = self._inbox.get_nowait()
-                if isinstance(told, NodeSnapshot):
-                    newest = told
-                elif isinstance(told, Confirm):
-                    told.answer.put(self._confirmed(told.digest))
-                elif isinstance(told, Kept):
-                    self._record.state(told.error)
+                message = self._inbox.get_nowait()
+                if isinstance(message, NodeSnapshot):
+                    newest = message
+                elif isinstance(message, Confirm):
+                    message.answer.put(self._confirmed(message.digest))
+                elif isinstance(message, Kept):
+                    self._record.state(message.error)
                 else:
-                    self._record.source(told)
+                    self._record.source(message)
         if newest is None:
             return
         same = self._view is not None and newest.inventory == self._view.inventory and not self._view.from_cache
@@ -248,7 +248,7 @@ class Loop:
         try:
             with locked("agent", _LOCKED):
                 self._passing = True
-                found = self._machine.reconcile(view, began, self._record)
+                result = self._machine.reconcile(view, began, self._record)
         except PodroutesError as error:
             self._record.broken(reason, str(error))
             self._schedule.end(time.monotonic(), ok=False, idle=False)
@@ -256,13 +256,13 @@ class Loop:
         finally:
             self._passing = False
         now = time.monotonic()
-        self._schedule.end(now, ok=not found.failures, idle=not found.done)
-        if found.postponed is not None:
-            self._schedule.want("contested", found.postponed)
+        self._schedule.end(now, ok=not result.failures, idle=not result.done)
+        if result.postponed is not None:
+            self._schedule.want("contested", result.postponed)
         self._hold(now, source)
         fresh = now - self._fresh if self._fresh is not None and not view.from_cache else None
         self._fresh = None
-        self._record.passed(reason, found, view, now - began, fresh)
+        self._record.passed(reason, result, view, now - began, fresh)
         if self._record.first_pass:
             gc.collect()
             gc.freeze()  # the nodes are long-lived: exclude them from garbage collection

@@ -71,11 +71,11 @@ def _endpoint(listen: str, record: StatusRecorder, loop: Loop, log: Log, source:
         return
 
     def status() -> Status:
-        told = source.counted(record.status.source)
+        source_status = source.counted(record.status.source)
         if stuck := source.stuck_reason():
-            told = told._replace(connected=False, error=stuck)
+            source_status = source_status._replace(connected=False, error=stuck)
         return record.status._replace(
-            source=told,
+            source=source_status,
             listen_error=endpoint.error,
             connections_refused=endpoint.refused,
             log_lines_dropped=log.dropped,
@@ -93,14 +93,14 @@ def _endpoint(listen: str, record: StatusRecorder, loop: Loop, log: Log, source:
 def _remember(directory: Path, loop: Loop, log: Log) -> None:
     """Pass the saved nodes to LOOP, so that routes exist before the source answers."""
     try:
-        found = saved_nodes.load(directory)
+        saved = saved_nodes.load(directory)
     except InventoryError as error:
         log("warning", "state not used", error=str(error))
         return
-    if found:
+    if saved:
         now = time.monotonic()
-        log("info", "state remembered", nodes=len(found.cluster.nodes), path=directory / saved_nodes.NAME)
-        loop.publish(NodeSnapshot(found, now, now, from_cache=True))
+        log("info", "state remembered", nodes=len(saved.cluster.nodes), path=directory / saved_nodes.NAME)
+        loop.publish(NodeSnapshot(saved, now, now, from_cache=True))
 
 
 def _recount(directory: Path, machine: Machine, log: Log) -> None:

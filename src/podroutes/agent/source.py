@@ -98,16 +98,16 @@ class FileSource:
         try:
             retry = self._failures > 0 and time.monotonic() >= self._retry
             with self._file.look(again=asked or retry) as stream:
-                found = inventory.load(self._path, stream) if stream else None
+                loaded = inventory.load(self._path, stream) if stream else None
         except InventoryError as error:
             self._failed(str(error))
             return True
         except Exception as error:  # noqa: BLE001, whatever a file holds, it must not end the agent
             self._failed(f"{escaped(self._path)}: cannot be read: {type(error).__name__}: {escaped(str(error))}")
             return True
-        if found:
+        if loaded:
             self._failures = 0
-            self._tell(found)
+            self._tell(loaded)
         return not self._file.written
 
     def _failed(self, why: str) -> None:
@@ -118,19 +118,19 @@ class FileSource:
             self._status = self._status._replace(connected=False, error=why, retries=self._status.retries + 1)
             self._report(self._status)
 
-    def _tell(self, found: Inventory) -> None:
+    def _tell(self, loaded: Inventory) -> None:
         now, moment = time.monotonic(), time.time()
-        before, self._cluster = self._cluster, found.cluster
+        before, self._cluster = self._cluster, loaded.cluster
         self._status = SourceStatus(
             self._path,
             connected=True,
             synced=True,
-            nodes=len(found.cluster.nodes),
+            nodes=len(loaded.cluster.nodes),
             heard=moment,
             listed=moment,
-            changes=self._status.changes + (found.cluster != before and before is not None),
+            changes=self._status.changes + (loaded.cluster != before and before is not None),
             lists=self._status.lists + 1,
             retries=self._status.retries,
         )
-        self._publish(NodeSnapshot(found, now, now))
+        self._publish(NodeSnapshot(loaded, now, now))
         self._report(self._status)

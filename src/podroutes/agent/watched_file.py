@@ -79,15 +79,15 @@ class WatchedFile:
 
     def _stamp(self, descriptor: int) -> _Stamp:
         try:
-            found = os.fstat(descriptor)
+            status = os.fstat(descriptor)
         except OSError as error:
             raise InventoryError(f"{escaped(self._path)}: cannot be read: {error.strerror}") from None
-        if not stat.S_ISREG(found.st_mode):
-            kind = next((name for test, name in _KINDS if test(found.st_mode)), "a device")
+        if not stat.S_ISREG(status.st_mode):
+            kind = next((name for test, name in _KINDS if test(status.st_mode)), "a device")
             raise InventoryError(
                 f"{escaped(self._path)}: is {kind}; wanted a regular file, which can be read again and again"
             )
-        return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return _Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def _is_quiet(self, descriptor: int, stamp: _Stamp) -> bool:
         """Return whether the file is not being written, as far as known."""

@@ -31,21 +31,24 @@ def plan_removal(node: str, numbered: Iterable[Route], snapshot: Callable[[], Fi
     SNAPSHOT returns the main table; it is called if a file of ours makes routes with another protocol. Raises PersistError if a
         file of ours cannot be read.
     """
-    found = find(root)
-    owned = found.owned("")
+    present = find(root)
+    owned = present.owned("")
     routes = set(numbered)
     if owned.static:
         routes.update(ours(snapshot(), owned))
     changes = tuple(Change("delete", route) for route in sorted(routes, key=lambda route: route.dst))
-    files = [FileChange("delete", file, name) for name, there in found.files.items() for file in there.values()]
+    files = [FileChange("delete", file, name) for name, there in present.files.items() for file in there.values()]
     lines = configured_routes(root, (route.dst for route in routes)).routes
     problems = [*left_behind(changes, lines)]
     host = [
-        change for file in found.files[""].values() if file.path == FORWARDING for change in taken_back(root, file.text)
+        change
+        for file in present.files[""].values()
+        if file.path == FORWARDING
+        for change in taken_back(root, file.text)
     ]
     try:
         host += [masquerade_table.deletion()] if masquerade_table.read(root) else []
     except PersistError as error:
-        if MASQUERADE in found.files[""]:
+        if MASQUERADE in present.files[""]:
             problems.append(Problem("warning", "masquerade-not-kept", str(error), nodes=(node,)))
     return Plan(node, changes, 0, tuple(problems), tuple(files) or None, host=tuple(host))

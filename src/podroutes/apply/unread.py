@@ -16,12 +16,12 @@ from podroutes.plan.planning import Planned
 _CODE = "files-not-read"
 
 
-def presumed(desired: Desired, fib: Fib, found: Found) -> OwnedRoutes:
+def presumed(desired: Desired, fib: Fib, present: Found) -> OwnedRoutes:
     """Return what files of ours that cannot be read probably say: that the wanted routes of FIB are theirs.
 
     Where the manager makes routes with protocol static, a static route that is as wanted counts as ours, any other as somebody else's.
     """
-    protocol = next(backend(name).PROTOCOL for name in (*filter(None, found.unread), "networkd"))
+    protocol = next(backend(name).PROTOCOL for name in (*filter(None, present.unread), "networkd"))
     ways = {
         (claim.dst, via)
         for wanted in desired.wanted.values()
@@ -32,19 +32,19 @@ def presumed(desired: Desired, fib: Fib, found: Found) -> OwnedRoutes:
     return OwnedRoutes(protocol, None, frozenset(row for row in map(written, rows) if row))
 
 
-def hindered_by_unread(links: Iterable[Link], found: Found) -> dict[str, str]:
+def hindered_by_unread(links: Iterable[Link], present: Found) -> dict[str, str]:
     """Return by device that it is not known whether the next boot brings its routes back."""
-    why = _reason(next(iter(found.unread.values())))
+    why = _reason(next(iter(present.unread.values())))
     return {link.name: f"{why}: what it says is not known" for link in links}
 
 
-def with_unread(planned: Planned, found: Found, lines: Overlap) -> Planned:
+def with_unread(planned: Planned, present: Found, lines: Overlap) -> Planned:
     """Return PLANNED with what could not be read: files of ours, and of the administrator's."""
     plan = planned.plan
-    for why in found.unread.values():
+    for why in present.unread.values():
         message = f"{_reason(why)}: static routes that are as wanted count as ours, and the file was not compared"
         plan = plan.with_problem(Problem("warning", _CODE, message))
-    for why in (field for field in lines.unread if field not in found.unread.values()):
+    for why in (field for field in lines.unread if field not in present.unread.values()):
         plan = plan.with_problem(Problem("warning", _CODE, f"{_reason(why)}: the routes in it are not known"))
     return planned._replace(plan=plan)
 

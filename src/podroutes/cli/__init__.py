@@ -109,18 +109,18 @@ def _failed(error: PodroutesError, output: str) -> int:
 
 def _output(words: Sequence[str]) -> str:
     """Return the value of --output in WORDS, which may be an invalid command line."""
-    found = os.environ.get("PODROUTES_OUTPUT", "")
+    output = os.environ.get("PODROUTES_OUTPUT", "")
     rest = iter(words)
     for word in rest:
         if word == "--":
             break
         if word in {"-o", "--output"}:
-            found = next(rest, "")
+            output = next(rest, "")
         elif word.startswith("--output="):
-            found = word.partition("=")[2]
+            output = word.partition("=")[2]
         elif word.startswith("-o") and not word.startswith("--"):
-            found = word[2:].removeprefix("=")
-    return found
+            output = word[2:].removeprefix("=")
+    return output
 
 
 def _say(text: str, status: int) -> int:

@@ -89,9 +89,9 @@ def read_source(options: SourceOptions) -> Source:
     from podroutes.plan.claims import examine  # noqa: PLC0415, each command loads what it uses
 
     check_source(options)
-    found, server = _read(options)
-    cluster = limited(found.cluster, options)
-    return Source(cluster, examine(cluster, found.problems), _run_state(options, server))
+    loaded, server = _read(options)
+    cluster = limited(loaded.cluster, options)
+    return Source(cluster, examine(cluster, loaded.problems), _run_state(options, server))
 
 
 def _run_state(options: SourceOptions, server: str) -> "RunState | None":
@@ -146,8 +146,8 @@ def _read(options: SourceOptions) -> "tuple[Inventory, str]":
         from podroutes import kubernetes  # noqa: PLC0415, loads HTTP and TLS
 
         access = kubernetes.connect(options.kubeconfig, options.context)
-        found = kubernetes.load(access, tell=lambda text: print(f"podroutes: {text}", file=sys.stderr))
-        return found, access.proxy or access.server
+        loaded = kubernetes.load(access, tell=lambda text: print(f"podroutes: {text}", file=sys.stderr))
+        return loaded, access.proxy or access.server
     from podroutes import inventory  # noqa: PLC0415, `remove` needs none
 
     return inventory.load(options.inventory), ""

@@ -51,10 +51,10 @@ def _named() -> list[str]:
 
 def read() -> dict[str, Setting]:
     """Return the settings of all files, by the option's name without dashes. Raises UsageError for an invalid file."""
-    found: dict[str, Setting] = {}
+    settings_by_name: dict[str, Setting] = {}
     for path in reversed(paths()):
-        found.update(settings(path))
-    return found
+        settings_by_name.update(settings(path))
+    return settings_by_name
 
 
 def settings(path: str) -> Iterator[tuple[str, Setting]]:

@@ -16,8 +16,8 @@ def near(word: str, known: Iterable[str]) -> str:
     by_lower = {
         candidate.lstrip("-").lower(): candidate for candidate in known
     }  # without dashes, which would make all options similar
-    found = get_close_matches(word[:64].lstrip("-").lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[found[0]]}?" if found else ""
+    matches = get_close_matches(word[:64].lstrip("-").lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[matches[0]]}?" if matches else ""
 
 
 def no_choice(action: argparse.Action, value: object) -> str:

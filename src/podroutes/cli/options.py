@@ -73,8 +73,8 @@ class _Collect(Action):
 
     def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None) -> None:  # noqa: ARG002
         """Add VALUES, which is one."""
-        found = getattr(namespace, self.dest)
-        setattr(namespace, self.dest, [values] if found is self.default else [*found, values])
+        collected = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [values] if collected is self.default else [*collected, values])
 
 
 def _network(text: str) -> Prefix:
@@ -90,8 +90,8 @@ def source(parser: Parser) -> None:
     action = parser.add_argument(
         "--node", metavar="NAME", help="which node this machine is; found by host name or address"
     )
-    told = os.environ.get("NODE_NAME")  # usually set in a pod by the downward API
-    action.default = told if told and parser.is_set_by_file("node") else action.default or told
+    node_name = os.environ.get("NODE_NAME")  # usually set in a pod by the downward API
+    action.default = node_name if node_name and parser.is_set_by_file("node") else action.default or node_name
 
 
 def interface(parser: Parser) -> None:

@@ -248,11 +248,11 @@ def build_parser(prog: str = "podroutes") -> Parser:
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """Return the direct subcommands of PARSER by name, in the order in which they were added, with their options declared."""
-    found = _commands(parser)
-    for command in found.values():
+    commands = _commands(parser)
+    for command in commands.values():
         if isinstance(command, Parser):
             command.complete()
-    return found
+    return commands
 
 
 def arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:

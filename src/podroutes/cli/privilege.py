@@ -27,8 +27,8 @@ def require_net_admin() -> None:
 
 def sudo() -> str:
     """Return this command line for sudo(8), which has another search path and environment."""
-    kept = [name for name in os.environ if name.startswith("PODROUTES_") or name in _NEEDED]
-    preserve = [f"--preserve-env={','.join(sorted(kept))}"] if kept else []
+    variables = [name for name in os.environ if name.startswith("PODROUTES_") or name in _NEEDED]
+    preserve = [f"--preserve-env={','.join(sorted(variables))}"] if variables else []
     config = [f"{config_file.VARIABLE}={':'.join(config_file.paths())}"] if config_file.of_the_user() else []
     return shlex.join(["sudo", *preserve, *config, *_program(), *sys.argv[1:]])
 

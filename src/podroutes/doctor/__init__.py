@@ -68,11 +68,11 @@ def examine(context: MachineContext) -> tuple[Finding, ...]:
     elsewhere = tuple(addresses.another_network(context))
     if elsewhere:  # other findings would not be about this machine
         return elsewhere
-    found = [finding for find in FINDERS for finding in find(context)]
-    return tuple(sorted(found, key=lambda finding: _GRAVITY.index(finding.kind.severity)))
+    findings = [finding for find in FINDERS for finding in find(context)]
+    return tuple(sorted(findings, key=lambda finding: _GRAVITY.index(finding.kind.severity)))
 
 
 def repairs(findings: Iterable[Finding]) -> list[tuple[Finding, Repair]]:
     """Return the safe repairs for FINDINGS, in a safe order: a default route must be kept before forwarding is enabled."""
-    found = [(finding, repair) for finding in findings for repair in finding.repairs]
-    return sorted(found, key=lambda each: "accept_ra" not in each[1].sysctl)
+    pairs = [(finding, repair) for finding in findings for repair in finding.repairs]
+    return sorted(pairs, key=lambda each: "accept_ra" not in each[1].sysctl)

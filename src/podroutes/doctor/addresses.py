@@ -59,18 +59,20 @@ def duplicates(context: MachineContext) -> Iterator[Finding]:
         else {}
     )
     for address in context.facts.host.unusable:
-        found, dev = address.address.address, address.address.dev
-        mine = (own is not None and found in own.internal_ips) or any(cidr.covers(found) for cidr in context.own_cidrs)
-        where = f"duplicate address detection for {found} on {dev}"
+        unusable, dev = address.address.address, address.address.dev
+        mine = (own is not None and unusable in own.internal_ips) or any(
+            cidr.covers(unusable) for cidr in context.own_cidrs
+        )
+        where = f"duplicate address detection for {unusable} on {dev}"
         evidence = (
-            f"ip address: {found}/{address.address.length} dev {dev} {'dadfailed' if address.failed else 'tentative'}",
+            f"ip address: {unusable}/{address.address.length} dev {dev} {'dadfailed' if address.failed else 'tentative'}",
         )
         if address.failed and mine:
             yield Finding(
                 "address-duplicate", f"{where} failed: another machine there has this address of ours", evidence
             )
-        elif address.failed and found in others:
-            cause = f"{where} failed: it is the address of {others[found].name}, and this machine was given it, too"
+        elif address.failed and unusable in others:
+            cause = f"{where} failed: it is the address of {others[unusable].name}, and this machine was given it, too"
             yield Finding("address-duplicate", cause, evidence, (deletion(address.address),))
         elif mine and not address.failed and not context.facts.host.works(dev):  # otherwise it takes a second or two
             yield Finding(

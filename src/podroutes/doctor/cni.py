@@ -60,7 +60,11 @@ def subnet(context: MachineContext) -> Iterator[Finding]:
     if not (context.own and context.own.pod_cidrs):
         return
     for network in context.facts.networks:
-        wrong = [found for found in network.subnets if not any(cidr.covers(found) for cidr in context.own.pod_cidrs)]
+        wrong = [
+            pod_range
+            for pod_range in network.subnets
+            if not any(cidr.covers(pod_range) for cidr in context.own.pod_cidrs)
+        ]
         if wrong:
             right = listing([str(cidr) for cidr in context.own.pod_cidrs])
             cause = f"pods here get addresses of {listing([str(found) for found in wrong])}, but the podCIDR of this node is {right}"
@@ -81,14 +85,14 @@ def bridge(context: MachineContext) -> Iterator[Finding]:
         return
     versions = {cidr.version for cidr in context.own.pod_cidrs}
     for name in context.bridges:
-        found = [
+        present = [
             address
             for address in context.facts.host.addresses
             if address.dev == name and address.address.version in versions
         ]
         wrong = [
             each
-            for each in found
+            for each in present
             if not any(cidr.covers(each.address) for cidr in context.own.pod_cidrs)
             and (each.address.version == 4 or each.address.value >> 118 != 0x3FA)  # fe80::/10 is on every link
         ]

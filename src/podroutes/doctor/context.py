@@ -96,17 +96,17 @@ class MachineContext(NamedTuple):
             [host.owns(address) for address in self.own.internal_ips if address.version == version] if self.own else []
         )
         routed = [hop.dev for route in self.ours if route.dst.version == version for hop in route.next_hops]
-        found = [*internal, *routed]
-        if not any(found):
+        devices = [*internal, *routed]
+        if not any(devices):
             default = Prefix(version, 0, 0)
-            found = [hop.dev for route in host.routes if route.dst == default for hop in route.next_hops]
-        return [dev for dev in dict.fromkeys(filter(None, found)) if dev in self.facts.devices and dev != LOOPBACK]
+            devices = [hop.dev for route in host.routes if route.dst == default for hop in route.next_hops]
+        return [dev for dev in dict.fromkeys(filter(None, devices)) if dev in self.facts.devices and dev != LOOPBACK]
 
     def questions(self) -> Iterator[Question]:
         """Yield each next hop that must answer on a network of this machine: the other nodes', else those of our routes."""
-        found = {route.via for route in self.ours if route.via}
+        next_hops = {route.via for route in self.ours if route.via}
         if self.cluster:
-            found = {
+            next_hops = {
                 via for node in self.cluster.nodes if node != self.own and node.pod_cidrs for via in node.internal_ips
             }
         host = self.facts.host
@@ -116,7 +116,7 @@ class MachineContext(NamedTuple):
             for interface_address in host.addresses
             if interface_address.length < BITS[interface_address.address.version]
         ]
-        for address in sorted(found - own):
+        for address in sorted(next_hops - own):
             on = next(
                 (network for network in networks if network.prefix.covers(address) and self._hears(network.dev)), None
             )

@@ -22,16 +22,16 @@ def internal_ip(context: MachineContext) -> Iterator[Finding]:
     if not context.own:
         return
     own, host = context.own, context.facts.host
-    told = {address.address.address for address in host.unusable}
-    missing = [address for address in own.internal_ips if not host.owns(address) and address not in told]
+    unusable = {address.address.address for address in host.unusable}
+    missing = [address for address in own.internal_ips if not host.owns(address) and address not in unusable]
     if missing:
         cause = f"{listing([str(each) for each in missing])} of {own.name} {'is not an address' if len(missing) == 1 else 'are no addresses'} of this machine"
-        found = [
+        evidence = [
             f"ip address: {address.address}/{address.length} dev {address.dev}"
             for address in host.addresses
             if address.dev != "lo"
         ]
-        yield Finding("internal-ip-not-here", cause, tuple(found) or ("ip address: none",))
+        yield Finding("internal-ip-not-here", cause, tuple(evidence) or ("ip address: none",))
     passing = [address for address in own.internal_ips if address in context.facts.temporary]
     if passing:
         cause = f"{listing([str(each) for each in passing])} of {own.name} is going to be replaced by another address"
@@ -40,16 +40,16 @@ def internal_ip(context: MachineContext) -> Iterator[Finding]:
 
 def cloud(context: MachineContext) -> Iterator[Finding]:
     """Find that the machine runs in a cloud that drops packets with unknown addresses."""
-    found = context.facts.cloud
-    if found and found.name in _CLOUD_FIXES and context.forwards:
+    provider = context.facts.cloud
+    if provider and provider.name in _CLOUD_FIXES and context.forwards:
         cidr = next(iter(context.own_cidrs), "PODCIDR")
         address = next(iter(context.own.internal_ips), "NODE") if context.own else "NODE"
-        cause = f"this machine runs in {found.name}, which drops packets of addresses that it does not know; from inside it cannot be seen"
+        cause = f"this machine runs in {provider.name}, which drops packets of addresses that it does not know; from inside it cannot be seen"
         yield Finding(
             "cloud-source-check",
             cause,
-            (found.evidence,),
-            (_CLOUD_FIXES[found.name].format(cidr=cidr, address=address),),
+            (provider.evidence,),
+            (_CLOUD_FIXES[provider.name].format(cidr=cidr, address=address),),
         )
 
 

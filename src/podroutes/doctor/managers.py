@@ -27,12 +27,15 @@ def networkd_deletes(context: MachineContext) -> Iterator[Finding]:
 
 def networkd_unreadable(context: MachineContext) -> Iterator[Finding]:
     """Find networkd configuration files that its user cannot read."""
-    found = context.facts.managers.unreadable
-    if found:
-        cause = f"systemd-networkd ignores {counted(len(found), 'file')} that it may not read"
-        evidence = few([f"{path}: mode {mode:04o}" for path, mode in found])
+    unreadable = context.facts.managers.unreadable
+    if unreadable:
+        cause = f"systemd-networkd ignores {counted(len(unreadable), 'file')} that it may not read"
+        evidence = few([f"{path}: mode {mode:04o}" for path, mode in unreadable])
         yield Finding(
-            "networkd-file-unreadable", cause, evidence, tuple(f"chmod a+r {shlex.quote(path)}" for path, _ in found)
+            "networkd-file-unreadable",
+            cause,
+            evidence,
+            tuple(f"chmod a+r {shlex.quote(path)}" for path, _ in unreadable),
         )
 
 

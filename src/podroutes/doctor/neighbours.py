@@ -68,7 +68,11 @@ def one_mac(context: MachineContext) -> Iterator[Finding]:
     for address, macs in sorted(context.answers.items()):
         if len(macs) == 1:
             behind.setdefault(macs[0], {}).setdefault(names.get(address, str(address)), str(address))
-    for mac, found in behind.items():
-        if len(found) > 1:
-            cause = f"one machine answers for the next hops of {listing(list(found))}: packets for their pods go to it"
-            yield Finding("next-hops-one-mac", cause, few([f"{address} is at {mac}" for address in found.values()]))
+    for mac, neighbours in behind.items():
+        if len(neighbours) > 1:
+            cause = (
+                f"one machine answers for the next hops of {listing(list(neighbours))}: packets for their pods go to it"
+            )
+            yield Finding(
+                "next-hops-one-mac", cause, few([f"{address} is at {mac}" for address in neighbours.values()])
+            )

@@ -86,9 +86,9 @@ def _inside(context: MachineContext) -> Iterator[tuple[Route, Node | None]]:
     for route in context.facts.host.routes:
         if route.ours or route.table == LOCAL or route.kind in ("multicast", "broadcast", "local", "anycast", "throw"):
             continue
-        found, node = pods.find(route.dst)
+        best, node = pods.find(route.dst)
         here = any(cidr.covers(route.dst) for cidr in own)
-        if not found or (here and not any(hop.via for hop in route.next_hops)):
+        if not best or (here and not any(hop.via for hop in route.next_hops)):
             continue
         covers = any(length > route.dst.length for length in lengths) and any(
             cidr != route.dst and route.dst.covers(cidr) for cidr in wide
@@ -194,11 +194,11 @@ def missing(context: MachineContext) -> Iterator[Finding]:
             for via in node.internal_ips
         )
         if near:
-            found = tables[cidr.version].decide(Flow(sample(cidr)))
+            decision = tables[cidr.version].decide(Flow(sample(cidr)))
             if (
-                found.kind != "unknown"
-                and (found.route is None or found.route.dst.length < cidr.length)
-                and not found_by_rule(found)
+                decision.kind != "unknown"
+                and (decision.route is None or decision.route.dst.length < cidr.length)
+                and not found_by_rule(decision)
             ):
                 lost.append((cidr, node))
     made = _made(context) if lost else frozenset()
@@ -233,10 +233,12 @@ def found_by_rule(decision: Decision) -> bool:
 
 def split(context: MachineContext) -> Iterator[Finding]:
     """Find routes of ours with a second next hop: `ip -6 route append` adds one, where IPv4 makes two routes."""
-    found = [route for route in context.ours if len(route.next_hops) > 1]
-    if found:
-        evidence = few([f"ip route: {described(route)}" for route in found])
-        cause = f"{counted(len(found), 'route')} of ours {'has' if len(found) == 1 else 'have'} more than one next hop"
+    routes = [route for route in context.ours if len(route.next_hops) > 1]
+    if routes:
+        evidence = few([f"ip route: {described(route)}" for route in routes])
+        cause = (
+            f"{counted(len(routes), 'route')} of ours {'has' if len(routes) == 1 else 'have'} more than one next hop"
+        )
         yield Finding("route-split", cause, evidence, (apply(context.cluster),))
 
 

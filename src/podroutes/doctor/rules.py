@@ -32,14 +32,14 @@ def overruling(context: MachineContext, version: int) -> list[Taken]:
     return taken(context.facts.host, version, list(_ways(context, version)), _here(context, version))
 
 
-def finding(found: Taken, version: int) -> Finding:
-    """Return the finding for FOUND."""
-    whose = "packets to pods" if found.pods else "what this machine itself sends to pods"
-    dsts = ", ".join(map(str, merged(found.dsts)[:_SHOWN]))
-    cause = f"{found.said} takes {whose} of {dsts}: {found.way}"
-    rule = f"ip rule: {found.said}" if found.rule else "ip rule: none looks up table 254"
-    evidence = [rule, *([f"ip route show table all: {line(found.route)}"] if found.route else [])]
-    return Finding("rule-takes-pods", cause, tuple(evidence), found.fix(version))
+def finding(taker: Taken, version: int) -> Finding:
+    """Return the finding for TAKER."""
+    whose = "packets to pods" if taker.pods else "what this machine itself sends to pods"
+    dsts = ", ".join(map(str, merged(taker.dsts)[:_SHOWN]))
+    cause = f"{taker.said} takes {whose} of {dsts}: {taker.way}"
+    rule = f"ip rule: {taker.said}" if taker.rule else "ip rule: none looks up table 254"
+    evidence = [rule, *([f"ip route show table all: {line(taker.route)}"] if taker.route else [])]
+    return Finding("rule-takes-pods", cause, tuple(evidence), taker.fix(version))
 
 
 def _here(context: MachineContext, version: int) -> Here:

@@ -46,10 +46,10 @@ def read_whole(path: Path) -> str:
     Raises ``OSError`` for what cannot be read, is no regular file or is far too large, and ``UnicodeDecodeError``.
     """
     with open(path, encoding="utf-8", opener=_at_once) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        if found.st_size > _LARGEST:
+        if status.st_size > _LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
         return file.read()
 

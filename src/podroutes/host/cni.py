@@ -34,13 +34,13 @@ def _files(files: HostFiles, refused: list[str]) -> Iterator[CniFile]:
             document = json.loads(text) if text is not None else {}
             listed = document.get("plugins")
             plugins: list[Any] = listed if isinstance(listed, list) else [document]
-            found = tuple(_plugins(files, path, plugins, str(document.get("name", ""))))
+            networks = tuple(_plugins(files, path, plugins, str(document.get("name", ""))))
             missing = tuple(_missing(files, plugins))
         except (ValueError, AttributeError, RecursionError) as error:
             refused.append(f"CNI configuration: {path} is not JSON of a network: {error}")
             continue
         if any(isinstance(plugin, dict) and plugin.get("type") not in (None, "loopback") for plugin in plugins):
-            yield CniFile(path, found, missing)
+            yield CniFile(path, networks, missing)
 
 
 def _missing(files: HostFiles, plugins: list[Any]) -> Iterator[str]:

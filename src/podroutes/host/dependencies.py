@@ -30,14 +30,14 @@ def read_dependencies(
 
     ENVIRON tells the session of another machine; without it this machine is asked for all of its SSH sessions.
     """
-    found = [
+    dependencies = [
         *(Dependency(peer, "the peer of this SSH session", certain=True) for peer in _session(environ)),
         *(Dependency(session, "the peer of an SSH session", certain=True) for session in _sessions(environ)),
         *(Dependency(address, "the API server", certain=True) for address in _server(server)),
         *(Dependency(name_server, "the name server") for name_server in _name_servers(files)),
         *(Dependency(address, "the cloud's metadata server", certain=True) for address in _metadata(files)),
     ]
-    return tuple({each.address: each for each in reversed(found)}.values())[::-1]
+    return tuple({dependency.address: dependency for dependency in reversed(dependencies)}.values())[::-1]
 
 
 def _name_servers(files: HostFiles) -> Iterator[Address]:
@@ -51,8 +51,8 @@ def _name_servers(files: HostFiles) -> Iterator[Address]:
 def _session(environ: Mapping[str, str] | None) -> Iterator[Address]:
     """Yield the peer of our SSH session. sudo(8) removes the variable, so the environments of our ancestors are read, too."""
     environ = os.environ if environ is None else environ
-    told = environ.get("SSH_CONNECTION") or environ.get("SSH_CLIENT") or _inherited()
-    yield from _address(told.split()[0] if told.split() else "")
+    connection = environ.get("SSH_CONNECTION") or environ.get("SSH_CLIENT") or _inherited()
+    yield from _address(connection.split()[0] if connection.split() else "")
 
 
 def _sessions(environ: Mapping[str, str] | None) -> Iterator[Address]:

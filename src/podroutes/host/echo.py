@@ -42,22 +42,22 @@ def _one_machine(question: Question, macs: tuple[str, ...]) -> bool | None:
 
 def _answers(question: Question, macs: tuple[str, ...]) -> dict[str, str]:
     """Return for each of MACS that was sent an echo request the hardware address that the reply came from."""
-    found: dict[str, str] = {}
+    by_mac: dict[str, str] = {}
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as opened:
         opened.bind((question.device.name, _IP))
         for _ in range(_TRIES):
             for number, mac in enumerate(macs):
-                if mac not in found:
+                if mac not in by_mac:
                     _send(opened, question, mac, number)
             end = time.monotonic() + arp._WAIT  # noqa: SLF001, one patience for both
-            while len(found) < len(macs) and select.select([opened], [], [], max(0.0, end - time.monotonic()))[0]:
+            while len(by_mac) < len(macs) and select.select([opened], [], [], max(0.0, end - time.monotonic()))[0]:
                 data, sender = opened.recvfrom(2048)
                 number = _reply(data, question.address)
                 if 0 <= number < len(macs):
-                    found[macs[number]] = sender[4].hex(":")
-            if len(found) == len(macs):
+                    by_mac[macs[number]] = sender[4].hex(":")
+            if len(by_mac) == len(macs):
                 break
-    return found
+    return by_mac
 
 
 def _send(opened: socket.socket, question: Question, mac: str, number: int) -> None:

@@ -39,8 +39,8 @@ class Objects:
     """The nexthop objects of one machine, ip-nexthop(8); None if they were not collected."""
 
     def __init__(self, printed: Iterable[msgspec.Raw] | None, place: str) -> None:
-        found = [parsed(raw, lambda item: item, place) for raw in printed or ()]
-        self._by_id = {item.get("id"): item for item in found}
+        objects = [parsed(raw, lambda item: item, place) for raw in printed or ()]
+        self._by_id = {item.get("id"): item for item in objects}
 
     def ways(self, number: Any) -> list[dict[str, Any]] | None:
         """Return the next hops of object NUMBER in a route's form; none: a blackhole; None: unknown."""
@@ -83,20 +83,20 @@ class Routes:
     def read(self, data: bytes, objects: Objects, place: str, unread: list[str]) -> list[int]:
         """Return the routes of a list that ip(8) printed. Errors of routes that are not understood are appended to UNREAD."""
         printed = pieces(data)
-        found = list(map(self._known.get, printed))
+        routes = list(map(self._known.get, printed))
         numbers: list[int] = []
         start, errors = 0, len(unread)
-        while printed and start < len(found):
+        while printed and start < len(routes):
             try:
-                unknown = found.index(None, start)
+                unknown = routes.index(None, start)
             except ValueError:  # most tables have all but a few routes in common with those before
-                return numbers + found[start:]  # type: ignore[operator]  # no None among them
-            numbers += found[start:unknown]  # type: ignore[arg-type]
-            if (whole := _whole(printed, unknown)) is None:
+                return numbers + routes[start:]  # type: ignore[operator]  # no None among them
+            numbers += routes[start:unknown]  # type: ignore[arg-type]
+            if (complete := _whole(printed, unknown)) is None:
                 break
-            text, start = whole
+            text, start = complete
             numbers.append(self._place(b"{%b}" % text, text, objects, place, unread))
-        if printed and start == len(found):
+        if printed and start == len(routes):
             return numbers
         del unread[errors:]
         return [self._place(bytes(raw), bytes(raw)[1:-1], objects, place, unread) for raw in items(data, place)]
@@ -186,7 +186,7 @@ def _is_object(text: bytes) -> bool:
 def _unreadable(text: bytes) -> Read:
     """Return a placeholder for a route that is not understood: where its packets go is unknown."""
     try:
-        dst = _destination(found := _destination_text(text), 6 if ":" in found else 4)
+        dst = _destination(destination := _destination_text(text), 6 if ":" in destination else 4)
     except (ValueError, OverflowError):
         dst = _ANYWHERE
     return Route(dst), Peculiarity(0, "is not understood")

@@ -59,10 +59,10 @@ def _items(*words: str) -> list[dict[str, Any]]:
     if ran is None or ran.failure:
         raise TablesError(f"{command} failed: {ran.failure if ran else 'ip is not installed; install iproute2'}")
     try:  # ip(8) does not escape the control characters that a device's name may have
-        found: list[dict[str, Any]] = json.loads(ran.out.decode(errors="replace") or "[]", strict=False)
+        items: list[dict[str, Any]] = json.loads(ran.out.decode(errors="replace") or "[]", strict=False)
     except ValueError as error:
         raise TablesError(f"{command} prints invalid JSON: {error}") from None
-    return found
+    return items
 
 
 def _device(item: dict[str, Any]) -> Device:
@@ -80,6 +80,10 @@ def _temporary(links: list[dict[str, Any]]) -> list[Address]:
 
 def _thresholds(table: str) -> tuple[int, int, int] | None:
     """Return gc_thresh1 to 3. /proc/sys has them only in the initial network namespace, but they apply to all."""
-    found = _items("ntable", "show", "name", table)
-    whole = next((item for item in found if "thresh3" in item), None)
-    return (whole["thresh1"], whole["thresh2"], whole["thresh3"]) if whole else None
+    items = _items("ntable", "show", "name", table)
+    item_with_thresholds = next((item for item in items if "thresh3" in item), None)
+    return (
+        (item_with_thresholds["thresh1"], item_with_thresholds["thresh2"], item_with_thresholds["thresh3"])
+        if item_with_thresholds
+        else None
+    )

@@ -33,16 +33,16 @@ def locked(command: str, patience: float, tell: Callable[[str], None] = lambda _
 
     TELL is given who that is before it is waited for.
     """
-    end, told = time.monotonic() + patience, False
+    end, reported = time.monotonic() + patience, False
     with ExitStack() as opened:
         while not _take(command, opened):
             who = _holder()
             rest = end - time.monotonic()
             if rest <= 0:
                 raise LockedError(f"{who} is changing the routes of this machine; try again when it is done")
-            if not told:
+            if not reported:
                 tell(who)
-                told = True
+                reported = True
             _wait(rest)
         yield
 

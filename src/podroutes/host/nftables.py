@@ -39,7 +39,7 @@ def chains(text: bytes, skip: frozenset[tuple[str, str]] = frozenset()) -> tuple
         if rule := item.get("rule"):
             table = f"{rule['family']} {rule['table']}"
             rules.setdefault((table, rule["chain"]), []).extend(_rules(_with_sets(rule, table, sets)))
-    found = []
+    base_chains = []
     for item in items:
         chain = item.get("chain")
         if not chain or chain["family"] not in _VERSIONS:
@@ -48,7 +48,7 @@ def chains(text: bytes, skip: frozenset[tuple[str, str]] = frozenset()) -> tuple
         if (table, chain["name"]) not in skip:
             hook = chain.get("hook", "")
             devices = chain.get("dev", ())
-            found.append(
+            base_chains.append(
                 Chain(
                     TOOL,
                     _VERSIONS[chain["family"]],
@@ -61,7 +61,7 @@ def chains(text: bytes, skip: frozenset[tuple[str, str]] = frozenset()) -> tuple
                     (devices,) if isinstance(devices, str) else tuple(devices),
                 )
             )
-    return tuple(found)
+    return tuple(base_chains)
 
 
 def _with_sets(rule: dict[str, Any], table: str, sets: dict[tuple[str, str], Any]) -> dict[str, Any]:
@@ -124,10 +124,10 @@ def _match(body: dict[str, Any]) -> Condition:
     if not field or op not in ("==", "!=", "in"):
         return _OTHER
     try:
-        found = tuple(each for value in values for each in _value(field, value))
+        matches = tuple(each for value in values for each in _value(field, value))
     except (ValueError, TypeError, KeyError):
         return _OTHER
-    return Condition(field, found, negated=op == "!=")  # type: ignore[arg-type]
+    return Condition(field, matches, negated=op == "!=")  # type: ignore[arg-type]
 
 
 def _fib(fib: dict[str, Any], right: Any, op: Any) -> Condition:

@@ -44,9 +44,9 @@ class Filters:
             nft_backed = _NFT_BACKED in text
             if text and nft_backed not in seen:
                 seen.add(nft_backed)
-                found = self._read(partial(iptables.chains, text, tool, version), tool)
+                chains = self._read(partial(iptables.chains, text, tool, version), tool)
                 mixed = {f"{_FAMILY[version]} {table}" for table in _MIXED.findall(text)}
-                translated |= {(chain.table, chain.name) for chain in found if nft_backed and chain.table not in mixed}
+                translated |= {(chain.table, chain.name) for chain in chains if nft_backed and chain.table not in mixed}
         return translated
 
     def _nftables(self, translated: frozenset[tuple[str, str]]) -> None:
@@ -70,12 +70,12 @@ class Filters:
 
     def _read(self, chains: Callable[[], tuple[Chain, ...]], tool: str) -> tuple[Chain, ...]:
         try:
-            found = chains()
+            result = chains()
         except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
             self.refused.append(f"packet filter: {tool} prints what is not understood: {printable(str(error))}")
             return ()
-        self.chains += found
-        return found
+        self.chains += result
+        return result
 
 
 def _devices(shown: str) -> tuple[str, ...]:

@@ -57,10 +57,10 @@ def length(value: Any, address: str) -> int:
 
 def name(item: Mapping[str, Any], key: str) -> str | None:
     """Return the name of a device, None if absent."""
-    found = item.get(key)
-    if found is not None and not isinstance(found, str):
+    value = item.get(key)
+    if value is not None and not isinstance(value, str):
         raise TypeError(f"{key} is not a name")
-    return found
+    return value
 
 
 def number(value: Any, names: Mapping[str, int]) -> int:

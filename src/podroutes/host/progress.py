@@ -24,14 +24,14 @@ class Progress:
     """How far a step is that WHOLE parts go through; shown in the block of a ``with``, from AFTER seconds on."""
 
     def __init__(
-        self, verb: str, whole: int, *, after: float = PATIENCE, clock: Callable[[], float] = time.monotonic
+        self, verb: str, total: int, *, after: float = PATIENCE, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._verb, self._whole, self._clock = verb, whole, clock
+        self._verb, self._whole, self._clock = verb, total, clock
         self._done = 0
         self._next = clock() + after
         self._pause = _PAUSE if after else 0.0
         self._shown = False
-        self._terminal = bool(whole) and is_watched()
+        self._terminal = bool(total) and is_watched()
 
     def __enter__(self) -> Self:
         """Begin."""

@@ -17,7 +17,7 @@ _SIZE = 64  # bytes of a packet with all headers: every path takes it
 
 def answering(addresses: Iterable[Address], seconds: float) -> set[Address]:
     """Return the ADDRESSES that answer within SECONDS, or as soon as all have. Raises PersistError where ICMP cannot be sent."""
-    missing, found = set(addresses), set[Address]()
+    missing, answered = set(addresses), set[Address]()
     with ExitStack() as opened:
         sockets = {}
         for version in {address.version for address in missing}:
@@ -38,7 +38,7 @@ def answering(addresses: Iterable[Address], seconds: float) -> set[Address]:
             pause = min(time.monotonic() + _RETRY, end)
             while missing and (rest := pause - time.monotonic()) > 0:
                 for ready in select.select(by_socket, (), (), rest)[0]:
-                    heard = {answer.target for answer in by_socket[ready].heard() if not answer.error} & missing
-                    found |= heard
-                    missing -= heard
-    return found
+                    new = {answer.target for answer in by_socket[ready].heard() if not answer.error} & missing
+                    answered |= new
+                    missing -= new
+    return answered

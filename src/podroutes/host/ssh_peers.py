@@ -53,7 +53,7 @@ def _address(text: str) -> Address:
 def _of_servers(proc: str, inodes: set[str]) -> set[str]:
     """Return those of INODES that a process of an SSH server has open."""
     links = {f"socket:[{inode}]": inode for inode in inodes}
-    found = set[str]()
+    addresses = set[str]()
     for process in os.listdir(proc):  # noqa: PTH208, the same
         if not process.isdigit():
             continue
@@ -63,5 +63,5 @@ def _of_servers(proc: str, inodes: set[str]) -> set[str]:
             if name in _SERVERS:
                 files = f"{proc}/{process}/fd"
                 targets = (os.readlink(f"{files}/{each}") for each in os.listdir(files))  # noqa: PTH115, PTH208
-                found.update(links[target] for target in targets if target in links)
-    return found
+                addresses.update(links[target] for target in targets if target in links)
+    return addresses

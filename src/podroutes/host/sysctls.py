@@ -22,12 +22,12 @@ _NET = "/proc/sys/net/"
 
 def read_sysctls(files: HostFiles, patterns: Sequence[str] = SYSCTLS) -> dict[str, int]:
     """Return the values of the sysctls that match PATTERNS, by name; those of a device that goes meanwhile are left out."""
-    found = {}
+    values = {}
     for path in (path for pattern in patterns for path in files.glob(f"{_NET}{pattern}")):
         text = (files.peek(path) or "").strip()
         if text.lstrip("-").isdigit():
-            found["net." + path.removeprefix(_NET).replace("/", ".")] = int(text)
-    return found
+            values["net." + path.removeprefix(_NET).replace("/", ".")] = int(text)
+    return values
 
 
 def get_sysctl(files: HostFiles, name: str) -> str | None:

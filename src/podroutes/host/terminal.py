@@ -36,11 +36,11 @@ def takes_colour(stream: TextIO) -> bool:
 def columns(stream: TextIO) -> int:
     """Return how wide STREAM is: COLUMNS, else what the terminal says, else 80."""
     with suppress(ValueError):
-        if (told := int(os.environ.get("COLUMNS", ""))) > 0:
-            return told
+        if (configured := int(os.environ.get("COLUMNS", ""))) > 0:
+            return configured
     with suppress(OSError, ValueError):  # ValueError: a stream without descriptor
-        if (found := os.get_terminal_size(stream.fileno()).columns) > 0:
-            return found
+        if (width := os.get_terminal_size(stream.fileno()).columns) > 0:
+            return width
     return WIDTH
 
 

@@ -56,9 +56,9 @@ def load(path: str, stream: BinaryIO | None = None) -> Inventory:
     with opened(path, stream) as source:
         try:
             raw = _read(source)
-            found: list[Problem] = []
-            nodes = parse_nodes(raw.nodes, source.name, found)
-            problems = [*raw.problems, *found]
+            parse_problems: list[Problem] = []
+            nodes = parse_nodes(raw.nodes, source.name, parse_problems)
+            problems = [*raw.problems, *parse_problems]
         except MemoryError:
             raise source.error("does not fit into memory") from None
         if not nodes:

@@ -128,5 +128,5 @@ def strings(value: Value | None, source: Source, what: str) -> list[tuple[str, i
     if value is None:
         return []
     values = value.values if isinstance(value, List) else [value]
-    found = ((string(one, source, what), one.line) for one in values)
-    return [(text, line) for text, line in found if text is not None]
+    texts = ((string(one, source, what), one.line) for one in values)
+    return [(text, line) for text, line in texts if text is not None]

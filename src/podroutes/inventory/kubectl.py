@@ -58,12 +58,12 @@ def misspelt(node: object, *, cidrs: bool, ips: bool) -> tuple[Unread, ...]:
 
     CIDRS and IPS tell which were found under their right keys.
     """
-    found = []
+    misspelt_keys = []
     if not cidrs and (what := _meant(node, "spec") or _meant(_of(node, "spec"), "podCIDR")):
-        found.append(Unread("podCIDR", what, "unknown-key"))
+        misspelt_keys.append(Unread("podCIDR", what, "unknown-key"))
     if not ips and (what := _meant(node, "status") or _meant(_of(node, "status"), "addresses") or _types(node)):
-        found.append(Unread("internalIP", what, "unknown-key"))
-    return tuple(found)
+        misspelt_keys.append(Unread("internalIP", what, "unknown-key"))
+    return tuple(misspelt_keys)
 
 
 def misspelt_problems(

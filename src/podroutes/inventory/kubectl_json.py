@@ -99,10 +99,10 @@ def _nodes(source: Source, problems: list[Problem]) -> Iterator[RawNode]:
 
 
 def _with_all_keys(data: bytes | bytearray) -> list[object]:
-    found = msgspec.json.decode(bytes(data).decode(errors="replace"))  # the typed decoder skips what is no UTF-8
-    if isinstance(found, dict):
-        return [found] if found.get("kind") == "Node" else found["items"]
-    return list(found)
+    document = msgspec.json.decode(bytes(data).decode(errors="replace"))  # the typed decoder skips what is no UTF-8
+    if isinstance(document, dict):
+        return [document] if document.get("kind") == "Node" else document["items"]
+    return list(document)
 
 
 def _batches(source: Source) -> Iterator[tuple[list[KubernetesNode], bytes | bytearray]]:

@@ -51,8 +51,8 @@ def read(source: Source, events: Iterator[Event]) -> RawInventory:
     for key, line, event in entries(events, source):
         if key in ("nodes", "routers"):
             if event[0] not in ("[", "null"):
-                found = describe(compose(events, event, source))
-                raise source.error(f"{key} is {found}, wanted a list", event[2])
+                description = describe(compose(events, event, source))
+                raise source.error(f"{key} is {description}, wanted a list", event[2])
             if event[0] == "[":
                 router = key == "routers"
                 found_nodes = (_node(compose(events, item, source), source, problems) for item in items(events))

@@ -69,10 +69,10 @@ _SUSPECT = {4: frozenset({0, 127, 169, 255, *range(224, 240)}), 6: frozenset({0x
 
 def once(values: Iterable[Located]) -> list[Located]:
     """Return VALUES without duplicates: the API server repeats the first of podCIDRs as podCIDR."""
-    found: dict[str, int | None] = {}
+    lines: dict[str, int | None] = {}
     for text, line in values:
-        found.setdefault(text, line)
-    return list(found.items())
+        lines.setdefault(text, line)
+    return list(lines.items())
 
 
 def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Problem]) -> tuple[Node, ...]:

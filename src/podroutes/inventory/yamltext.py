@@ -69,8 +69,8 @@ def yaml_events(source: Source, text: str) -> Iterator[Event]:
 def _tab(text: str, mark: Any) -> str:
     """Return the error text for a tab at MARK, "" if there is none."""
     lines = text.split("\n")
-    found = mark and mark.line < len(lines) and lines[mark.line][: mark.column + 1].endswith("\t")
-    return "a tab character; indent with spaces" if found else ""
+    is_tab = mark and mark.line < len(lines) and lines[mark.line][: mark.column + 1].endswith("\t")
+    return "a tab character; indent with spaces" if is_tab else ""
 
 
 def _refuse_indirection(source: Source, event: Any, line: int) -> None:

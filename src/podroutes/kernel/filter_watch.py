@@ -52,7 +52,7 @@ class FilterWatch:
 
     def changed(self) -> bool:
         """Return whether the table may have changed since the last call, without blocking."""
-        found = False
+        concerned = False
         with suppress(BlockingIOError):
             for _ in range(_MOST):
                 try:
@@ -60,10 +60,10 @@ class FilterWatch:
                 except OSError as error:
                     if error.errno != errno.ENOBUFS:
                         raise
-                    found = True  # notifications were lost
+                    concerned = True  # notifications were lost
                     continue
-                found = found or concerns(data, self._name)
-        return found
+                concerned = concerned or concerns(data, self._name)
+        return concerned
 
 
 def concerns(data: bytes, name: bytes) -> bool:

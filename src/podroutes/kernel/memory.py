@@ -173,7 +173,7 @@ def _ways(route: Route) -> list[tuple[Address | None, str | None]]:
 
 def _of_interest(routes: Sequence[Route], wanted: Interest) -> tuple[list[Route], dict[int, bytes]]:
     """Return those of ROUTES that are WANTED, and the destinations of the others, as a dump of the real kernel is read."""
-    found: list[Route] = []
+    wanted_routes: list[Route] = []
     hidden = {4: b"", 6: b""}
     vias = [hop.via for route in routes for hop in route.next_hops if hop.via]
     networks = {
@@ -193,6 +193,6 @@ def _of_interest(routes: Sequence[Route], wanted: Interest) -> tuple[list[Route]
         if known and route.dst.value not in networks[route.dst.version]:
             hidden[route.dst.version] += route.dst.value.to_bytes(BITS[route.dst.version] >> 3, "big")
         else:
-            found.append(route)
+            wanted_routes.append(route)
             seen |= ways
-    return found, hidden
+    return wanted_routes, hidden

@@ -52,8 +52,8 @@ class Replacing:
             lost = Refusal(errno.ESTALE, "others changed so many routes meanwhile that it has to be looked at anew")
             return dict.fromkeys(self._keys.values(), lost)
         late = {}
-        for found, position in self._changed():
-            standing = self._foreign(outcome(self._meanwhile.of(found), self._port).standing, position)
+        for event, position in self._changed():
+            standing = self._foreign(outcome(self._meanwhile.of(event), self._port).standing, position)
             if standing:
                 late[position] = Refusal(errno.EEXIST, f"{self._told(standing)} stands there by now")
         return late
@@ -66,9 +66,9 @@ class Replacing:
         """Restore displaced routes by SEND; return the refusals of the replaces that this undoes."""
         undone = {}
         self._read()
-        for found, position in self._changed():
+        for event, position in self._changed():
             for _ in range(_TRIES):
-                displaced, standing = outcome(self._meanwhile.of(found), self._port)
+                displaced, standing = outcome(self._meanwhile.of(event), self._port)
                 displaced = self._foreign(displaced, position)
                 if displaced is None or standing is not None:  # they have added another one since
                     break

@@ -66,7 +66,7 @@ class KernelWatch:
         more = True
         for _ in range(_MOST):
             try:
-                found = list(notifications(self._socket.recv(READ), names))
+                events = list(notifications(self._socket.recv(READ), names))
             except BlockingIOError:
                 more = False
                 break
@@ -75,7 +75,7 @@ class KernelWatch:
                     raise KernelError(f"cannot listen to the kernel: {error.strerror}") from error
                 overflow = True
                 continue
-            for notice in found:
+            for notice in events:
                 if notice.dst is None:
                     links_or_addresses = True
                     touched.add(notice.ifindex)

@@ -129,7 +129,7 @@ class Client:
     def _body(self, response: "urllib3.BaseHTTPResponse", most: int) -> bytes:
         """Return the response; reading stops after MOST bytes. Raises UnreachableError."""
         body, end = bytearray(), time.monotonic() + _COMPLETE
-        whole = False
+        complete = False
 
         def read() -> bytes:
             self._deadline.begin(ANSWER)
@@ -144,9 +144,9 @@ class Client:
                     raise UnreachableError(
                         f"{self._access.name}: the answer is not complete after {_COMPLETE:.0f} s ({len(body)} bytes)"
                     )
-            whole = True
+            complete = True
         finally:
-            response.release_conn() if whole else response.close()
+            response.release_conn() if complete else response.close()
         return bytes(body)
 
     @contextmanager

@@ -110,36 +110,36 @@ _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def event(line: bytes) -> Change | Bookmark | Refusal:
     """Decode one line of a watch. Raises ValueError if it is not an event or lacks a required field."""
     try:
-        found = _EVENT.decode(line)
+        decoded = _EVENT.decode(line)
     except msgspec.ValidationError:
         return _error_event(line)
     except _BROKEN as error:
         raise ValueError(f"an event is not valid JSON: {error}") from None
-    node = found.object
+    node = decoded.object
     meta = node.metadata
     if meta is None or not meta.resource_version:
         raise ValueError("an event has no resourceVersion")
-    if found.type == "BOOKMARK":
+    if decoded.type == "BOOKMARK":
         return Bookmark(meta.resource_version, bool(meta.annotations and meta.annotations.initial_events_end == "true"))
     if not meta.name:
         raise ValueError("an event is about a Node without a name")
-    return Change(found.type == "DELETED", meta.uid or "", raw_node(meta.name, node), meta.resource_version)
+    return Change(decoded.type == "DELETED", meta.uid or "", raw_node(meta.name, node), meta.resource_version)
 
 
 def page(body: bytes) -> Page:
     """Decode the response to a list request. Raises ValueError if it is not a complete list of Nodes."""
     try:
-        found = _LIST.decode(body)
+        decoded = _LIST.decode(body)
     except _BROKEN as error:
         raise ValueError(f"a list is not what it should be: {error}") from None
     nodes = []
-    for node in found.items or ():
+    for node in decoded.items or ():
         if not (node.metadata and node.metadata.name):
             raise ValueError("a list holds a Node without a name")
         nodes.append((node.metadata.uid or "", raw_node(node.metadata.name, node)))
-    if not found.metadata.resource_version:
+    if not decoded.metadata.resource_version:
         raise ValueError("a list has no resourceVersion")
-    return Page(nodes, found.metadata.resource_version, found.metadata.more or "")
+    return Page(nodes, decoded.metadata.resource_version, decoded.metadata.more or "")
 
 
 def refusal(status: int, body: bytes, retry_after: str = "") -> Refusal:

@@ -123,7 +123,7 @@ class Choice(NamedTuple):
 
 def read(paths: Sequence[str], *, missing_ok: bool) -> Config:
     """Read and merge the files at PATHS. With MISSING_OK, files that do not exist are skipped. Raises KubernetesError."""
-    found = []
+    configs = []
     for path in paths:
         try:
             with open(path, "rb") as file:  # noqa: PTH123, pathlib costs 5 ms to import
@@ -139,8 +139,8 @@ def read(paths: Sequence[str], *, missing_ok: bool) -> Config:
             raise KubernetesError(
                 f"kubeconfig {escaped(path)}: is larger than {_LARGEST >> 20} MiB, and no kubeconfig is"
             )
-        found.append(parse(text, path))
-    return merge(found)
+        configs.append(parse(text, path))
+    return merge(configs)
 
 
 def parse(text: bytes, path: str) -> Config:
@@ -225,10 +225,10 @@ def _beside(base: str, path: str) -> str:
 
 
 def _first(items: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    first: dict[str, Any] = {}
     for name, value in items:
-        found.setdefault(name, value)
-    return found
+        first.setdefault(name, value)
+    return first
 
 
 def _pruned(value: Any, left: list[int]) -> Any:

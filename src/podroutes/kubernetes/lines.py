@@ -13,12 +13,12 @@ def lines(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     begun: list[bytes] = []  # pieces of the incomplete line; joined once, since += would copy them each time
     size = 0
     for block in blocks:
-        *whole, rest = block.split(b"\n")
-        if whole:
-            begun.append(whole[0])
-            whole[0] = b"".join(begun)
+        *complete, rest = block.split(b"\n")
+        if complete:
+            begun.append(complete[0])
+            complete[0] = b"".join(begun)
             begun, size = [], 0
-        yield [line for line in whole if line and not line.isspace()]
+        yield [line for line in complete if line and not line.isspace()]
         begun.append(rest)
         size += len(rest)
         if size > LONGEST:

@@ -82,9 +82,9 @@ class PluginCredentials:
         spec: dict[str, Any] = {"interactive": interactive}
         if self._cluster is not None:
             spec["cluster"] = self._cluster
-        told = {"apiVersion": self._plugin.api_version, "kind": "ExecCredential", "spec": spec}
+        exec_info = {"apiVersion": self._plugin.api_version, "kind": "ExecCredential", "spec": spec}
         environment = os.environ | {each.name: each.value for each in self._plugin.env or ()}
-        environment["KUBERNETES_EXEC_INFO"] = msgspec.json.encode(told).decode()
+        environment["KUBERNETES_EXEC_INFO"] = msgspec.json.encode(exec_info).decode()
         try:
             process = subprocess.Popen(
                 [self._plugin.command, *(self._plugin.args or ())],
@@ -98,7 +98,7 @@ class PluginCredentials:
             hint = f"; {escaped(' '.join(self._plugin.install_hint.split()))}" if self._plugin.install_hint else ""
             raise KubernetesError(f"{self._place}: cannot be run: {why}{hint}") from None
         try:
-            said, complaint = self._hear(process, None if interactive else time.monotonic() + _LIMIT)
+            output, complaint = self._hear(process, None if interactive else time.monotonic() + _LIMIT)
         finally:
             process.kill()
             process.wait()
@@ -109,11 +109,11 @@ class PluginCredentials:
             words = complaint.decode(errors="replace").strip().splitlines()
             why = f": {escaped(words[-1][:_LONGEST])}" if words else ""
             raise KubernetesError(f"{self._place}: failed with status {process.returncode}{why}")
-        return said
+        return output
 
     def _hear(self, process: "subprocess.Popen[bytes]", end: float | None) -> tuple[bytes, bytes]:
         """Return the output of PROCESS and the end of its standard error. Raises KubernetesError if it prints too much or END passes."""
-        said, complaint = bytearray(), b""
+        output, complaint = bytearray(), b""
         with selectors.DefaultSelector() as selector:
             for stream in (process.stdout, process.stderr):
                 if stream:
@@ -128,10 +128,10 @@ class PluginCredentials:
                     if not data:
                         selector.unregister(key.fileobj)
                     elif key.fileobj is process.stdout:
-                        said += data
+                        output += data
                     else:
                         complaint = (complaint + data)[-_BLOCK:]
-                if len(said) > _MOST:
+                if len(output) > _MOST:
                     raise KubernetesError(
                         f"{self._place}: printed more than {_MOST >> 20} MiB, and no credential is so long"
                     )
@@ -139,19 +139,19 @@ class PluginCredentials:
             process.wait(end - time.monotonic() if end is not None else None)
         except subprocess.TimeoutExpired:
             raise KubernetesError(f"{self._place}: has not ended for {_LIMIT:.0f} s") from None
-        return bytes(said), complaint
+        return bytes(output), complaint
 
-    def _understood(self, said: bytes) -> Identity:
+    def _understood(self, output: bytes) -> Identity:
         try:
-            found = msgspec.json.decode(said, type=_ExecCredential)
+            credential = msgspec.json.decode(output, type=_ExecCredential)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise KubernetesError(
                 f"{self._place}: what it printed is not an ExecCredential: {escaped(str(error))}"
             ) from None
-        if (found.api_version, found.kind) != (self._plugin.api_version, "ExecCredential"):
-            got = printable(f"{found.api_version} {found.kind}")
+        if (credential.api_version, credential.kind) != (self._plugin.api_version, "ExecCredential"):
+            got = printable(f"{credential.api_version} {credential.kind}")
             raise KubernetesError(f"{self._place}: it printed {got}, wanted {self._plugin.api_version} ExecCredential")
-        status = found.status or _CredentialStatus()
+        status = credential.status or _CredentialStatus()
         certificate, key = status.client_certificate_data, status.client_key_data
         if bool(certificate) != bool(key) or not (status.token or certificate):
             raise KubernetesError(f"{self._place}: it gave neither a token nor a client certificate with its key")

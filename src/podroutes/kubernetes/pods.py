@@ -48,22 +48,22 @@ def running_pods(access: Access, wanted: Callable[[str, Address], bool], enough:
     permission to list pods.
     """
     client = Client(access)
-    found: dict[tuple[str, int], Address] = {}
+    addresses: dict[tuple[str, int], Address] = {}
     query = {"fieldSelector": "status.phase=Running", "limit": str(_A_PAGE)}
     try:
         for _ in range(_PAGES):
             page = _decoded(access, client.ask(Request(_PODS, dict(query), most=PAGE)))
             for name, address in _addresses(page.items or ()):
                 if wanted(name, address):
-                    found.setdefault((name, address.version), address)
+                    addresses.setdefault((name, address.version), address)
             more = page.metadata.more if page.metadata else None
-            if not more or len(found) >= enough:
+            if not more or len(addresses) >= enough:
                 break
             query["continue"] = more
     finally:
         client.close()
     pods: dict[str, list[Address]] = {}
-    for (name, _), address in found.items():
+    for (name, _), address in addresses.items():
         pods.setdefault(name, []).append(address)
     return pods
 

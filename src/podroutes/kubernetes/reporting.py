@@ -86,11 +86,11 @@ def patch_condition(
     )
     path = f"{NODES}/{quote(node, safe='')}"
     for attempt in range(1, _TRIES + 1):
-        found = _read(client, path, node)
+        current = _read(client, path, node)
         there = next(
             (
                 condition
-                for condition in (found.status or _Conditions()).conditions or ()
+                for condition in (current.status or _Conditions()).conditions or ()
                 if condition.type == _CONDITION
             ),
             None,
@@ -100,7 +100,7 @@ def patch_condition(
         if there == wanted:
             return True
         try:
-            client.ask(_patch(path, found, there, wanted, _time(now)))
+            client.ask(_patch(path, current, there, wanted, _time(now)))
         except RefusedError as error:
             if error.refusal.status != 409 or attempt == _TRIES:
                 raise
@@ -117,10 +117,10 @@ def _read(client: Client, path: str, node: str) -> _Node:
 
 
 def _patch(path: str, node: _Node, there: _Condition | None, wanted: _Condition, moment: str) -> Request:
-    told: dict[str, str] = {**msgspec.structs.asdict(wanted), "lastHeartbeatTime": moment}
+    condition: dict[str, str] = {**msgspec.structs.asdict(wanted), "lastHeartbeatTime": moment}
     if there is None or there.status != wanted.status:
-        told["lastTransitionTime"] = moment
-    patch = {"metadata": {"resourceVersion": node.metadata.resource_version}, "status": {"conditions": [told]}}
+        condition["lastTransitionTime"] = moment
+    patch = {"metadata": {"resourceVersion": node.metadata.resource_version}, "status": {"conditions": [condition]}}
     return Request(f"{path}/status", {}, "PATCH", msgspec.json.encode(patch), "application/strategic-merge-patch+json")
 
 

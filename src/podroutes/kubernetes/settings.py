@@ -117,7 +117,7 @@ def _described(place: str, cluster: Cluster) -> dict[str, Any]:
     authority = Material(
         f"{place}: certificate-authority", cluster.certificate_authority_data, cluster.certificate_authority
     )
-    told: dict[str, Any] = {
+    description: dict[str, Any] = {
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
@@ -127,7 +127,7 @@ def _described(place: str, cluster: Cluster) -> dict[str, Any]:
             (extension.extension for extension in cluster.extensions or () if extension.name == _PLUGIN_CONFIG), None
         ),
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in description.items() if value}
 
 
 def _server(place: str, server: str) -> str:

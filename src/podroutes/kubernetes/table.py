@@ -40,8 +40,8 @@ class Table:
     def follows(self, earlier: "Table") -> bool:
         """Return whether this can be a later state of EARLIER: at least one Node is in both, and all such Nodes have kept their uids."""
         both = self._entries.keys() & earlier._entries.keys()  # noqa: SLF001, one of us
-        kept = all(self._entries[name].uid == earlier._entries[name].uid for name in both)  # noqa: SLF001, one of us
-        return kept and bool(both or not earlier._entries)  # noqa: SLF001, one of us
+        same_uids = all(self._entries[name].uid == earlier._entries[name].uid for name in both)  # noqa: SLF001, one of us
+        return same_uids and bool(both or not earlier._entries)  # noqa: SLF001, one of us
 
     def inventory(self) -> Inventory:
         """Return the content of the table."""

@@ -145,13 +145,13 @@ class NodeWatch:
         """Handle the lines of STREAM until it ends or must be closed."""
         before = 0
         take = self._reflector.line
-        began = heard = self._clock()
+        began = last_data = self._clock()
         try:
             for batch in lines(stream.blocks()):
                 now = self._clock()
                 if batch:
-                    heard = now
-                self._progress(now - heard, now - began)
+                    last_data = now
+                self._progress(now - last_data, now - began)
                 verdicts = []
                 for line in batch:
                     verdicts.append(take(line))
@@ -199,7 +199,11 @@ class NodeWatch:
         self._tell(self._clock(), due=False)
 
     def _tell(self, now: float, *, due: bool) -> None:
-        told, state = self._told, self.state
-        if due or (state.connected, state.error) != (told.connected, told.error) or now - self._told_at >= _NEWS:
+        reported, state = self._told, self.state
+        if (
+            due
+            or (state.connected, state.error) != (reported.connected, reported.error)
+            or now - self._told_at >= _NEWS
+        ):
             self._told, self._told_at = state, now
             self._report(state)

@@ -115,14 +115,14 @@ def status(arguments: argparse.Namespace) -> int:
 
 def _each(name: str | None, do: Callable[[str], _Found]) -> tuple[dict[str, _Found], dict[str, str]]:
     """Call DO for the lab NAME, or for each lab of this user; return the results and the errors by lab."""
-    found, failures = {}, {}
+    results, failures = {}, {}
     for other_name in registry.names() if name is None else [name]:
         try:
-            found[other_name] = do(other_name)
+            results[other_name] = do(other_name)
         except LabError as error:
             if name is not None or other_name in registry.names():  # otherwise it has ended meanwhile
                 failures[other_name] = str(error)
-    return found, failures
+    return results, failures
 
 
 def _say_failures(failures: Mapping[str, str]) -> int:
@@ -190,13 +190,13 @@ def pod(arguments: argparse.Namespace) -> int:
 
 def _ports(words: Sequence[str]) -> dict[int, int]:
     """Return container ports by host port."""
-    found = {}
+    ports = {}
     for word in words:
         host, _, inner = word.partition(":")
         if not (host.isdigit() and inner.isdigit() and 0 < int(host) < 65536 and 0 < int(inner) < 65536):
             raise LabError(f"--publish {printable(word)}: wanted HOSTPORT:CONTAINERPORT")
-        found[int(host)] = int(inner)
-    return found
+        ports[int(host)] = int(inner)
+    return ports
 
 
 def ping(arguments: argparse.Namespace) -> int:

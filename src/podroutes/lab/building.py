@@ -112,6 +112,6 @@ def _ip_batch(namespace: str, lines: Sequence[str]) -> None:
     command = [shutil.which("ip", path=search_path()) or "ip", "-n", namespace, "-batch", "-"]
     done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
-        said, _, position = done.stderr.strip().partition("\nCommand failed -:")
+        errors, _, position = done.stderr.strip().partition("\nCommand failed -:")
         line = lines[int(position) - 1] if position.isdigit() else "-batch"
-        raise LabError(f"{namespace}: `ip {line}` failed: {' '.join(said.split()) or 'no reason given'}")
+        raise LabError(f"{namespace}: `ip {line}` failed: {' '.join(errors.split()) or 'no reason given'}")

@@ -121,7 +121,7 @@ def _open(ends: list[_End], stack: ExitStack) -> dict[Address, socket.socket]:
     The result is by address: in a lab no two ends have the same one.
     """
     allow_open_files(len(ends) + 64)
-    found = {}
+    sockets = {}
     for end in ends:
         try:
             join_network(end.namespace)
@@ -130,8 +130,8 @@ def _open(ends: list[_End], stack: ExitStack) -> dict[Address, socket.socket]:
             made.bind((str(end.address), 0))
         except OSError as error:
             raise LabError(f"cannot send from {end.namespace} of the lab: {error.strerror}") from None
-        found[end.address] = made
-    return found
+        sockets[end.address] = made
+    return sockets
 
 
 class _Exchange:

@@ -91,8 +91,8 @@ class LabStage(Stage):
         super().__init__(directory, style)
         self._name = name
         options = ("PODROUTES_", "NODE_NAME")  # options of the user do not apply to the demo
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(options)}
-        self._environment = {**kept, "PODROUTES_CONFIG": "", "PYTHONIOENCODING": "utf-8"}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(options)}
+        self._environment = {**environment, "PODROUTES_CONFIG": "", "PYTHONIOENCODING": "utf-8"}
 
     def play(self, words: tuple[str, ...], on: str | None) -> tuple[int, str]:
         """Run a program, and return its exit status and what it printed."""

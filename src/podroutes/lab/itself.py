@@ -24,8 +24,8 @@ def shown() -> str:
     )  # beside the interpreter of a virtual environment
     if script is None:
         return f"{shlex.quote(sys.executable)} -m {NAME}"
-    found = shutil.which(NAME)
-    if found and script.samefile(found):
+    program = shutil.which(NAME)
+    if program and script.samefile(program):
         return NAME
     try:
         shorter = script.relative_to(Path.cwd())

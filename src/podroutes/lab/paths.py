@@ -14,5 +14,7 @@ LAYERED = {"/etc": "/run/etc", "/var/lib": "/run/varlib"}
 
 def search_path() -> str:
     """Return PATH with Debian's directories of ip(8), which are not in an unprivileged user's PATH."""
-    found = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join([*found, *(directory for directory in ("/usr/sbin", "/sbin") if directory not in found)])
+    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(
+        [*directories, *(directory for directory in ("/usr/sbin", "/sbin") if directory not in directories)]
+    )

@@ -28,20 +28,20 @@ _LINK_LOCAL_LENGTH = 64  # RFC 4291 section 2.5.6
 
 def sysctls(cluster: Cluster, namespace: str, *, cni: bool = False) -> dict[str, str]:
     """Return the sysctls below /proc/sys/net for NAMESPACE, to be written before it has devices other than ``lo``."""
-    found = {
+    settings = {
         "ipv6/conf/default/accept_dad": "0",  # addresses are usable at once: no other host can have them
         "ipv6/conf/default/accept_ra": "0",  # no router here sends advertisements
     }
     if namespace.startswith(pod_name("")):
-        return found
-    found["ipv4/ip_forward"] = "1"
+        return settings
+    settings["ipv4/ip_forward"] = "1"
     if any(lan.version == 6 for lan in cluster.node_cidrs):
-        found["ipv6/conf/all/forwarding"] = "1"
+        settings["ipv6/conf/all/forwarding"] = "1"
     # Hundreds of bridge ports would each get a link-local address; the commands below add them where needed. A bridge that a
     # plugin makes gets its own, without which the kernel solicits no neighbour for packets that it forwards.
     if not cni or namespace in (SWITCH, INTERNET):
-        found["ipv6/conf/default/addr_gen_mode"] = "1"
-    return found
+        settings["ipv6/conf/default/addr_gen_mode"] = "1"
+    return settings
 
 
 def commands(cluster: Cluster, *, cni: bool = False) -> Iterator[tuple[str, list[str]]]:

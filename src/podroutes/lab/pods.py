@@ -56,7 +56,7 @@ class _Call(NamedTuple):
 
 def pods(lab: Lab) -> list[Pod]:
     """Return the pods of LAB, sorted by machine and name."""
-    found = []
+    running = []
     for node in lab.cluster.nodes:
         records = Path(f"/proc/{lab.pid}/root{MACHINES}/{node.name}/pods")
         for path in sorted(records.glob("*.json")):
@@ -64,8 +64,8 @@ def pods(lab: Lab) -> list[Pod]:
             if not result:
                 continue  # a pod that is not finished
             addresses = [parse_address(each["address"].partition("/")[0]) for each in result.get("ips", ())]
-            found.append(Pod(path.stem, node.name, tuple(addresses)))
-    return found
+            running.append(Pod(path.stem, node.name, tuple(addresses)))
+    return running
 
 
 def add(lab: Lab, node: str, name: str, ports: dict[int, int]) -> None:

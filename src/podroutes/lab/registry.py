@@ -74,9 +74,9 @@ def find(name: str) -> Lab:
     client, pid, pidfd = reached
     try:
         with client, client.makefile("rb") as answer:
-            found = json.load(answer)
-            programs = found["api"], found["apiEnded"], found["agents"]
-            return Lab(name, pid, pidfd, from_document(found), *programs, found.get("cni", False))
+            record = json.load(answer)
+            programs = record["api"], record["apiEnded"], record["agents"]
+            return Lab(name, pid, pidfd, from_document(record), *programs, record.get("cni", False))
     except (OSError, ValueError) as error:
         os.close(pidfd)
         raise LabError(

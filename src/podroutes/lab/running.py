@@ -39,9 +39,9 @@ class Programs(NamedTuple):
     def reap(self, *_signal: object) -> None:
         """Wait for ended children: the handler of SIGCHLD. Orphans are inherited by process 1 and not listed."""
         with suppress(ChildProcessError):
-            while (found := os.waitpid(-1, os.WNOHANG))[0]:
-                if found[0] in self.names:
-                    self.ended[self.names[found[0]]] = os.waitstatus_to_exitcode(found[1])
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] in self.names:
+                    self.ended[self.names[ended[0]]] = os.waitstatus_to_exitcode(ended[1])
 
     def document(self) -> dict[str, object]:
         """Return the document that ``registry`` reads."""

@@ -76,7 +76,7 @@ def _measured(dst: Prefix) -> int:
 
 def _announced(datagram: bytes, dst: Prefix) -> list[int]:
     """Return the types of the messages in DATAGRAM about the route to DST."""
-    found, start = [], 0
+    attributes, start = [], 0
     address = dst.value.to_bytes(BITS[dst.version] // 8, "big")
     family = socket.AF_INET if dst.version == 4 else socket.AF_INET6
     while start + _MESSAGE.size + _ROUTE.size <= len(datagram):
@@ -87,10 +87,10 @@ def _announced(datagram: bytes, dst: Prefix) -> list[int]:
             size, attribute = _ATTRIBUTE.unpack_from(datagram, place)
             value = datagram[place + _ATTRIBUTE.size : place + size]
             if attribute == _DST and route[:2] == (family, dst.length) and value == address:
-                found.append(kind)
+                attributes.append(kind)
             place += max(_aligned(size), _ATTRIBUTE.size)
         start += max(_aligned(length), _MESSAGE.size)
-    return [kind for kind in found if kind in (_NEWROUTE, _DELROUTE)]
+    return [kind for kind in attributes if kind in (_NEWROUTE, _DELROUTE)]
 
 
 def _aligned(size: int) -> int:

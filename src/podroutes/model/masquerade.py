@@ -31,8 +31,8 @@ def masquerade(versions: Iterable[int], pods: Iterable[Prefix], cluster: Iterabl
 
 def _distinct(prefixes: Iterable[Prefix], versions: tuple[int, ...]) -> tuple[Prefix, ...]:
     """Return PREFIXES of VERSIONS sorted, without those inside another: nftables refuses elements that overlap."""
-    found: list[Prefix] = []
+    distinct: list[Prefix] = []
     for prefix in sorted(prefix for prefix in set(prefixes) if prefix.version in versions):
-        if not (found and found[-1].covers(prefix)):
-            found.append(prefix)
-    return tuple(found)
+        if not (distinct and distinct[-1].covers(prefix)):
+            distinct.append(prefix)
+    return tuple(distinct)

@@ -21,11 +21,11 @@ _Lines = Collection[ConfiguredRoute]
 def edits(root: HostFiles, lines: Iterable[ConfiguredRoute]) -> Iterator[FileChange]:
     """Yield the change of every file that has some of LINES. PersistError where a line is not one that can be taken out alone."""
     for path, group in groupby(sorted(lines, key=lambda line: (line.path, line.line)), lambda line: line.path):
-        found = list(group)
+        sections = list(group)
         text = root.read(path) or ""
-        new = _editor(found[0])(text, found)
+        new = _editor(sections[0])(text, sections)
         yield FileChange(
-            "edit", File(path, new, root.mode(path)), found[0].manager, was=File(path, text, root.mode(path))
+            "edit", File(path, new, root.mode(path)), sections[0].manager, was=File(path, text, root.mode(path))
         )
 
 
@@ -61,13 +61,13 @@ def _without(text: str, numbers: Collection[int]) -> str:
 
 def _without_sections(text: str, lines: _Lines) -> str:
     """Remove whole ``[Route]`` sections from a file of systemd-networkd."""
-    found = list(settings(text))
+    entries = list(settings(text))
     wanted = {line.line for line in lines}
-    groups = {each.group for each in found if each.line in wanted}
+    groups = {entry.group for entry in entries if entry.line in wanted}
     rows = text.splitlines()
     gone: set[int] = set()
     for group in groups:
-        numbers = [each.line for each in found if each.group == group]
+        numbers = [entry.line for entry in entries if entry.group == group]
         header = max(number for number, row in enumerate(rows[: numbers[0]], 1) if row.strip().startswith("["))
         gone.update(range(header, numbers[-1] + 1))
         if header > 1 and not rows[header - 2].strip() and (numbers[-1] == len(rows) or not rows[numbers[-1]].strip()):
@@ -77,11 +77,11 @@ def _without_sections(text: str, lines: _Lines) -> str:
 
 def _without_keys(text: str, lines: _Lines) -> str:
     """Remove ``routeN`` and its options from a profile of NetworkManager."""
-    found = list(settings(text))
+    entries = list(settings(text))
     wanted = {line.line for line in lines}
-    keys = {(each.section, each.key) for each in found if each.line in wanted}
+    keys = {(entry.section, entry.key) for entry in entries if entry.line in wanted}
     keys |= {(section, f"{key}_options") for section, key in keys}
-    return _without(text, {each.line for each in found if (each.section, each.key) in keys})
+    return _without(text, {entry.line for entry in entries if (entry.section, entry.key) in keys})
 
 
 def _without_settings(text: str, lines: _Lines) -> str:

@@ -87,15 +87,15 @@ def foreign_leases(root: HostFiles, pod_cidrs: Iterable[Prefix]) -> list[File]:
     by the container's id, which is in it.
     """
     inside = tuple(pod_cidrs)
-    found = {}
+    leases = {}
     for path in (path for pattern in _OTHER_LEASES for path in root.glob(pattern)):
         name = path.rpartition("/")[2]
         address = _address(name)
         ours = f"{LEASES}/{name}"
         if address and any(cidr.covers(address) for cidr in inside) and not any(root.glob(ours)):
             lines = (root.read(path) or "").splitlines()  # the container's id and the interface
-            found[ours] = File(ours, "\r\n".join(lines))  # host-local's LineBreak
-    return [found[path] for path in sorted(found)]
+            leases[ours] = File(ours, "\r\n".join(lines))  # host-local's LineBreak
+    return [leases[path] for path in sorted(leases)]
 
 
 def pods_outside(root: HostFiles, pod_cidrs: Iterable[Prefix]) -> list[Address]:

@@ -102,21 +102,21 @@ def _commands(text: str) -> str:
 def configured_routes(root: HostFiles, wanted: Iterable[Prefix]) -> ConfiguredRoutes:
     """Return the routes to destinations in WANTED that the configuration below ROOT makes, in a stable order."""
     reader, destinations = Reader(root), set(wanted)
-    routes = [route for each in backends().values() for route in each.configured_routes(reader)]
+    routes = [route for backend in backends().values() for route in backend.configured_routes(reader)]
     for path in (*filter(reader.is_executable, reader.glob(*_EXECUTED)), *reader.glob(*_SOURCED)):
         routes += shell_routes(reader.read(path), path)
     for path in reader.glob(*FILES):
         routes += suse_routes(reader.read(path), path)
     for path in reader.called():
         routes += shell_routes(reader.read(path), path)
-    kept = dict.fromkeys(route for route in routes if route.dst in destinations)
+    matching = dict.fromkeys(route for route in routes if route.dst in destinations)
     unclear = (
         (f"{path}:{line}", dst)
         for path, text in reader.texts.items()
         if "$" in text
         for line, dst in unclear_routes(text, destinations)
     )
-    return ConfiguredRoutes(tuple(kept), tuple(reader.unread.items()), tuple(unclear))
+    return ConfiguredRoutes(tuple(matching), tuple(reader.unread.items()), tuple(unclear))
 
 
 __all__ = ["ConfiguredRoute", "Reader", "configured_routes"]

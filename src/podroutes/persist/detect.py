@@ -14,16 +14,16 @@ def detect(root: HostFiles, links: Sequence[Link]) -> tuple[str, str]:
 
     Raises PersistError if two managers claim a device, or devices have different managers.
     """
-    found = {link.name: _owner(root, link) for link in links}
-    names = {name for name, _ in found.values()}
+    owners = {link.name: _owner(root, link) for link in links}
+    names = {name for name, _ in owners.values()}
     if len(names) > 1:
-        each = listing([f"{printable(dev)} to {name} ({why})" for dev, (name, why) in found.items()])
+        each = listing([f"{printable(dev)} to {name} ({why})" for dev, (name, why) in owners.items()])
         raise PersistError(
             f"the routes leave by devices of different managers: {each}; name one with --persist BACKEND"
         )
     if not names:
         raise PersistError("there are no routes to keep, so no interface to look for the manager of")
-    return names.pop(), "; ".join(dict.fromkeys(why for _, why in found.values()))
+    return names.pop(), "; ".join(dict.fromkeys(why for _, why in owners.values()))
 
 
 def _owner(root: HostFiles, link: Link) -> tuple[str, str]:

@@ -75,9 +75,9 @@ def place(root: HostFiles, link: Link, links: Sequence[Link]) -> str:  # noqa: A
     """Return the device's name, if dhcpcd manages all interfaces of the machine."""
     if not running(root, link):
         raise PersistError(f"dhcpcd does not manage {safe(link.name)}: {_MASTER} is not there; try --persist auto")
-    if found := _SCRIPT.search(root.read(_CONFIG) or ""):
+    if match := _SCRIPT.search(root.read(_CONFIG) or ""):
         raise PersistError(
-            f"dhcpcd runs {printable(found[1] or 'nothing')} in place of its hooks here ({_CONFIG}: script): take that line out, or use "
+            f"dhcpcd runs {printable(match[1] or 'nothing')} in place of its hooks here ({_CONFIG}: script): take that line out, or use "
             "--persist systemd"
         )
     return safe(link.name)
@@ -131,8 +131,8 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
         word, rest = [*line.split(None, 1), "", ""][:2]
         if word in _BLOCKS:
             dev = rest.strip() if word == "interface" else None
-        found = re.match(_CLASSLESS, line)
-        words = found[1].split() if found else []
+        match = re.match(_CLASSLESS, line)
+        words = match[1].split() if match else []
         dst = destination(words[0], masks=True) if len(words) == 2 else None  # of a line with more dhcpcd takes nothing
         if dst:
             yield ConfiguredRoute(_CONFIG, number, dst, gateway(words[1]), dev, manager="dhcpcd")

@@ -49,20 +49,20 @@ def safe(dev: str) -> str:
 
 def by_device(routes: Iterable[PersistedRoute], devices: Iterable[str]) -> dict[str, list[PersistedRoute]]:
     """Group ROUTES by their device; each of DEVICES is a key."""
-    found: dict[str, list[PersistedRoute]] = {dev: [] for dev in sorted(devices)}
+    grouped: dict[str, list[PersistedRoute]] = {dev: [] for dev in sorted(devices)}
     for persisted_route in routes:
-        found.setdefault(persisted_route.route.dev or "", []).append(persisted_route)
-    return found
+        grouped.setdefault(persisted_route.route.dev or "", []).append(persisted_route)
+    return grouped
 
 
 def recorded(pattern: re.Pattern[str], text: str) -> Iterator[tuple[Written, str]]:
     """Yield the routes that PATTERN matches in TEXT, a file of ours, with their devices. Invalid routes are skipped."""
-    for found in pattern.finditer(text):
+    for match in pattern.finditer(text):
         try:
-            dst, via = parse_prefix(found["dst"]), parse_address(found["via"])
+            dst, via = parse_prefix(match["dst"]), parse_address(match["via"])
         except ValueError:
             continue
-        yield (dst, via, int(found["metric"] or _DEFAULT[dst.version])), found["dev"] or ""
+        yield (dst, via, int(match["metric"] or _DEFAULT[dst.version])), match["dev"] or ""
 
 
 SCRIPT_ROUTE = re.compile(

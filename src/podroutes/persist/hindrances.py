@@ -22,15 +22,15 @@ def hindrances(
     """
     chosen = backend(name)
     altered = next((change.file.path for change in changes if _is_altered(chosen, change, there)), "")
-    found = {}
+    reasons = {}
     for link in links:
         try:
             why = chosen.hindrance(root, link, there)
         except PersistError:  # what cannot be read is not known to be in the way
             continue
         if why or altered:
-            found[link.name] = why or f"{altered} is not as podroutes writes it"
-    return found
+            reasons[link.name] = why or f"{altered} is not as podroutes writes it"
+    return reasons
 
 
 def not_restored(root: HostFiles, links: Sequence[Link], devices: Collection[str]) -> tuple[str, ...]:
@@ -38,14 +38,14 @@ def not_restored(root: HostFiles, links: Sequence[Link], devices: Collection[str
 
     PersistError where one of these files cannot be read.
     """
-    found = find(root)
-    concerned = {*devices, *(found.owned("").written or {}).values()}
+    present = find(root)
+    concerned = {*devices, *(present.owned("").written or {}).values()}
     return tuple(
         dict.fromkeys(
             why
-            for name in found.backends
+            for name in present.backends
             for link in links
-            if link.name in concerned and (why := _not_restored(root, name, link, links, found.files[name]))
+            if link.name in concerned and (why := _not_restored(root, name, link, links, present.files[name]))
         )
     )
 

@@ -35,12 +35,12 @@ def read_managers(root: HostFiles, devices: Iterable[Device]) -> Managers:
 
 def _running(root: HostFiles) -> tuple[str, ...]:
     daemons = {backend.DAEMON: backend.MANAGER for backend in backends().values() if backend.DAEMON}
-    found = set()
+    names = set()
     for path in root.glob("/proc/[0-9]*/comm"):
         name = daemons.get((root.peek(path) or "").strip())
         if name and root.same_network(path.split("/")[2]):
-            found.add(name)
-    return tuple(sorted(found))
+            names.add(name)
+    return tuple(sorted(names))
 
 
 def _claim(root: HostFiles, chosen: Backend, link: Link) -> str:

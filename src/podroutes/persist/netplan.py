@@ -113,10 +113,10 @@ def _ids(text: str) -> Iterator[str]:
     """Yield each ``SECTION.ID`` of a file of ours."""
     section = ""
     for line in text.splitlines():
-        if found := re.match(_NAME, line):
-            section = found[2] if found[1] == "  " else section
-            if found[1] == "    ":
-                yield f"{section}.{found[2]}"
+        if match := re.match(_NAME, line):
+            section = match[2] if match[1] == "  " else section
+            if match[1] == "    ":
+                yield f"{section}.{match[2]}"
 
 
 def running(root: HostFiles, link: Link) -> str:  # noqa: ARG001, netplan runs no daemon

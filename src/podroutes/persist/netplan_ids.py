@@ -29,20 +29,20 @@ def find(root: HostFiles, link: Link, links: Sequence[Link]) -> str:
 
     An unknown id must never be written: netplan would create a new interface without the addresses of the old one.
     """
-    found = {
+    definitions = {
         f"{section}.{name}": body
         for section, interfaces in _merged(root).items()
         for name, body in interfaces.items()
         if _is_about(root, link.name, name, body)
     }
     dev = printable(link.name)
-    if not found:
+    if not definitions:
         raise PersistError(f"no interface of /etc/netplan is {dev}: netplan does not manage it; try --persist auto")
-    if len(found) > 1:
+    if len(definitions) > 1:
         raise PersistError(
-            f"netplan has {listing(list(found))} for the one interface {dev}: leave one of them, or use --persist networkd"
+            f"netplan has {listing(list(definitions))} for the one interface {dev}: leave one of them, or use --persist networkd"
         )
-    ((place, body),) = found.items()
+    ((place, body),) = definitions.items()
     name = place.partition(".")[2]
     others = [other.name for other in links if other != link and _is_about(root, other.name, name, body)]
     if others:
@@ -136,7 +136,10 @@ def _is_about(root: HostFiles, dev: str, name: str, body: dict[str, Any]) -> boo
     }
     wanted = {key: match[key] if isinstance(match[key], list) else [match[key]] for key in facts if key in match}
     return all(
-        any(fnmatchcase(facts[key], str(each).lower() if key == "macaddress" else str(each)) for each in patterns)
+        any(
+            fnmatchcase(facts[key], str(pattern).lower() if key == "macaddress" else str(pattern))
+            for pattern in patterns
+        )
         for key, patterns in wanted.items()
     )
 

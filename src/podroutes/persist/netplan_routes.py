@@ -49,14 +49,14 @@ def _on_devices(reader: Reader, name: str, rows: list[ConfiguredRoute]) -> Itera
     if not devices:  # nothing is known of them
         yield from rows
         return
-    found = matching(reader.root, name, devices)
-    dev = found[0] if len(found) == 1 else None
-    yield from (row._replace(dev=dev) for row in (rows if found else ()))
+    devices_of_id = matching(reader.root, name, devices)
+    dev = devices_of_id[0] if len(devices_of_id) == 1 else None
+    yield from (row._replace(dev=dev) for row in (rows if devices_of_id else ()))
 
 
 def _routes(path: str, name: str, interface: yaml.Node) -> Iterator[ConfiguredRoute]:
-    found = _entry(interface, "routes")
-    for item in found.value if isinstance(found, yaml.SequenceNode) else ():
+    entry = _entry(interface, "routes")
+    for item in entry.value if isinstance(entry, yaml.SequenceNode) else ():
         route = _route(path, name, interface, item)
         if route:
             yield route
@@ -105,11 +105,11 @@ def _cuts(text: str, key: yaml.Node, items: yaml.SequenceNode, gone: list[bool])
     """Yield the parts of TEXT to replace and their replacements, for those of ITEMS that are GONE."""
     if not any(gone):
         return
-    kept = [item for item, leaves in zip(items.value, gone, strict=True) if not leaves]
-    if not kept:
+    remaining = [item for item, leaves in zip(items.value, gone, strict=True) if not leaves]
+    if not remaining:
         yield key.end_mark.index, _end(items), ": []"
     elif items.flow_style:
-        parts = [text[item.start_mark.index : item.end_mark.index] for item in kept]
+        parts = [text[item.start_mark.index : item.end_mark.index] for item in remaining]
         yield items.start_mark.index, items.end_mark.index, f"[{', '.join(parts)}]"
     else:
         for item, leaves in zip(items.value, gone, strict=True):

@@ -189,7 +189,7 @@ def _may_be_for(reader: "Reader", base: str, dev: str, used: str) -> bool:
     from podroutes.persist.ini import settings  # noqa: PLC0415
 
     text = next(filter(None, (reader.read(f"{directory}/{base}") for directory in _DIRECTORIES)), "")
-    match = [each for each in settings(text) if each.section == "Match"]
+    match = [setting for setting in settings(text) if setting.section == "Match"]
     names = [name for each in match if each.key == "Name" for name in each.value.split()]
     return all(each.key == "Name" for each in match) and any(fnmatchcase(dev, name) for name in names)
 
@@ -283,7 +283,7 @@ def _section_of(root: HostFiles, path: str, wanted: str) -> Iterator[tuple[str, 
     """Yield keys and values in all sections called WANTED."""
     from podroutes.persist.ini import settings  # noqa: PLC0415, not for every plan
 
-    return ((each.key, each.value) for each in settings(root.peek(path) or "") if each.section == wanted)
+    return ((setting.key, setting.value) for setting in settings(root.peek(path) or "") if setting.section == wanted)
 
 
 def _base(path: str) -> str:

@@ -30,8 +30,8 @@ def load(directory: str | os.PathLike[str], own: str) -> tuple[SavedRoute, ...]:
     from podroutes.host.atomic_write import read_whole  # noqa: PLC0415, the same
 
     try:
-        found = loads(read_whole(Path(path)))
-        return tuple(map(_route, found["routes"])) if found["node"] == own else ()
+        document = loads(read_whole(Path(path)))
+        return tuple(map(_route, document["routes"])) if document["node"] == own else ()
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as error:

@@ -94,8 +94,8 @@ def hindrance(root: HostFiles, link: Link, there: Mapping[str, File]) -> str:  #
     for path in (UNIT, WANTS):
         if path not in there:
             return f"{path} is missing"
-    found = re.search(_START, there[UNIT].text)
-    words = [_plain(word) for word in re.findall(_WORD, found[1])] if found else []
+    match = re.search(_START, there[UNIT].text)
+    words = [_plain(word) for word in re.findall(_WORD, match[1])] if match else []
     for word, path in pairwise(["", *words]):
         if word not in ("", *_FILES):
             continue
@@ -136,7 +136,7 @@ def configured_routes(reader: "Reader") -> Iterator[ConfiguredRoute]:
             key, _, command = line.partition("=")
             if key.strip().startswith("Exec"):
                 words = command.strip().lstrip("-@:+!")
-                yield from (each._replace(line=number) for each in shell_routes(words, path, "systemd"))
+                yield from (shell_route._replace(line=number) for shell_route in shell_routes(words, path, "systemd"))
 
 
 def _is_wanted(root: HostFiles, path: str) -> bool:

@@ -65,16 +65,16 @@ class ClaimIndex:
         new = self.new(cluster)
         if len(former) + len(new) > _FEW or not self._may_replace(former, new):
             return None
-        found = examine(cluster._replace(nodes=new))
+        claims_of_new = examine(cluster._replace(nodes=new))
         former_claims = tuple(claim for node in former for claim in self._of(node))
         leaving = {id(node) for node in former}, {address for node in former for address in node.internal_ips}
-        places = [claim.dst for claim in found.honoured]
+        places = [claim.dst for claim in claims_of_new.honoured]
         places += [_alone(address) for node in new for address in node.internal_ips]
-        if found.disputes is not None or not all(self._apart_from(each, *leaving) for each in places):
+        if claims_of_new.disputes is not None or not all(self._apart_from(each, *leaving) for each in places):
             return None
-        if len(former_claims) == len(self._claims) and not found.honoured:  # nobody has a podCIDR any more
+        if len(former_claims) == len(self._claims) and not claims_of_new.honoured:  # nobody has a podCIDR any more
             return None
-        return Changed(former, former_claims, new, found.honoured)
+        return Changed(former, former_claims, new, claims_of_new.honoured)
 
     def former(self, cluster: Cluster) -> tuple[Node, ...]:
         """Return the indexed nodes that are not in CLUSTER any more, or changed."""

@@ -104,14 +104,14 @@ class _Examination:
 
     def _unread(self) -> tuple[Node, ...]:
         """Return the nodes with an unread podCIDR, and record those with an unread address."""
-        found = []
+        problems = []
         for node in [node for node in self.nodes if node.unread]:
             fields = {field.field: field for field in node.unread}
             if "podCIDR" in fields:
-                found.append(node)
+                problems.append(node)
             if "internalIP" in fields:
                 self.unclear[node.name] = unread_loss(node, "internalIP")
-        return tuple(found)
+        return tuple(problems)
 
     def _nothing(self) -> tuple[Problem, ...]:
         """Return the problem that there is nothing to route, if no node has a podCIDR."""
@@ -182,12 +182,12 @@ class _Examination:
         return tuple(sorted(inside_limits, key=self.shared.__contains__))
 
     def _within_limits(self, node: Node, dst: Prefix) -> bool:
-        found = outside_limits(self.cluster, dst)
-        if found:
-            code, what = found
+        reason = outside_limits(self.cluster, dst)
+        if reason:
+            code, what = reason
             self._report(code, f"{self._name(node)}: podCIDR {dst} {what}", [node], dst)
             self.forbidden.setdefault(node.name, Loss(f"{escaped(node.name)}'s podCIDR {what}", code))
-        return not found
+        return not reason
 
     def _report_no_address(self, node: Node, dst: Prefix) -> None:
         if node.internal_ips:
@@ -216,14 +216,14 @@ class _Examination:
         rows = sorted(((address, node) for node in self.nodes for address in node.internal_ips), key=_by_address)
         rows = [row for row in rows if row[0] not in self.outside]
         addresses = [address for address, _ in rows]
-        found: dict[int, tuple[Address, Node]] = {}
+        covered: dict[int, tuple[Address, Node]] = {}
         covering = set()
         for claim in claims:
             places = inside(addresses, claim.dst.version, claim.dst.value, claim.dst.last)
             if places:
                 covering.add(id(claim))
-                found.update((place, rows[place]) for place in places)
-        return [found[place] for place in sorted(found)], covering
+                covered.update((place, rows[place]) for place in places)
+        return [covered[place] for place in sorted(covered)], covering
 
     def _overlapping(self, claims: list[Claim]) -> set[int]:
         """Return the id() of the claims that share addresses with those of another node."""

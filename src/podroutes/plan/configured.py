@@ -44,7 +44,7 @@ def _is_same(line: ConfiguredRoute, route: Route) -> bool:
 
 def without_configured(routes: Sequence[PersistedRoute], lines: Overlap) -> list[PersistedRoute]:
     """Return the ROUTES that our files must persist: those without a line in the administrator's files."""
-    return [each for each in routes if each.route.dst not in lines.same and each.route.dst not in lines.other]
+    return [route for route in routes if route.route.dst not in lines.same and route.route.dst not in lines.other]
 
 
 def not_taken_over(plan: Plan, lines: Overlap) -> Plan:

@@ -132,14 +132,18 @@ class FastPath:
 
     def changed(self, cluster: Cluster) -> NodeChanges:
         """Return the changes for the nodes that changed in CLUSTER; none if they concern other nodes or anything else on this machine."""
-        found = self._known.changed(cluster)
-        if found is None or not self._is_simple or any(map(self._is_mine, (*found.former, *found.new))):
+        changed_claims = self._known.changed(cluster)
+        if (
+            changed_claims is None
+            or not self._is_simple
+            or any(map(self._is_mine, (*changed_claims.former, *changed_claims.new)))
+        ):
             return NodeChanges()
-        here = desired(Claims(found.new_claims, (), ()), self._own, self._resolver)
-        if here.out_of_reach or any(map(self._is_needed, (claim.dst for claim in found.new_claims))):
+        here = desired(Claims(changed_claims.new_claims, (), ()), self._own, self._resolver)
+        if here.out_of_reach or any(map(self._is_needed, (claim.dst for claim in changed_claims.new_claims))):
             return NodeChanges()
         try:
-            changes = [*self._wanted(found, here), *self._leaving(found)]
+            changes = [*self._wanted(changed_claims, here), *self._leaving(changed_claims)]
         except _UnknownError:
             return NodeChanges()
         gone = {change.route.dst: change.node or "" for change in changes if change.action == "delete"}

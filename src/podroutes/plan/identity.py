@@ -13,9 +13,9 @@ def named_node(cluster: Cluster, name: str, addresses: Iterable[Address] = ()) -
 
     Raises ``IdentityError``, with similar names, if there is none or more than one.
     """
-    found = [node for node in cluster.nodes if node.name == name]
-    if found:
-        return _only(cluster, _with_address(found, addresses) or found, f"is named {printable(name)}")
+    nodes = [node for node in cluster.nodes if node.name == name]
+    if nodes:
+        return _only(cluster, _with_address(nodes, addresses) or nodes, f"is named {printable(name)}")
     from difflib import get_close_matches  # noqa: PLC0415, only for a typing error
 
     near = get_close_matches(name, [node.name for node in cluster.nodes]) or [node.name for node in cluster.nodes]

@@ -34,9 +34,9 @@ class Incumbents:
         owner = self._owner(claim.dst, there)
         if owner and owner != claim.node.name:
             return None
-        found = self._through(claim.node, there)
-        if found:
-            return found
+        via_node = self._through(claim.node, there)
+        if via_node:
+            return via_node
         if owner and (through := next((via for via in there if via in self._routers), None)):
             return Standing(through)
         if not owner and any(self._holders.get(via, set()) - {claim.node.name} for via in there):
@@ -49,7 +49,7 @@ class Incumbents:
 
     def leads_to(self, node: Node, dst: Prefix, via: Address) -> bool:
         """Return whether the route to DST was saved as that of NODE, and goes through a router."""
-        return via in self._routers and any(is_of(each, node) for each in self._saved.get(dst, ()))
+        return via in self._routers and any(is_of(record, node) for record in self._saved.get(dst, ()))
 
     def remembers(self, claim: Claim) -> bool:
         """Whether the route of CLAIM was saved as its node's."""
@@ -106,10 +106,10 @@ class Incumbents:
     def gateways(self) -> dict[Prefix, list[Address]]:
         """Return the gateways of our routes by destination, the one that the kernel uses first."""
         rows = [(route.metric, route.dst, route.via) for route in self._table.ours() if route.via]
-        found: defaultdict[Prefix, list[Address]] = defaultdict(list)
+        vias: defaultdict[Prefix, list[Address]] = defaultdict(list)
         for _, dst, via in sorted(rows):
-            found[dst].append(via)
-        return dict(found)
+            vias[dst].append(via)
+        return dict(vias)
 
     @cached_property
     def saved(self) -> Saved:
@@ -127,11 +127,11 @@ class Incumbents:
     @cached_property
     def _holders(self) -> dict[Address, set[str]]:
         """Return the nodes that report each address."""
-        found: defaultdict[Address, set[str]] = defaultdict(set)
+        holders: defaultdict[Address, set[str]] = defaultdict(set)
         for node in self._disputes.cluster.nodes:
             for address in node.internal_ips:
-                found[address].add(node.name)
-        return found
+                holders[address].add(node.name)
+        return holders
 
     @cached_property
     def _routers(self) -> set[Address]:
@@ -144,10 +144,10 @@ class Incumbents:
     @cached_property
     def _claimed(self) -> dict[str, set[Prefix]]:
         """Return the podCIDRs of each node."""
-        found: defaultdict[str, set[Prefix]] = defaultdict(set)
+        claimed: defaultdict[str, set[Prefix]] = defaultdict(set)
         for node in self._disputes.cluster.nodes:
-            found[node.name].update(node.pod_cidrs)
-        return found
+            claimed[node.name].update(node.pod_cidrs)
+        return claimed
 
     @cached_property
     def _own(self) -> set[Address]:
@@ -155,10 +155,10 @@ class Incumbents:
 
     @cached_property
     def _written(self) -> dict[Prefix, list[Address]]:
-        found: defaultdict[Prefix, list[Address]] = defaultdict(list)
+        vias: defaultdict[Prefix, list[Address]] = defaultdict(list)
         for dst, via, _ in self._ledger.written or ():
-            found[dst].append(via)
-        return found
+            vias[dst].append(via)
+        return vias
 
 
 def _by_destination(records: Iterable[SavedRoute]) -> dict[Prefix, list[SavedRoute]]:

@@ -35,8 +35,8 @@ class Owners:
         """Yield the wider prefixes that cover DST, widest first."""
         address = Address(dst.version, dst.value)
         for version, length in sorted(self._lengths):
-            if version == dst.version and length < dst.length and (found := network(address, length)) in self.names:
-                yield found
+            if version == dst.version and length < dst.length and (covering := network(address, length)) in self.names:
+                yield covering
 
     def below(self, dst: Prefix) -> list[Prefix]:
         """Return the narrower prefixes that DST covers."""
@@ -65,10 +65,10 @@ class Owners:
 
     def several(self, dst: Prefix, name: str) -> bool:
         """Return whether at least two nodes other than NAME have narrower prefixes inside DST."""
-        found: set[str] = set()
+        names: set[str] = set()
         for owner in self.below(dst):
-            found |= self.names[owner] if len(self.names[owner]) < 3 else set(sorted(self.names[owner])[:3])
-            if len(found - {name}) > 1:
+            names |= self.names[owner] if len(self.names[owner]) < 3 else set(sorted(self.names[owner])[:3])
+            if len(names - {name}) > 1:
                 return True
         return False
 

@@ -17,21 +17,21 @@ def remembered(
     Routes saved BEFORE stay if their node may still have them: it is listed, and claims the podCIDR, or has an unreadable one, or none
     of the podCIDRs that it claims instead is routed. So a route is restored after a link flap, or once a mistake is corrected.
     """
-    found = {
+    records = {
         claim.dst: SavedRoute(claim.dst, via, dev, claim.node.name, claim.node.uid, now)
         for rows in desired.wanted.values()
         for claim, via, dev in zip(rows.claims, rows.vias, rows.routes.dev, strict=True)
         if claim.dst not in missing
     }
-    old = [route for route in before if route.dst not in found]
+    old = [route for route in before if route.dst not in records]
     if old:
-        standing = frozenset(found)
+        standing = frozenset(records)
         nodes: dict[str, Node] = {node.name: node for node in cluster.nodes}
         for route in old:
             node = nodes.get(route.node)
             if node and (route.dst in node.pod_cidrs or _uncertain(node, route.dst.version, standing)):
-                found[route.dst] = route
-    return tuple(found.values())
+                records[route.dst] = route
+    return tuple(records.values())
 
 
 def _uncertain(node: Node, version: int, standing: frozenset[Prefix]) -> bool:

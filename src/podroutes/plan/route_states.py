@@ -24,9 +24,9 @@ def survey(
     device why a file of ours does not.
     """
     entries = sorted(_entries(planned, fib, owned), key=lambda entry: (entry.route.dst, entry.route.metric))
-    kept = {(kept_route.route.dst, kept_route.route.via): kept_route.reason for kept_route in planned.plan.kept}
+    reasons = {(kept_route.route.dst, kept_route.route.via): kept_route.reason for kept_route in planned.plan.kept}
     return [
-        _at_boot(entry, owned, configured, hindered)._replace(kept=kept.get((entry.route.dst, entry.route.via), ""))
+        _at_boot(entry, owned, configured, hindered)._replace(kept=reasons.get((entry.route.dst, entry.route.via), ""))
         for entry in entries
     ]
 

@@ -19,7 +19,7 @@ def sequence(host: Host, version: int, traits: Traits, touched: Callable[[Prefix
 
     TOUCHED returns the targets that overlap a prefix.
     """
-    found: list[int] = []
+    order: list[int] = []
     rules = host.rules.get(version)
     if version == 6 and rules is not None and set(rules) < set(DEFAULT_RULES[6]):
         return []  # whether these rules apply is unknown
@@ -28,8 +28,8 @@ def sequence(host: Host, version: int, traits: Traits, touched: Callable[[Prefix
             continue
         if not selected or rule.action != "lookup" or rule.suppress_prefixlength >= 0:
             return []
-        found.append(rule.table)
-    return found
+        order.append(rule.table)
+    return order
 
 
 def _selects(rule: Rule, host: Host, traits: Traits, touched: Callable[[Prefix], Sized]) -> bool | None:

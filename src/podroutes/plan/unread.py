@@ -17,20 +17,20 @@ from podroutes.plan.overlaps import Owners
 
 def kept_for_unread(disputes: Disputes, incumbents: Incumbents, own: Node) -> list[tuple[Claim, Loss]]:
     """Return claims for the routes, in place or saved, that may belong to nodes with an unread podCIDR; each route once."""
-    found: dict[Prefix, tuple[Claim, Loss]] = {}
+    losses: dict[Prefix, tuple[Claim, Loss]] = {}
     for node in sorted(disputes.unread, key=_in_order):
         if node.is_entry_of(own):
             continue
         for dst, via in _candidates(incumbents, node):
             mine = dst in node.pod_cidrs or any(cidr.overlaps(dst) for cidr in own.pod_cidrs)
-            if dst in found or mine or outside_limits(disputes.cluster, dst):
+            if dst in losses or mine or outside_limits(disputes.cluster, dst):
                 continue
             claimants = _claimants(disputes, dst)
             explained = any(via in claim.node.internal_ips for claim in claimants)
             unexplained = _may_lead_to(incumbents, node, dst, via) and not claimants
             if unexplained or (incumbents.reports(node, via) and not explained):
-                found[dst] = Claim(dst, node, (via,)), unread_loss(node, "podCIDR")
-    return list(found.values())
+                losses[dst] = Claim(dst, node, (via,)), unread_loss(node, "podCIDR")
+    return list(losses.values())
 
 
 def kept_for_refused(
@@ -43,7 +43,7 @@ def kept_for_refused(
     won = list(honoured)
     served = {(claim.node.name, claim.dst.version) for claim in won}
     owners = Owners(won)
-    found: dict[Prefix, tuple[Claim, Loss]] = {}
+    losses: dict[Prefix, tuple[Claim, Loss]] = {}
     for node in sorted(disputes.cluster.nodes, key=_in_order):
         if node.name not in refused or node.is_entry_of(own):
             continue

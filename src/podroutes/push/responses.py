@@ -130,12 +130,12 @@ def _remote(kind: str, words: list[str], body: bytes) -> Remote:
 
 def _sysctls(body: bytes) -> dict[str, int]:
     """Parse the output of grep(1) on /proc/sys/net: lines of ``PATH:VALUE``."""
-    found = {}
+    values = {}
     for line in body.decode(errors="replace").splitlines():
         path, _, value = line.rpartition(":")
         if path.startswith("/proc/sys/net/") and re.fullmatch(r"-?\d{1,10}", value):
-            found[path.removeprefix("/proc/sys/").replace("/", ".")] = int(value)
-    return found
+            values[path.removeprefix("/proc/sys/").replace("/", ".")] = int(value)
+    return values
 
 
 fib = host_fib.fib  # a machine that was read over SSH is planned for as one that we are on
@@ -143,17 +143,17 @@ fib = host_fib.fib  # a machine that was read over SSH is planned for as one tha
 
 def refusals(errors: bytes) -> dict[int, Refusal]:
     """Return why lines of a batch failed in ip(8), by line number from 0."""
-    found, said = {}, ""
+    reasons, reason = {}, ""
     for line in errors.decode(errors="replace").splitlines():
         failed = _FAILED.match(line)
         if not failed:
-            said = said or line
+            reason = reason or line
             continue
-        why = said.removeprefix("RTNETLINK answers: ").removeprefix("Error: ").rstrip(".") or "no reason given"
+        why = reason.removeprefix("RTNETLINK answers: ").removeprefix("Error: ").rstrip(".") or "no reason given"
         number = next((number for text, number in _ERRNOS.items() if why.startswith(text)), 0)
-        found[int(failed[1]) - 1] = Refusal(number, escaped(why))
-        said = ""
-    return found
+        reasons[int(failed[1]) - 1] = Refusal(number, escaped(why))
+        reason = ""
+    return reasons
 
 
 def verdict(data: bytes) -> Mapping[str, str]:
@@ -163,8 +163,8 @@ def verdict(data: bytes) -> Mapping[str, str]:
 
 def settings(data: bytes) -> Mapping[str, str]:
     """Return why host settings could not be changed, by the name that the keeper has for them."""
-    found = (words[1:] for words, _ in sections(data) if words[:1] == ["setting"] and len(words) > 1)
-    return {name: escaped(" ".join(why)) or "failed" for name, *why in found}
+    entries = (words[1:] for words, _ in sections(data) if words[:1] == ["setting"] and len(words) > 1)
+    return {name: escaped(" ".join(why)) or "failed" for name, *why in entries}
 
 
 def first_line(data: bytes) -> str:

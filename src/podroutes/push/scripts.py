@@ -37,23 +37,25 @@ def _read_script(_: tuple[tuple[str, str], ...]) -> str:
 def _patterns() -> dict[str, Iterable[str]]:
     """Return the patterns of paths that READ expands on the machine, by the variable that has them there."""
     known = backends().values()
-    kept = [place for each in known if not each.RUNS_PODROUTES for place in each.PLACES]  # what makes routes last
+    persistent_files = [
+        place for name in known if not name.RUNS_PODROUTES for place in name.PLACES
+    ]  # what makes routes last
     state = (f"{deletions.DIRECTORY}/{name}" for name in (deletions.NAME, saved_routes.NAME))
     return {
         "sysctls": (f"/proc/sys/net/{each}" for each in (*SYSCTLS, *SETTINGS)),
-        "kept": kept,
-        "always": (*kept, *SHARED, *DEPENDENCY_FILES, *state),
-        "asked": (*(place for each in known if each.RUNS_PODROUTES for place in each.PLACES), *cni_config.READS),
+        "kept": persistent_files,
+        "always": (*persistent_files, *SHARED, *DEPENDENCY_FILES, *state),
+        "asked": (*(place for name in known if name.RUNS_PODROUTES for place in name.PLACES), *cni_config.READS),
         "exists": cni_config.EXISTS,
-        "administrators": (*dict.fromkeys(place for each in known for place in each.READS), *READS),
+        "administrators": (*dict.fromkeys(place for name in known for place in name.READS), *READS),
         "called": CALLED,
-        "secret": (place for each in known for place in each.SECRETS),
+        "secret": (place for name in known for place in name.SECRETS),
     }
 
 
 def is_needed(path: str) -> bool:
     """Return whether there is no plan without the file PATH: it is in a place of ours, or its backend says so."""
-    patterns = (pattern for each in backends().values() for pattern in (*each.PLACES, *each.NEEDED))
+    patterns = (pattern for backend in backends().values() for pattern in (*backend.PLACES, *backend.NEEDED))
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 

@@ -165,10 +165,10 @@ class Machine:
 
     def _judge(self, plan: Plan, answer: Answer) -> bool:
         """Take note of what COMMIT answered; whether it went far enough to be checked."""
-        said = responses.verdict(answer.out)
-        if "armed" not in said:
+        verdict = responses.verdict(answer.out)
+        if "armed" not in verdict:
             self._state, self._until = "unchanged", None
-            self.fail(_refusal(said, answer))
+            self.fail(_refusal(verdict, answer))
             return False
         body = next((body for words, body in responses.sections(answer.out) if words[:1] == ["carried"]), b"")
         failed = responses.settings(answer.out)
@@ -178,9 +178,9 @@ class Machine:
             tuple(FileResult(change) for change in plan.files or ()),
             tuple(HostResult(change, failed.get(setting_name(change))) for change in plan.host),
         )
-        if said.get("carried") == _KILLED:
+        if verdict.get("carried") == _KILLED:
             raise PushError(f"ip -batch did not end within {self._confirm} s")
-        if "carried" not in said:
+        if "carried" not in verdict:
             raise PushError("it did not say what became of the changes")
         return True
 
@@ -217,13 +217,13 @@ class Machine:
 
     def _settle(self, answer: Answer) -> None:
         """Take note of the answer to the confirmation."""
-        said = responses.verdict(answer.out)
-        if "kept" in said or "gone" in said:  # gone: an answer that was lost had said kept
+        verdict = responses.verdict(answer.out)
+        if "kept" in verdict or "gone" in verdict:  # gone: an answer that was lost had said kept
             self._state, self._until = "applied", None
-            if "failed" in said:
-                self.fail(f"the routes are applied, but not every file: {said['failed']}")
+            if "failed" in verdict:
+                self.fail(f"the routes are applied, but not every file: {verdict['failed']}")
         else:
-            self._state, self._until = ("rolled-back", None) if "back" in said else ("returning", self._until)
+            self._state, self._until = ("rolled-back", None) if "back" in verdict else ("returning", self._until)
             self.fail(f"it was not confirmed within {self._confirm} s")
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -244,33 +244,33 @@ class Machine:
         while self._until is not None:
             try:
                 line = await self._connected()
-                said = responses.verdict((await line.run(scripts.DECIDE, f"{self._token} back\n".encode(), 10)).out)
+                verdict = responses.verdict((await line.run(scripts.DECIDE, f"{self._token} back\n".encode(), 10)).out)
             except PodroutesError:
                 await self.close()
                 if time.time() > self._until + _GRACE:
                     return
                 await asyncio.sleep(_PAUSE)
                 continue
-            if "back" in said:
+            if "back" in verdict:
                 self._state, self._until = "rolled-back", None
-            elif "gone" in said:
+            elif "gone" in verdict:
                 self._state, self._until = ("applied" if self._state == "unknown" else "unchanged"), None
             return
 
 
-def _refusal(said: Mapping[str, str], answer: Answer) -> str:
+def _refusal(verdict: Mapping[str, str], answer: Answer) -> str:
     """Return why COMMIT changed nothing."""
-    if "denied" in said:
+    if "denied" in verdict:
         return "changing routes takes root there: use --sudo, or --user root"
-    if "busy" in said:
-        verb, _, whence = said["busy"].removeprefix("podroutes ").partition(" ")
+    if "busy" in verdict:
+        verb, _, whence = verdict["busy"].removeprefix("podroutes ").partition(" ")
         if verb != "push":
-            return f"{said['busy'] or 'another podroutes'} is changing it; try again when it is done"
+            return f"{verdict['busy'] or 'another podroutes'} is changing it; try again when it is done"
         whence = f" ({whence})" if whence else ""
         return f"another push is changing it{whence}, or waits to be confirmed; try again in a minute"
-    if "refused" in said:
+    if "refused" in verdict:
         detail = next((body for words, body in responses.sections(answer.out) if words[:1] == ["said"]), b"")
-        return f"its own tools refuse {said['refused']}: {responses.first_line(detail) or 'it is not valid'}"
-    if "failed" in said:
-        return f"{said['failed']}; nothing was changed"
+        return f"its own tools refuse {verdict['refused']}: {responses.first_line(detail) or 'it is not valid'}"
+    if "failed" in verdict:
+        return f"{verdict['failed']}; nothing was changed"
     return f"nothing was changed: {escaped(responses.first_line(answer.err)) or 'no answer'}"

@@ -148,7 +148,9 @@ class SshClient:
         def match(name: str, seen: str, number: int) -> Any:
             """Look the key up by name or address; behind a jump host asyncssh knows no address."""
             names = (name, *hosts[1:])
-            keys = [self._ssh.match_known_hosts(known, each, seen or options.host, number)[:3] for each in names]
+            keys = [
+                self._ssh.match_known_hosts(known, other_name, seen or options.host, number)[:3] for other_name in names
+            ]
             return next(filter(any, keys), keys[0])
 
         alias = options.host_key_alias or options.host

@@ -25,15 +25,15 @@ def configured(host: str, config: list[Path], user: str | None, port: int | None
 
     strict = {"stricthostkeychecking": ("StrictHostKeyChecking", SSHConfig._set_string)}  # noqa: SLF001, it skips that word
     kind = type("Config", (SSHClientConfig,), {"_handlers": SSHClientConfig._handlers | strict})  # noqa: SLF001, the same
-    found = kind.load(None, config, False, False, False, getpass.getuser(), user or (), host, port or ())  # type: ignore[attr-defined]
-    files = found.get("IdentityFile")
+    options = kind.load(None, config, False, False, False, getpass.getuser(), user or (), host, port or ())  # type: ignore[attr-defined]
+    files = options.get("IdentityFile")
     there = [Path(file).expanduser().exists() for file in files or ()]
-    user_files = found.get("UserKnownHostsFile")
-    machine = found.get("GlobalKnownHostsFile")
+    user_files = options.get("UserKnownHostsFile")
+    machine = options.get("GlobalKnownHostsFile")
     return Configured(
         tuple(compress(files, there)) if files else None,
         tuple(file for file, exists in zip(files or (), there, strict=True) if not exists),
-        bool(found.get("IdentitiesOnly")),
+        bool(options.get("IdentitiesOnly")),
         (*(_KNOWN if user_files is None else user_files), *(_KNOWN_TO_ALL if machine is None else machine)),
-        str(found.get("StrictHostKeyChecking", "")).lower() in ("no", "off", "false"),
+        str(options.get("StrictHostKeyChecking", "")).lower() in ("no", "off", "false"),
     )

@@ -61,16 +61,16 @@ def key(route: Route) -> Key:
 
 def events(datagram: bytes, keys: Collection[Key]) -> Iterator[tuple[Key, Event]]:
     """Yield the changes in DATAGRAM to routes of the main table with one of KEYS."""
-    for said in messages(datagram):
-        if said.type not in (nl.RTM_NEWROUTE, nl.RTM_DELROUTE) or said.end - said.start < RTMSG.size:
+    for header in messages(datagram):
+        if header.type not in (nl.RTM_NEWROUTE, nl.RTM_DELROUTE) or header.end - header.start < RTMSG.size:
             continue
-        family, _, _, _, table, _, _, _, flags = RTMSG.unpack_from(datagram, said.start)
+        family, _, _, _, table, _, _, _, flags = RTMSG.unpack_from(datagram, header.start)
         if table != MAIN or family not in nl.VERSION or flags & nl.RTM_F_CLONED:
             continue
-        found = key(read_route(datagram, said, {}))
-        if found in keys:
-            port = HEADER.unpack_from(datagram, said.start - HEADER.size)[4]
-            yield found, Event(port, said.type == nl.RTM_DELROUTE, datagram, said)
+        route_key = key(read_route(datagram, header, {}))
+        if route_key in keys:
+            port = HEADER.unpack_from(datagram, header.start - HEADER.size)[4]
+            yield route_key, Event(port, header.type == nl.RTM_DELROUTE, datagram, header)
 
 
 class Outcome(NamedTuple):
@@ -80,10 +80,10 @@ class Outcome(NamedTuple):
     standing: Event | None = None
 
 
-def outcome(found: Sequence[Event], own_port: int) -> Outcome:
-    """Evaluate the events FOUND of one key, from a time at which our own route was present."""
+def outcome(seen: Sequence[Event], own_port: int) -> Outcome:
+    """Evaluate the events SEEN of one key, from a time at which our own route was present."""
     displaced = standing = None
-    for event in found:
+    for event in seen:
         if event.port == own_port:
             if not event.gone:
                 displaced, standing = standing, None
@@ -108,9 +108,9 @@ def _ways(event: Event) -> tuple[int, tuple[tuple[int, bytes], ...]]:
 
 
 def _telling(event: Event) -> list[tuple[int, bytes]]:
-    datagram, said = event.datagram, event.said
-    found = attributes(datagram, said.start + RTMSG.size, said.end)
-    return [(kind, datagram[start:end]) for kind, start, end in found if kind in _TELLING]
+    datagram, header = event.datagram, event.said
+    parts = attributes(datagram, header.start + RTMSG.size, header.end)
+    return [(kind, datagram[start:end]) for kind, start, end in parts if kind in _TELLING]
 
 
 def replacement(event: Event, seq: int) -> bytes:

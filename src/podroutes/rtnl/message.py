@@ -62,20 +62,20 @@ class Answer(NamedTuple):
     text: str
 
 
-def answer(datagram: bytes, said: Message) -> Answer:
+def answer(datagram: bytes, header: Message) -> Answer:
     """Decode a message of type NLMSG_ERROR (or NLMSG_DONE, which ends a dump in the same form) with its extended ACK."""
-    errno = -_ERRNO.unpack_from(datagram, said.start)[0] if said.end - said.start >= _ERRNO.size else 0
-    if said.type == nl.NLMSG_DONE:
-        start = said.start + _ERRNO.size
+    errno = -_ERRNO.unpack_from(datagram, header.start)[0] if header.end - header.start >= _ERRNO.size else 0
+    if header.type == nl.NLMSG_DONE:
+        start = header.start + _ERRNO.size
     else:
-        quoted = HEADER.unpack_from(datagram, said.start + _ERRNO.size)[0]
-        start = said.start + _ERRNO.size + (HEADER.size if said.flags & nl.NLM_F_CAPPED else quoted + (-quoted & 3))
+        quoted = HEADER.unpack_from(datagram, header.start + _ERRNO.size)[0]
+        start = header.start + _ERRNO.size + (HEADER.size if header.flags & nl.NLM_F_CAPPED else quoted + (-quoted & 3))
     text = ""
-    if said.flags & nl.NLM_F_ACK_TLVS:
-        for kind, first, last in attributes(datagram, start, said.end):
+    if header.flags & nl.NLM_F_ACK_TLVS:
+        for kind, first, last in attributes(datagram, start, header.end):
             if kind == nl.NLMSGERR_ATTR_MSG:
                 text = datagram[first:last].rstrip(b"\0").decode(errors="replace")
-    return Answer(said.seq, errno, text)
+    return Answer(header.seq, errno, text)
 
 
 class MessageDump:
@@ -92,11 +92,11 @@ class MessageDump:
 
     def feed(self, datagram: bytes) -> Answer | None:
         """Decode one datagram; return the message that ends the dump, or None if more datagrams follow."""
-        for said in messages(datagram):
-            if said.flags & nl.NLM_F_DUMP_INTR:
+        for header in messages(datagram):
+            if header.flags & nl.NLM_F_DUMP_INTR:
                 self.interrupted = True
-            if said.type in (nl.NLMSG_DONE, nl.NLMSG_ERROR):
-                return answer(datagram, said)
-            if said.type == self._wanted:
-                self.messages.append((datagram, said))
+            if header.type in (nl.NLMSG_DONE, nl.NLMSG_ERROR):
+                return answer(datagram, header)
+            if header.type == self._wanted:
+                self.messages.append((datagram, header))
         return None

@@ -25,35 +25,35 @@ def nexthops_request(seq: int) -> bytes:
     return message(nl.RTM_GETNEXTHOP, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, _HEADER.pack(0, 0, 0, 0, 0))
 
 
-def nexthop(datagram: bytes, said: Message, names: dict[int, str]) -> tuple[int, Object]:
+def nexthop(datagram: bytes, header: Message, names: dict[int, str]) -> tuple[int, Object]:
     """Read an RTM_NEWNEXTHOP message: the object's number, and the object. NAMES tells the device of an interface index."""
-    _, _, _, _, flags = _HEADER.unpack_from(datagram, said.start)
-    found = {
-        kind: datagram[start:end] for kind, start, end in attributes(datagram, said.start + _HEADER.size, said.end)
+    _, _, _, _, flags = _HEADER.unpack_from(datagram, header.start)
+    payloads = {
+        kind: datagram[start:end] for kind, start, end in attributes(datagram, header.start + _HEADER.size, header.end)
     }
-    number = int.from_bytes(found.get(nl.NHA_ID, b""), sys.byteorder)
-    if nl.NHA_GROUP in found:
-        group = found[nl.NHA_GROUP]
-        whole = len(group) - len(group) % _MEMBER.size
-        return number, Object(None, tuple(member for member, *_ in _MEMBER.iter_unpack(group[:whole])))
-    if nl.NHA_BLACKHOLE in found:
+    number = int.from_bytes(payloads.get(nl.NHA_ID, b""), sys.byteorder)
+    if nl.NHA_GROUP in payloads:
+        group = payloads[nl.NHA_GROUP]
+        complete = len(group) - len(group) % _MEMBER.size
+        return number, Object(None, tuple(member for member, *_ in _MEMBER.iter_unpack(group[:complete])))
+    if nl.NHA_BLACKHOLE in payloads:
         return number, Object(None)
     via = None
-    if gateway := found.get(nl.NHA_GATEWAY):
+    if gateway := payloads.get(nl.NHA_GATEWAY):
         via = Address(4 if len(gateway) == 4 else 6, int.from_bytes(gateway, "big"))
-    index = int.from_bytes(found.get(nl.NHA_OIF, b""), sys.byteorder)
+    index = int.from_bytes(payloads.get(nl.NHA_OIF, b""), sys.byteorder)
     return number, Object(NextHop(via, names.get(index, f"if{index}") if index else None, flags & 0xFF))
 
 
 def resolved(route: Route, objects: dict[int, Object]) -> Route:
     """Return ROUTE with the ways out of its object; one whose object is not known stays without any."""
-    found = objects.get(route.nhid)
-    if route.next_hops or found is None or route.kind != "unicast":
+    nexthop_object = objects.get(route.nhid)
+    if route.next_hops or nexthop_object is None or route.kind != "unicast":
         return route
-    if found.hop:
-        return route._replace(next_hops=(found.hop,))
-    if not found.members:
+    if nexthop_object.hop:
+        return route._replace(next_hops=(nexthop_object.hop,))
+    if not nexthop_object.members:
         return route._replace(kind="blackhole")
-    members = [objects.get(member) for member in found.members]
+    members = [objects.get(member) for member in nexthop_object.members]
     hops = tuple(member.hop for member in members if member and member.hop)
     return route._replace(next_hops=hops) if None not in members else route

@@ -58,9 +58,9 @@ def notifications(datagram: bytes, names: dict[int, str]) -> Iterator[Notificati
         if message.type in _SURROUNDINGS:
             yield Notification("surroundings", _SURROUNDINGS[message.type], port, ifindex=_ifindex(datagram, message))
         elif message.type in _ROUTES and message.end - message.start >= RTMSG.size:
-            found = _destination(datagram, message)
-            if found:
-                dst, ours = found
+            destination = _destination(datagram, message)
+            if destination:
+                dst, ours = destination
                 route = read_route(datagram, message, names) if ours else None
                 yield Notification("route", _ROUTES[message.type], port, dst, route)
 

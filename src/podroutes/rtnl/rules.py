@@ -23,27 +23,27 @@ def rules_request(seq: int) -> bytes:
     return message(nl.RTM_GETRULE, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, seq, _HEADER.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
-def rule(datagram: bytes, said: Message) -> tuple[int, Rule] | None:
+def rule(datagram: bytes, header: Message) -> tuple[int, Rule] | None:
     """Read an RTM_NEWRULE message: its IP version and the rule; None for what is neither IPv4 nor IPv6."""
-    family, dst_length, src_length, tos, table, _, _, action, flags = _HEADER.unpack_from(datagram, said.start)
+    family, dst_length, src_length, tos, table, _, _, action, flags = _HEADER.unpack_from(datagram, header.start)
     if family not in nl.VERSION:
         return None
     version = nl.VERSION[family]
-    found = {
-        kind: datagram[start:end] for kind, start, end in attributes(datagram, said.start + _HEADER.size, said.end)
+    payloads = {
+        kind: datagram[start:end] for kind, start, end in attributes(datagram, header.start + _HEADER.size, header.end)
     }
 
     def word(kind: int, default: int) -> int:
-        return int.from_bytes(found[kind], sys.byteorder) if kind in found else default
+        return int.from_bytes(payloads[kind], sys.byteorder) if kind in payloads else default
 
     def prefix(kind: int, length: int) -> Prefix | None:
-        return network(Address(version, int.from_bytes(found[kind], "big")), length) if kind in found else None
+        return network(Address(version, int.from_bytes(payloads[kind], "big")), length) if kind in payloads else None
 
     def name(kind: int) -> str | None:
-        return found[kind].rstrip(b"\0").decode(errors="surrogateescape") if kind in found else None
+        return payloads[kind].rstrip(b"\0").decode(errors="surrogateescape") if kind in payloads else None
 
-    unknown = sorted(found.keys() - _KNOWN)
-    if found.get(nl.FRA_L3MDEV, b"\0") != b"\0":
+    unknown = sorted(payloads.keys() - _KNOWN)
+    if payloads.get(nl.FRA_L3MDEV, b"\0") != b"\0":
         what = "l3mdev"
     else:
         what = nl.RULE_ACTIONS.get(action, "nop")
@@ -59,7 +59,7 @@ def rule(datagram: bytes, said: Message) -> tuple[int, Rule] | None:
         name(nl.FRA_IIFNAME),
         name(nl.FRA_OIFNAME),
         word(nl.FRA_FWMARK, 0),
-        word(nl.FRA_FWMASK, _NONE if nl.FRA_FWMARK in found else 0),
+        word(nl.FRA_FWMASK, _NONE if nl.FRA_FWMARK in payloads else 0),
         tos,
         bool(flags & nl.FIB_RULE_INVERT),
         -1 if suppressed == _NONE else suppressed,

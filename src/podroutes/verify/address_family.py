@@ -104,8 +104,8 @@ class Places:
         if pods.routed:
             return [(cidr, Address(cidr.version, cidr.value)) for cidr in sorted(pods.routed)]
         reserved = {Prefix(prefix.version, prefix.value, BITS[prefix.version]) for prefix in pods.reserved}
-        found = parts(whole, specifics | reserved)
-        return [(part, address) for part, address in found if address not in pods.reserved] or found
+        pieces = parts(whole, specifics | reserved)
+        return [(part, address) for part, address in pieces if address not in pods.reserved] or pieces
 
     def sources_of(self, name: str) -> Parts:
         """Return an address for each part of NAME's pods that some machine may treat differently as senders."""
@@ -171,7 +171,7 @@ class Places:
 
     def _found_differently(self) -> list[Address]:
         """Return the addresses of machines that not all neighbours find, or not at the same device."""
-        found = dict.fromkeys(
+        known_addresses = dict.fromkeys(
             address.address
             for host in self.network.hosts.values()
             for address in host.addresses
@@ -180,7 +180,7 @@ class Places:
             and self.catalogue.place(address.address) is None
             and not (address.dev == LOOPBACK and address.length < BITS[self.version])
         )
-        return [address for address in found if not self._found_by_all(address)]
+        return [address for address in known_addresses if not self._found_by_all(address)]
 
     def _found_by_all(self, address: Address) -> bool:
         owners = self.network.owners(address)

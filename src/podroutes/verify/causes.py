@@ -26,9 +26,9 @@ class Judge:
     def judge(self, forwarding_path: ForwardingPath, target: Target, pods: Pods, part: Prefix) -> Cause | None:
         """Return why not all branches of FORWARDING_PATH, of a packet to PART of TARGET, deliver it; None if all do."""
         judged = [self._judge(forwarding_path, end, target, pods) for end in forwarding_path.ends]
-        found = [cause for cause in judged if cause]
-        certain = [cause for cause in found if cause.severity == "unreachable"]
-        worst = next(iter(certain or found), None) or self._detour(forwarding_path, target)
+        causes = [cause for cause in judged if cause]
+        certain = [cause for cause in causes if cause.severity == "unreachable"]
+        worst = next(iter(certain or causes), None) or self._detour(forwarding_path, target)
         if worst and worst.severity == "unreachable" and len(certain) < len(judged):
             worst = worst._replace(severity="cannot-tell")  # another branch may deliver it
         return worst and worst._replace(part=part if part != target.prefix else None)

@@ -40,13 +40,13 @@ def problems(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, t
 
 def with_deciding(planned: Planned, own: Node, fib: Fib) -> Planned:
     """Return PLANNED with these problems added."""
-    found = list(problems(own, fib, planned.desired))
-    if not found:
+    new_problems = list(problems(own, fib, planned.desired))
+    if not new_problems:
         return planned
     plan = planned.plan
-    overruled = frozenset(dst for problem, dsts in found if problem.severity == "error" for dst in dsts)
-    said = (*plan.problems, *(problem for problem, _ in found))
-    return planned._replace(plan=plan._replace(problems=said, overruled=overruled))
+    overruled = frozenset(dst for problem, dsts in new_problems if problem.severity == "error" for dst in dsts)
+    all_problems = (*plan.problems, *(problem for problem, _ in new_problems))
+    return planned._replace(plan=plan._replace(problems=all_problems, overruled=overruled))
 
 
 def here(own: Node, fib: Fib, version: int) -> Here:
@@ -77,22 +77,22 @@ def _ways(own: Node, fib: Fib, desired: Desired, version: int) -> Iterator[Way]:
         yield from (Way(cidr, NextHop(None, mine.bridge)) for cidr in mine.cidrs)
 
 
-def _of_rule(found: Taken, version: int, names: dict[Prefix, str]) -> tuple[Problem, tuple[Prefix, ...]]:
-    whose = "pod traffic" if found.pods else "what this machine itself sends to pods"
-    dsts = listing([str(dst) for dst in merged(found.dsts)])
-    message = f"{found.said} takes {whose} for {dsts}: {found.way}"
-    if found.rule is None:
-        message = f"{found.said}, so that {whose} for {dsts} goes nowhere"
-    commands = "; ".join(f"`{command}`" for command in found.fix(version))
+def _of_rule(taker: Taken, version: int, names: dict[Prefix, str]) -> tuple[Problem, tuple[Prefix, ...]]:
+    whose = "pod traffic" if taker.pods else "what this machine itself sends to pods"
+    dsts = listing([str(dst) for dst in merged(taker.dsts)])
+    message = f"{taker.said} takes {whose} for {dsts}: {taker.way}"
+    if taker.rule is None:
+        message = f"{taker.said}, so that {whose} for {dsts} goes nowhere"
+    commands = "; ".join(f"`{command}`" for command in taker.fix(version))
     fix = (
         f"have the main table asked first: {commands}"
         if commands
         else "move that rule behind the one of the main table"
     )
-    nodes = tuple(dict.fromkeys(names[dst] for dst in found.dsts if dst in names))
-    dst = found.dsts[0] if len(found.dsts) == 1 else None
-    problem = Problem("error" if found.pods else "warning", "rule-takes-pods", message, nodes, dst, fix)
-    return problem, tuple(dst for dst in found.dsts if dst in names)
+    nodes = tuple(dict.fromkeys(names[dst] for dst in taker.dsts if dst in names))
+    dst = taker.dsts[0] if len(taker.dsts) == 1 else None
+    problem = Problem("error" if taker.pods else "warning", "rule-takes-pods", message, nodes, dst, fix)
+    return problem, tuple(dst for dst in taker.dsts if dst in names)
 
 
 def _of_a_pod(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, tuple[Prefix, ...]]]:
@@ -176,12 +176,12 @@ def _of_parts(own: Node, fib: Fib, desired: Desired) -> Iterator[tuple[Problem, 
             dst = route.dst
             if dst.version != version or dst.length <= lengths[0] or route.ours:
                 continue
-            found = (
+            candidates = (
                 by_network.get((length, dst.value >> (bits - length) << (bits - length)))
                 for length in reversed(lengths)
                 if length < dst.length
             )
-            claim = next(filter(None, found), None)
+            claim = next(filter(None, candidates), None)
             if claim is None or any(cidr.covers(dst) for cidr in own.pod_cidrs):
                 continue
             if (

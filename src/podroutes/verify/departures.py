@@ -22,12 +22,12 @@ def departure(places: Places, name: str) -> tuple[Cause, ...]:
     judged: list[tuple[Prefix, Cause | None]] = []
     for number in own:
         judged += _judged(places, name, number)
-    found = [(part, cause) for part, cause in judged if cause]
-    if len(found) == len(judged):
-        causes = dict.fromkeys(cause for _, cause in found)
+    failing = [(part, cause) for part, cause in judged if cause]
+    if len(failing) == len(judged):
+        causes = dict.fromkeys(cause for _, cause in failing)
         certain = all(cause.severity == "unreachable" for cause in causes)
         return tuple(cause if certain else cause._replace(severity="cannot-tell") for cause in causes)
-    return tuple(dict.fromkeys(cause._replace(severity="cannot-tell", source=part) for part, cause in found))
+    return tuple(dict.fromkeys(cause._replace(severity="cannot-tell", source=part) for part, cause in failing))
 
 
 def _judged(places: Places, name: str, place: int) -> Iterator[tuple[Prefix, Cause | None]]:
@@ -59,8 +59,8 @@ def _gateway_cause(places: Places, host: Host, place: int, src: Address, iif: st
         neighbours.answers.for_attached(host, iif, gateway, src, places.look(host.name, gateway))
         for gateway in gateways
     ]
-    found = all(answers) if wide else True in answers  # which of several addresses is the gateway is unknown
-    if found or not answers:
+    answers_exist = all(answers) if wide else True in answers  # which of several addresses is the gateway is unknown
+    if answers_exist or not answers:
         return None
     return Cause(
         "cannot-tell", "no-neighbour", host.name, None, f"{printable(host.name)} does not answer for {gateways[0]}"

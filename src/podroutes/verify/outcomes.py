@@ -89,10 +89,10 @@ class Fates:
 
     def objections(self, arrival: Arrival) -> Objections:
         """Return the objections of a machine to packets from each pod CIDR that arrive there."""
-        found = self._objections.get(arrival)
-        if found is None:
-            found = self._objections[arrival] = self._object(arrival) or _NONE
-        return found
+        known_objections = self._objections.get(arrival)
+        if known_objections is None:
+            known_objections = self._objections[arrival] = self._object(arrival) or _NONE
+        return known_objections
 
     def _object(self, arrival: Arrival) -> dict[int, tuple[Cause, ...]]:
         places = self.places
@@ -137,7 +137,7 @@ class Fates:
     def _against(self, arrival: Arrival, place: int, outs: list[str]) -> Iterator[Cause]:
         """Yield the objections of a machine to packets from one pod CIDR, without its name."""
         judged: list[tuple[Prefix, Cause | None]] = []
-        whole = self.places.targets[place].prefix
+        prefix = self.places.targets[place].prefix
         for part, src in self.places.source_parts(place):
             tables = self.places.look(arrival.host, src)
             verdicts = [source_verdict(tables, Flow(src, src, arrival.iif), Flow(src, None, out)) for out in outs]
@@ -147,14 +147,14 @@ class Fates:
                 judged.append((part, unknown))
             else:
                 fault = any(faults)
-                judged.append((part, source_cause("", arrival.iif, verdicts[0], whole) if fault else None))
-        found = [(part, cause) for part, cause in judged if cause]
-        if len(found) == len(judged) and all(cause.severity == "unreachable" for _, cause in found):
-            yield from dict.fromkeys(cause for _, cause in found)
-        elif len(found) == len(judged) and len({cause for _, cause in found}) == 1:
-            yield found[0][1]
+                judged.append((part, source_cause("", arrival.iif, verdicts[0], prefix) if fault else None))
+        failing = [(part, cause) for part, cause in judged if cause]
+        if len(failing) == len(judged) and all(cause.severity == "unreachable" for _, cause in failing):
+            yield from dict.fromkeys(cause for _, cause in failing)
+        elif len(failing) == len(judged) and len({cause for _, cause in failing}) == 1:
+            yield failing[0][1]
         else:
-            yield from dict.fromkeys(cause._replace(severity="cannot-tell", source=part) for part, cause in found)
+            yield from dict.fromkeys(cause._replace(severity="cannot-tell", source=part) for part, cause in failing)
 
 
 def _joined(against: list[Objections]) -> Objections:

@@ -54,19 +54,19 @@ def pods_of(host: Host, target: Target, internal_ips: Iterable[Address], routes:
         route for route in onlink if route.dst.length < full and route.dst.overlaps(cidr) and route.dev not in uplinks
     ]
     subnets = [address for address in inside if address.length < full]
-    whole = [*((route.dst, str(route.dev)) for route in wide), *((subnet.prefix, subnet.dev) for subnet in subnets)]
-    if single and cidr.length < full and not any(each == cidr and _may_have_pods(host, dev) for each, dev in whole):
+    networks = [*((route.dst, str(route.dev)) for route in wide), *((subnet.prefix, subnet.dev) for subnet in subnets)]
+    if single and cidr.length < full and not any(each == cidr and _may_have_pods(host, dev) for each, dev in networks):
         devices = tuple(dict.fromkeys(str(route.dev) for route in single))
         entries = tuple(dict.fromkeys(outermost(host, dev) for dev in devices))
         taken = [
             route.dst for route in routes if route.dst.length == full and cidr.covers(route.dst) and _is_typed(route)
         ]
-        heard = [
+        neighbours = [
             Prefix(cidr.version, address.value, full)
             for dev, address in (host.neighbours.entries if host.neighbours else ())
             if dev in devices and cidr.covers(address) and address not in own
         ]
-        return Pods((), frozenset((*(route.dst for route in single), *taken, *heard)), entries)
+        return Pods((), frozenset((*(route.dst for route in single), *taken, *neighbours)), entries)
     behind = [outermost(host, subnet.dev) for subnet in subnets]
     if not any(_may_have_pods(host, dev) for dev in behind):
         behind += [outermost(host, str(each.dev)) for each in wide]

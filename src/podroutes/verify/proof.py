@@ -88,11 +88,11 @@ class _Prover:
                 self._astray(name, astray)
         self._ways_back()
         prefix = [target.prefix for target in self.targets].__getitem__
-        found = [
+        findings = [
             Finding(cause, tuple(Block(tuple(names), tuple(map(prefix, places))) for places, names in blocks.items()))
             for cause, blocks in self._found.items()
         ]
-        return [*found, *self._not_collected()]
+        return [*findings, *self._not_collected()]
 
     def _without_sysctls(self) -> frozenset[str]:
         """Return the nodes for which forwarding to or from their pods is unknown."""
@@ -147,8 +147,8 @@ class _Prover:
     def _astray(self, name: str, places: frozenset[int]) -> None:
         """Check the targets of one node without a direct route."""
         ways = [self._misled(name, iif, places) for iif in self.places.entries[name] or (LOOPBACK,)]
-        found = ways[0] if len(ways) == 1 else _in_common(ways)
-        for cause, misled in found.items():
+        causes = ways[0] if len(ways) == 1 else _in_common(ways)
+        for cause, misled in causes.items():
             self._note(cause._replace(node=cause.node or name), tuple(misled), [name])
 
     def _misled(self, name: str, iif: str, places: frozenset[int]) -> dict[Cause, list[int]]:
@@ -216,15 +216,15 @@ def _in_common(ways: Sequence[dict[Cause, list[int]]]) -> dict[Cause, list[int]]
     """Return the common result of packets that arrive on one of several devices; it is certain if all agree."""
     lost = [frozenset(place for cause, places in way.items() if _is_fault(cause) for place in places) for way in ways]
     everywhere = frozenset.intersection(*lost)
-    found: dict[Cause, list[int]] = {}
+    shared: dict[Cause, list[int]] = {}
     for way in ways:
         for cause, places in way.items():
             for place in places:
                 sure = place in everywhere or not _is_fault(cause)
-                known = found.setdefault(cause if sure else cause._replace(severity="cannot-tell"), [])
+                known = shared.setdefault(cause if sure else cause._replace(severity="cannot-tell"), [])
                 if place not in known:
                     known.append(place)
-    return found
+    return shared
 
 
 def _is_fault(cause: Cause) -> bool:

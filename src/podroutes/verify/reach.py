@@ -174,10 +174,10 @@ class ReachIndex:
         missing = same.missing
         if not (wanted <= missing and unwanted.isdisjoint(missing)):
             missing = missing.union(wanted) - unwanted
-        kept = {key for key in model.met if key not in gone} | {
+        remaining = {key for key in model.met if key not in gone} | {
             key for key in mine if key in model.ids and key not in gone
         }
-        routes = self._in_order(host, kept | ((new & self._wide) | (new & mine)))
+        routes = self._in_order(host, remaining | ((new & self._wide) | (new & mine)))
         return Reach(host, missing, own, same.main, {}, routes, same.key)
 
     def _relevant(self, keys: frozenset[int]) -> frozenset[int]:
@@ -191,31 +191,31 @@ class ReachIndex:
 
     def _in_order(self, host: Host, keys: set[int] | frozenset[int]) -> tuple[Route, ...]:
         """Return the routes of KEYS; those of one prefix are in the kernel's order."""
-        found = [self._routes[key] for key in keys]
-        if len({(route.dst, route.table) for route in found}) < len(found):
+        routes = [self._routes[key] for key in keys]
+        if len({(route.dst, route.table) for route in routes}) < len(routes):
             return tuple(route for route in host.routes if id(route) in keys)
-        return tuple(found)
+        return tuple(routes)
 
     def _blocked(self, keys: frozenset[int], ways: _Ways) -> set[int]:
         """Return the targets for which another route decides, at least in part, before or beside the direct one."""
         if MAIN not in ways.tables:
             return set(self._all)
-        found = set(map(self._place.__getitem__, keys & self._covering & self._tables.get(MAIN, set())))
+        positions = set(map(self._place.__getitem__, keys & self._covering & self._tables.get(MAIN, set())))
         for table in ways.tables[: ways.tables.index(MAIN)]:
             for key in keys & self._tables.get(table, set()):
-                found.update(self._spans.touched(self._routes[key].dst))
-        return found
+                positions.update(self._spans.touched(self._routes[key].dst))
+        return positions
 
     def _direct(self, dev: str, ways: _Ways, straight: frozenset[int]) -> frozenset[int]:
         """Return the targets whose owners are reached over DEV by one of the direct routes STRAIGHT."""
         if not straight or dev not in self._by_dev:
             return frozenset()
         segment = dict(ways.subnets).get(dev, ())
-        found: Iterable[int] = straight & self._by_dev[dev][0]
+        keys_of_device: Iterable[int] = straight & self._by_dev[dev][0]
         if not any(subnet.covers(self._by_dev[dev][1]) for subnet in segment):
-            vias = ((key, self._routes[key].via) for key in found)
-            found = [key for key, via in vias if via and any(subnet.covers(via) for subnet in segment)]
-        return frozenset(map(self._place.__getitem__, found))
+            vias = ((key, self._routes[key].via) for key in keys_of_device)
+            keys_of_device = [key for key, via in vias if via and any(subnet.covers(via) for subnet in segment)]
+        return frozenset(map(self._place.__getitem__, keys_of_device))
 
     def _classify(self) -> None:
         numbers: dict[object, int] = {}

@@ -284,9 +284,9 @@ def _destinations(finding: Finding) -> Iterator[Prefix]:
 def named(findings: Iterable[Finding], network: Network, owners: Mapping[Prefix, str]) -> list[Finding]:
     """Return FINDINGS with remedies; those that turn out to have one cause become one."""
     remedies = Remedies(network, owners)
-    found: dict[Cause, Finding] = {}
+    by_cause: dict[Cause, Finding] = {}
     for count, cause in enumerate(findings):
         finding = remedies.completed(cause) if count < _MOST else cause
-        before = found.get(finding.cause)
-        found[finding.cause] = finding._replace(blocks=(*before.blocks, *finding.blocks)) if before else finding
-    return list(found.values())
+        before = by_cause.get(finding.cause)
+        by_cause[finding.cause] = finding._replace(blocks=(*before.blocks, *finding.blocks)) if before else finding
+    return list(by_cause.values())

@@ -87,7 +87,7 @@ def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Tak
     first = [alike[0] for alike in kinds.values()]
     stand_ins = [Route(way.dst, (way.hop,), table=MAIN) for way in first]
     tables = Tables(host, version, [*elsewhere, *stand_ins], custom_local=False)
-    found: dict[tuple[object, ...], Taken] = {}
+    by_way: dict[tuple[object, ...], Taken] = {}
     for way, alike in zip(first, kinds.values(), strict=True):
         for pods, flow in _flows(way, here, specific):
             decision = tables.decide(flow)
@@ -95,12 +95,12 @@ def taken(host: Host, version: int, ways: Sequence[Way], here: Here) -> list[Tak
                 continue
             dsts = tuple(way.dst for way in alike)
             key = decision.rule, decision.route, pods
-            before = found.get(key)
+            before = by_way.get(key)
             old = before.dsts if before else ()
             new = tuple(dict.fromkeys((*old, *dsts)))
-            found[key] = Taken(decision.rule, decision.route, decision, new, pods)
-    of_pods = {each.rule for each in found.values() if each.pods}
-    return [each for each in found.values() if each.pods or each.rule not in of_pods]
+            by_way[key] = Taken(decision.rule, decision.route, decision, new, pods)
+    of_pods = {each.rule for each in by_way.values() if each.pods}
+    return [each for each in by_way.values() if each.pods or each.rule not in of_pods]
 
 
 def _flows(way: Way, here: Here, specific: Iterable[Prefix]) -> Iterator[tuple[bool, Flow]]:
@@ -142,14 +142,14 @@ def sample(prefix: Prefix) -> Address:
 
 def merged(prefixes: Iterable[Prefix]) -> list[Prefix]:
     """Return the smallest set of prefixes with exactly the addresses of PREFIXES."""
-    found: list[Prefix] = []
+    merged_prefixes: list[Prefix] = []
     for prefix in sorted(set(prefixes)):
-        if found and found[-1].covers(prefix):
+        if merged_prefixes and merged_prefixes[-1].covers(prefix):
             continue
-        found.append(prefix)
-        while len(found) > 1 and (whole := _parent(found[-2], found[-1])):
-            found[-2:] = [whole]
-    return found
+        merged_prefixes.append(prefix)
+        while len(merged_prefixes) > 1 and (parent := _parent(merged_prefixes[-2], merged_prefixes[-1])):
+            merged_prefixes[-2:] = [parent]
+    return merged_prefixes
 
 
 def _parent(one: Prefix, other: Prefix) -> Prefix | None:
@@ -157,5 +157,5 @@ def _parent(one: Prefix, other: Prefix) -> Prefix | None:
     if one[::2] != other[::2] or not one.length:
         return None
     size = 1 << (BITS[one.version] - one.length)
-    whole = Prefix(one.version, one.value & ~size, one.length - 1)
-    return whole if {one.value, other.value} == {whole.value, whole.value + size} else None
+    parent = Prefix(one.version, one.value & ~size, one.length - 1)
+    return parent if {one.value, other.value} == {parent.value, parent.value + size} else None

@@ -58,7 +58,7 @@ class Shared:
     def pick(self, host: Host, wanted: dict[int, Route]) -> tuple[Route, ...]:
         """Return the routes of HOST that are in WANTED (by id); those of one prefix are in the kernel's order."""
         keys = self.held(host, wanted)
-        found = [wanted[key] for key in keys]
-        if len({(route.dst, route.table) for route in found}) < len(found):
+        routes = [wanted[key] for key in keys]
+        if len({(route.dst, route.table) for route in routes}) < len(routes):
             return tuple(route for route in host.routes if id(route) in keys)
-        return tuple(found)
+        return tuple(routes)

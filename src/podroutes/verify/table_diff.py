@@ -39,8 +39,8 @@ class TableDiffs:
         """
         for host in hosts:
             routes, ids = tuple(host.routes), None
-            if found := self._like(routes):
-                self.found[host.name], routes = found
+            if diff := self._like(routes):
+                self.found[host.name], routes = diff
                 unseen = self.found[host.name].new - self._known
             else:
                 ids = frozenset(map(id, routes))
@@ -53,9 +53,9 @@ class TableDiffs:
 
     def _like(self, routes: tuple[Route, ...]) -> tuple[TableDiff, tuple[Route, ...]] | None:
         for name, model in self._models:
-            if (found := differences(model, routes)) is not None:
-                gone, new = (frozenset(map(id, each)) for each in found)
-                return TableDiff(name, gone - new, new - self.ids[name]), found[1]
+            if (diff := differences(model, routes)) is not None:
+                gone, new = (frozenset(map(id, each)) for each in diff)
+                return TableDiff(name, gone - new, new - self.ids[name]), diff[1]
         return None
 
 

@@ -24,15 +24,17 @@ def trace(nodes: Network, claims: Claims, src: str, dst: str) -> Trace:
     flow = Flow(destination, source, iif)
     neighbours = Neighbours(nodes)
     forwarding_path = follow(neighbours, nodes.look, start, flow)
-    whole = _whole(nodes, claims, destination, target)
-    cause = Judge(neighbours).judge(forwarding_path, whole, _pods(nodes, whole), whole.prefix)
-    if cause and not whole.owner and all(end.fate in ("left", "on-link") for end in forwarding_path.ends):
+    target_of_packet = _whole(nodes, claims, destination, target)
+    cause = Judge(neighbours).judge(
+        forwarding_path, target_of_packet, _pods(nodes, target_of_packet), target_of_packet.prefix
+    )
+    if cause and not target_of_packet.owner and all(end.fate in ("left", "on-link") for end in forwarding_path.ends):
         cause = None  # the address of an unknown machine: the packet only has to leave
     if cause is None:
         return Trace(start, flow, forwarding_path, None)
-    finding = Finding(cause, (Block((start,), (whole.prefix,)),))
-    found = Remedies(nodes, {whole.prefix: whole.owner}).completed(finding)
-    return Trace(start, flow, forwarding_path, found.cause, found.remedy)
+    finding = Finding(cause, (Block((start,), (target_of_packet.prefix,)),))
+    completed = Remedies(nodes, {target_of_packet.prefix: target_of_packet.owner}).completed(finding)
+    return Trace(start, flow, forwarding_path, completed.cause, completed.remedy)
 
 
 def _whole(nodes: Network, claims: Claims, destination: Address, name: str | None) -> Target:
@@ -42,8 +44,8 @@ def _whole(nodes: Network, claims: Claims, destination: Address, name: str | Non
     )
     if nodes.owners(destination):
         return alone
-    found = (Target(claim.dst, claim.node.name) for claim in claims.honoured if claim.dst.covers(destination))
-    return next(found, alone)
+    candidates = (Target(claim.dst, claim.node.name) for claim in claims.honoured if claim.dst.covers(destination))
+    return next(candidates, alone)
 
 
 def _pods(nodes: Network, target: Target) -> Pods:

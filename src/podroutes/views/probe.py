@@ -37,9 +37,9 @@ def text(
     yield from _not_tested(results)
     asked = [result for result in results if result.asked]
     sent, received = sum(result.sent for result in asked), sum(result.received for result in asked)
-    said = f"{len(asked) - len(lost)} of {len(asked)} pairs answered, {received} of {sent} packets"
+    summary = f"{len(asked) - len(lost)} of {len(asked)} pairs answered, {received} of {sent} packets"
     left = f"; {possible - len(asked)} of {possible} pairs were not asked" if possible > len(asked) else ""
-    yield f"probe: {said}{left}"
+    yield f"probe: {summary}{left}"
 
 
 def _not_tested(results: Sequence[Probed]) -> Iterator[str]:
@@ -103,16 +103,16 @@ def _cell(probed: Probed | None, style: Style, wide: int) -> str:
 
 def _mtus(results: Sequence[Probed]) -> Iterator[str]:
     """Yield the path MTU, one line for all pairs that have the same."""
-    found: dict[int, list[str]] = {}
+    by_mtu: dict[int, list[str]] = {}
     for result in results:
         if result.mtu is not None:
-            found.setdefault(result.mtu, []).append(_pair(result))
-    measured = sum(map(len, found.values()))
+            by_mtu.setdefault(result.mtu, []).append(_pair(result))
+    measured = sum(map(len, by_mtu.values()))
     answered = sum(result.answered for result in results)
     every = "every pair" if measured == answered else f"all {measured} of {answered} pairs for which there was time"
-    for mtu, pairs in sorted(found.items(), reverse=True):
+    for mtu, pairs in sorted(by_mtu.items(), reverse=True):
         some = listing(pairs) if len(pairs) <= _LISTED else f"{len(pairs)} pairs"
-        yield f"path MTU {mtu}: {every if len(found) == 1 else some}"
+        yield f"path MTU {mtu}: {every if len(by_mtu) == 1 else some}"
 
 
 def document(

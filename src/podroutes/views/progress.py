@@ -5,7 +5,7 @@ from podroutes.model.text import escaped
 _BAR = 24  # columns
 
 
-def bar(done: int, whole: int, verb: str, last: str) -> str:
+def bar(done: int, total: int, verb: str, last: str) -> str:
     """Return how far VERB is: ``reading [######......] 12/24 worker-3``."""
-    full = _BAR * done // whole if whole else _BAR
-    return f"{verb} [{'#' * full}{'.' * (_BAR - full)}] {done}/{whole} {escaped(last)}".rstrip()
+    full = _BAR * done // total if total else _BAR
+    return f"{verb} [{'#' * full}{'.' * (_BAR - full)}] {done}/{total} {escaped(last)}".rstrip()

@@ -169,9 +169,9 @@ def text(shown: Mapping[str, Any], now: float, style: Style) -> Iterator[str]:
         state = style("red", "not ready") + f": {escaped(str(shown['reason']))}"
     yield f"{style('bold', escaped(shown['node'] or '?'))}  {state}"
     yield f"  agent    podroutes {escaped(shown['version'])}, process {shown['pid']}, up {ago(shown['started'], now)}"
-    heard = f", heard {ago(source['heard'], now)} ago" if source["heard"] else ""
+    last_event = f", heard {ago(source['heard'], now)} ago" if source["heard"] else ""
     link = "connected" if source["connected"] else style("red", "not connected")
-    yield f"  source   {escaped(source['name'])}: {source['nodes']} nodes, {link}{heard}"
+    yield f"  source   {escaped(source['name'])}: {source['nodes']} nodes, {link}{last_event}"
     yield "  routes   " + ", ".join(f"{count} {name}" for name, count in routes.items() if count or name in _ALWAYS)
     if shown["last_pass"]:
         took = f"{1000 * shown['last_duration']:.1f} ms"
@@ -203,13 +203,13 @@ def troubles(shown: Mapping[str, Any], now: float) -> list[str]:
     if not shown["source"]["connected"]:
         lines.append(f"source: {escaped(shown['source']['error'] or 'not connected')}")
     lines += [*_held(shown["hold"], now), *_released(shown.get("released"), now)]
-    kept = shown.get("kept", ())
+    kept_routes = shown.get("kept", ())
     lines += [
         f"{kept_route['dst']} via {kept_route['via']} is kept: {escaped(kept_route['reason'])}"
-        for kept_route in kept[:_FEW]
+        for kept_route in kept_routes[:_FEW]
     ]
-    if len(kept) > _FEW:
-        lines.append(f"… and {len(kept) - _FEW} more routes are kept; -o json lists them all")
+    if len(kept_routes) > _FEW:
+        lines.append(f"… and {len(kept_routes) - _FEW} more routes are kept; -o json lists them all")
     for route in shown["contested"]:
         rival = f" to {escaped(route['rival'])}" if route["rival"] else ""
         lines.append(f"{route['dst']} was lost {route['losses']} times{rival}; it is restored less often now")

@@ -42,17 +42,17 @@ def configure(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the options that the environment and the configuration files set."""
     known = dict(_variables(build_parser(arguments.prog)))
-    found = [_entry(name, value, known) for name, value in sorted(os.environ.items()) if _concerns_us(name)]
+    entries = [_entry(name, value, known) for name, value in sorted(os.environ.items()) if _concerns_us(name)]
     files: list[dict[str, Any]] = [
         {"path": path, "exists": os.path.exists(path), "options": _settings(path)}  # noqa: PTH110, pathlib costs milliseconds
         for path in config_file.paths()
     ]
     if arguments.output != "text":
-        common.say_document({"environment": found, "files": files}, arguments.output)
+        common.say_document({"environment": entries, "files": files}, arguments.output)
         return 0
-    for each in found:
-        print(f"{each['name']}={escaped(each['value'])}  {each['option'] or _unread(each['name'], known)}")
-    if not found:
+    for entry in entries:
+        print(f"{entry['name']}={escaped(entry['value'])}  {entry['option'] or _unread(entry['name'], known)}")
+    if not entries:
         print("No option is set by the environment.")
     for file in files:
         for option in file["options"]:

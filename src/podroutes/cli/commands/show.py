@@ -78,9 +78,9 @@ def _show(wanted: Options, source: common.Source, fib: Fib, shown: set[str]) -> 
     """Print the survey of FIB without the lines and problems in SHOWN, which is updated."""
     from podroutes.apply.machine_plan import configured_overlap  # noqa: PLC0415, what is away from the machine has no use for it
 
-    found = common.plan_machine(wanted.source, MachineOptions(reads=True), source, fib, no_guard)
-    planned, owned = found.planned, found.owned
-    entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same, found.hindered)
+    machine_plan = common.plan_machine(wanted.source, MachineOptions(reads=True), source, fib, no_guard)
+    planned, owned = machine_plan.planned, machine_plan.owned
+    entries = survey(planned, fib, owned, configured_overlap(common.root(), planned).same, machine_plan.hindered)
     if any(
         problem.code == "not-persistent" and problem.severity == "error" for problem in planned.plan.problems
     ):  # the file is there, and is not to be relied on

@@ -32,8 +32,8 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Follow one packet; 0 delivered, 2 not."""
-    found = collection.gather(read(TableOptions, arguments))
-    followed = trace(found.network, found.source.claims, arguments.src, arguments.dst)
+    evidence = collection.gather(read(TableOptions, arguments))
+    followed = trace(evidence.network, evidence.source.claims, arguments.src, arguments.dst)
     if arguments.output != "text":
         common.say_document(views.document(followed), arguments.output)
     else:

@@ -79,10 +79,10 @@ class Machine:
 
     def route(self, dst: Prefix) -> Route:
         """Return the route to DST in the main table that a manual deletion would delete. Raises LabError if there is none."""
-        found = next((route for route in self.kernel.routes if route.dst == dst and route.table == MAIN), None)
-        if found is None:
+        present = next((route for route in self.kernel.routes if route.dst == dst and route.table == MAIN), None)
+        if present is None:
             raise LabError(f"{self.name} has no route to {dst}")
-        return found
+        return present
 
     def _change(self, action: str, route: Route) -> None:
         for why in self.kernel.apply([Change("add" if action == "add" else "delete", route)]).values():

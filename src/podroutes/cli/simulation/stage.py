@@ -99,10 +99,10 @@ class SimulatedStage(Stage):
 
     def _ping(self) -> int:
         """Follow a packet between every two pods, and its answer."""
-        found = self._evidence()
+        evidence = self._evidence()
 
         def deleted(source: Address, target: Address) -> str:
-            cause = trace(found.network, found.source.claims, str(source), str(target)).cause
+            cause = trace(evidence.network, evidence.source.claims, str(source), str(target)).cause
             return f"{cause.code} on {cause.node}" if cause else ""
 
         pairs = {
@@ -140,11 +140,11 @@ class SimulatedStage(Stage):
         route = self._machines[on].route(dst)
         began = time.monotonic()
         self._machines[on].ip(("route", "delete", str(dst)))
-        heard = KernelEvents(((route, _SOMEBODY),), changed=frozenset({dst}))
-        healed = agent.heal(heard, began, lambda _: "")
+        events = KernelEvents(((route, _SOMEBODY),), changed=frozenset({dst}))
+        healed = agent.heal(events, began, lambda _: "")
         seconds = time.monotonic() - began
         self._machines[on].route(dst)  # raises if it is not back
-        record.kernel_events(heard, healed)
+        record.kernel_events(events, healed)
         return seconds, lines[-1].partition("  ")[2]  # without its timestamp
 
 

@@ -22,12 +22,12 @@ def patcher(content_type: str) -> Callable[[Document, Any], Any]:
         "application/merge-patch+json": merge,
         "application/strategic-merge-patch+json": strategic_merge,
     }
-    found = known.get(content_type.partition(";")[0].strip())
-    if found is None:
+    apply_patch = known.get(content_type.partition(";")[0].strip())
+    if apply_patch is None:
         raise Refusal(
             415, "UnsupportedMediaType", f"the lab API cannot patch with {content_type}; accepted: {', '.join(known)}"
         )
-    return found
+    return apply_patch
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -52,8 +52,8 @@ def strategic_merge(target: Any, patch: Any) -> Any:
         return None
     if patch.get("$patch") == "replace" or not isinstance(target, dict):
         target = {}
-    kept = patch.get("$retainKeys")
-    merged = {key: value for key, value in target.items() if kept is None or key in kept}
+    retained = patch.get("$retainKeys")
+    merged = {key: value for key, value in target.items() if retained is None or key in retained}
     for key, value in rest.items():
         if key.startswith(_REMOVED):
             field = key.removeprefix(_REMOVED)

@@ -158,13 +158,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the request's body. Raises Refusal if it is too large or has no length: RFC 9112 sections 6 and 7."""
         if "Transfer-Encoding" not in self.headers:
             return self.rfile.read(_size(self.headers.get("Content-Length") or "0", 10))
-        found = b""
-        while size := _size(self.rfile.readline(80).partition(b";")[0].decode("latin-1"), 16, len(found)):
-            found += self.rfile.read(size)
+        body = b""
+        while size := _size(self.rfile.readline(80).partition(b";")[0].decode("latin-1"), 16, len(body)):
+            body += self.rfile.read(size)
             self.rfile.readline(3)
         while self.rfile.readline(_LONGEST_LINE).strip():  # trailers
             pass
-        return found
+        return body
 
     def _send(self, response: Response) -> None:
         try:

@@ -71,8 +71,8 @@ class NodeApi:
             if request.path in _HEALTH:
                 return Response(200, [b"ok"], 2, {"Content-Type": "text/plain; charset=utf-8"})
             self._authenticate(request)
-            found = discovery.document(request.path)
-            return answer(found) if found and request.method == "GET" else self._object(request)
+            document = discovery.document(request.path)
+            return answer(document) if document and request.method == "GET" else self._object(request)
         except Refusal as refusal:
             return refuse(refusal)
 

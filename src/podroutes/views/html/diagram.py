@@ -41,8 +41,8 @@ class Standing:
         for finding in report.proof.findings:
             if finding.cause.code in _NOT_COLLECTED:  # no fault of a machine
                 continue
-            found = self.faults if finding.cause.severity in FAILING else self.warnings
-            found[finding.cause.node][finding.cause.code] = None
+            names_by_node = self.faults if finding.cause.severity in FAILING else self.warnings
+            names_by_node[finding.cause.node][finding.cause.code] = None
 
     def outgoing(self, name: str) -> int:
         """How many targets the node NAME does not reach."""
@@ -64,14 +64,14 @@ class Standing:
 
     def words(self, name: str) -> str:
         """Return it in a few words."""
-        found = [
+        phrases = [
             f"fault here: {', '.join(self.faults[name])}" if name in self.faults else "",
             f"{self.outgoing(name)} not reached from here" if self.outgoing(name) else "",
             f"not reached by {self.incoming(name)}" if self.incoming(name) else "",
             "tables not collected" if name in self.unseen else "",
             f"warning: {', '.join(self.warnings[name])}" if name in self.warnings else "",
         ]
-        return " · ".join(filter(None, found)) or "all well"
+        return " · ".join(filter(None, phrases)) or "all well"
 
 
 def diagram(report: Report, standing: Standing) -> Html:

@@ -37,14 +37,14 @@ def words(state: State) -> str:
 
 def shades(grid: Grid) -> dict[State, tuple[str, str]]:
     """Return for every cause its classes, of which the first is its severity, and the letter that marks its cells."""
-    found: dict[State, tuple[str, str]] = {}
+    colours: dict[State, tuple[str, str]] = {}
     counts: dict[str, int] = {}
     for state in grid.cells:
         if state.code:
             shade = counts.setdefault(state.severity, 0)
             counts[state.severity] += 1
-            found[state] = f"{state.severity} k{shade % _SHADES}", _LETTERS[len(found) % len(_LETTERS)]
-    return found
+            colours[state] = f"{state.severity} k{shade % _SHADES}", _LETTERS[len(colours) % len(_LETTERS)]
+    return colours
 
 
 def drawing(grid: Grid) -> Html:

@@ -73,10 +73,10 @@ def cidrs(grid: Grid, standing: Standing) -> Html:
 
 def problems(report: Report) -> Html:
     """Return what is wrong with the inventory, errors first."""
-    found = sorted(report.problems, key=lambda each: each.severity != "error")
+    by_severity = sorted(report.problems, key=lambda each: each.severity != "error")
     rows: list[tuple[str, list[Cell]]] = [
         ("fault" if each.severity == "error" else "warned", [each.severity, each.code, each.message, each.advice])
-        for each in found
+        for each in by_severity
     ]
     return _table("problems", "Search the inventory's problems", ["Severity", "Code", "What", "What to do"], rows)
 
