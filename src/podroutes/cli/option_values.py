@@ -73,6 +73,47 @@ class ProofOptions(NamedTuple):
     pod: str | None = None
 
 
+class ReachOptions(NamedTuple):
+    """Which machines of the inventory are asked or changed, and how SSH reaches them; ``timeout`` is in seconds."""
+
+    limit: str | None = None
+    user: str | None = None
+    port: int | None = None
+    ssh_config: str | None = None
+    sudo: bool = False
+    timeout: int = 20
+    parallel: int = 20
+
+
+class PushOptions(NamedTuple):
+    """What is pushed, and what limits the effect of a mistake; ``confirm_timeout`` is in seconds."""
+
+    verb: str
+    source: SourceOptions = SourceOptions()
+    machine: MachineOptions = MachineOptions()
+    reach: ReachOptions = ReachOptions()
+    canary: int = 0
+    max_failures: int = 1
+    confirm_timeout: int = 0
+    yes: bool = False
+    full: bool = False
+    html: str | None = None
+    output: str = "text"
+
+
+class StatusOptions(NamedTuple):
+    """Which agents are asked, and for how long; ``wait`` is in seconds."""
+
+    listen: str
+    source: SourceOptions = SourceOptions()
+    reach: ReachOptions = ReachOptions()
+    all: bool = False
+    wait: int | None = None
+    watch: bool = False
+    full: bool = False
+    output: str = "text"
+
+
 def read(kind: type[T], arguments: argparse.Namespace) -> T:
     """Return the options of KIND that ARGUMENTS have; a field whose type is such a class is read in the same way."""
     values = {}

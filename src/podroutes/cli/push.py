@@ -15,7 +15,7 @@ from podroutes.cli.collection import Evidence
 from podroutes.cli.commands import verify
 from podroutes.cli.commands.plan import short
 from podroutes.cli.mass_delete import terminal
-from podroutes.cli.option_values import MachineOptions, ProofOptions, SourceOptions, read
+from podroutes.cli.option_values import ProofOptions, PushOptions, read
 from podroutes.cli.options import MASQUERADE
 from podroutes.errors import PushError
 from podroutes.host.iproute_json import Reader
@@ -36,19 +36,19 @@ _VERBS = {"apply": "Apply", "remove": "Remove"}
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, apply, verify or remove; return the exit status."""
-    path = verify.destination(arguments.html) if arguments.verb == "verify" and arguments.html else None
-    wanted = read(SourceOptions, arguments)
-    source = common.read_source(wanted)
-    nodes = chosen(source.cluster, arguments.limit)
-    machines, fleet_status = asyncio.run(_Run(arguments, source, nodes).run())
-    if arguments.verb != "verify" or fleet_status == _INTERRUPTED:
+    wanted = read(PushOptions, arguments)
+    path = verify.destination(wanted.html) if wanted.verb == "verify" and wanted.html else None
+    source = common.read_source(wanted.source)
+    nodes = chosen(source.cluster, wanted.reach.limit)
+    machines, fleet_status = asyncio.run(_Run(wanted, source, nodes).run())
+    if wanted.verb != "verify" or fleet_status == _INTERRUPTED:
         return fleet_status
     hosts = [machine.seen.host for machine in machines if machine.seen]
     _say_unread([machine.pushed for machine in machines])
     if not hosts:
         raise PushError("no machine could be read, so nothing is proven")
     proven = verify.conclude(
-        ProofOptions(wanted, arguments.output),
+        ProofOptions(wanted.source, wanted.output),
         Evidence(source, Network(hosts, source.cluster), None, "read over SSH"),
         path,
     )
@@ -69,28 +69,26 @@ def chosen(cluster: Cluster, limit: str | None) -> list[Node]:
 class _Run:
     """One push, from the first connection to the last."""
 
-    def __init__(self, arguments: argparse.Namespace, source: common.Source, nodes: Sequence[Node]) -> None:
-        self._arguments = arguments
-        self._verb: str = arguments.verb
-        access = Access(arguments.user, arguments.port, arguments.ssh_config, arguments.sudo, arguments.timeout)
+    def __init__(self, wanted: PushOptions, source: common.Source, nodes: Sequence[Node]) -> None:
+        self._wanted = wanted
+        self._verb = wanted.verb
+        reach, machine = wanted.reach, wanted.machine
+        access = Access(reach.user, reach.port, reach.ssh_config, reach.sudo, reach.timeout)
         self._door = SshClient(access)
         removes = self._verb == "remove"
-        request = (
-            () if removes or self._verb == "verify" else (arguments.persist or "", arguments.sysctl, arguments.adopt)
-        )
+        request = () if removes or self._verb == "verify" else (machine.persist or "", machine.sysctl, machine.adopt)
         job = PushRequest(source.cluster, source.claims, *request)._replace(
-            removes=removes, allowed=getattr(arguments, "allow_mass_delete", 0), at=time.time()
+            removes=removes, allowed=machine.allow_mass_delete, at=time.time()
         )
         if request:
-            machine = read(MachineOptions, arguments)
             machine.check()
             job = job._replace(
                 cni=CniRequest(machine.cni, machine.force, keep=not machine.cni, chained=machine.cni_plugins),
                 masquerade=MASQUERADE[machine.masquerade] if machine.masquerade else None,
             )
-        settings = Settings(self._door, job, Reader(), getattr(arguments, "confirm_timeout", 0))
+        settings = Settings(self._door, job, Reader(), wanted.confirm_timeout)
         self._machines = [Machine(node, settings) for node in nodes]
-        pace = RolloutPolicy(arguments.parallel, getattr(arguments, "canary", 0), getattr(arguments, "max_failures", 1))
+        pace = RolloutPolicy(reach.parallel, wanted.canary, wanted.max_failures)
         self._progress = _Progress()
         self._fleet = Rollout(self._machines, pace, self._progress.done)
         self._answer: asyncio.Future[str] | None = None  # the answer to the question whether to continue
@@ -125,12 +123,12 @@ class _Run:
             return _INTERRUPTED
         if self._verb == "verify":
             return 1 if any(pushed.error for pushed in self._pushed) else 0
-        text = self._arguments.output == "text"
+        text = self._wanted.output == "text"
         if text:
             self._say_plans()
         if self._verb == "plan":
             if not text:
-                common.say_document(views.document(self._pushed), self._arguments.output)
+                common.say_document(views.document(self._pushed), self._wanted.output)
             return _planned(self._pushed)
         return await self._change(text=text)
 
@@ -153,7 +151,7 @@ class _Run:
             self._say_failures()
             print(views.summary(self._pushed, _VERBS[self._verb]))
         else:
-            common.say_document(views.document(self._pushed), self._arguments.output)
+            common.say_document(views.document(self._pushed), self._wanted.output)
         if self._fleet.interrupted:
             return _INTERRUPTED
         return 1 if any(pushed.failed for pushed in self._pushed) else 0
@@ -161,8 +159,8 @@ class _Run:
     @property
     def _short(self) -> bool:
         """Whether the machines are shown in a line each."""
-        full = getattr(self._arguments, "full", False)
-        return short(len(self._machines), full=full, output=self._arguments.output)
+        full = self._wanted.full
+        return short(len(self._machines), full=full, output=self._wanted.output)
 
     @property
     def _pushed(self) -> list[Pushed]:
@@ -189,7 +187,7 @@ class _Run:
 
     async def _agreed(self) -> bool:
         """Ask for confirmation, if there is a terminal and nothing forbids it."""
-        if self._arguments.yes or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        if self._wanted.yes or not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
             return True
         if not self._short:  # else it stands above
             print(views.total(self._pushed))
@@ -200,7 +198,7 @@ class _Run:
         question = views.deletions(self._pushed)
         if not question or self._fleet.interrupted:
             return False
-        with terminal(inventory=self._arguments.inventory, output=self._arguments.output) as there:
+        with terminal(inventory=self._wanted.source.inventory, output=self._wanted.output) as there:
             return there is not None and await self._says_yes(f"{question}\nDelete them? [y/N] ", *there)
 
     async def _says_yes(self, question: str, answers: TextIO, screen: TextIO) -> bool:

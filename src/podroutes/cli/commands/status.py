@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from podroutes.cli import common, options
-from podroutes.cli.option_values import SourceOptions, read
+from podroutes.cli.option_values import StatusOptions, read
 from podroutes.cli.parser import Parser
 from podroutes.errors import AgentError
 from podroutes.host import local_http
@@ -55,13 +55,14 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status of the agent, or of all; 0 in sync, 2 not."""
-    if arguments.watch and arguments.wait:
+    wanted = read(StatusOptions, arguments)
+    if wanted.watch and wanted.wait:
         raise AgentError("--watch goes on until Ctrl-C, --wait until all is in sync: leave one out")
-    look = _looking_at_all(arguments) if arguments.all else lambda: _one(arguments)
-    if arguments.watch:
-        return _watch(look, arguments.output)
-    report = _wait(look, arguments.wait) if arguments.wait else look()
-    _say(report, arguments.output)
+    look = _looking_at_all(wanted) if wanted.all else lambda: _one(wanted.listen)
+    if wanted.watch:
+        return _watch(look, wanted.output)
+    report = _wait(look, wanted.wait) if wanted.wait else look()
+    _say(report, wanted.output)
     return report.status
 
 
@@ -108,9 +109,9 @@ def _watch(look: Callable[[], _Report], output: str) -> int:
     return status
 
 
-def _one(arguments: argparse.Namespace) -> _Report:
-    """Ask the agent of this machine."""
-    shown = _ask(arguments.listen)
+def _one(listen: str) -> _Report:
+    """Ask the agent of this machine, at LISTEN."""
+    shown = _ask(listen)
     now = time.time()
     try:
         lines = list(views.text(shown, now, common.style(sys.stdout)))
@@ -118,11 +119,11 @@ def _one(arguments: argparse.Namespace) -> _Report:
         return _Report(0 if well else 2, lines, shown, views.condition(shown))
     except (LookupError, TypeError, ValueError, AttributeError):
         raise AgentError(
-            f"the agent on {escaped(arguments.listen)} is of another version, and its answer is not understood: ask it with its own"
+            f"the agent on {escaped(listen)} is of another version, and its answer is not understood: ask it with its own"
         ) from None
 
 
-def _looking_at_all(arguments: argparse.Namespace) -> Callable[[], _Report]:
+def _looking_at_all(wanted: StatusOptions) -> Callable[[], _Report]:
     """Return what asks the agents of all nodes."""
     import asyncio  # noqa: PLC0415, asyncio and SSH are for those who asked
 
@@ -133,17 +134,18 @@ def _looking_at_all(arguments: argparse.Namespace) -> Callable[[], _Report]:
     from podroutes.push.ssh import Access, SshClient  # noqa: PLC0415, the same
     from podroutes.views import agents  # noqa: PLC0415, the same
 
-    nodes = chosen(common.read_source(read(SourceOptions, arguments)).cluster, arguments.limit)
-    access = Access(arguments.user, arguments.port, arguments.ssh_config, arguments.sudo, arguments.timeout)
-    listen = parse_listen(arguments.listen)
+    nodes = chosen(common.read_source(wanted.source).cluster, wanted.reach.limit)
+    reach = wanted.reach
+    access = Access(reach.user, reach.port, reach.ssh_config, reach.sudo, reach.timeout)
+    listen = parse_listen(wanted.listen)
 
     def look() -> _Report:
         with Progress("asking", len(nodes)) as progress:
-            asked = asyncio.run(ask_all(SshClient(access), nodes, listen, arguments.parallel, progress.step))
+            asked = asyncio.run(ask_all(SshClient(access), nodes, listen, reach.parallel, progress.step))
         now = time.time()
         known = [agents.understood(answer, now) for answer in asked]
         document = agents.document(known, now)
-        full = arguments.full or len(nodes) < options.FEW
+        full = wanted.full or len(nodes) < options.FEW
         lines = list(agents.text(known, now, common.style(sys.stdout), full=full))
         status = 0 if document["in_sync"] else 1 if all(agent.status is None for agent in known) else 2
         return _Report(status, lines, document, agents.condition(known, now))
