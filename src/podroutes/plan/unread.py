@@ -52,9 +52,9 @@ def kept_for_refused(
             free = dst not in node.pod_cidrs and not owners.contended(dst, node.name)
             wanted = dst.version in versions and (node.name, dst.version) not in served
             near = incumbents.reports(node, via) or _may_lead_to(incumbents, node, dst, via)
-            if free and wanted and near and dst not in found and not outside_limits(disputes.cluster, dst):
-                found[dst] = Claim(dst, node, (via,)), refused[node.name]
-    return list(found.values())
+            if free and wanted and near and dst not in losses and not outside_limits(disputes.cluster, dst):
+                losses[dst] = Claim(dst, node, (via,)), refused[node.name]
+    return list(losses.values())
 
 
 def _may_lead_to(incumbents: Incumbents, node: Node, dst: Prefix, via: Address) -> bool:
