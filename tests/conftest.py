@@ -45,16 +45,21 @@ SLOW = (
     "verify/test_truth.py",
 )
 # Fixtures with programs that are not fetched for --fast.
-UNPACKED = {"chromium", "filters", "machine", "tree", "unpacked"}
+UNPACKED = {"chromium", "filters", "machine", "plugins", "tree", "unpacked"}
 # What else takes seconds: hundreds of random examples, thousands of nodes or clients.
 LONG = (
     "agent/test_day.py",
     "agent/test_endpoint.py::test_a_thousand_slow_clients",
     "agent/test_guard.py::test_4900_deleted_events",
     "agent/test_many_foreign_routes.py",
+    "cli/test_golden_sessions.py::test_a_session_looks_like_this[200-columns]",
+    "cli/test_golden_sessions.py::test_a_session_looks_like_this[60-columns]",
+    "cli/test_golden_sessions.py::test_a_session_looks_like_this[locale-c]",
     "cli/test_documents.py::test_any_document_is_the_same_in_yaml",
     "cli/test_not_linux.py::test_every_command_explains_itself",
     "cli/test_not_linux.py::test_only_modules_that_need_linux",
+    "cli/test_routers.py::test_bird",
+    "cli/test_routers.py::test_frr",
     "examples/test_examples.py::test_the_chart_takes",
     "examples/test_examples.py::test_kustomize",
     "inventory/test_formats.py::test_known_keys_with_any_values",
@@ -100,6 +105,14 @@ def pytest_configure(config: pytest.Config) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         why = reason(error, setting) if isinstance(error, OSError) else "ip(8) may not set up a namespace of ours"
         config.stash[SHUT_OUT] = os.environ[_SHUT_OUT] = why
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out whole files with --fast before they are imported, which takes seconds."""
+    left_out = tuple(name for name in (*SLOW, *LONG) if "::" not in name)
+    if not config.getoption("--fast") or collection_path.suffix != ".py" or not collection_path.is_relative_to(HERE):
+        return None
+    return str(collection_path.relative_to(HERE)).startswith(left_out) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
