@@ -46,7 +46,7 @@ SLOW = (
 )
 # Fixtures with programs that are not fetched for --fast.
 UNPACKED = {"chromium", "filters", "machine", "plugins", "tree", "unpacked"}
-# What else takes seconds: hundreds of random examples, thousands of nodes or clients.
+# What else takes seconds or unpacks programs: hundreds of random examples, thousands of nodes or clients.
 LONG = (
     "agent/test_day.py",
     "agent/test_endpoint.py::test_a_thousand_slow_clients",
@@ -60,6 +60,11 @@ LONG = (
     "cli/test_not_linux.py::test_only_modules_that_need_linux",
     "cli/test_routers.py::test_bird",
     "cli/test_routers.py::test_frr",
+    "doctor/test_cures.py::test_it_is_found_and_cured_by_what_it_says[filter-drops]",
+    "doctor/test_cures.py::test_it_is_found_and_cured_by_what_it_says[forward-chain-drops]",
+    "doctor/test_cures.py::test_it_is_found_and_cured_by_what_it_says[masquerade-missing]",
+    "doctor/test_cures.py::test_it_is_found_and_cured_by_what_it_says[pod-traffic-redirected]",
+    "doctor/test_cures.py::test_it_is_found_and_cured_by_what_it_says[pods-masqueraded]",
     "examples/test_examples.py::test_the_chart_takes",
     "examples/test_examples.py::test_kustomize",
     "inventory/test_formats.py::test_known_keys_with_any_values",

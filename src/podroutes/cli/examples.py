@@ -102,6 +102,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("a command on one machine", "podroutes lab exec worker-0 -- ip route"),
         ("on all of them", "podroutes lab exec --all -- podroutes apply -i lab.yaml"),
     ),
+    "lab pod": (("a pod by the machine's CNI plugins", "podroutes lab pod add worker-0 web"),),
     "lab ping": (("which pod reaches which", "podroutes lab ping"),),
     "lab inventory": (("plan in the lab", "podroutes lab inventory > lab.yaml"),),
     "lab kubeconfig": (("ask the lab API", "podroutes lab exec switch -- kubectl get nodes"),),
