@@ -18,7 +18,10 @@ def test_what_is_named_exists(name: str) -> None:
     if path.endswith("/"):
         assert (TESTS / path).is_dir()
     assert found
-    assert not test or f"\ndef {test}" in found[0].read_text(encoding="utf-8")
+    function, _, parameter = test.rstrip("]").partition("[")
+    text = found[0].read_text(encoding="utf-8")
+    assert not test or f"\ndef {function}" in text
+    assert parameter in text
 
 
 def test_both_lists_are_read() -> None:
