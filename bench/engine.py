@@ -10,9 +10,13 @@ from bench import daemons, scene, wire
 from bench.pairing import Contestant, Pairing, Result, timed
 from podroutes.kernel.netlink import NetlinkKernel
 from podroutes.model.address import Address, Prefix
+from podroutes.model.fib import Fib
+from podroutes.model.interest import Interest
 from podroutes.model.route import PROTOCOL
 from podroutes.plan import metric
 from podroutes.plan.claims import Claims
+from podroutes.plan.desired import expected
+from podroutes.plan.interest import plan_interest
 from podroutes.plan.planning import plan_here
 
 OURS, PLAIN = "podroutes", "podroutes, plain form"
@@ -123,12 +127,15 @@ class Engine:
     def _sync(self, claims: Claims, *, plain: bool = False) -> Callable[[], float]:
         """Return what podroutes does to bring the kernel to CLAIMS: read, plan, write; it notes what was said."""
 
+        def interest(_: Fib) -> Interest:  # as for every command
+            return plan_interest(claims.cluster, (), expected=expected(claims, scene.OWN))
+
         def run() -> float:
             with _plain_form() if plain else _usual_form(), NetlinkKernel() as kernel:
                 refused: dict[int, Any] = {}
 
                 def sync() -> None:
-                    plan = plan_here(claims, scene.OWN, kernel.snapshot()).plan
+                    plan = plan_here(claims, scene.OWN, kernel.snapshot(interest)).plan
                     refused.update(kernel.apply(plan.changes))
                     if plan.problems:
                         raise RuntimeError(str(plan.problems[0]))

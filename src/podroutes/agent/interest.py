@@ -7,7 +7,7 @@ from podroutes.kernel import Kernel
 from podroutes.model.address import Prefix
 from podroutes.model.cluster import Cluster
 from podroutes.model.dependencies import Dependencies
-from podroutes.model.fib import Fib
+from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.interest import Interest
 from podroutes.model.saved_route import SavedRoute
 from podroutes.plan.interest import hidden_parts, plan_interest
@@ -38,15 +38,25 @@ class Reading:
         self._hidden: tuple[Cluster, Mapping[int, bytes]] | None = None  # what was left out, and looked through
         self._parts: tuple[Prefix, ...] = ()  # destinations of others inside podCIDRs
 
-    def snapshot(self, cluster: Cluster, known: Callable[[Fib], Known]) -> Fib:
-        """Return a snapshot with all routes on which a plan for CLUSTER depends. KNOWN is asked with the machine's addresses."""
-        fib = self._kernel.snapshot(lambda bare: self._interest(cluster, known(bare)))
+    def snapshot(
+        self, cluster: Cluster, known: Callable[[Fib], Known], expected: Callable[[], Mapping[int, PlainRoutes]]
+    ) -> Fib:
+        """Return a snapshot with all routes on which a plan for CLUSTER depends. KNOWN is asked with the machine's addresses.
+
+        EXPECTED, asked after it, has the routes of ours that are probably there.
+        """
+
+        def interest(bare: Fib) -> Interest:
+            found = self._interest(cluster, known(bare))
+            return found._replace(expected=expected())
+
+        fib = self._kernel.snapshot(interest)
         if self._hidden != (cluster, fib.hidden):
             self._hidden = cluster, fib.hidden
             parts = hidden_parts(cluster, fib)  # what is a part of a podCIDR is known afterwards
             if parts:
                 self._parts = tuple(dict.fromkeys((*self._parts, *parts)))
-                fib = self._kernel.snapshot(lambda bare: self._interest(cluster, known(bare)))
+                fib = self._kernel.snapshot(interest)
         return fib
 
     def _interest(self, cluster: Cluster, known: Known) -> Interest:

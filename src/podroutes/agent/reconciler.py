@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from podroutes.agent.healer import Followed, Healer
@@ -28,7 +29,7 @@ from podroutes.persist import masquerade_table
 from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claim_index import ClaimIndex
 from podroutes.plan.claims import Claims, examine
-from podroutes.plan.desired import Desired
+from podroutes.plan.desired import Desired, expected
 from podroutes.plan.fast_path import FastPath, NodeChanges
 from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.guard import Deleted, Verdict, no_guard
@@ -163,12 +164,13 @@ class Machine(Healer):
     def _look(self, cluster: Cluster, tries: int) -> Fib:
         """Return a snapshot. It is repeated if a route was restored meanwhile, which it may lack."""
         self.healed.clear()
-        fib = self._reading.snapshot(cluster, lambda bare: self._known_of(cluster, bare))
+        claims = self._examine(cluster).claims
+        fib = self._reading.snapshot(cluster, partial(self._known_of, cluster), lambda: expected(claims, self._own))
         return self._look(cluster, tries - 1) if self.healed and tries > 1 else fib
 
     def _known_of(self, cluster: Cluster, bare: Fib) -> Known:
         """Return what a plan for CLUSTER is made from, besides the kernel. BARE has the addresses of this machine."""
-        own, _ = self._identify(cluster, bare)
+        own = self._own = self._identify(cluster, bare)[0]
         self._context_now = self._context(own)
         return self._context_now.dependencies, self._memory or ()
 

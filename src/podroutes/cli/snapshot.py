@@ -5,6 +5,7 @@ from podroutes.cli.option_values import SourceOptions
 from podroutes.kernel import Kernel
 from podroutes.model.fib import Fib
 from podroutes.model.interest import Interest
+from podroutes.plan.desired import expected
 from podroutes.plan.interest import hidden_parts, plan_interest
 from podroutes.plan.settle import Context
 
@@ -16,7 +17,7 @@ def snapshot(kernel: Kernel, options: SourceOptions, source: Source) -> Fib:
     def wanted(bare: Fib) -> Interest:
         own = own_node(options, source.cluster, bare)
         contexts.append(source.state.context(own) if source.state else Context())
-        return plan_interest(source.cluster, contexts[0].dependencies)
+        return plan_interest(source.cluster, contexts[0].dependencies, expected=expected(source.claims, own))
 
     fib = kernel.snapshot(wanted)
     if not any(fib.hidden.values()):

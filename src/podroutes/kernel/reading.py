@@ -1,7 +1,8 @@
 """A snapshot of one machine out of dumps: addresses, policy rules with the tables that they look up, nexthop objects."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Set as AbstractSet
+from functools import cache, partial
 from typing import Protocol, TypeVar
 
 from podroutes.model.address import BITS
@@ -14,6 +15,7 @@ from podroutes.rtnl import links, nexthops, rules
 from podroutes.rtnl.decode import RouteDump
 from podroutes.rtnl.encode import routes_request
 from podroutes.rtnl.foreign import ForeignRoutes
+from podroutes.rtnl.image import Image
 from podroutes.rtnl.message import MessageDump
 
 _Dump = TypeVar("_Dump", MessageDump, RouteDump)
@@ -33,26 +35,33 @@ def read_main(
 
     Routes that lead to a gateway, or where one of ours leads, are of interest, too. GATEWAYS has those of the last time.
     """
-    return {version: _of_interest(ask, RouteDump(version, names), interest, gateways) for version in (4, 6)}
+    expected = {version: Image(routes) for version, routes in interest.expected.items() if routes.dst}
+    dumps = {version: RouteDump(version, names, image=expected.get(version)) for version in (4, 6)}
+    return {version: _of_interest(ask, dump, interest, gateways) for version, dump in dumps.items()}
 
 
 def _of_interest(ask: Ask, dump: RouteDump, interest: Interest, gateways: dict[int, set[int]]) -> RouteDump:
     """Read the main table, again where only the answer told what is of interest."""
     version = dump.plain.version
-    networks = interest.with_addresses(version, gateways[version])
+    again: AbstractSet[int] = frozenset()
     while True:
+        networks = cache(partial(_networks, interest, version, frozenset(gateways[version]), again))
         dump.foreign = ForeignRoutes(version, networks)
         route_dump = ask(dump, partial(routes_request, version=version, table=MAIN))
         hops = [hop.via for route in route_dump.others for hop in route.next_hops]
         vias = {via.value for via in hops if via and via.version == version}
-        ours = {*route_dump.plain.dst, *(route.dst.value for route in route_dump.others if route.ours)} - networks
         hidden = bytes(route_dump.foreign.destinations) if route_dump.foreign else b""
-        again = {value for value in ours if value.to_bytes(BITS[version] >> 3, "big") in hidden}
-        if vias <= gateways[version] and not again:
+        if hidden:
+            ours = {*route_dump.plain.dst, *(route.dst.value for route in route_dump.others if route.ours)} - networks()
+            again = {value for value in ours if value.to_bytes(BITS[version] >> 3, "big") in hidden}
+        if not hidden or (vias <= gateways[version] and not again):
             gateways[version] = vias
             return route_dump
         gateways[version] |= vias
-        networks = interest.with_addresses(version, gateways[version]) | again
+
+
+def _networks(interest: Interest, version: int, gateways: frozenset[int], again: AbstractSet[int]) -> AbstractSet[int]:
+    return interest.with_addresses(version, gateways) | again
 
 
 def read_addresses(ask: Ask, found: tuple[Link, ...], names: dict[int, str]) -> Fib:

@@ -38,18 +38,18 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
     The next hop is the claim's first address that is on-link, else a router. If there is none, the problem of the first address is
     reported.
     """
-    columns = _columns(claims.honoured, own)
-    others = columns.others
     incumbents: dict[Prefix, dict[Address, str]] = {}
     out_of_reach: dict[Prefix, Route] = {}
     problems = []
+    others: list[Claim] = []
     wanted = {version: Wanted(PlainRoutes.empty(version), [], []) for version in (4, 6)}
-    dev = links.resolve_all(columns.vias, *columns.ends) if columns.ends else None
-    if dev is not None and columns.ends:
-        count, version = len(others), columns.ends[0].version
-        routes = PlainRoutes(version, columns.dst, columns.length, columns.via, [dev] * count, [0] * count)
-        wanted[version] = Wanted(routes, others, columns.vias)
-        others = []
+    for version, columns in _columns(claims.honoured, own).items():
+        dev = links.resolve_all(columns.routes, *columns.ends)
+        if dev is None:
+            others += columns.claims
+        else:
+            routes = columns.routes._replace(dev=[dev] * len(columns.claims))
+            wanted[version] = Wanted(routes, columns.claims, columns.vias)
     reachable: list[tuple[Claim, Address, str]] = []
     for claim in others:
         via, dev, obstacle = _next_hop(claim, links)
@@ -70,32 +70,50 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
 
 
 class _Columns(NamedTuple):
-    """What follows from the claims that a machine honours, whatever its links are."""
+    """What follows from the claims of one IP version that a machine honours, whatever its links are."""
 
-    honoured: tuple[Claim, ...]
-    own: Node
-    others: list[Claim]  # those of other nodes
+    claims: list[Claim]  # those of other nodes
     vias: list[Address]  # their first addresses
-    ends: tuple[Address, Address] | None  # the lowest and the highest of these, if all are of one IP version
-    dst: list[int]
-    length: list[int]
-    via: list[int]
+    ends: tuple[Address, Address]  # the lowest and the highest of these
+    routes: PlainRoutes  # without devices
 
 
-_last: list[_Columns] = []  # of the latest plan: an agent compares the same claims with the kernel again and again
+_Key = tuple[tuple[Claim, ...], Node]
+_last: list[
+    tuple[_Key, dict[int, _Columns]]
+] = []  # of the latest plan: an agent compares the same claims again and again
 
 
-def _columns(honoured: tuple[Claim, ...], own: Node) -> _Columns:
-    if _last and _last[0].honoured is honoured and _last[0].own == own:
-        return _last[0]
+def expected(claims: Claims, own: Node) -> dict[int, PlainRoutes]:
+    """Return the routes to the first addresses of all claims of other nodes, by IP version, without devices."""
+    return {version: columns.routes for version, columns in _columns(claims.honoured, own).items()}
+
+
+def _columns(honoured: tuple[Claim, ...], own: Node) -> dict[int, _Columns]:
+    """Return the columns of each IP version that there are claims of."""
+    if _last and _last[0][0][0] is honoured and _last[0][0][1] == own:
+        return _last[0][1]
     others = [claim for claim in honoured if claim.node.name != own.name or not claim.node.is_entry_of(own)]
-    vias = [claim.vias[0] for claim in others]
-    ends = (min(vias), max(vias)) if vias else None
-    if ends is None or ends[0].version != ends[1].version:
-        return _Columns(honoured, own, others, vias, None, [], [], [])
-    _, networks, lengths = map(list, zip(*[claim.dst for claim in others], strict=True))
-    _last[:] = [_Columns(honoured, own, others, vias, ends, networks, lengths, [via.value for via in vias])]
-    return _last[0]
+    found = {}
+    for version in (4, 6):
+        claims = others
+        if (
+            others and not others[0].dst.version == others[-1].dst.version == version
+        ):  # they are in order of destination
+            claims = [claim for claim in others if claim.dst.version == version]
+        if claims:
+            found[version] = _columns_of(version, claims)
+    _last[:] = [((honoured, own), found)]
+    return found
+
+
+def _columns_of(version: int, claims: list[Claim]) -> _Columns:
+    vias = [claim.vias[0] for claim in claims]
+    gateways = [via.value for via in vias]
+    ends = Address(version, min(gateways)), Address(version, max(gateways))
+    _, networks, lengths = map(list, zip(*[claim.dst for claim in claims], strict=True))
+    routes = PlainRoutes(version, networks, lengths, gateways, [], [0] * len(claims))
+    return _Columns(claims, vias, ends, routes)
 
 
 def _wanted(claims: list[Claim], vias: list[Address], devs: list[str]) -> Wanted:

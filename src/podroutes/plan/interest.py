@@ -2,26 +2,33 @@
 
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from podroutes.model.address import BITS, Prefix
 from podroutes.model.cluster import Cluster
 from podroutes.model.dependencies import Dependencies
-from podroutes.model.fib import Fib
+from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.interest import Interest, interest
 
 _CHUNK = 1 << 18  # bytes of packed addresses that become objects at a time: a multiple of 16
 
 
-def plan_interest(cluster: Cluster, dependencies: Dependencies, earlier: Iterable[Prefix] = ()) -> Interest:
+def plan_interest(
+    cluster: Cluster,
+    dependencies: Dependencies,
+    earlier: Iterable[Prefix] = (),
+    expected: Mapping[int, PlainRoutes] | None = None,
+) -> Interest:
     """Return the interest of a plan for a machine of CLUSTER with DEPENDENCIES that had routes to the destinations EARLIER.
 
-    These are the routes to what may be wanted, and the paths to what must not be routed away.
+    These are the routes to what may be wanted, and the paths to what must not be routed away. EXPECTED are the routes of ours that are
+    probably there.
     """
     claimed = chain.from_iterable(node.pod_cidrs for node in cluster.nodes)
     reported = chain.from_iterable(node.internal_ips for node in cluster.nodes)
-    return interest(chain(claimed, earlier), chain(reported, (dependency.address for dependency in dependencies)))
+    addresses = chain(reported, (dependency.address for dependency in dependencies))
+    return interest(chain(claimed, earlier), addresses, expected)
 
 
 def hidden_parts(cluster: Cluster, fib: Fib) -> tuple[Prefix, ...]:

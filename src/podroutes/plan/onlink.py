@@ -5,7 +5,7 @@ from typing import Protocol
 
 from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.cluster import Node
-from podroutes.model.fib import Fib
+from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.prefix_table import PrefixTable
 from podroutes.model.route import SCOPE_LINK
 
@@ -16,8 +16,8 @@ class Resolver(Protocol):
     def resolve(self, via: Address) -> tuple[str, str]:
         """Return the device towards VIA ("" if none) and the code of the problem that forbids to use it ("" if none)."""
 
-    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:
-        """Return the one device of all VIAS, from LOWEST to HIGHEST and of one IP version, if there are no problems; None: resolve each one."""
+    def resolve_all(self, routes: PlainRoutes, lowest: Address, highest: Address) -> str | None:
+        """Return the one device of all gateways of ROUTES, from LOWEST to HIGHEST, if there are no problems; None: resolve each one."""
 
 
 class AssumedOnLink:
@@ -30,7 +30,7 @@ class AssumedOnLink:
         """Return the named interface ("" if none), and no problem."""
         return self._interface, ""
 
-    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:  # noqa: ARG002
+    def resolve_all(self, routes: PlainRoutes, lowest: Address, highest: Address) -> str | None:  # noqa: ARG002
         """Return the named interface."""
         return self._interface
 
@@ -50,7 +50,7 @@ class AssumedSubnets:
             return "", "next-hop-off-link"
         return self._interface, ""
 
-    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:  # noqa: ARG002
+    def resolve_all(self, routes: PlainRoutes, lowest: Address, highest: Address) -> str | None:  # noqa: ARG002
         """Return None: each next hop may be another matter."""
         return None
 
@@ -75,9 +75,10 @@ class OnLink:
                 return address.dev, "link-down"
         return "", "next-hop-off-link"
 
-    def resolve_all(self, vias: Sequence[Address], lowest: Address, highest: Address) -> str | None:
-        """Return the one device of all VIAS, from LOWEST to HIGHEST: a typical cluster has one network with thousands of nodes."""
-        if not self._own.keys().isdisjoint(vias):
+    def resolve_all(self, routes: PlainRoutes, lowest: Address, highest: Address) -> str | None:
+        """Return the one device of all gateways of ROUTES, from LOWEST to HIGHEST: a typical cluster has one network with thousands of nodes."""
+        between = [own.value for own in self._own if lowest <= own <= highest]
+        if any(value in routes.via for value in between):  # a next hop that is this machine itself
             return None
         for host_bits, devices in self._connected[lowest.version].lengths:
             first, last = lowest.value >> host_bits, highest.value >> host_bits

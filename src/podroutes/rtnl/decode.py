@@ -7,7 +7,6 @@ Other routes are decoded message by message.
 import struct
 from array import array
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from podroutes.model.address import BITS, Address, Prefix
 from podroutes.model.fib import PlainRoutes
@@ -16,12 +15,12 @@ from podroutes.rtnl import constants as nl
 from podroutes.rtnl.columns import alike, values
 from podroutes.rtnl.encode import RTMSG
 from podroutes.rtnl.foreign import ForeignRoutes
+from podroutes.rtnl.image import DST_LENGTH, Image, Layout
 from podroutes.rtnl.message import HEADER, Answer, Message, answer, attributes
 
 _RTNEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, interface index
 _WORD = struct.Struct("=I")
 _ATTRIBUTES = HEADER.size + RTMSG.size
-_DST_LENGTH = HEADER.size + 1  # rtm_dst_len
 _NEEDED = {nl.RTA_DST, nl.RTA_GATEWAY, nl.RTA_OIF}
 _EXPECTED = {
     4: _NEEDED | {nl.RTA_TABLE, nl.RTA_PRIORITY},
@@ -30,35 +29,28 @@ _EXPECTED = {
 _WINDOW = 16  # messages tried first; doubled while all have the layout, so that a mixed table costs little
 
 
-class _Layout(NamedTuple):
-    """The offsets of the varying columns in a message of ours (bytes from its header), and its constant part."""
-
-    dst: int
-    via: int
-    oif: int
-    metric: int  # 0: no such attribute, the metric is 0
-    rest: "array[int]"
-
-
 class RouteDump:
     """Collects the answer to one ``routes_request`` of one IP version. Pass each datagram to ``feed``.
 
-    What FOREIGN passes over is left out.
+    What FOREIGN passes over is left out. IMAGE is of the routes that are probably there.
     """
 
-    def __init__(self, version: int, names: dict[int, str], foreign: ForeignRoutes | None = None) -> None:
+    def __init__(
+        self, version: int, names: dict[int, str], foreign: ForeignRoutes | None = None, image: Image | None = None
+    ) -> None:
         self.plain = PlainRoutes.empty(version)
         self.others: list[Route] = []
         self.interrupted = False  # the table changed during the dump: routes may be missing (NLM_F_DUMP_INTR)
         self.foreign = foreign
+        self._image = image
         self._version = version
         self._names = names
-        self._layouts: dict[int, _Layout] = {}
+        self._layouts: dict[int, Layout] = {}
         self._window = _WINDOW
 
     def fresh(self) -> "RouteDump":
         """Return an empty collector with the same parameters."""
-        return RouteDump(self._version, self._names, self.foreign and self.foreign.fresh())
+        return RouteDump(self._version, self._names, self.foreign and self.foreign.fresh(), self._image)
 
     def feed(self, datagram: bytes) -> Answer | None:
         """Decode one datagram; return the message that ends the dump, or None if more datagrams follow."""
@@ -92,6 +84,8 @@ class RouteDump:
             self._layouts[length] = layout
             self._columns(datagram, position, length, layout, 1)
         rows = 1
+        if self._image:
+            rows += self._expected(datagram, position + length, length, layout, self._image)
         while most := min(self._window, (len(datagram) - position) // length - rows):
             got = self._columns(datagram, position + rows * length, length, layout, most)
             rows += got
@@ -100,17 +94,30 @@ class RouteDump:
                 break
         return rows
 
+    def _expected(self, datagram: bytes, position: int, length: int, layout: Layout, image: Image) -> int:
+        """Append the messages from POSITION on that are as expected; return their number."""
+        same = image.equal(datagram, position, length, layout) if position + length <= len(datagram) else None
+        if same is None:
+            return 0
+        plain, expected, rows = self.plain, image.expected, slice(same.first, same.last)
+        plain.dst.extend(expected.dst[rows])
+        plain.via.extend(expected.via[rows])
+        plain.length.extend(expected.length[rows])
+        plain.dev.extend(_devices(same.indexes, self._names))
+        plain.metric.extend(same.metrics)
+        return same.last - same.first
+
     def _other(self, datagram: bytes, said: Message) -> None:
         family, _, _, _, _, _, _, _, flags = RTMSG.unpack_from(datagram, said.start)
         # If IPv6 is disabled, the kernel answers with the routes of other families (rtnl_dump_all()).
         if family == nl.FAMILY[self._version] and not flags & nl.RTM_F_CLONED:
             self.others.append(read_route(datagram, said, self._names))
 
-    def _columns(self, datagram: bytes, position: int, length: int, layout: _Layout, most: int) -> int:
+    def _columns(self, datagram: bytes, position: int, length: int, layout: Layout, most: int) -> int:
         """Append up to MOST routes that match LAYOUT; return their number."""
         region = bytearray(datagram[position : position + most * length])
-        lengths = list(region[_DST_LENGTH::length])
-        region[_DST_LENGTH::length] = bytes(most)
+        lengths = list(region[DST_LENGTH::length])
+        region[DST_LENGTH::length] = bytes(most)
         words = array("I", bytes(region))
         stride = length >> 2
         zeros = array("I", bytes(4 * most))
@@ -139,7 +146,7 @@ def _devices(indexes: "array[int]", names: dict[int, str]) -> list[str]:
     return [names.get(index, f"if{index}") for index in indexes]
 
 
-def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout | None:
+def _learn(datagram: bytes, position: int, length: int, version: int) -> Layout | None:
     """Return the layout of a plain route of ours, or None if the message is another kind of route."""
     family, dst_length, src_length, tos, table, protocol, scope, kind, flags = RTMSG.unpack_from(
         datagram, position + HEADER.size
@@ -154,7 +161,7 @@ def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout
         return None
     if nl.RTA_CACHEINFO in offsets and _expires(datagram, position + offsets[nl.RTA_CACHEINFO]):
         return None
-    layout = _Layout(
+    layout = Layout(
         offsets[nl.RTA_DST],
         offsets[nl.RTA_GATEWAY],
         offsets[nl.RTA_OIF],
@@ -162,7 +169,7 @@ def _learn(datagram: bytes, position: int, length: int, version: int) -> _Layout
         array("I"),
     )
     rest = bytearray(datagram[position : position + length])
-    rest[_DST_LENGTH] = 0
+    rest[DST_LENGTH] = 0
     width = BITS[version] >> 3
     for offset, size in ((layout.dst, width), (layout.via, width), (layout.oif, 4), (layout.metric, 4)):
         if offset:

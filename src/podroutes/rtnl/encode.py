@@ -5,7 +5,6 @@ microsecond a route, where packing each message takes several.
 """
 
 import struct
-import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -15,6 +14,7 @@ from podroutes.model.linux import Scope
 from podroutes.model.plan import Action, Change
 from podroutes.model.route import MAIN, Route
 from podroutes.rtnl import constants as nl
+from podroutes.rtnl.columns import addresses, fill
 from podroutes.rtnl.message import attribute, message
 
 RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst length, src length, TOS, table, protocol, scope, type, flags
@@ -76,33 +76,16 @@ def _by_columns(changes: Sequence[Change], indexes: Mapping[str, int], seq: int)
     encoded[17::size] = bytes(lengths)  # rtm_dst_len
     words = memoryview(encoded).cast("I")
     gateway = 32 + width + 4
-    _fill(words, 8, size, array("I", range(seq, seq + count)))
-    _fill(words, 32, size, _addresses(networks, width))
-    _fill(words, gateway, size, _addresses(gateways, width))
-    _fill(words, gateway + width + 4, size, array("I", map(indexes.__getitem__, devs)))
-    _fill(words, gateway + width + 12, size, array("I", metrics))
+    fill(words, 8, size, array("I", range(seq, seq + count)))
+    fill(words, 32, size, addresses(networks, width))
+    fill(words, gateway, size, addresses(gateways, width))
+    fill(words, gateway + width + 4, size, array("I", map(indexes.__getitem__, devs)))
+    fill(words, gateway + width + 12, size, array("I", metrics))
     return encoded
 
 
 def _same(column: tuple[object, ...]) -> bool:
     return column.count(column[0]) == len(column)
-
-
-def _fill(words: "memoryview[int]", offset: int, size: int, column: "array[int]") -> None:
-    """Write COLUMN, one or more words a message, at byte OFFSET of each message of SIZE bytes."""
-    each = len(column) * size // (len(words) * 4)
-    for word in range(each):
-        words[(offset >> 2) + word :: size >> 2] = memoryview(column)[word::each]
-
-
-def _addresses(values: Sequence[int], width: int) -> "array[int]":
-    """Return addresses of WIDTH bytes in network byte order as words."""
-    if width > 4:
-        return array("I", b"".join([value.to_bytes(width, "big") for value in values]))
-    column = array("I", values)
-    if sys.byteorder == "little":
-        column.byteswap()
-    return column
 
 
 def _single(change: Change, indexes: Mapping[str, int], seq: int) -> bytes:

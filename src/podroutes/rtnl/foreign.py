@@ -4,6 +4,7 @@ Alike messages are read by columns, as our own routes are (``decode``): half a m
 """
 
 from array import array
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -34,12 +35,12 @@ class _Layout(NamedTuple):
 
 
 class ForeignRoutes:
-    """Passes over the routes of one IP version whose destinations are not among NETWORKS (``Interest``).
+    """Passes over the routes of one IP version whose destinations are not among NETWORKS (``Interest``), asked for at the first.
 
     Routes of ours, static ones, and those that connect a network are never passed over, nor is the first one through each gateway.
     """
 
-    def __init__(self, version: int, networks: AbstractSet[int]) -> None:
+    def __init__(self, version: int, networks: Callable[[], AbstractSet[int]]) -> None:
         self.gateways: set[int] = set()
         self.destinations = bytearray()  # first addresses of what was passed over, in network byte order
         self._version = version
@@ -88,7 +89,7 @@ class ForeignRoutes:
             words[word::stride] = zeros
         rows = alike(words, layout.rest, most)
         if rows:
-            rows = _before(values(columns, layout.dst, self._words, rows), self._networks, rows)
+            rows = _before(values(columns, layout.dst, self._words, rows), self._networks(), rows)
         if rows and layout.via:
             vias = values(columns, layout.via, self._words, rows)
             if not self.gateways.issuperset(vias):
