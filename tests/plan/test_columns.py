@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from plan.test_plan import inventories, planned, tables
 from podroutes.kernel.memory import MemoryKernel
+from podroutes.model import changes as model_changes
+from podroutes.model import fib as model_fib
 from podroutes.model.address import Address, Prefix
+from podroutes.model.changes import counts
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import PlainRoutes
 from podroutes.model.route import Route
@@ -20,8 +23,15 @@ from support.notation import address, link
 
 
 def by_rows(monkeypatch):
-    """Have every plan look at each row."""
+    """Have every plan look at each row, and make a value of each change."""
     monkeypatch.setattr(difference._Family, "_others_matter", lambda _: True)
+
+    def values(columns, others):
+        return tuple(
+            sorted([change for part in columns for change in part.changes()] + others, key=difference.in_order)
+        )
+
+    monkeypatch.setattr(difference, "ordered", values)
 
 
 @given(inventories, tables())
@@ -104,19 +114,39 @@ def test_differing_rows_are_found_one_by_one(table, dice):
     assert differing_rows(_columns(table), _columns(other), 0, len(table)) == wrong
 
 
-def test_one_change_among_many_makes_values_of_one_route_alone(monkeypatch):
+def _made(monkeypatch):
+    """Return a list that gets every route that becomes a value from now on."""
+    made = []
+
+    def route(*words):
+        made.append(words)
+        return Route(*words)
+
+    for module in (difference, model_changes, model_fib):
+        monkeypatch.setattr(module, "Route", route)
+    return made
+
+
+def test_changes_become_values_when_somebody_looks_at_them(monkeypatch):
     vias = {n: 0xAC100002 + n for n in range(2_500)}
     kernel = MemoryKernel([link("ens18")], [address("172.16.0.1/12 dev ens18")])
     cluster = _cluster(vias)
-    kernel.apply(plan_here(examine(cluster), cluster.nodes[0], kernel.snapshot()).plan.changes)
     fib = kernel.snapshot()
-    moved = _cluster(vias | {1_777: 0xAC180002})
-    made = []
-    monkeypatch.setattr(difference, "Route", lambda *words: made.append(words) or Route(*words))
-    plan = plan_here(examine(moved), moved.nodes[0], fib).plan
-    assert [(change.action, change.node) for change in plan.changes] == [("replace", "w-1777")]
-    assert plan.unchanged == 2_499
+    made = _made(monkeypatch)
+    plan = plan_here(examine(cluster), cluster.nodes[0], fib).plan
+    assert counts(plan.changes) == {"add": 2_500, "replace": 0, "delete": 0}
+    assert made == []
+    assert plan.changes[1_777].node == "w-1777"
     assert len(made) == 1
+    assert kernel.apply(plan.changes) == {}
+    fib = kernel.snapshot()
+    made.clear()
+    moved = _cluster(vias | {1_777: 0xAC180002})
+    plan = plan_here(examine(moved), moved.nodes[0], fib).plan
+    assert plan.unchanged == 2_499
+    assert made == []
+    assert [(change.action, change.node) for change in plan.changes] == [("replace", "w-1777")]
+    assert len(made) == 2, "what is new and what was"
 
 
 def test_the_same_claims_are_made_columns_once_for_each_machine():

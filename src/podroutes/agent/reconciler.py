@@ -137,7 +137,7 @@ class Machine(Healer):
         outcome = executor.carry_out(plan._replace(changes=tuple(changes)))
         if any(change.kind == "nftables" for change in plan.host):
             self._table = _UNREAD
-        done = outcome.routes_changed
+        done = tuple(outcome.routes_changed)
         self._prompt.carried_out(done)
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)

@@ -1,6 +1,8 @@
 """A socket that receives the kernel's notifications, and the program behind a netlink port."""
 
 import _socket as socket  # what is used of it; the module around it loads six more
+import struct
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -8,15 +10,22 @@ from podroutes.rtnl import constants as nl
 
 RECEIVE_BUFFER = 4 << 20  # requested bytes; more than net.core.rmem_max needs CAP_NET_ADMIN
 READ = 1 << 16
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+_LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06  # linux/bpf_common.h: BPF_LD|W|ABS, JMP|JEQ|K, RET|K
 
 
-def listener(groups: Iterable[int]) -> socket.socket:
-    """Return a non-blocking socket that receives the notifications to GROUPS from now on. Raises ``OSError``."""
+def listener(groups: Iterable[int], *, without: int = 0) -> socket.socket:
+    """Return a non-blocking socket that receives the notifications to GROUPS from now on. Raises ``OSError``.
+
+    Those of changes that netlink port WITHOUT asked for are left out.
+    """
     flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     hearing = socket.socket(socket.AF_NETLINK, flags, socket.NETLINK_ROUTE)
     try:
         with suppress(OSError):  # SO_RCVBUFFORCE
             hearing.setsockopt(socket.SOL_SOCKET, 33, RECEIVE_BUFFER)
+        if without:
+            _leave_out(hearing, without)
         hearing.bind((0, 0))
         for group in groups:
             hearing.setsockopt(nl.SOL_NETLINK, nl.NETLINK_ADD_MEMBERSHIP, group)
@@ -24,6 +33,24 @@ def listener(groups: Iterable[int]) -> socket.socket:
         hearing.close()
         raise
     return hearing
+
+
+def _leave_out(hearing: socket.socket, port: int) -> None:
+    """Have the kernel drop messages of netlink port PORT: a socket filter, linux/filter.h, that looks at nlmsg_pid."""
+    told = int.from_bytes(struct.pack("=I", port), "big")  # a filter reads words in network byte order
+    program = b"".join(
+        struct.pack("=HBBI", *each)
+        for each in (
+            (_LOAD_WORD, 0, 0, 12),  # nlmsg_pid
+            (_JUMP_IF_EQUAL, 0, 1, told),
+            (_RETURN, 0, 0, 0),  # drop
+            (_RETURN, 0, 0, 0xFFFFFFFF),  # the whole message
+        )
+    )
+    code = array("B", program)
+    hearing.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program) // 8, code.buffer_info()[0])
+    )
 
 
 def program_of(port: int) -> str:

@@ -6,12 +6,14 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from podroutes.errors import KernelError
 from podroutes.kernel.listening import RECEIVE_BUFFER
 from podroutes.kernel.reading import read_addresses, read_fib, read_main
+from podroutes.model.changes import ChangeColumns, Changes, replaces
 from podroutes.model.fib import Fib, Link
 from podroutes.model.interest import Interest, interest
 from podroutes.model.plan import Change, Refusal, TakenOver
@@ -19,13 +21,15 @@ from podroutes.model.route import MAIN, PROTOCOL, Route
 from podroutes.rtnl import constants as nl
 from podroutes.rtnl import links
 from podroutes.rtnl.decode import RouteDump
-from podroutes.rtnl.encode import encode, routes_request
+from podroutes.rtnl.encode import encode, encode_columns, routes_request
 from podroutes.rtnl.message import MessageDump, answer, messages
 
 if TYPE_CHECKING:
     from podroutes.kernel.meanwhile import Meanwhile
 
 BATCH = 128  # an error takes 832 bytes of receive buffer; the default of 212,992 holds 256; larger batches gain nothing
+_CHUNK = 64 * BATCH  # changes that are encoded together, 0.5 MiB
+_PARTS = 64  # of more pieces than these, which others' routes cut, batches are made across
 _READ = 1 << 16  # bytes; a dump comes in datagrams of at most 32 KiB (netlink_recvmsg())
 _DUMP_TRIES = 8  # a table that changes during each of them will not become stable
 _Dump = TypeVar("_Dump", MessageDump, RouteDump)
@@ -88,7 +92,7 @@ class NetlinkKernel:
             from podroutes.kernel.meanwhile import Meanwhile  # noqa: PLC0415, only for what writes
 
             with suppress(OSError):
-                self._listen(Meanwhile())
+                self._listen(Meanwhile(self.port))
         found = self._links()
         names = {link.ifindex: link.name for link in found}
         if interest is None:
@@ -109,7 +113,7 @@ class NetlinkKernel:
             self._links()
         meanwhile, self._meanwhile = self._meanwhile, None
         try:
-            if meanwhile and any(change.action == "replace" and change.was for change in changes):
+            if meanwhile and replaces(changes):
                 return self._apply_carefully(changes, meanwhile)
         finally:
             if meanwhile:
@@ -124,6 +128,39 @@ class NetlinkKernel:
     def _apply(self, changes: Sequence[Change], after: Callable[[], object] = lambda: None) -> dict[int, Refusal]:
         """Carry out CHANGES in order, and call AFTER after each batch."""
         refused: dict[int, Refusal] = {}
+        first = 0
+        few = isinstance(changes, Changes) and len(changes.parts) <= _PARTS
+        parts: Sequence[ChangeColumns | Sequence[Change]] = changes.parts if few else (changes,)  # type: ignore[attr-defined]
+        for part in parts:
+            if isinstance(part, ChangeColumns) and self._indexes.keys() >= set(part.routes.dev):
+                found, count = self._apply_columns(part, after), len(part.actions)
+            else:
+                values = tuple(part.changes()) if isinstance(part, ChangeColumns) else part
+                found, count = self._apply_values(values, after), len(values)
+            refused.update((first + offset, why) for offset, why in found.items())
+            first += count
+        return refused
+
+    def _apply_columns(self, changes: ChangeColumns, after: Callable[[], object]) -> dict[int, Refusal]:
+        """Carry out changes whose devices are all there."""
+        refused: dict[int, Refusal] = {}
+        for first in range(0, len(changes.actions), _CHUNK):
+            rows = changes.part(slice(first, first + _CHUNK)) if len(changes.actions) > _CHUNK else changes
+            count = len(rows.actions)
+            seq = self._next(count)
+            encoded = memoryview(encode_columns(rows, self._indexes, seq, BATCH))
+            size = len(encoded) // count
+            for start in range(0, count, BATCH):
+                end = min(start + BATCH, count)
+                batch = partial(_values, rows, start, end)
+                found = self._exchange(encoded[start * size : end * size], seq + start, end - start, batch)
+                refused.update((first + start + offset, why) for offset, why in found.items())
+                after()
+        return refused
+
+    def _apply_values(self, changes: Sequence[Change], after: Callable[[], object]) -> dict[int, Refusal]:
+        """Carry out changes of any form."""
+        refused: dict[int, Refusal] = {}
         for first in range(0, len(changes), BATCH):
             batch = changes[first : first + BATCH]
             refused.update((first + offset, why) for offset, why in self._batch(batch).items())
@@ -136,8 +173,11 @@ class NetlinkKernel:
 
         replacing = Replacing(changes, meanwhile, self.port, {index: name for name, index in self._indexes.items()})
         refused = replacing.late()
-        rest = kept(len(changes), refused)
-        refused |= positions(self._apply([changes[position] for position in rest], replacing.listen), rest)
+        if refused:
+            rest = kept(len(changes), refused)
+            refused |= positions(self._apply([changes[position] for position in rest], replacing.listen), rest)
+        else:
+            refused = self._apply(changes, replacing.listen)
         refused |= replacing.settle(self._ask)
         self._taken_over += replacing.taken_over
         return refused
@@ -208,10 +248,16 @@ class NetlinkKernel:
     def _converse(self, batch: Sequence[Change]) -> dict[int, Refusal]:
         """Send one batch and read the answers up to its last message."""
         seq = self._next(len(batch))
-        last = seq + len(batch) - 1
-        self._send(encode(batch, self._indexes, seq))
+        return self._exchange(encode(batch, self._indexes, seq), seq, len(batch), lambda: batch)
+
+    def _exchange(
+        self, data: bytearray | memoryview, seq: int, count: int, batch: Callable[[], Sequence[Change]]
+    ) -> dict[int, Refusal]:
+        """Send DATA, COUNT messages from sequence number SEQ on, and read the answers up to its last message. They are of BATCH."""
+        last = seq + count - 1
+        self._send(data)
         self.batches += 1
-        self.messages += len(batch)
+        self.messages += count
         refused: dict[int, Refusal] = {}
         for datagram in self._answers():
             for message in messages(datagram):
@@ -228,7 +274,7 @@ class NetlinkKernel:
                     refused[message.seq - seq] = Refusal(found.errno, found.text or os.strerror(found.errno))
                 if message.seq == last:
                     return refused
-        return self._judge(batch) | refused
+        return self._judge(batch()) | refused
 
     def _answers(self) -> Iterator[bytes]:
         """Yield the kernel's answers. Ends early only if some were lost for lack of buffer space (ENOBUFS).
@@ -268,11 +314,16 @@ class NetlinkKernel:
         self._seq = first + count - 1
         return first
 
-    def _send(self, data: bytes | bytearray) -> None:
+    def _send(self, data: bytes | bytearray | memoryview) -> None:
         try:
             self._socket.send(data)
         except OSError as error:
             raise KernelError(f"cannot speak to the kernel: {error.strerror}") from error
+
+
+def _values(changes: ChangeColumns, start: int, end: int) -> tuple[Change, ...]:
+    """Return the rows from START to END as values."""
+    return tuple(changes.part(slice(start, end)).changes())
 
 
 def _identity(route: Route) -> tuple[object, ...]:

@@ -1,6 +1,7 @@
 """A plan: the changes of one machine, and its problems."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, overload
 
 from podroutes.model.address import Prefix
 from podroutes.model.host_change import HostChange, HostResult
@@ -41,7 +42,9 @@ class Plan(NamedTuple):
     """
 
     node: str
-    changes: tuple[Change, ...]
+    changes: Sequence[
+        Change
+    ]  # a tuple, or columns of changes that become values when they are looked at (``model.changes``)
     unchanged: int
     problems: tuple[Problem, ...]
     files: tuple[FileChange, ...] | None = None
@@ -78,6 +81,40 @@ class Result(NamedTuple):
     refusal: "Refusal | None" = None
 
 
+class Results(Sequence[Result]):
+    """The results of ``changes``, equal to the tuple of them, each made when somebody looks at it. ``failed`` are the refusals by position."""
+
+    __slots__ = ("changes", "failed")
+
+    def __init__(self, changes: Sequence[Change], failed: "Mapping[int, Refusal]") -> None:
+        self.changes = changes
+        self.failed = failed
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    def __iter__(self) -> Iterator[Result]:
+        return (Result(change, self.failed.get(position)) for position, change in enumerate(self.changes))
+
+    @overload
+    def __getitem__(self, at: int) -> Result: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Result]: ...
+    def __getitem__(self, at: int | slice) -> Result | Sequence[Result]:
+        if isinstance(at, slice):
+            return tuple(self)[at]
+        return Result(self.changes[at], self.failed.get(range(len(self))[at]))
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Results | tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
 class FileResult(NamedTuple):
     """A file change that was carried out; ``failure`` is why it could not be made, None where it was."""
 
@@ -89,17 +126,18 @@ class Outcome(NamedTuple):
     """A plan that was carried out, with the result of each change, file and host setting."""
 
     plan: Plan
-    routes: tuple[Result, ...]
+    routes: Sequence[Result]
     files: tuple[FileResult, ...] = ()
     host: tuple[HostResult, ...] = ()
 
     @property
     def failed(self) -> int:
         """How many changes could not be made."""
-        failures = [*(file.failure for file in self.files), *(setting.failure for setting in self.host)]
-        return sum(result.refusal is not None for result in self.routes) + sum(
-            failure is not None for failure in failures
-        )
+        others = [*(file.failure for file in self.files), *(setting.failure for setting in self.host)]
+        if isinstance(self.routes, Results):
+            return len(self.routes.failed) + sum(failure is not None for failure in others)
+        failures = [*(result.refusal for result in self.routes), *others]
+        return sum(failure is not None for failure in failures)
 
     @property
     def complete(self) -> bool:
@@ -107,8 +145,10 @@ class Outcome(NamedTuple):
         return not (self.failed or self.plan.errors or self.plan.kept)
 
     @property
-    def routes_changed(self) -> tuple[Change, ...]:
+    def routes_changed(self) -> Sequence[Change]:
         """The changes that the kernel made."""
+        if isinstance(self.routes, Results) and not self.routes.failed:
+            return self.routes.changes
         return tuple(result.change for result in self.routes if result.refusal is None)
 
     @property

@@ -35,7 +35,14 @@ def differing_rows(one: PlainRoutes, other: PlainRoutes, first: int, last: int) 
     for low, high in pairwise([*range(first, last, _BLOCK), last] if first < last else []):
         if _equal(columns, (low, high), (low, high)):
             continue
-        found += (row for row in range(low, high) if any(left[row] != right[row] for left, right in columns))
+        differing = set[int]()
+        for left, right in columns:
+            if left[low:high] != right[low:high]:
+                pairs = zip(left[low:high], right[low:high], strict=True)
+                differing.update(
+                    row for row, (one_value, other_value) in enumerate(pairs, low) if one_value != other_value
+                )
+        found += sorted(differing)
     return found
 
 

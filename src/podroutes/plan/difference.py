@@ -6,10 +6,12 @@ is at most taken over unchanged if requested (``adopt``).
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from podroutes.model.address import Prefix
+from podroutes.model.changes import ADD, DELETE, REPLACE, ChangeColumns, ordered
 from podroutes.model.fib import Fib, PlainRoutes
 from podroutes.model.plan import Change
 from podroutes.model.problem import Problem
@@ -24,7 +26,7 @@ from podroutes.views import iproute
 class Difference(NamedTuple):
     """``changes`` are in an order that loses no packet: additions before deletions."""
 
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     unchanged: int
     problems: tuple[Problem, ...]
 
@@ -32,10 +34,12 @@ class Difference(NamedTuple):
 def difference(desired: Desired, fib: Fib, *, adopt: bool = False) -> Difference:
     """Return the changes that make FIB agree with DESIRED. With ADOPT identical foreign routes become ours."""
     rows = _others_by_destination(fib)
-    parts = [_Family(desired, version, fib.plain[version], rows, adopt=adopt).difference() for version in (4, 6)]
-    changes = sorted(chain.from_iterable(part.changes for part in parts), key=in_order)
+    parts = [_Family(desired, version, fib.plain[version], rows, adopt=adopt) for version in (4, 6)]
+    for part in parts:
+        part.compare()
+    values = sorted(chain.from_iterable(part.changes for part in parts), key=in_order)
     return Difference(
-        tuple(changes),
+        ordered(chain.from_iterable(part.columns for part in parts), values),
         sum(part.unchanged for part in parts),
         tuple(chain.from_iterable(part.problems for part in parts)),
     )
@@ -65,16 +69,17 @@ class _Family:
         self.others = {dst: routes for dst, routes in others.items() if dst.version == version}
         self.incumbents = desired.incumbents
         self.adopt = adopt
-        self.changes: list[Change] = []
+        self.changes: list[Change] = []  # those that are not in ``columns``
+        self.columns: list[ChangeColumns] = []
         self.problems: list[Problem] = []
         self.unchanged = 0
 
-    def difference(self) -> Difference:
+    def compare(self) -> None:
+        """Find the changes and problems."""
         if self._others_matter():
             self._compare_rows(0, len(self.wanted.vias), len(self.plain.dst))
         else:
             self._compare_columns()
-        return Difference(tuple(self.changes), self.unchanged, tuple(self.problems))
 
     def _others_matter(self) -> bool:
         """Return whether a route that is not in our form is ours, or stands on a desired destination."""
@@ -99,6 +104,9 @@ class _Family:
             behind -= 1
         last, there = len(wanted.dst) - behind, len(plain.dst) - behind
         self.unchanged = first + behind
+        if there == first:
+            self._write(range(first, last), [])
+            return
         if (
             last != there
             or wanted.dst[first:last] != plain.dst[first:there]
@@ -108,7 +116,7 @@ class _Family:
             return
         moved = differing_rows(wanted, plain, first, last)
         self.unchanged += last - first - len(moved)
-        self._move([(row, row) for row in moved])
+        self._write((), [(row, row) for row in moved])
 
     def _compare_rows(self, first: int, last: int, there: int) -> None:
         """Match rows by destination: those from FIRST up to LAST of the desired ones with those up to THERE of the present ones.
@@ -138,22 +146,39 @@ class _Family:
                 self.unchanged += 1
             else:
                 moved.append((index, row))
-        self._add(missing)
-        self._move(moved)
+        self._write(missing, moved)
+        alone = []
         for key in dict.fromkeys(chain(ours, others)):
-            self._retire(self._found(ours.get(key), several.get(key, []), others.get(key, [])))
+            row = ours.get(key)
+            if row is None or key in several or key in others or self._stays(row):
+                self._retire(self._found(row, several.get(key, []), others.get(key, [])))
+            else:
+                alone.append(row)
+        if alone:
+            alone.sort(key=lambda row: (plain.dst[row], plain.length[row]))
+            self.columns.append(ChangeColumns(bytes([DELETE]) * len(alone), _rows(plain, alone)))
 
-    def _add(self, missing: list[int]) -> None:
-        new = self._new(missing, metrics_of_new(self.version, self.wanted.routes, missing))
-        names = [self.wanted.claims[index].node.name for index in missing]
-        self.changes += [Change("add", route, name) for route, name in zip(new, names, strict=True)]
+    def _stays(self, row: int) -> bool:
+        """Return whether the present ROW may be of an undecided or unreachable claim."""
+        dst = (self.version, self.plain.dst[row], self.plain.length[row])
+        return bool(self.incumbents) and dst in self.incumbents
 
-    def _move(self, moved: list[tuple[int, int]]) -> None:
-        """Return replaces at the metrics of the present routes."""
-        new = self._new([index for index, _ in moved], [self.plain.metric[row] for _, row in moved])
-        names = [self.wanted.claims[index].node.name for index, _ in moved]
-        was = [self.plain.route(row) for _, row in moved]
-        self.changes += [Change("replace", *each) for each in zip(new, names, was, strict=True)]
+    def _write(self, missing: Sequence[int], moved: list[tuple[int, int]]) -> None:
+        """Add the desired rows MISSING, and replace the present rows in MOVED, which has (desired, present), at their metrics."""
+        wanted, claims, _ = self.wanted
+        metrics: Sequence[int] = metrics_of_new(self.version, wanted, missing)
+        rows, actions, was = missing, bytes([ADD]) * len(missing), None
+        if moved:
+            new = dict(zip(missing, metrics, strict=True))
+            pairs = sorted([*((row, -1) for row in missing), *moved]) if missing else moved
+            rows = [row for row, _ in pairs]
+            actions = bytes(ADD if present < 0 else REPLACE for _, present in pairs)
+            plain = self.plain
+            metrics = [new[row] if present < 0 else plain.metric[present] for row, present in pairs]
+            was = [plain.via[present] for _, present in pairs], [plain.dev[present] for _, present in pairs]
+        if rows:
+            routes = _rows(wanted, rows)._replace(metric=list(metrics))
+            self.columns.append(ChangeColumns(actions, routes, _pick(claims, rows), was))
 
     def _new(self, rows: list[int], metrics: list[int]) -> list[Route]:
         """Return new routes for ROWS of the desired ones; by columns, since a first run needs thousands."""
@@ -274,3 +299,20 @@ def _stands_on(dst: Prefix, wanted: PlainRoutes) -> bool:
             return True
         row += 1
     return False
+
+
+_Item = TypeVar("_Item")
+
+
+def _pick(column: list[_Item], rows: Sequence[int]) -> list[_Item]:
+    """Return the values of COLUMN in ROWS; all of them without a copy."""
+    if isinstance(rows, range):
+        return column if len(rows) == len(column) else column[rows.start : rows.stop]
+    return [column[row] for row in rows]
+
+
+def _rows(routes: PlainRoutes, rows: Sequence[int]) -> PlainRoutes:
+    """Return ROWS of ROUTES."""
+    version, *_ = routes
+    columns = (_pick(routes.dst, rows), _pick(routes.length, rows), _pick(routes.via, rows))
+    return PlainRoutes(version, *columns, _pick(routes.dev, rows), _pick(routes.metric, rows))

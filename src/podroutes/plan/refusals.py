@@ -1,9 +1,9 @@
 """Explains refusals of the kernel."""
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
-from podroutes.model.plan import Change, Refusal, Result
+from podroutes.model.plan import Change, Refusal, Results
 
 # Extended ACK texts, net/ipv4/fib_semantics.c, net/ipv4/fib_frontend.c and net/ipv6/route.c
 _TEXTS = {
@@ -35,12 +35,11 @@ def explain(change: Change, refusal: Refusal) -> str:
     return f"{refusal.text} ({advice})" if advice else refusal.text
 
 
-def results(changes: Iterable[Change], refused: Mapping[int, Refusal]) -> tuple[Result, ...]:
+def results(changes: Sequence[Change], refused: Mapping[int, Refusal]) -> Results:
     """Return each of CHANGES with why it was REFUSED, explained; a delete of what is gone already is done."""
-    return tuple(_result(change, refused.get(position)) for position, change in enumerate(changes))
-
-
-def _result(change: Change, refusal: Refusal | None) -> Result:
-    if refusal is None or (refusal.errno == errno.ESRCH and change.action == "delete"):
-        return Result(change)
-    return Result(change, refusal._replace(text=explain(change, refusal)))
+    failed = {}
+    for position, refusal in sorted(refused.items()):
+        change = changes[position]
+        if not (refusal.errno == errno.ESRCH and change.action == "delete"):
+            failed[position] = refusal._replace(text=explain(change, refusal))
+    return Results(changes, failed)

@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from podroutes.model.address import Address, Prefix
+from podroutes.model.changes import counts
 from podroutes.model.cluster import Cluster, Node
 from podroutes.model.fib import Fib
 from podroutes.model.persisted import OwnedRoutes, PersistedRoute
@@ -42,7 +43,8 @@ def leaving(
 
     HELD are routes that were held before. They count as present although a link may have removed them.
     """
-    deleted = [change.route for change in plan.changes if change.action == "delete" and change.route.next_hops]
+    deletes = plan.changes if counts(plan.changes)["delete"] else ()
+    deleted = [change.route for change in deletes if change.action == "delete" and change.route.next_hops]
     if not owned.written and not held:
         return _of_kernel(plan, deleted, fib, owned) if deleted else Leaving()
     there = {route.dst: route for route in ours(fib, owned) if route.next_hops}

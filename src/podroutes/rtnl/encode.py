@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from podroutes.model.address import BITS
+from podroutes.model.changes import ACTIONS, DELETE, ChangeColumns
 from podroutes.model.linux import Scope
 from podroutes.model.plan import Action, Change
 from podroutes.model.route import MAIN, Route
@@ -51,6 +52,35 @@ def encode(changes: Sequence[Change], indexes: Mapping[str, int], seq: int) -> b
         last = len(encoded) // len(changes)
     fence = len(encoded) - last + 6  # nlmsg_flags
     struct.pack_into("=H", encoded, fence, struct.unpack_from("=H", encoded, fence)[0] | nl.NLM_F_ACK)
+    return encoded
+
+
+def encode_columns(changes: ChangeColumns, indexes: Mapping[str, int], seq: int, batch: int) -> bytearray:
+    """Return the messages of CHANGES, numbered from SEQ and of equal size; the last one of each BATCH requests an acknowledgement.
+
+    Raises ``KeyError`` for an unknown device.
+    """
+    routes, actions = changes.routes, changes.actions
+    count, width = len(actions), BITS[routes.version] >> 3
+    template = _single(changes.change(0), indexes, seq)
+    size = len(template)
+    encoded = bytearray(template * count)
+    encoded[17::size] = bytes(routes.length)  # rtm_dst_len
+    words = memoryview(encoded).cast("I")
+    gateway = 32 + width + 4
+    if actions.count(actions[0]) < count:
+        verbs = [struct.unpack("=I", struct.pack("=HH", *_VERBS[action]))[0] for action in ACTIONS]
+        fill(words, 4, size, array("I", map(verbs.__getitem__, actions)))
+        encoded[22::size] = bytes(Scope.NOWHERE if action == DELETE else 0 for action in actions)  # rtm_scope
+    fill(words, 8, size, array("I", range(seq, seq + count)))
+    fill(words, 32, size, addresses(routes.dst, width))
+    fill(words, gateway, size, addresses(routes.via, width))
+    if routes.dev.count(routes.dev[0]) < count:
+        fill(words, gateway + width + 4, size, array("I", map(indexes.__getitem__, routes.dev)))
+    fill(words, gateway + width + 12, size, array("I", routes.metric))
+    for end in sorted({*range(batch, count, batch), count}):
+        flags = (end - 1) * size + 6  # nlmsg_flags
+        struct.pack_into("=H", encoded, flags, struct.unpack_from("=H", encoded, flags)[0] | nl.NLM_F_ACK)
     return encoded
 
 

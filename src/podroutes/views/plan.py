@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from podroutes.model.changes import counts
 from podroutes.model.persisted import FileChange
 from podroutes.model.plan import Change, Outcome, Plan
 from podroutes.model.problem import Problem
@@ -88,8 +89,7 @@ def summary(plan: Plan) -> str:
         return (
             f"No changes. {escaped(plan.node)} agrees with the inventory: {_routes(plan.unchanged)} in place{problems}."
         )
-    counts = {action: sum(change.action == action for change in plan.changes) for action in _SIGNS}
-    verbs = ", ".join(f"{count} to {action}" for action, count in counts.items())
+    verbs = ", ".join(f"{count} to {action}" for action, count in counts(plan.changes).items())
     files = f"; {_files(len(plan.files))} to change" if plan.files else ""
     files += f"; {counted(len(plan.host), 'setting')} to change" if plan.host else ""
     return f"Plan: {verbs}{held}, {plan.unchanged} unchanged{_kept(plan)}{files}{problems}."
@@ -98,8 +98,8 @@ def summary(plan: Plan) -> str:
 def outcome(outcome: Outcome, verb: str = "Apply") -> str:
     """Return what became of a plan that was carried out, in one line; VERB is what the user asked for."""
     plan = outcome.plan
-    done = [change.action for change in outcome.routes_changed]
-    counts = f"{done.count('add')} added, {done.count('replace')} replaced, {done.count('delete')} deleted"
+    done = counts(outcome.routes_changed)
+    made = f"{done['add']} added, {done['replace']} replaced, {done['delete']} deleted"
     failed = f", {outcome.failed} failed" if outcome.failed else ""
     held = f", {len(plan.held)} held" if plan.held else ""
     files = f"; {_files(len(outcome.files_written))} changed" if plan.files else ""
@@ -107,7 +107,7 @@ def outcome(outcome: Outcome, verb: str = "Apply") -> str:
     files += f"; {counted(done_settings, 'setting')} changed" if plan.host else ""
     verdict = f"{verb} {'complete' if outcome.complete else 'incomplete'}"
     unchanged = f"{plan.unchanged} unchanged{_kept(plan)}"
-    return f"{verdict}: {counts}{failed}{held}, {unchanged}{files}{_problem_counts(plan)}."
+    return f"{verdict}: {made}{failed}{held}, {unchanged}{files}{_problem_counts(plan)}."
 
 
 def failures(outcome: Outcome, style: Style) -> Iterator[str]:
@@ -118,7 +118,7 @@ def failures(outcome: Outcome, style: Style) -> Iterator[str]:
     for setting, failure in outcome.host:
         if failure is not None:
             yield f"{style('red', 'failed')} {setting.action} {setting.kind} {escaped(setting.name)}: {failure}"
-    for change, refusal in outcome.routes:
+    for change, refusal in outcome.routes if outcome.failed else ():
         if refusal:
             where = f"{change.route.dst} {iproute.where(change.route)}".rstrip()
             yield f"{style('red', 'failed')} {change.action} {where}: {refusal.text}"
