@@ -92,6 +92,27 @@ def test_of_a_batch_only_the_one_that_is_late_is_left_out(replaces, worker):
     assert all("via 192.168.8.22 " in line for line in lines)
 
 
+@pytest.mark.parametrize("batch", [3, 10])
+def test_between_two_of_many_batches_others_are_noticed(replaces, worker, monkeypatch, batch):
+    """Whether our own notifications were read until then or dropped with the socket that had them."""
+    texts = [f"10.{201 + (n >> 8)}.{n & 255}.0/24 via 192.168.8.21 dev ens18" for n in range(1_700)]
+    listen, calls = Replacing.listen, []
+
+    def looks(self):
+        calls.append(self)
+        if len(calls) == batch:
+            worker.ip(*(f"route replace {via(texts[row], 50)} proto bird" for row in (7, 1_650)))
+        listen(self)
+
+    monkeypatch.setattr(Replacing, "listen", looks)
+    refused = replaces(lambda: None, *texts)
+    assert len(calls) == 14
+    assert refused.keys() == {1_650}, "what was ours by then and theirs afterwards is theirs to decide"
+    lines = worker.show("route show proto bird")
+    assert [line.split()[2] for line in lines] == ["192.168.8.50"] * 2
+    assert len(worker.show("route show proto 107")) == 1_698
+
+
 @pytest.fixture
 def faster(kernel, worker, monkeypatch):
     """Let others act after our last look at what was announced: a moment that only the kernel's order of things can tell."""

@@ -54,6 +54,7 @@ def test_the_changelog_mentions_the_current_version() -> None:
 
 
 LONG = {  # modules over 300 lines, each with its reason
+    "src/podroutes/kernel/netlink.py": "one socket: what it sends, by columns and by values, and how the answers are read",
     "src/podroutes/model/finding.py": "one table, which the documentation is made of",
     "src/podroutes/plan/conflicting_claims.py": "one decision with all of its cases, read from top to bottom",
     "src/podroutes/views/schemas.py": "one list: the fields of one document after the other",

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from podroutes.model.address import Prefix
 from podroutes.model.changes import ADD, DELETE, REPLACE, ChangeColumns, ordered
@@ -17,7 +17,7 @@ from podroutes.model.plan import Change
 from podroutes.model.problem import Problem
 from podroutes.model.route import NextHop, Route, protocol_name
 from podroutes.model.text import listing, printable
-from podroutes.plan.columns import common_rows, differing_rows
+from podroutes.plan.columns import common_rows, differing_rows, picked, rows_of
 from podroutes.plan.desired import Desired, Wanted
 from podroutes.plan.metric import metrics_of_new
 from podroutes.views import iproute
@@ -150,18 +150,13 @@ class _Family:
         alone = []
         for key in dict.fromkeys(chain(ours, others)):
             row = ours.get(key)
-            if row is None or key in several or key in others or self._stays(row):
+            if row is None or key in several or key in others or (self.version, *key) in self.incumbents:
                 self._retire(self._found(row, several.get(key, []), others.get(key, [])))
             else:
                 alone.append(row)
         if alone:
             alone.sort(key=lambda row: (plain.dst[row], plain.length[row]))
-            self.columns.append(ChangeColumns(bytes([DELETE]) * len(alone), _rows(plain, alone)))
-
-    def _stays(self, row: int) -> bool:
-        """Return whether the present ROW may be of an undecided or unreachable claim."""
-        dst = (self.version, self.plain.dst[row], self.plain.length[row])
-        return bool(self.incumbents) and dst in self.incumbents
+            self.columns.append(ChangeColumns(bytes([DELETE]) * len(alone), rows_of(plain, alone)))
 
     def _write(self, missing: Sequence[int], moved: list[tuple[int, int]]) -> None:
         """Add the desired rows MISSING, and replace the present rows in MOVED, which has (desired, present), at their metrics."""
@@ -177,8 +172,8 @@ class _Family:
             metrics = [new[row] if present < 0 else plain.metric[present] for row, present in pairs]
             was = [plain.via[present] for _, present in pairs], [plain.dev[present] for _, present in pairs]
         if rows:
-            routes = _rows(wanted, rows)._replace(metric=list(metrics))
-            self.columns.append(ChangeColumns(actions, routes, _pick(claims, rows), was))
+            routes = rows_of(wanted, rows)._replace(metric=list(metrics))
+            self.columns.append(ChangeColumns(actions, routes, picked(claims, rows), was))
 
     def _new(self, rows: list[int], metrics: list[int]) -> list[Route]:
         """Return new routes for ROWS of the desired ones; by columns, since a first run needs thousands."""
@@ -299,20 +294,3 @@ def _stands_on(dst: Prefix, wanted: PlainRoutes) -> bool:
             return True
         row += 1
     return False
-
-
-_Item = TypeVar("_Item")
-
-
-def _pick(column: list[_Item], rows: Sequence[int]) -> list[_Item]:
-    """Return the values of COLUMN in ROWS; all of them without a copy."""
-    if isinstance(rows, range):
-        return column if len(rows) == len(column) else column[rows.start : rows.stop]
-    return [column[row] for row in rows]
-
-
-def _rows(routes: PlainRoutes, rows: Sequence[int]) -> PlainRoutes:
-    """Return ROWS of ROUTES."""
-    version, *_ = routes
-    columns = (_pick(routes.dst, rows), _pick(routes.length, rows), _pick(routes.via, rows))
-    return PlainRoutes(version, *columns, _pick(routes.dev, rows), _pick(routes.metric, rows))
