@@ -126,7 +126,7 @@ def test_no_memory(monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr("podroutes.inventory.parse_nodes", exhausted)
+    monkeypatch.setattr("podroutes.inventory.quick.machines", exhausted)
     assert refusal(NODE) == "nodes: does not fit into memory"
 
 

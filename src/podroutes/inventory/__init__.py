@@ -57,7 +57,7 @@ def load(path: str, stream: BinaryIO | None = None) -> Inventory:
         try:
             raw = _read(source)
             parse_problems: list[Problem] = []
-            nodes = parse_nodes(raw.nodes, source.name, parse_problems)
+            nodes = raw.parsed or parse_nodes(raw.nodes, source.name, parse_problems)
             problems = [*raw.problems, *parse_problems]
         except MemoryError:
             raise source.error("does not fit into memory") from None
@@ -93,9 +93,14 @@ def _read(source: Source) -> RawInventory:
             from podroutes.inventory import kubectl_yaml  # noqa: PLC0415
 
             return kubectl_yaml.read(source)
+        from podroutes.inventory import quick  # noqa: PLC0415
+
+        text = source.text()
+        if parsed := quick.yaml(text):
+            return RawInventory((), parsed=parsed)
         from podroutes.inventory import native, yamltext  # noqa: PLC0415
 
-        return native.read(source, yamltext.yaml_events(source, source.text()))
+        return native.read(source, yamltext.yaml_events(source, text))
     if _MACHINE.match(source.head, start):
         from podroutes.inventory import machines_txt  # noqa: PLC0415
 

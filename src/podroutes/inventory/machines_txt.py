@@ -6,6 +6,7 @@ https://github.com/kelseyhightower/kubernetes-the-hard-way/blob/master/docs/03-c
 import re
 from collections.abc import Iterator, Sequence
 
+from podroutes.inventory import quick
 from podroutes.inventory.nodes import CODES, Located, RawInventory, RawNode
 from podroutes.inventory.source import Source
 from podroutes.model.cluster import Unread
@@ -22,11 +23,14 @@ def read(source: Source) -> RawInventory:
     The first and fourth columns may be comma-separated lists (dual stack). A machine without a fourth column has no pods.
     """
     problems: list[Problem] = []
-    return RawInventory(_nodes(source, problems), problems=problems, format="machines")
+    text = source.text()
+    if parsed := quick.machines(text):
+        return RawInventory((), format="machines", parsed=parsed)
+    return RawInventory(_nodes(source, text, problems), problems=problems, format="machines")
 
 
-def _nodes(source: Source, problems: list[Problem]) -> Iterator[RawNode]:
-    for number, line in enumerate(source.text().split("\n"), 1):
+def _nodes(source: Source, text: str, problems: list[Problem]) -> Iterator[RawNode]:
+    for number, line in enumerate(text.split("\n"), 1):
         fields = (line.partition("#")[0] if "#" in line else line).split()
         if not fields:
             continue

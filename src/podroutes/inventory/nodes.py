@@ -40,10 +40,11 @@ class RawInventory(NamedTuple):
     limits: dict[str, list[Located]] = {}  # noqa: RUF012 - never written to
     problems: Sequence[Problem] = ()
     format: Format = "podroutes"
+    parsed: tuple[Node, ...] | None = None  # in place of ``nodes``, where nothing is wrong with any of them
 
 
 CODES = {"internalIP": "invalid-internal-ip", "podCIDR": "invalid-pod-cidr"}
-_LONGEST_NAME = 253  # characters of a Node's name: RFC 1123, enforced by the API server
+LONGEST_NAME = 253  # characters of a Node's name: RFC 1123, enforced by the API server
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")  # metav1.Time, always in UTC
 # Ranges that neither a next hop nor a pod may be in, and their names. The kernel routes everything else.
 _SPECIAL = (
@@ -64,7 +65,7 @@ _SPECIAL = (
     (Prefix(6, 0xFFFF << 32, 96), "the IPv4-mapped range"),  # RFC 4291 section 2.5.5.2; parse_prefix refuses it
 )
 # First octets of the ranges in _SPECIAL: most addresses need no further search.
-_SUSPECT = {4: frozenset({0, 127, 169, 255, *range(224, 240)}), 6: frozenset({0x00, 0xFE, 0xFF})}
+SUSPECT = {4: frozenset({0, 127, 169, 255, *range(224, 240)}), 6: frozenset({0x00, 0xFE, 0xFF})}
 
 
 def once(values: Iterable[Located]) -> list[Located]:
@@ -93,17 +94,17 @@ def parse_nodes(raw_nodes: Iterable[RawNode], source: str, problems: list[Proble
             except ValueError as error:
                 unread += (_unread("podCIDR", value, error),)
                 problems.append(_problem(source, raw, value, unread[-1]))
-        if len(name) > _LONGEST_NAME:
-            words = f"{len(name):,} characters are more than the {_LONGEST_NAME} of a DNS subdomain"
+        if len(name) > LONGEST_NAME:
+            words = f"{len(name):,} characters are more than the {LONGEST_NAME} of a DNS subdomain"
             problems.append(
                 Problem(
                     "error",
                     "invalid-name",
                     f"{_place(source, line)}: node {printable(name)}: {words}",
-                    (name[:_LONGEST_NAME],),
+                    (name[:LONGEST_NAME],),
                 )
             )
-            name = name[:_LONGEST_NAME]
+            name = name[:LONGEST_NAME]
         if created and not _TIME.fullmatch(created):
             created = ""
         nodes.append(
@@ -127,7 +128,7 @@ def parse_internal_ip(text: str) -> Address:
     """Parse an address that a next hop can have. Raises ``ValueError`` with a short reason."""
     address = parse_address(text)
     version, value = address
-    if value >> (BITS[version] - 8) in _SUSPECT[version]:
+    if value >> (BITS[version] - 8) in SUSPECT[version]:
         _refuse_special(Prefix(version, value, BITS[version]))
     return address
 
@@ -136,7 +137,7 @@ def parse_pod_cidr(text: str) -> Prefix:
     """Parse a network that pods can have, including /32 and /128. Raises ``ValueError`` with a short reason."""
     prefix = parse_prefix(text)
     version, value, length = prefix
-    if length < 8 or value >> (BITS[version] - 8) in _SUSPECT[version]:
+    if length < 8 or value >> (BITS[version] - 8) in SUSPECT[version]:
         if not length:
             raise ValueError("is the default route, not a network of pods")
         _refuse_special(prefix)
