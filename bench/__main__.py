@@ -2,6 +2,7 @@
 """The command line: measure in namespaces, print, write the results as JSON and the chart as SVG."""
 
 import argparse
+import compileall
 import json
 import os
 import signal
@@ -99,6 +100,7 @@ class _Session:
         self._results: list[Result] = []
 
     def run(self) -> int:
+        compileall.compile_dir(ROOT / "src", quiet=1)  # as a package's are, whatever PYTHONDONTWRITEBYTECODE says
         os.chdir(ROOT)  # where `python -m bench.pyroute2_peer` finds itself
         scene.build()
         daemons.accommodate()
@@ -211,7 +213,8 @@ def _contest(result: Result) -> Iterator[str]:
             yield f"{'-':>14}  {'':>9}  {each['name']} (about {each['expected_s']:,} s)"
         else:
             ratio = f"{each['ratio']:>8.2f}x" if each["ratio"] is not None else f"{'':>9}"
-            yield f"{each['median_ms']:>11,.3f} ms  {ratio}  {each['name']}"
+            low, high = each["spread_ms"]
+            yield f"{each['median_ms']:>11,.3f} ms  {ratio}  {each['name']} ({low:,.1f} to {high:,.1f})"
     if result.get("counts"):
         yield "podroutes said: " + ", ".join(f"{name} {count:,}" for name, count in result["counts"].items())
 

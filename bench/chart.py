@@ -15,7 +15,7 @@ _PANELS = (
 )
 _ROUTES = 10_000
 _LEFT_OUT = {engine.PLAIN}
-_WIDTH, _NAMES, _VALUES, _BAR, _PITCH = 860, 300, 110, 16, 24
+_WIDTH, _NAMES, _VALUES, _BAR, _PITCH = 900, 340, 110, 16, 24
 _STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .title { font-weight: 600; font-size: 14px }

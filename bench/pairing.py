@@ -82,5 +82,6 @@ def _entry(name: str, runs: list[float], ours: list[float], expected: float) -> 
         "name": name,
         "median_ms": round(statistics.median(runs) * 1e3, 3),
         "runs_ms": [round(seconds * 1e3, 3) for seconds in runs],
+        "spread_ms": [round(min(runs) * 1e3, 3), round(max(runs) * 1e3, 3)],
         "ratio": round(statistics.median(ratios), 3) if ratios else None,
     }

@@ -59,6 +59,15 @@ def test_a_command_that_reads_loads_no_more_than_it_uses(worker, machines, comma
     assert ours & {f"podroutes.{each}" for each in unused} == set()
 
 
+def test_yaml_of_the_usual_shape_needs_no_yaml_parser(worker, machines, tmp_path):
+    path = tmp_path / "cluster.yaml"
+    entries = (f"  - {{name: worker-{n}, internalIP: 192.168.8.2{n}, podCIDR: 10.200.{n}.0/24}}\n" for n in range(3))
+    path.write_text("nodes:\n" + "".join(entries))
+    status, found = loaded("plan", "-i", str(path), *machines[2:])
+    assert status == 2
+    assert {"yaml", "podroutes.inventory.native", "podroutes.inventory.events"} & found == set()
+
+
 def test_status_loads_nothing_that_plans(worker):
     status, found = loaded("status")
     ours = {each for each in found if each.startswith("podroutes")}
