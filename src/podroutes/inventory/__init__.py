@@ -102,14 +102,23 @@ def _read(source: Source) -> RawInventory:
 
         return native.read(source, yamltext.yaml_events(source, text))
     if _MACHINE.match(source.head, start):
-        from podroutes.inventory import machines_txt  # noqa: PLC0415
-
-        if b"127.0.0.1" in source.head or b"::1" in source.head:
-            from podroutes.inventory import foreign  # noqa: PLC0415 - only for a mistake
-
-            foreign.refuse_hosts(source)
-        return machines_txt.read(source)
+        return _read_machines(source)
     raise _unknown(source, start)
+
+
+def _read_machines(source: Source) -> RawInventory:
+    if b"127.0.0.1" in source.head or b"::1" in source.head:
+        from podroutes.inventory import foreign  # noqa: PLC0415 - only for a mistake
+
+        foreign.refuse_hosts(source)
+    from podroutes.inventory import quick  # noqa: PLC0415
+
+    text = source.text()
+    if parsed := quick.machines(text):
+        return RawInventory((), format="machines", parsed=parsed)
+    from podroutes.inventory import machines_txt  # noqa: PLC0415
+
+    return machines_txt.read(source, text)
 
 
 def _unknown(source: Source, start: int) -> InventoryError:

@@ -6,7 +6,6 @@ https://github.com/kelseyhightower/kubernetes-the-hard-way/blob/master/docs/03-c
 import re
 from collections.abc import Iterator, Sequence
 
-from podroutes.inventory import quick
 from podroutes.inventory.nodes import CODES, Located, RawInventory, RawNode
 from podroutes.inventory.source import Source
 from podroutes.model.cluster import Unread
@@ -17,15 +16,12 @@ _HIDDEN = re.compile(r"\S#.*\s[0-9a-fA-F.:,]+/[0-9]")  # a # that was typed into
 _WANTED = "wanted IPV4 FQDN HOST [POD_SUBNET]"
 
 
-def read(source: Source) -> RawInventory:
-    """Yield the machines. Raises InventoryError at a line of another shape.
+def read(source: Source, text: str) -> RawInventory:
+    """Yield the machines in TEXT, the content of SOURCE. Raises InventoryError at a line of another shape.
 
     The first and fourth columns may be comma-separated lists (dual stack). A machine without a fourth column has no pods.
     """
     problems: list[Problem] = []
-    text = source.text()
-    if parsed := quick.machines(text):
-        return RawInventory((), format="machines", parsed=parsed)
     return RawInventory(_nodes(source, text, problems), problems=problems, format="machines")
 
 
