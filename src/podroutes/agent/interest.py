@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 from podroutes.kernel import Kernel
 from podroutes.model.address import Prefix
-from podroutes.model.cluster import Cluster
+from podroutes.model.claims import Claims
+from podroutes.model.cluster import Cluster, Node
 from podroutes.model.dependencies import Dependencies
-from podroutes.model.fib import Fib, PlainRoutes
+from podroutes.model.fib import Fib
 from podroutes.model.interest import Interest
 from podroutes.model.saved_route import SavedRoute
+from podroutes.plan.desired import expected
 from podroutes.plan.interest import hidden_parts, plan_interest
 
 # What a plan is made from, besides the kernel: what must not be routed away, and the routes that stood before.
@@ -39,16 +41,16 @@ class Reading:
         self._parts: tuple[Prefix, ...] = ()  # destinations of others inside podCIDRs
 
     def snapshot(
-        self, cluster: Cluster, known: Callable[[Fib], Known], expected: Callable[[], Mapping[int, PlainRoutes]]
+        self, cluster: Cluster, known: Callable[[Fib], Known], claims: Claims | None, own: Callable[[], Node]
     ) -> Fib:
         """Return a snapshot with all routes on which a plan for CLUSTER depends. KNOWN is asked with the machine's addresses.
 
-        EXPECTED, asked after it, has the routes of ours that are probably there.
+        CLAIMS are those of CLUSTER if they were examined before: their routes are probably there. OWN, asked after KNOWN, is this machine.
         """
 
         def interest(bare: Fib) -> Interest:
             found = self._interest(cluster, known(bare))
-            return found._replace(expected=expected())
+            return found._replace(expected=expected(claims, own())) if claims else found
 
         fib = self._kernel.snapshot(interest)
         if self._hidden != (cluster, fib.hidden):

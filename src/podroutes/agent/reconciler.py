@@ -29,7 +29,7 @@ from podroutes.persist import masquerade_table
 from podroutes.plan.bystanders import nothing_decides
 from podroutes.plan.claim_index import ClaimIndex
 from podroutes.plan.claims import Claims, examine
-from podroutes.plan.desired import Desired, expected
+from podroutes.plan.desired import Desired
 from podroutes.plan.fast_path import FastPath, NodeChanges
 from podroutes.plan.flap_damping import FlapDamping
 from podroutes.plan.guard import Deleted, Verdict, no_guard
@@ -164,8 +164,8 @@ class Machine(Healer):
     def _look(self, cluster: Cluster, tries: int) -> Fib:
         """Return a snapshot. It is repeated if a route was restored meanwhile, which it may lack."""
         self.healed.clear()
-        claims = self._examine(cluster).claims
-        fib = self._reading.snapshot(cluster, partial(self._known_of, cluster), lambda: expected(claims, self._own))
+        claims = self._known.claims if self._known and self._known.cluster == cluster else None
+        fib = self._reading.snapshot(cluster, partial(self._known_of, cluster), claims, lambda: self._own)
         return self._look(cluster, tries - 1) if self.healed and tries > 1 else fib
 
     def _known_of(self, cluster: Cluster, bare: Fib) -> Known:

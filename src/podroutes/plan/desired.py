@@ -44,7 +44,7 @@ def desired(claims: Claims, own: Node, links: Resolver) -> Desired:
     others: list[Claim] = []
     wanted = {version: Wanted(PlainRoutes.empty(version), [], []) for version in (4, 6)}
     for version, columns in _columns(claims.honoured, own).items():
-        dev = links.resolve_all(columns.routes, *columns.ends)
+        dev = links.resolve_all(columns.routes, *columns.ends) if columns.ends else None
         if dev is None:
             others += columns.claims
         else:
@@ -74,7 +74,7 @@ class _Columns(NamedTuple):
 
     claims: list[Claim]  # those of other nodes
     vias: list[Address]  # their first addresses
-    ends: tuple[Address, Address]  # the lowest and the highest of these
+    ends: tuple[Address, Address] | None  # the lowest and the highest of these; None if one is of the other IP version
     routes: PlainRoutes  # without devices
 
 
@@ -86,7 +86,7 @@ _last: list[
 
 def expected(claims: Claims, own: Node) -> dict[int, PlainRoutes]:
     """Return the routes to the first addresses of all claims of other nodes, by IP version, without devices."""
-    return {version: columns.routes for version, columns in _columns(claims.honoured, own).items()}
+    return {version: columns.routes for version, columns in _columns(claims.honoured, own).items() if columns.ends}
 
 
 def _columns(honoured: tuple[Claim, ...], own: Node) -> dict[int, _Columns]:
@@ -109,6 +109,8 @@ def _columns(honoured: tuple[Claim, ...], own: Node) -> dict[int, _Columns]:
 
 def _columns_of(version: int, claims: list[Claim]) -> _Columns:
     vias = [claim.vias[0] for claim in claims]
+    if {via.version for via in vias} != {version}:  # what is in place may lead through IPv6
+        return _Columns(claims, vias, None, PlainRoutes.empty(version))
     gateways = [via.value for via in vias]
     ends = Address(version, min(gateways)), Address(version, max(gateways))
     _, networks, lengths = map(list, zip(*[claim.dst for claim in claims], strict=True))
