@@ -83,7 +83,9 @@ class Route(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether this route has the form that podroutes writes: one gateway, no special attributes."""
+        """Whether this route has the form that podroutes writes: one gateway of its IP version, no special attributes."""
         hop = self.next_hops[0] if len(self.next_hops) == 1 else None
         plain = Route(self.dst, self.next_hops, self.metric)  # all other attributes as podroutes writes them
-        return self == plain and hop is not None and hop.via is not None and hop.dev is not None and not hop.flags
+        if self != plain or hop is None or hop.via is None:
+            return False
+        return hop.via.version == self.dst.version and hop.dev is not None and not hop.flags

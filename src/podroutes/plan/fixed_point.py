@@ -62,9 +62,13 @@ def _overlapping(added: Iterable[Prefix], lost: Iterable[Prefix]) -> Barred:
 def after(table: Fib, changes: Sequence[Change]) -> Fib:
     """Return TABLE with CHANGES made, in which all of ours have our protocol number."""
     gone = {change.was or change.route for change in changes if change.action != "add"}
-    new = [change.route for change in changes if change.action != "delete"]
+    added = [change.route for change in changes if change.action != "delete"]
+    new = [route for route in added if route.plain]  # the others are of a form that columns do not hold
     plain = {version: _changed(columns, gone, new) for version, columns in table.plain.items()}
-    return table._replace(plain=plain, others=tuple(route for route in table.others if route not in gone))
+    return table._replace(
+        plain=plain,
+        others=(*(each for each in table.others if each not in gone), *(each for each in added if not each.plain)),
+    )
 
 
 def _changed(columns: PlainRoutes, gone: AbstractSet[Route], new: Iterable[Route]) -> PlainRoutes:
