@@ -37,7 +37,10 @@ def test_three_nodes_and_one_fault(look, dark):
     browser = look(report(nodes(3), FAULT), dark=dark)
     assert browser.texts(".badge") == ["Not proven"]
     assert browser.texts("h1") == ["Not every pod CIDR is reachable from every node"]
-    assert browser.texts(".row > p") == ["worker-2 has no route to 10.200.1.0/24; nothing else covers it"]
+    assert browser.texts(".row > p") == [
+        "worker-2 has no route to 10.200.1.0/24; nothing else covers it",
+        "What to do: on worker-2: podroutes apply",
+    ]
     assert browser.texts(".legend > *") == ["no-route 1", "own pods 3", "proven 5"]
     assert browser.run("document.querySelectorAll('button.node').length") == 3
     assert browser.texts("button.node.fault b") == ["worker-2"]
@@ -187,7 +190,10 @@ def test_hostile_names_stay_text(look):
 def test_without_a_script_all_that_matters_is_there(look):
     browser = look(report(nodes(3), FAULT), script=False)
     assert browser.texts(".search, .tools, #told") == []
-    assert browser.texts(".row > p") == ["worker-2 has no route to 10.200.1.0/24; nothing else covers it"]
+    assert browser.texts(".row > p") == [
+        "worker-2 has no route to 10.200.1.0/24; nothing else covers it",
+        "What to do: on worker-2: podroutes apply",
+    ]
     x, y = cell(browser, 2, 1)
     failing, proven = browser.colour(x - 18, y - 18), browser.colour(*cell(browser, 0, 1))
     assert contrast(failing, proven) > 3
