@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from persist.machine import INVENTORY
+from persist.machine import CHECKOUT, INVENTORY
 from persist.managers import NetplanNetworkd
 from support.users import NOBODY
 
@@ -37,6 +37,8 @@ def written(machine):
     manager.configure()
     manager.boot()
     machine.podroutes("apply", "--persist", "netplan")
+    for directory in CHECKOUT.relative_to("/").parents[:-1]:  # such as /root, closed to others
+        (machine.root / directory).chmod(0o755)
     return machine
 
 

@@ -22,7 +22,7 @@ OPTIONS = frozenset(
     """.split()  # noqa: SIM905, one a line would be a screen
 )
 # Options that are a decision about one run.
-ONCE = frozenset({"allow-mass-delete", "dry-run", "edit-admin-config", "fix", "force", "publish", "yes"})
+ONCE = frozenset({"allow-mass-delete", "dry-run", "edit-admin-config", "fix", "force", "publish", "serial", "yes"})
 
 
 class Setting(NamedTuple):
