@@ -13,6 +13,7 @@ from podroutes.model.host import LOCAL, LOOPBACK, Host, Rule
 from podroutes.model.linux import RouteProtocol, Scope
 from podroutes.model.plan import Change
 from podroutes.model.route import MAIN, PROTOCOL, NextHop, Route, protocol_name
+from podroutes.verify.lookup import MULTICAST6
 from podroutes.views import iproute
 
 _BRIDGE, _PORT, _LAN = "cni0", "pod0", "lan"  # devices of a lab's machine and of its switch
@@ -43,7 +44,11 @@ class Machine:
             {_PORT: _BRIDGE} if _PORT in links else {},
             addresses,
             {version: tuple(rules) for version, rules in self.kernel.rules.items()},
-            (*self.kernel.routes, *(route for address in addresses for route in _local(address))),
+            (
+                *self.kernel.routes,
+                *(route for address in addresses for route in _local(address)),
+                *(_multicast(dev) for dev in six if dev != LOOPBACK),
+            ),
             {},
             {},
             {
@@ -116,6 +121,11 @@ def _machine(node: Node, lans: dict[int, Prefix], routers: dict[int, Address]) -
         for version in sorted({address.version for address in node.internal_ips})
     ]
     return Machine(node.name, [lan, _BRIDGE, _PORT] if node.pod_cidrs else [lan], addresses, out)
+
+
+def _multicast(dev: str) -> Route:
+    """Return the route that the kernel adds with a device on which IPv6 is enabled: addrconf_add_mroute()."""
+    return Route(MULTICAST6, (NextHop(None, dev),), 256, RouteProtocol.KERNEL, LOCAL, "multicast")
 
 
 def _local(address: IfAddress) -> Iterator[Route]:
