@@ -54,15 +54,15 @@ class Worker:
         addresses = [address("192.168.8.20/24 dev ens18"), address("fd00::20/64 dev ens18")]
         self.kernel = MemoryKernel([link("lo", 1), link("ens18", 2)], addresses)
 
-    def plan(self, *nodes, which=None, lasting=True, **limits):
+    def plan(self, *nodes, which=None, persistent=True, **limits):
         """Return the plan for the first of NODES; WHICH IP versions are asked for, None for no question."""
         known = cluster(*(nodes or PAIR), **limits)
-        request = PlanRequest(tuple, host=HostRequest(which, lasting))
+        request = PlanRequest(tuple, host=HostRequest(which, persistent))
         return plan_machine(examine(known), known.nodes[0], self.kernel.snapshot(), self.root, request).planned.plan
 
-    def apply(self, *nodes, which=None, lasting=True, **limits):
+    def apply(self, *nodes, which=None, persistent=True, **limits):
         """Carry the plan out; return it."""
-        plan = self.plan(*nodes, which=which, lasting=lasting, **limits)
+        plan = self.plan(*nodes, which=which, persistent=persistent, **limits)
         outcome = Executor(self.kernel, self.root).carry_out(plan)
         assert outcome.complete, [*outcome.host, *outcome.files]
         return plan
@@ -198,7 +198,7 @@ def test_none_takes_it_back(worker):
 
 
 def test_an_agent_writes_no_file(worker):
-    assert worker.apply(which=(4,), lasting=False).files is None
+    assert worker.apply(which=(4,), persistent=False).files is None
     assert worker.root.read(MASQUERADE) is None
     assert elements("pods4") == ["10.200.0.0/24"]
 

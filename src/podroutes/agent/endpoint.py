@@ -119,10 +119,10 @@ class Endpoint:
                 elif key.fd in self._connections:
                     self._go_on(self._connections[key.fd])
             now = time.monotonic()
-            for each in [client for client in self._connections.values() if client.until <= now]:
-                self._drop(each, refused=each.answer is None)
-        for connection in list(self._connections.values()):
-            self._drop(connection, refused=False)
+            for client in [client for client in self._connections.values() if client.until <= now]:
+                self._drop(client, refused=client.answer is None)
+        for client in list(self._connections.values()):
+            self._drop(client, refused=False)
         for end in (self._listener, self._bell, self._ear):
             if end:
                 end.close()

@@ -89,7 +89,9 @@ class EventRecorder:
 
 def events(status: Status) -> list[tuple[tuple[str, str], str]]:
     """Return the Events for STATUS: by code and destination, which identify each, the message."""
-    problems = [((event.code, str(event.dst)), f"{event.message}; {event.advice}") for event in notable(status)]
+    problems = [
+        ((problem.code, str(problem.dst)), f"{problem.message}; {problem.advice}") for problem in notable(status)
+    ]
     return problems + [
         (
             ("route-contested", str(route.dst)),

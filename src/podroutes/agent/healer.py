@@ -66,7 +66,7 @@ class Healer:
     def _carries(self, kernel_events: KernelEvents) -> bool:
         """Return whether a link towards other nodes, or its address, changed."""
         return bool(
-            self._prompt and {self.devices.get(route) for route in kernel_events.touched} & self._prompt.devices
+            self._prompt and {self.devices.get(index) for index in kernel_events.touched} & self._prompt.devices
         )
 
     def _restored(self, kernel_events: KernelEvents, now: float) -> tuple[Change, ...]:

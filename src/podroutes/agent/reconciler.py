@@ -235,7 +235,7 @@ class Machine(Healer):
         self._masquerades = bool(settings.masquerade)  # or as soon as the table is read
         return request._replace(
             cni=CniRequest(settings.cni and not view.from_cache, insist=False, chained=settings.cni_plugins),
-            host=HostRequest(settings.masquerade, lasting=False, table=self._read_table),
+            host=HostRequest(settings.masquerade, persistent=False, table=self._read_table),
         )
 
     def _read_table(self, root: HostFiles) -> Any:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class HostRequest(NamedTuple):
     """What becomes of host settings.
 
-    ``masquerade`` are the IP versions to masquerade, () for none; None: as our file says. ``lasting`` is whether that is written down
-    for the next boot. ``sysctl`` is whether the sysctls that pods need are requested; otherwise a present file is kept up to date.
+    ``masquerade`` are the IP versions to masquerade, () for none; None: as our file says. ``persistent`` is whether that is written
+    down for the next boot. ``sysctl`` is whether the sysctls that pods need are requested; otherwise a present file is kept up to date.
     ``table`` reads the live table. ``keep`` leaves everything as it is, for a machine that cannot be asked.
     """
 
     masquerade: tuple[int, ...] | None = None
-    lasting: bool = True
+    persistent: bool = True
     sysctl: bool = False
     table: "Callable[[HostFiles], LiveTable | None] | None" = None
     keep: bool = False

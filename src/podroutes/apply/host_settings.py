@@ -111,7 +111,7 @@ def table(state: HostState, request: HostRequest) -> HostSettings:
     try:
         live = (request.table or masquerade_table.read)(state.root)
     except PersistError as error:
-        if request.masquerade and request.lasting:
+        if request.masquerade and request.persistent:
             raise
         problem = Problem("warning", "masquerade-not-kept", str(error), nodes=(state.own.name,))
         return HostSettings(files, problems=(problem,))
@@ -123,7 +123,7 @@ def table(state: HostState, request: HostRequest) -> HostSettings:
         problem = Problem("warning", "masquerade-not-kept", why, nodes=(state.own.name,))
         return HostSettings(files, problems=(problem,))
     change = masquerade_table.change(live, wanted)
-    if request.lasting or MASQUERADE in state.present:
+    if request.persistent or MASQUERADE in state.present:
         files = masquerade_table.files(wanted)
     return HostSettings(files, changes=(change,) if change else ())
 

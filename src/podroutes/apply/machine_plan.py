@@ -146,7 +146,7 @@ def _plan_machine(claims: Claims, own: Node, fib: Fib, root: HostFiles, request:
     why_not, remaining = hindered(chosen, root, links, found, files) if chosen else ({}, ())
     said = (*planned.plan.problems, *remaining, *cni.problems, *host.problems)
     cni_required = request.cni.wanted and request.cni.insist
-    required = bool(request.backend or cni_required or (settings.wanted and settings.lasting))
+    required = bool(request.backend or cni_required or (settings.wanted and settings.persistent))
     changed = (*files, *moved) if required or files or any(found.files.values()) else None
     planned = _with(planned, files=changed, files_required=required, host=host.changes, problems=said)
     return MachinePlan(planned, owned, chosen, why, found, lines, why_not, offered)

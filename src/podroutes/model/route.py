@@ -84,8 +84,9 @@ class Route(NamedTuple):
     @property
     def plain(self) -> bool:
         """Whether this route has the form that podroutes writes: one gateway of its IP version, no special attributes."""
-        hop = self.next_hops[0] if len(self.next_hops) == 1 else None
-        plain = Route(self.dst, self.next_hops, self.metric)  # all other attributes as podroutes writes them
-        if self != plain or hop is None or hop.via is None:
+        if self.protocol != PROTOCOL or self.table != MAIN or self.kind != "unicast" or len(self.next_hops) != 1:
             return False
-        return hop.via.version == self.dst.version and hop.dev is not None and not hop.flags
+        if self.scope or self.tos or self.prefsrc or self.metrics or self.nhid:
+            return False
+        via, dev, flags = self.next_hops[0]
+        return via is not None and via.version == self.dst.version and dev is not None and not flags

@@ -25,7 +25,7 @@ class Round(NamedTuple):
     claims: Claims
     kept: Mapping[tuple[Prefix, str], Loss]
     wanted: Desired
-    found: Difference
+    difference: Difference
 
 
 def repeated(first: Round, table: Fib, decide: Callable[[Fib, Barred], Round]) -> Round:
@@ -34,12 +34,14 @@ def repeated(first: Round, table: Fib, decide: Callable[[Fib, Barred], Round]) -
     there = {route.dst for route in table.ours()}
     current, now = begin, table
     for _ in range(_MOST):
-        if not current.found.changes:
+        if not current.difference.changes:
             break
-        now = after(now, current.found.changes)
+        now = after(now, current.difference.changes)
         following = decide(now, barred)
         lost = there & _deleted(following) - _deleted(begin)
-        cause = _overlapping({change.route.dst for change in current.found.changes if change.action == "add"}, lost)
+        cause = _overlapping(
+            {change.route.dst for change in current.difference.changes if change.action == "add"}, lost
+        )
         if cause - barred:
             barred |= cause
             begin = following = decide(table, barred)
@@ -48,15 +50,15 @@ def repeated(first: Round, table: Fib, decide: Callable[[Fib, Barred], Round]) -
     return current
 
 
-def _deleted(found: Round) -> set[Prefix]:
-    return {change.route.dst for change in found.found.changes if change.action == "delete"}
+def _deleted(decision: Round) -> set[Prefix]:
+    return {change.route.dst for change in decision.difference.changes if change.action == "delete"}
 
 
 def _overlapping(added: Iterable[Prefix], lost: Iterable[Prefix]) -> Barred:
     """Return those of ADDED that overlap one of LOST, else all."""
     if not lost:
         return Barred()
-    return Barred(dst for dst in added if any(dst.overlaps(each) for each in lost)) or Barred(added)
+    return Barred(dst for dst in added if any(dst.overlaps(gone) for gone in lost)) or Barred(added)
 
 
 def after(table: Fib, changes: Sequence[Change]) -> Fib:
@@ -67,7 +69,10 @@ def after(table: Fib, changes: Sequence[Change]) -> Fib:
     plain = {version: _changed(columns, gone, new) for version, columns in table.plain.items()}
     return table._replace(
         plain=plain,
-        others=(*(each for each in table.others if each not in gone), *(each for each in added if not each.plain)),
+        others=(
+            *(route for route in table.others if route not in gone),
+            *(route for route in added if not route.plain),
+        ),
     )
 
 
@@ -77,6 +82,8 @@ def _changed(columns: PlainRoutes, gone: AbstractSet[Route], new: Iterable[Route
     left = [route for route in columns.routes() if route not in gone]
     routes = [*left, *(route for route in new if route.dst.version == version)]
     rows = sorted(
-        (each.dst.value, each.dst.length, each.via.value, each.dev or "", each.metric) for each in routes if each.via
+        (route.dst.value, route.dst.length, route.via.value, route.dev or "", route.metric)
+        for route in routes
+        if route.via
     )
     return PlainRoutes(version, *map(list, zip(*rows, strict=True))) if rows else PlainRoutes.empty(version)
