@@ -20,6 +20,7 @@ from podroutes.lab.forbidden import reason, setting
 from podroutes.lab.paths import search_path
 from support import users
 from support.namespaces import SHUT_OUT, become_root, enter
+from support.unpacked import packages_or_skip, unpack
 
 HERE = Path(__file__).parent
 # What takes labs or daemons, processes that are killed again and again, or a browser.
@@ -203,6 +204,14 @@ def readable() -> Iterator[Path]:
         Path(path).chmod(0o755)
         users.install(Path(path))
         yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the CNI plugins, which are unpacked and installed nowhere."""
+    tree = tmp_path_factory.mktemp("plugins")
+    unpack(packages_or_skip("cni"), tree)
+    return tree / "usr/lib/cni"
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,8 @@ import pytest
 from podroutes.cli import main
 from podroutes.cli.completion.grammar import grammar, walk
 from podroutes.cli.parser import build_parser
-from support import debian
 from support.helm import KUBECTL
-from support.unpacked import unpack
+from support.unpacked import packages_or_skip, unpack
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,10 +64,7 @@ def scripts(tmp_path, capsys, monkeypatch):
 @pytest.fixture(scope="session")
 def shells(tmp_path_factory) -> Path:
     """Unpack zsh and fish; skips where they cannot be had."""
-    try:
-        packages = debian.packages("shells")
-    except debian.UnavailableError as why:
-        pytest.skip(str(why))
+    packages = packages_or_skip("shells")
     tree = tmp_path_factory.mktemp("shells")
     unpack(packages, tree)
     return tree

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from podroutes.cli import main
-from support import debian
-from support.unpacked import over
+from support.unpacked import over, packages_or_skip
 from support.waiting import until
 
 INVENTORY = """\
@@ -54,10 +53,7 @@ def rendered(tmp_path, capsys):
 
 def programs(name: str, directory: Path) -> list[str]:
     """Return the words that start a program of Debian's packages NAME."""
-    try:
-        return over(debian.packages(name), directory / "tree")
-    except debian.UnavailableError as error:
-        pytest.skip(str(error))
+    return over(packages_or_skip(name), directory / "tree")
 
 
 def test_bird_makes_the_routes_of_the_file(rendered, bare, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from doctor.conftest import filters, unpacked  # noqa: F401  fixtures
 from lab.conftest import made, name, root  # noqa: F401  fixtures
-from lab.test_pods import plugins, runtime  # noqa: F401  fixtures
+from lab.test_pods import runtime  # noqa: F401  fixtures
 
 PLACE = "/etc/cni/net.d"
 CIDR = "10.200.0.0/24"

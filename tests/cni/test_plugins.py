@@ -14,8 +14,6 @@ from podroutes.host.files import HostFiles
 from podroutes.lab import syscalls
 from podroutes.model.address import parse_prefix
 from podroutes.persist.cni_config import pods_outside, render
-from support import debian
-from support.unpacked import unpack
 
 CIDRS = [parse_prefix("10.200.0.0/24"), parse_prefix("fd00:200::/64")]
 
@@ -53,17 +51,6 @@ class Runtime:
         )
         assert done.returncode == 0, f"{configuration['type']} {command}: {done.stdout}{done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory) -> Path:
-    try:
-        packages = debian.packages("cni")
-    except debian.UnavailableError as error:
-        pytest.skip(str(error))
-    tree = tmp_path_factory.mktemp("plugins")
-    unpack(packages, tree)
-    return tree / "usr/lib/cni"
 
 
 @pytest.fixture

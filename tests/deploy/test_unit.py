@@ -12,7 +12,7 @@ import pytest
 
 from deploy.manifests import ROOT
 from podroutes.cli.parser import build_parser
-from support import debian, unpacked
+from support import unpacked
 from support.namespaces import SHUT_OUT
 
 UNIT = ROOT / "deploy/systemd/podroutes-agent.service"
@@ -66,10 +66,7 @@ def analyze(request, tmp_path_factory) -> Callable[..., subprocess.CompletedProc
     elif shutil.which(command[0]):
         command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$0" "$@"', *command]
     else:
-        try:
-            packages = debian.packages("managers")
-        except debian.UnavailableError as why:
-            pytest.skip(str(why))
+        packages = unpacked.packages_or_skip("managers")
         command = [*unpacked.over(packages, tmp_path_factory.mktemp("systemd")), *command]
     return lambda *words: subprocess.run([*command, *words], capture_output=True, text=True, check=False)
 

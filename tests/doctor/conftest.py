@@ -16,7 +16,7 @@ from podroutes.cli import main
 from podroutes.cli.commands import doctor as command
 from podroutes.host import arp
 from podroutes.host.files import HostFiles
-from support import debian
+from support.unpacked import packages_or_skip
 
 INVENTORY = """\
 nodes:
@@ -174,10 +174,7 @@ def healthy(worker, tmp_path, monkeypatch, capsys) -> Iterator[MachineContext]:
 def unpacked(tmp_path_factory) -> Path:
     """Return a directory with nft(8) and iptables(8), which come from Debian's packages and are installed nowhere."""
     root = tmp_path_factory.mktemp("filters")
-    try:
-        packages = debian.packages("filters")
-    except debian.UnavailableError as error:
-        pytest.skip(str(error))
+    packages = packages_or_skip("filters")
     for package in packages:
         subprocess.run(["dpkg", "-x", package, root], check=True)
     return root

@@ -6,9 +6,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lab.conftest import made
-from support import debian
 from support.schemas import faults
-from support.unpacked import over
+from support.unpacked import over, packages_or_skip
 
 MASQUERADE = """
 table ip hide {
@@ -67,10 +66,7 @@ def test_a_missing_route_fails_both_ways(cluster):
 
 
 def test_a_masqueraded_packet_is_answered_and_fails(root, name, tmp_path):
-    try:
-        words = over(debian.packages("filters"), tmp_path / "tree")
-    except debian.UnavailableError as error:
-        pytest.skip(str(error))
+    words = over(packages_or_skip("filters"), tmp_path / "tree")
     with made(root, name, "--nodes", "2") as lab:
         inventory = lab("inventory").stdout
         lab("exec", "--all", "--", "sh", "-c", f"cat <<'E' | podroutes apply -i -\n{inventory}E")

@@ -12,25 +12,11 @@ import pytest
 from doctor.conftest import filters, unpacked  # noqa: F401  fixtures
 from lab.conftest import Lab, made
 from masquerade.test_packets import CLIENT, SERVER
-from support import debian
 from support.schemas import faults
-from support.unpacked import unpack
 
 NODES = ("worker-0", "worker-1")
 KILLS = int(os.environ.get("PODROUTES_TEST_KILLS", "20"))
 DELAYS = (0.03, 0.06, 0.09, 0.12, 0.15, 0.18, 0.21, 0.24)  # seconds; an apply takes about a fifth of one
-
-
-@pytest.fixture(scope="session")
-def plugins(tmp_path_factory):
-    """Return the directory of the plugins, which are installed nowhere."""
-    try:
-        packages = debian.packages("cni")
-    except debian.UnavailableError as error:
-        pytest.skip(str(error))
-    tree = tmp_path_factory.mktemp("plugins")
-    unpack(packages, tree)
-    return tree / "usr/lib/cni"
 
 
 @pytest.fixture

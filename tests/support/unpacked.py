@@ -3,6 +3,10 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from support import debian
+
 _UNREAD = [f"--exclude=./usr/share/{name}" for name in ("doc", "info", "locale", "man")]  # all of it lies in memory
 _OVER = """
 for name in usr etc; do
@@ -11,6 +15,14 @@ done
 mount -t tmpfs tmpfs /run || exit
 exec "$@"
 """
+
+
+def packages_or_skip(name: str) -> list[Path]:
+    """Return the packages of the set NAME (debian.SETS); skips the test where they cannot be had."""
+    try:
+        return debian.packages(name)
+    except debian.UnavailableError as error:
+        pytest.skip(str(error))
 
 
 def over(packages: list[Path], tree: Path) -> list[str]:
