@@ -29,7 +29,6 @@ LINUX_ONLY = {
     "agent/sd_notify.py",
     "kernel/netlink.py",
     "kernel/listening.py",
-    "kernel/filter_watch.py",
     "lab/api/server.py",
     "lab/pinging.py",
     "lab/registry.py",

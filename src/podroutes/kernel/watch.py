@@ -2,10 +2,9 @@
 
 import errno
 import struct
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from podroutes.errors import KernelError
-from podroutes.kernel.listening import READ, listener, program_of
+from podroutes.kernel.listening import READ, Subscription, program_of
 from podroutes.model.address import Prefix
 from podroutes.model.route import Route
 from podroutes.rtnl.notification import GROUPS, notifications
@@ -33,28 +32,15 @@ class KernelEvents(NamedTuple):
     touched: frozenset[int] = frozenset()
 
 
-class KernelWatch:
-    """A subscription to the kernel's notifications; ``fileno`` is readable when some are pending.
+class KernelWatch(Subscription):
+    """A subscription to the kernel's notifications about routes, links and addresses.
 
     OWN_PORTS are the netlink ports of our own changes (``NetlinkKernel.port``). Raises KernelError if the socket cannot be opened.
     """
 
     def __init__(self, *own_ports: int) -> None:
         self._own_ports = frozenset(own_ports)
-        try:
-            self._socket = listener(GROUPS)
-        except OSError as error:
-            raise KernelError(f"cannot listen to the kernel: {error.strerror}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._socket.close()
-
-    def fileno(self) -> int:
-        """Return the file descriptor to poll."""
-        return self._socket.fileno()
+        super().__init__("the kernel", GROUPS)
 
     def read(self, names: dict[int, str]) -> KernelEvents:
         """Return the pending notifications without blocking. NAMES maps interface indexes to device names."""
@@ -72,7 +58,7 @@ class KernelWatch:
                 break
             except (OSError, struct.error) as error:
                 if isinstance(error, OSError) and error.errno != errno.ENOBUFS:
-                    raise KernelError(f"cannot listen to the kernel: {error.strerror}") from error
+                    raise self.failure(error) from error
                 overflow = True
                 continue
             for notice in events:
