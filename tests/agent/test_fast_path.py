@@ -178,9 +178,9 @@ def test_a_route_that_was_deleted_with_its_node_does_not_come_back_with_a_link()
     pair, nodes = Pair(), three()
     pair.begin(nodes)
     pair.follow(but(nodes, "a"), 1)
-    prompt = pair.machines[0]._prompt
-    assert [str(change.route.dst) for change in prompt.missing(frozenset())] == ["10.200.2.0/24", "10.200.3.0/24"]
-    assert prompt.healed(route("10.200.1.0/24 via 192.168.8.21 dev ens18")) is None
+    fast_path = pair.machines[0]._fast_path
+    assert [str(change.route.dst) for change in fast_path.missing(frozenset())] == ["10.200.2.0/24", "10.200.3.0/24"]
+    assert fast_path.healed(route("10.200.1.0/24 via 192.168.8.21 dev ens18")) is None
 
 
 def test_saved_nodes_are_not_followed():

@@ -32,7 +32,7 @@ class Healer:
         self.devices: dict[int, str] = {}  # by interface index, as of the last reconcile
         self.healed: set[Prefix] = set()  # destinations whose routes were added by the fast path; the caller clears it
         self._aside = aside
-        self._prompt: FastPath | None = None  # the state of the last reconcile
+        self._fast_path: FastPath | None = None  # the state of the last reconcile
         self._may_hurry = True
 
     def heal(self, kernel_events: KernelEvents, now: float, who: Callable[[int], str]) -> tuple[Change, ...]:
@@ -43,10 +43,10 @@ class Healer:
         for route, port in kernel_events.deleted:
             if port:  # otherwise the kernel did it: an address or a link went
                 self.damping.deleted(route.dst, who(port), now)
-        if not (self._prompt and self._may_hurry) or kernel_events.overflow:
+        if not (self._fast_path and self._may_hurry) or kernel_events.overflow:
             return ()
         candidates = [
-            self._prompt.healed(route) for route, _ in kernel_events.deleted if route.dst not in kernel_events.added
+            self._fast_path.healed(route) for route, _ in kernel_events.deleted if route.dst not in kernel_events.added
         ]
         healed = self._add(
             self._undamped(candidates, now)
@@ -55,29 +55,29 @@ class Healer:
 
     def misses(self, kernel_events: KernelEvents, healed: Iterable[Change], now: float) -> bool:
         """Return whether KERNEL_EVENTS shows that a desired route went, or may have gone, that is not in HEALED."""
-        if not self._prompt:
+        if not self._fast_path:
             return False
         back = {change.route.dst for change in healed}
         gone = (route.dst for route, _ in kernel_events.deleted if route.dst not in back)
         return self._carries(kernel_events) or any(
-            self._prompt.wants(dst) and self.damping.until(dst) <= now for dst in gone
+            self._fast_path.wants(dst) and self.damping.until(dst) <= now for dst in gone
         )
 
     def _carries(self, kernel_events: KernelEvents) -> bool:
         """Return whether a link towards other nodes, or its address, changed."""
         return bool(
-            self._prompt and {self.devices.get(index) for index in kernel_events.touched} & self._prompt.devices
+            self._fast_path and {self.devices.get(index) for index in kernel_events.touched} & self._fast_path.devices
         )
 
     def _restored(self, kernel_events: KernelEvents, now: float) -> tuple[Change, ...]:
         """Add the routes that went with a link without notifications, if the link is usable again; return the changes."""
-        if not (self._prompt and self._carries(kernel_events)):
+        if not (self._fast_path and self._carries(kernel_events)):
             return ()
         try:
             there = {route.dst for route in self._aside.ours() if route.table == MAIN}
         except KernelError:  # the following reconcile reports it
             return ()
-        missing = self._undamped(self._prompt.missing(there | kernel_events.added), now)
+        missing = self._undamped(self._fast_path.missing(there | kernel_events.added), now)
         first = self._add(missing[:1])  # shows whether the link is up
         return first + self._add(missing[1:]) if first else ()
 
@@ -91,13 +91,13 @@ class Healer:
 
         ADMIT returns the changes without the deletions that must wait.
         """
-        if not (self._prompt and self._may_hurry):
+        if not (self._fast_path and self._may_hurry):
             return ()
-        node_changes = self._prompt.changed(cluster)
+        node_changes = self._fast_path.changed(cluster)
         if not node_changes.changes:
-            return self._add(list(self._prompt.arrived(cluster)))
-        done = self._add(list(admit(node_changes, self._prompt).changes))
-        self._prompt.note(done)
+            return self._add(list(self._fast_path.arrived(cluster)))
+        done = self._add(list(admit(node_changes, self._fast_path).changes))
+        self._fast_path.note(done)
         return done
 
     def concerns(self, kernel_events: KernelEvents) -> bool:
@@ -107,10 +107,10 @@ class Healer:
             or kernel_events.foreign_changes
             or kernel_events.links_or_addresses
             or kernel_events.overflow
-            or self._prompt is None
+            or self._fast_path is None
         ):
             return True
-        return any(map(self._prompt.wants, kernel_events.changed))
+        return any(map(self._fast_path.wants, kernel_events.changed))
 
     def _add(self, changes: list[Change]) -> tuple[Change, ...]:
         if not changes:

@@ -15,18 +15,18 @@ from podroutes.plan.desired import expected
 from podroutes.plan.interest import hidden_parts, plan_interest
 
 # What a plan is made from, besides the kernel: what must not be routed away, and the routes that stood before.
-Known = tuple[Dependencies, tuple[SavedRoute, ...]]
+PlanInputs = tuple[Dependencies, tuple[SavedRoute, ...]]
 
 
 class _Last(NamedTuple):
     """What the last snapshot was asked for with, and the interest that follows from it."""
 
     cluster: Cluster
-    known: Known
+    known: PlanInputs
     parts: tuple[Prefix, ...]
     interest: Interest
 
-    def is_for(self, cluster: Cluster, known: Known, parts: tuple[Prefix, ...]) -> bool:
+    def is_for(self, cluster: Cluster, known: PlanInputs, parts: tuple[Prefix, ...]) -> bool:
         """Return whether it was for the very same CLUSTER, and for equal other values."""
         return self.cluster is cluster and self.known == known and self.parts == parts
 
@@ -41,7 +41,7 @@ class Reading:
         self._parts: tuple[Prefix, ...] = ()  # destinations of others inside podCIDRs
 
     def snapshot(
-        self, cluster: Cluster, known: Callable[[Fib], Known], claims: Claims | None, own: Callable[[], Node]
+        self, cluster: Cluster, known: Callable[[Fib], PlanInputs], claims: Claims | None, own: Callable[[], Node]
     ) -> Fib:
         """Return a snapshot with all routes on which a plan for CLUSTER depends. KNOWN is asked with the machine's addresses.
 
@@ -61,7 +61,7 @@ class Reading:
                 fib = self._kernel.snapshot(interest)
         return fib
 
-    def _interest(self, cluster: Cluster, known: Known) -> Interest:
+    def _interest(self, cluster: Cluster, known: PlanInputs) -> Interest:
         last = self._last
         if not last or not last.is_for(cluster, known, self._parts):
             dependencies, memory = known

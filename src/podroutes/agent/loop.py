@@ -156,7 +156,7 @@ class Loop:
             with suppress(BlockingIOError):
                 while self._ear.recv(4096):
                     pass
-            self._hear(lambda do: self._with_lock(do, ()))
+            self._receive_events(lambda do: self._with_lock(do, ()))
             if self._filters and self._filters.changed() and self._machine.filters_changed():
                 self._schedule.want("kernel", time.monotonic(), urgent=True)
             self._receive()
@@ -166,7 +166,7 @@ class Loop:
                 self._schedule.want("asked", time.monotonic())
             due = self._schedule.due()
             if due is not None and due <= time.monotonic() and self._view:
-                self._pass(self._view, source)
+                self._reconcile(self._view, source)
 
     def _patience(self, now: float, supervisor: ServiceManager) -> float:
         """Return the seconds until the next scheduled work."""
@@ -177,9 +177,9 @@ class Loop:
     def meanwhile(self) -> None:
         """Restore routes that are deleted while a reconcile reads the kernel, which takes long with very many foreign routes."""
         if self._passing:
-            self._hear(lambda do: do())  # the lock is held
+            self._receive_events(lambda do: do())  # the lock is held
 
-    def _hear(self, at_once: AtOnce) -> None:
+    def _receive_events(self, at_once: AtOnce) -> None:
         """Handle notifications of the kernel; deleted routes are restored AT_ONCE in simple cases."""
         events = self._watch.read(self._machine.devices)
         if not (events.changed or events.links_or_addresses or events.overflow) or not self._machine.concerns(events):
@@ -241,7 +241,7 @@ class Loop:
         self._schedule.want("confirmed", time.monotonic())
         return hold
 
-    def _pass(self, view: NodeSnapshot, source: Source) -> None:
+    def _reconcile(self, view: NodeSnapshot, source: Source) -> None:
         """Reconcile, and schedule what follows."""
         began = time.monotonic()
         reason = self._schedule.begin(began)

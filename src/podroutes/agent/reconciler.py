@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from podroutes.agent.healer import Followed, Healer
-from podroutes.agent.interest import Known, Reading
+from podroutes.agent.interest import PlanInputs, Reading
 from podroutes.agent.snapshot import NodeSnapshot
 from podroutes.apply.cni_request import CniRequest
 from podroutes.apply.executor import Executor
@@ -115,12 +115,12 @@ class Machine(Healer):
         own, doubts = self._identify(cluster, fib)
         before = self._known.cluster if self._known else cluster
         known = self._examine(cluster)
-        request = self._wish(view, own, before, now)
+        request = self._plan_request(view, own, before, now)
         machine_plan, more = self._plan(known.claims, own, fib, request)
         plan, wanted = machine_plan.planned
         plan = plan._replace(problems=(*view.inventory.problems, *doubts, *plan.problems, *more))
         names = own_names(self._settings.hostname, self._settings.node)
-        self._prompt = FastPath(known, own, fib, machine_plan.planned, request.context.dependencies, names=names)
+        self._fast_path = FastPath(known, own, fib, machine_plan.planned, request.context.dependencies, names=names)
         # Otherwise our files decide about ownership, or the table of masquerading must know a podCIDR before packets reach it.
         ranges = cluster.pod_cidrs or not self._masquerades
         self._may_hurry = machine_plan.owned.protocol == PROTOCOL and bool(ranges)
@@ -138,7 +138,7 @@ class Machine(Healer):
         if any(change.kind == "nftables" for change in plan.host):
             self._table = _UNREAD
         done = tuple(outcome.routes_changed)
-        self._prompt.carried_out(done)
+        self._fast_path.carried_out(done)
         grown = sum((change.action == "add") - (change.action == "delete") for change in done)
         count = sum(len(each.vias) for each in wanted.wanted.values()) + len(wanted.out_of_reach)
         counted = tuple(deletion for deletion in self.guard.earlier if deletion.at == now and not view.from_cache)
@@ -165,10 +165,10 @@ class Machine(Healer):
         """Return a snapshot. It is repeated if a route was restored meanwhile, which it may lack."""
         self.healed.clear()
         claims = self._known.claims if self._known and self._known.cluster == cluster else None
-        fib = self._reading.snapshot(cluster, partial(self._known_of, cluster), claims, lambda: self._own)
+        fib = self._reading.snapshot(cluster, partial(self._plan_inputs, cluster), claims, lambda: self._own)
         return self._look(cluster, tries - 1) if self.healed and tries > 1 else fib
 
-    def _known_of(self, cluster: Cluster, bare: Fib) -> Known:
+    def _plan_inputs(self, cluster: Cluster, bare: Fib) -> PlanInputs:
         """Return what a plan for CLUSTER is made from, besides the kernel. BARE has the addresses of this machine."""
         own = self._own = self._identify(cluster, bare)[0]
         self._context_now = self._context(own)
@@ -217,7 +217,7 @@ class Machine(Healer):
         memory = self._memory
         return Context(lambda: sorted_by_age(memory, self._settings.clock()), self._settings.dependencies())
 
-    def _wish(self, view: NodeSnapshot, own: Node, before: Cluster, now: float) -> PlanRequest:
+    def _plan_request(self, view: NodeSnapshot, own: Node, before: Cluster, now: float) -> PlanRequest:
         """Return the plan request for VIEW. BEFORE are the nodes of the last plan."""
         command, adopt = self._settings.command, self._settings.adopt
 

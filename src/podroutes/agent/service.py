@@ -40,19 +40,19 @@ class AgentOptions(NamedTuple):
     )  # receives the function that is called while the kernel is read
 
 
-def keep_routes(machine: Machine, watch: KernelWatch, log: Log, wishes: AgentOptions) -> None:
+def keep_routes(machine: Machine, watch: KernelWatch, log: Log, options: AgentOptions) -> None:
     """Keep the routes of MACHINE until a signal. Raises AgentError, KernelError or InventoryError if it cannot start."""
-    keeper = saved_nodes.StateWriter(wishes.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
-    record = StatusRecorder(log, machine, keeper, wishes.tell)
-    loop = Loop(Parts(machine, watch, record, wishes.filters), wishes.resync)
-    wishes.between(loop.meanwhile)
-    source = wishes.source(loop.publish, loop.report)
+    keeper = saved_nodes.StateWriter(options.state_dir, lambda error: loop.kept(error))  # noqa: PLW0108, it is made below
+    record = StatusRecorder(log, machine, keeper, options.tell)
+    loop = Loop(Parts(machine, watch, record, options.filters), options.resync)
+    options.between(loop.meanwhile)
+    source = options.source(loop.publish, loop.report)
 
-    with agent_lock.claim() as listener, _endpoint(wishes.listen, record, loop, log, source):
-        _recount(wishes.state_dir, machine, log)
+    with agent_lock.claim() as listener, _endpoint(options.listen, record, loop, log, source):
+        _recount(options.state_dir, machine, log)
         Control(listener, loop.confirm)
-        _remember(wishes.state_dir, loop, log)
-        log("info", "started", version=record.status.version, process=record.status.pid, listen=wishes.listen)
+        _remember(options.state_dir, loop, log)
+        log("info", "started", version=record.status.version, process=record.status.pid, listen=options.listen)
         thread = threading.Thread(target=_told(source, loop), name="source", daemon=True)
         thread.start()
         try:

@@ -98,7 +98,7 @@ class PluginCredentials:
             hint = f"; {escaped(' '.join(self._plugin.install_hint.split()))}" if self._plugin.install_hint else ""
             raise KubernetesError(f"{self._place}: cannot be run: {why}{hint}") from None
         try:
-            output, complaint = self._hear(process, None if interactive else time.monotonic() + _LIMIT)
+            output, complaint = self._read_output(process, None if interactive else time.monotonic() + _LIMIT)
         finally:
             process.kill()
             process.wait()
@@ -111,7 +111,7 @@ class PluginCredentials:
             raise KubernetesError(f"{self._place}: failed with status {process.returncode}{why}")
         return output
 
-    def _hear(self, process: "subprocess.Popen[bytes]", end: float | None) -> tuple[bytes, bytes]:
+    def _read_output(self, process: "subprocess.Popen[bytes]", end: float | None) -> tuple[bytes, bytes]:
         """Return the output of PROCESS and the end of its standard error. Raises KubernetesError if it prints too much or END passes."""
         output, complaint = bytearray(), b""
         with selectors.DefaultSelector() as selector:

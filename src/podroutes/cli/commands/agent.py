@@ -130,7 +130,7 @@ def _run(wanted: Options) -> int:
     ):
         guard = MassDeleteGuard(allowed=wanted.allow_mass_delete)
         machine = Machine(kernel, _settings(wanted, log), guard, FlapDamping(), aside)
-        parts = _wishes(wanted, log)._replace(
+        parts = _agent_options(wanted, log)._replace(
             filters=_filters(stack, log), between=lambda do: setattr(kernel, "between", do)
         )
         keep_routes(machine, watch, log, parts)
@@ -169,27 +169,29 @@ def _settings(wanted: Options, log: Log) -> Settings:
     )
 
 
-def _wishes(wanted: Options, log: Log) -> AgentOptions:
+def _agent_options(wanted: Options, log: Log) -> AgentOptions:
     listen = "" if wanted.listen == "none" else wanted.listen
-    wishes = AgentOptions(_file(wanted), Path(wanted.state_dir), listen, wanted.resync)
+    agent_options = AgentOptions(_file(wanted), Path(wanted.state_dir), listen, wanted.resync)
     telling = wanted.events or wanted.set_condition
     if not wanted.source.kubernetes:
         if telling:
             raise AgentError("--events and --set-condition tell a cluster: they go with --kubernetes")
         if wanted.source.inventory == "-":
             raise InventoryError("standard input cannot be read twice: name the inventory's file with -i PATH")
-        return wishes
+        return agent_options
     from podroutes.agent.event_recorder import EventOptions, EventRecorder  # noqa: PLC0415
     from podroutes.agent.kubernetes_source import KubernetesSource  # noqa: PLC0415, loads HTTP and TLS
     from podroutes.kubernetes import connect  # noqa: PLC0415
 
     access = connect(wanted.source.kubeconfig, wanted.source.context)
-    wishes = wishes._replace(
+    agent_options = agent_options._replace(
         source=lambda publish, report: KubernetesSource(access, _within_limits(publish, wanted), report)
     )
     if not telling:
-        return wishes
-    return wishes._replace(tell=EventRecorder(access, EventOptions(wanted.events, wanted.set_condition), log).tell)
+        return agent_options
+    return agent_options._replace(
+        tell=EventRecorder(access, EventOptions(wanted.events, wanted.set_condition), log).tell
+    )
 
 
 def _file(wanted: Options) -> Callable[[Publish, Report], Source]:

@@ -53,7 +53,7 @@ def configure(parser: Parser) -> None:
 def _plan(parser: Parser) -> None:
     parser.description = _PLAN
     options.reach(parser)
-    _wish(parser)
+    _add_request_options(parser)
     options.full(parser)
     options.output(parser)
 
@@ -61,7 +61,7 @@ def _plan(parser: Parser) -> None:
 def _apply(parser: Parser) -> None:
     parser.description = _APPLY
     options.reach(parser)
-    _wish(parser)
+    _add_request_options(parser)
     _care(parser)
     options.mass_delete(parser)
     options.full(parser)
@@ -83,7 +83,7 @@ def _remove(parser: Parser) -> None:
     options.output(parser)
 
 
-def _wish(parser: Parser) -> None:
+def _add_request_options(parser: Parser) -> None:
     options.persist(parser)
     options.cni(parser)
     options.masquerade(parser)
